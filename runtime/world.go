@@ -1,0 +1,120 @@
+package runtime
+
+import (
+	"encoding/json"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// World carries out what a run asks for and tells it what happened. It is the only
+// way out of a run: the core has no clock, no I/O and no goroutine that waits for
+// anything else.
+type World interface {
+	// Next carries out r and returns the next event. Its duties, in order:
+	//
+	//  1. append r.Records to the journal; where r.Start is not empty, make them durable;
+	//  2. send r.Signals, then cancel what r.Cancel names, then start r.Start;
+	//  3. wait for the next event and return it: a control that waits comes first,
+	//     then r.Due if it has come, then reports and completions in the order received.
+	//
+	// r and its slices belong to the caller again when Next returns. An event's At is
+	// never before that of the event before it.
+	Next(r *Ready) Event
+}
+
+// Ready is what a run wants carried out between two events.
+type Ready struct {
+	// Records are the facts since the last Next, in order.
+	Records []journal.Record
+	// Start are effects to start, in order.
+	Start []Request
+	// Cancel names effects to end: a held one is undone, another is given up.
+	// Each was started before and has not completed. Its completion still comes.
+	Cancel []journal.Place
+	// Signals are notices to running effects.
+	Signals []Signal
+	// Due is when the next timer fires, or Never.
+	Due time.Duration
+}
+
+// Never is a due time that does not come.
+const Never = time.Duration(1<<63 - 1)
+
+// Request asks the world for one effect.
+type Request struct {
+	// ID names the effect for all time: the place of the operation that asked.
+	ID journal.Place
+	// Kind selects what performs it: "http", "exec", "fault", "watch", "approve", …
+	Kind string
+	// Args are plain data, as the performer of Kind defines them.
+	Args json.RawMessage
+	// Held effects go on until they are cancelled, and their end is an undo. The
+	// first report says that it is on; a completion before that, that it never was.
+	Held bool
+	// Repeat says that the effect may be asked again after a crash.
+	Repeat bool
+	// Seed is for the effect's random decisions: a function of the run's seed and ID.
+	Seed uint64
+	// Path is the step it belongs to, for people.
+	Path string
+}
+
+// Signal tells a running effect something that it must heed.
+type Signal struct {
+	ID   journal.Place
+	What SignalKind
+}
+
+// SignalKind is what a Signal says.
+type SignalKind string
+
+// The signals. Pause stops an effect's own clock (ramps, load); Lift takes a fault
+// off for the length of the pause; Resume ends both.
+const (
+	SignalPause  SignalKind = "pause"
+	SignalLift   SignalKind = "lift"
+	SignalResume SignalKind = "resume"
+)
+
+// EventKind is what an Event tells.
+type EventKind uint8
+
+// The kinds of event.
+const (
+	// EventTick says that time has come to At, which is Ready.Due or later.
+	EventTick EventKind = iota
+	// EventReport is a report of effect ID that goes on.
+	EventReport
+	// EventDone is the completion of effect ID.
+	EventDone
+	// EventControl is something asked of the run from outside.
+	EventControl
+)
+
+// Event is one thing that happened, in the order in which the run learns of it.
+type Event struct {
+	Kind EventKind
+	// At is when it happened, since the run's origin, by a monotonic clock.
+	At time.Duration
+	// ID is the effect of a report or a completion.
+	ID journal.Place
+	// Data is the report's or the answer's plain data.
+	Data json.RawMessage
+	// Err is why an effect was not done as asked, or why an undo is not confirmed.
+	Err *journal.EffectError
+	// Control is set for EventControl.
+	Control Control
+}
+
+// Control is something that a person or a policy asks of a run.
+type Control = journal.ControlBody
+
+// The actions of a Control.
+const (
+	ActionPause  = "pause"
+	ActionResume = "resume"
+	ActionSkip   = "skip"
+	ActionStop   = "stop"
+	ActionAbort  = "abort"
+)
