@@ -14,9 +14,12 @@ type Builtin struct {
 	//	loop(body: function, times: int = None, *, every: duration = None)
 	//
 	// A dotted name ("fault.latency") is a member of a namespace. A type is one of
-	// Types, or several with "|". "*args" and "**kwargs" are written as in Starlark.
+	// Types, or several with "|". "*args" and "**kwargs" are written as in Starlark,
+	// with a type that holds for each of them if one is given ("*branches: function").
 	// A default is Starlark source; a parameter without one is required.
 	Sig string
+	// Returns is the type of the value, one of Types, or "" where it is not known.
+	Returns string
 	// Doc is the reference text: its first sentence is the summary.
 	Doc string
 	// Family groups builtins in the reference: "structure", "chaos", …
@@ -60,6 +63,8 @@ type Signature struct {
 	Params []Param
 	// Args and Kwargs are the names behind "*" and "**", or "".
 	Args, Kwargs string
+	// Rest and KwRest describe one value of Args and of Kwargs, where these are set.
+	Rest, KwRest Param
 }
 
 // A Param is one named parameter of a signature.
@@ -76,39 +81,52 @@ type Param struct {
 func ParseSignature(sig string) (*Signature, error) {
 	name, rest, ok := strings.Cut(sig, "(")
 	if !ok || !strings.HasSuffix(rest, ")") {
-		return nil, fmt.Errorf("signature %q: expected name(…)", sig)
+		return nil, fmt.Errorf("signature %q: expected name(parameters)", sig)
 	}
 	s := &Signature{Name: name}
 	keywordOnly := false
 	for _, field := range splitTop(strings.TrimSuffix(rest, ")")) {
-		switch {
-		case strings.HasPrefix(field, "**"):
-			s.Kwargs = field[2:]
-			continue
-		case field == "*":
+		stars := len(field) - len(strings.TrimLeft(field, "*"))
+		if field == "*" {
 			keywordOnly = true
 			continue
-		case strings.HasPrefix(field, "*"):
-			s.Args, keywordOnly = field[1:], true
-			continue
 		}
-		decl, def, hasDefault := strings.Cut(field, " = ")
-		pname, types, typed := strings.Cut(decl, ": ")
-		p := Param{Name: pname, Types: []string{"any"}, Default: def, Required: !hasDefault, KeywordOnly: keywordOnly}
-		if typed {
-			p.Types = strings.Split(types, "|")
+		p, err := parseParam(sig, field[stars:])
+		if err != nil {
+			return nil, err
 		}
-		for i, t := range p.Types {
-			if base, ramp := strings.CutSuffix(t, "~"); ramp {
-				p.Types[i], p.Ramp = base, true
-			}
-			if !slices.Contains(Types, p.Types[i]) {
-				return nil, fmt.Errorf("signature %q: parameter %s has the unknown type %q", sig, pname, p.Types[i])
-			}
+		switch stars {
+		case 0:
+			p.KeywordOnly = keywordOnly
+			s.Params = append(s.Params, p)
+		case 1:
+			s.Args, s.Rest, keywordOnly = p.Name, p, true
+		case 2:
+			s.Kwargs, s.KwRest = p.Name, p
+		default:
+			return nil, fmt.Errorf("signature %q: %q is no parameter", sig, field)
 		}
-		s.Params = append(s.Params, p)
 	}
 	return s, nil
+}
+
+// parseParam reads "name", "name: type|type = default" of the signature sig.
+func parseParam(sig, field string) (Param, error) {
+	decl, def, hasDefault := strings.Cut(field, " = ")
+	name, types, typed := strings.Cut(decl, ": ")
+	p := Param{Name: name, Types: []string{"any"}, Default: def, Required: !hasDefault}
+	if typed {
+		p.Types = strings.Split(types, "|")
+	}
+	for i, t := range p.Types {
+		if base, ramp := strings.CutSuffix(t, "~"); ramp {
+			p.Types[i], p.Ramp = base, true
+		}
+		if !slices.Contains(Types, p.Types[i]) {
+			return p, fmt.Errorf("signature %q: parameter %s has the unknown type %q; one of %s", sig, name, p.Types[i], strings.Join(Types, ", "))
+		}
+	}
+	return p, nil
 }
 
 // splitTop splits at commas that stand in no bracket and no string.

@@ -14,13 +14,16 @@ type World interface {
 	// Next carries out r and returns the next event. Its duties, in order:
 	//
 	//  1. append r.Records to the journal; where r.Start is not empty, make them durable;
-	//  2. send r.Signals, then cancel what r.Cancel names, then start r.Start;
+	//  2. start r.Start, then send r.Signals, then cancel what r.Cancel names;
 	//  3. wait for the next event and return it: a control that waits comes first,
 	//     then r.Due if it has come, then reports and completions in the order received.
 	//
 	// r and its slices belong to the caller again when Next returns. An event's At is
 	// never before that of the event before it.
 	Next(r *Ready) Event
+	// Finish carries out the last records, makes all of them durable, and ends what
+	// the world itself has running. No effect is under way when it is called.
+	Finish(r *Ready)
 }
 
 // Ready is what a run wants carried out between two events.
@@ -30,7 +33,7 @@ type Ready struct {
 	// Start are effects to start, in order.
 	Start []Request
 	// Cancel names effects to end: a held one is undone, another is given up.
-	// Each was started before and has not completed. Its completion still comes.
+	// Each was started, possibly in this very Ready. Its completion still comes.
 	Cancel []journal.Place
 	// Signals are notices to running effects.
 	Signals []Signal
@@ -52,6 +55,10 @@ type Request struct {
 	// Held effects go on until they are cancelled, and their end is an undo. The
 	// first report says that it is on; a completion before that, that it never was.
 	Held bool
+	// Chaos marks a held effect that disturbs the system under test. A world undoes
+	// it as soon as it learns of a stop or an abort, without waiting for the run to
+	// ask, and starts none afterwards (it completes with code "stopped").
+	Chaos bool
 	// Repeat says that the effect may be asked again after a crash.
 	Repeat bool
 	// Seed is for the effect's random decisions: a function of the run's seed and ID.
@@ -117,4 +124,7 @@ const (
 	ActionSkip   = "skip"
 	ActionStop   = "stop"
 	ActionAbort  = "abort"
+	// ActionFail is a world's own: it cannot go on (the journal cannot be written,
+	// memory is out). By is the code of the failure, Detail its message.
+	ActionFail = "fail"
 )

@@ -235,6 +235,7 @@ type EffectStartBody struct {
 	Path   string          `json:"path,omitempty"`
 	Args   json.RawMessage `json:"args"`
 	Held   bool            `json:"held,omitempty"`
+	Chaos  bool            `json:"chaos,omitempty"`  // a held effect that disturbs the system
 	Repeat bool            `json:"repeat,omitempty"` // idempotent: may be asked again after a crash
 }
 

@@ -1,0 +1,141 @@
+package builtins
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"go.starlark.net/starlark"
+)
+
+// ArgError says which argument of which builtin cannot be used, and what to write
+// instead. It is a mistake of the script, never of the system under test.
+type ArgError struct {
+	// Builtin is the name called, such as "fault.latency".
+	Builtin string
+	// Param is the parameter, or the unknown keyword; "" when the call as a whole is
+	// wrong.
+	Param string
+	// Message says what was expected and what was found.
+	Message string
+	// Hint says what to write instead; "" when the message says it all.
+	Hint string
+}
+
+// Error gives "step: duration: expected …, got …; write …".
+func (e *ArgError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Builtin)
+	b.WriteString(": ")
+	if e.Param != "" {
+		b.WriteString(e.Param)
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Message)
+	if e.Hint != "" {
+		b.WriteString("; ")
+		b.WriteString(e.Hint)
+	}
+	return b.String()
+}
+
+// describe names v for a message: short values as they are, others by their type.
+func describe(v starlark.Value) string {
+	switch v := v.(type) {
+	case starlark.NoneType, starlark.Bool, starlark.Float, Duration:
+		return v.String()
+	case starlark.Int:
+		if n, ok := v.Int64(); ok {
+			return fmt.Sprint(n)
+		}
+		return "an int of more than 64 bits"
+	case starlark.String:
+		return quote(string(v))
+	case *starlark.List:
+		return fmt.Sprintf("a list of %d", v.Len())
+	case starlark.Tuple:
+		return fmt.Sprintf("a tuple of %d", len(v))
+	case *starlark.Dict:
+		return fmt.Sprintf("a dict of %d", v.Len())
+	case *starlark.Function:
+		return "the function " + clip(v.Name(), 40)
+	case *function:
+		return "the function " + v.Name()
+	}
+	return withArticle(v.Type())
+}
+
+// quote quotes the beginning of s.
+func quote(s string) string {
+	return fmt.Sprintf("%q", clip(s, 60))
+}
+
+// clip cuts s to at most n bytes, at the beginning of a rune.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+// withArticle puts "a" or "an" before a noun.
+func withArticle(noun string) string {
+	if noun != "" && strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// oneOf joins alternatives: "a, b or c".
+func oneOf(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// nearest returns the candidate that name was most likely meant to be, or "".
+func nearest(name string, candidates []string) string {
+	best, bound := "", len(name)/3+1 // about one slip in three letters
+	for _, c := range candidates {
+		if len(name) > 64 || len(c) > 64 {
+			continue // names are hostile, too; no one mistypes one this long
+		}
+		if strings.EqualFold(name, c) {
+			return c
+		}
+		if d := distance(name, c); d < bound || d == bound && best == "" {
+			best, bound = c, d
+		}
+	}
+	return best
+}
+
+// distance is the least number of insertions, deletions, replacements and swaps of
+// neighbours that turn a into b.
+func distance(a, b string) int {
+	// Three rows of the matrix: the one being filled and the two before it.
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}

@@ -1,0 +1,203 @@
+package builtins
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+)
+
+// Secret is a secret as a script holds it: its name. The text never enters the
+// interpreter. What a script makes of a secret ("Bearer " + token, "%s" % token) is
+// an ordinary string that holds the placeholder ⟦secret:NAME⟧, and so are the
+// journal's records. Reveal puts the text in at the last moment, in the effect;
+// Redact takes it out of the answer.
+//
+// A placeholder that arrives from outside would be revealed if the script sent it on:
+// Redact therefore breaks up every one it finds. What a script itself writes between
+// those brackets gives it nothing that secret(name) does not.
+type Secret struct{ name string }
+
+const (
+	placeholderOpen  = "⟦secret:"
+	placeholderClose = "⟧"
+)
+
+// NewSecret makes the value for a secret's name: letters, digits, "_", "-", "." and
+// "/", at most 128 of them.
+func NewSecret(name string) (Secret, error) {
+	if !isSecretName(name) {
+		return Secret{}, fmt.Errorf(`%s is no name of a secret; expected 1 to 128 of letters, digits, "_", "-", "." and "/"`, quote(name))
+	}
+	return Secret{name}, nil
+}
+
+func isSecretName(name string) bool {
+	if name == "" || len(name) > 128 {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("_-./", c) >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	_ starlark.HasBinary  = Secret{}
+	_ starlark.Comparable = Secret{}
+	_ starlark.Indexable  = Secret{}
+)
+
+// SecretName is the secret's name, which is no secret.
+func (s Secret) SecretName() string { return s.name }
+
+// String gives the placeholder.
+func (s Secret) String() string { return placeholderOpen + s.name + placeholderClose }
+func (s Secret) Type() string   { return "secret" }
+func (s Secret) Freeze()        {}
+
+// Truth is always true. The interpreter lets no value refuse; whether a secret is
+// empty is the environment's business, checked before the start.
+func (s Secret) Truth() starlark.Bool { return true }
+
+// MarshalJSON writes the placeholder.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// Hash refuses, as everything does that would compare the secret.
+func (s Secret) Hash() (uint32, error) { return 0, s.refuse("be a key of a dict") }
+
+// CompareSameType refuses.
+func (s Secret) CompareSameType(syntax.Token, starlark.Value, int) (bool, error) {
+	return false, s.refuse("be compared")
+}
+
+// Len and Index exist because the interpreter asks for both before it indexes; len
+// itself has no way to fail and says 0.
+func (s Secret) Len() int { return 0 }
+
+// Index is not reached: the length is 0.
+func (s Secret) Index(int) starlark.Value { return starlark.None }
+
+func (s Secret) refuse(what string) error {
+	return fmt.Errorf("secret %s cannot %s: a secret can be joined to text, formatted and passed on, but not read or compared", s.name, what)
+}
+
+// Binary joins the secret to text.
+func (s Secret) Binary(op syntax.Token, y starlark.Value, side starlark.Side) (starlark.Value, error) {
+	other, ok := text(y)
+	if op == syntax.PLUS && ok {
+		if side == starlark.Left {
+			return starlark.String(s.String() + other), nil
+		}
+		return starlark.String(other + s.String()), nil
+	}
+	if op == syntax.IN || op == syntax.NOT_IN {
+		return nil, s.refuse("be looked for or looked into")
+	}
+	return nil, s.refuse(fmt.Sprintf("be an operand of %s with %s", op, withArticle(y.Type())))
+}
+
+// Reveal replaces every placeholder whose name lookup knows by the secret's text. It
+// is for strings on their way out, in an effect.
+func Reveal(s string, lookup func(name string) (string, bool)) string {
+	return reveal(s, lookup, func(text string) string { return text })
+}
+
+// RevealJSON is Reveal for JSON text, in which placeholders stand inside strings: the
+// secrets' text is escaped.
+func RevealJSON(raw json.RawMessage, lookup func(name string) (string, bool)) json.RawMessage {
+	return json.RawMessage(reveal(string(raw), lookup, jsonText))
+}
+
+func reveal(s string, lookup func(string) (string, bool), escape func(string) string) string {
+	if !strings.Contains(s, placeholderOpen) {
+		return s
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, placeholderOpen)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		name, after, closed := strings.Cut(rest, placeholderClose)
+		secret, known := "", false
+		if closed && isSecretName(name) {
+			secret, known = lookup(name)
+		}
+		if known {
+			b.WriteString(escape(secret))
+			s = after
+		} else {
+			b.WriteString(placeholderOpen)
+			s = rest
+		}
+	}
+}
+
+// jsonText is s as it stands between the quotes of a JSON string.
+func jsonText(s string) string {
+	quoted, _ := json.Marshal(s) // cannot fail on a string
+	return string(quoted[1 : len(quoted)-1])
+}
+
+// A Redactor takes secrets out of answers. It is safe for use by several goroutines.
+type Redactor struct{ replacer *strings.Replacer }
+
+// NewRedactor makes a Redactor for secrets, the text of each by its name. Besides the
+// text itself it knows its usual disguises: escaped in JSON and in addresses, and in
+// base64. An empty text hides nothing.
+func NewRedactor(secrets map[string]string) *Redactor {
+	type pair struct{ text, placeholder string }
+	var pairs []pair
+	for name, text := range secrets {
+		placeholder := Secret{name}.String()
+		for _, form := range disguises(text) {
+			pairs = append(pairs, pair{form, placeholder})
+		}
+	}
+	// The first that fits wins: the longest, and of equal texts the least name.
+	slices.SortFunc(pairs, func(a, b pair) int {
+		if d := len(b.text) - len(a.text); d != 0 {
+			return d
+		}
+		return strings.Compare(a.text+a.placeholder, b.text+b.placeholder)
+	})
+	var oldnew []string
+	for _, p := range pairs {
+		oldnew = append(oldnew, p.text, p.placeholder)
+	}
+	// Placeholders from outside, plain or as a JSON escape that a later decoding
+	// would turn into one.
+	oldnew = append(oldnew, "⟦", "[", `\u27e6`, `\u005b`, `\u27E6`, `\u005b`)
+	return &Redactor{strings.NewReplacer(oldnew...)}
+}
+
+// disguises lists the forms in which text may come back, without repetition.
+func disguises(text string) []string {
+	if text == "" {
+		return nil
+	}
+	forms := []string{
+		text, jsonText(text), url.QueryEscape(text), url.PathEscape(text),
+		base64.StdEncoding.EncodeToString([]byte(text)), base64.URLEncoding.EncodeToString([]byte(text)),
+		base64.RawStdEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text)),
+	}
+	slices.Sort(forms)
+	return slices.Compact(forms)
+}
+
+// Redact puts placeholders in place of secrets and breaks up placeholders that s
+// brought with it.
+func (r *Redactor) Redact(s string) string { return r.replacer.Replace(s) }
+
+// Redact is NewRedactor(secrets).Redact(s), for a single answer.
+func Redact(s string, secrets map[string]string) string { return NewRedactor(secrets).Redact(s) }

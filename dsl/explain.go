@@ -1,0 +1,134 @@
+package dsl
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// explainSyntax turns the parser's message at a place into a diagnostic. Where the
+// parser met an unexpected token, its place is either the token or just behind it.
+func explainSyntax(m *Module, line, col int, msg string) Diagnostic {
+	all := slices.DeleteFunc(tokens(m.Text, line+1), func(t token) bool { return t.kind == commentToken })
+	i := badToken(all, line, col, msg)
+	a := around{msg: msg}
+	if i < 0 {
+		return unexplained(m, line, col, a)
+	}
+	a.bad = all[i]
+	for j, t := range []*token{&a.before, &a.before2} {
+		if i-1-j >= 0 && all[i-1-j].kind != newlineToken {
+			*t = all[i-1-j]
+		}
+	}
+	if i+1 < len(all) {
+		a.after = all[i+1]
+	}
+	for j := i; j > 0 && all[j-1].kind != newlineToken; j-- {
+		a.line = all[j-1 : i+1]
+	}
+	if a.line == nil {
+		a.line = all[i : i+1]
+	}
+	if a.line[0].kind == wordToken {
+		a.first = a.line[0].text
+	}
+	for _, idiom := range idioms {
+		if idiom.matches(a) {
+			start := a.bad
+			if idiom.code == "f_string" || idiom.code == "string_prefix" {
+				start = a.before
+			}
+			d := place2(m, start, a.bad, idiom.code, idiom.message)
+			d.Help = idiom.help
+			return d
+		}
+	}
+	return unexplained(m, line, col, a)
+}
+
+// badToken finds the token that the parser reports: the last that begins before
+// the place, if the place is just behind it, else the one that begins there.
+func badToken(all []token, line, col int, msg string) int {
+	before := func(l, c int) bool { return l < line || l == line && c < col }
+	last := -1
+	for i, t := range all {
+		if t.line == line && t.col == col && pointsAtStart(msg) {
+			return i
+		}
+		if before(t.line, t.col) {
+			last = i
+		}
+	}
+	return last
+}
+
+// pointsAtStart tells whether the parser gives the place of the token itself with
+// this message, rather than the place where it stopped reading.
+func pointsAtStart(msg string) bool {
+	return strings.Contains(msg, "want primary expression") || strings.Contains(msg, "without else") ||
+		strings.HasPrefix(msg, "unexpected") || strings.Contains(msg, "literal") || strings.Contains(msg, "trailing comma") ||
+		strings.Contains(msg, "invalid escape") || strings.Contains(msg, "stray")
+}
+
+// place2 is an error diagnostic for the text from one token to another.
+func place2(m *Module, from, to token, code, msg string) Diagnostic {
+	d := Diagnostic{Severity: Error, Code: code, File: m.Name, Line: from.line, Col: from.col, Message: msg}
+	if to.kind != newlineToken {
+		d.EndLine, d.EndCol = to.endLine, to.endCol
+	}
+	return d
+}
+
+// unexplained keeps the parser's message, at the token it means.
+func unexplained(m *Module, line, col int, a around) Diagnostic {
+	d := Diagnostic{Severity: Error, Code: "syntax_error", File: m.Name, Line: line, Col: col, Message: a.msg}
+	if a.bad.line > 0 && !pointsAtStart(a.msg) {
+		d = place2(m, a.bad, a.bad, "syntax_error", a.msg)
+	}
+	switch {
+	case strings.Contains(a.msg, "got end of file"), strings.Contains(a.msg, "got newline, want ')'"), a.bad.line == 0:
+		if open := unclosed(m.Text); open.line > 0 {
+			d = place2(m, open, open, "unclosed", fmt.Sprintf("%s is never closed", open.text))
+			d.Help = fmt.Sprintf("the file ends while %q is open", open.text)
+		}
+	case strings.Contains(a.msg, "in string"):
+		d.Code, d.Message = "unclosed", "the string is not closed"
+		d.Help = `close it on the same line, or write """ for several lines`
+	case strings.Contains(a.msg, "got indent"), strings.Contains(a.msg, "got outdent"), strings.Contains(a.msg, "want indent"), strings.Contains(a.msg, "unindent"):
+		d.Code, d.Help = "indentation", "indent the lines of one block alike, with spaces; an empty body is pass"
+		d.Message = "the indentation is wrong: " + a.msg
+	case slices.Contains(reserved, a.bad.text):
+		d.Message = fmt.Sprintf("%s is a keyword and can be no name", a.bad.text)
+		d.Help = "choose another name"
+	}
+	return d
+}
+
+// reserved are the keywords of Starlark and those it reserves.
+var reserved = []string{
+	"and", "break", "continue", "def", "elif", "else", "for", "if", "in", "lambda", "load", "not", "or", "pass", "return", "while",
+	"as", "async", "await", "class", "del", "except", "finally", "from", "global", "import", "is", "nonlocal", "raise", "try", "with", "yield",
+}
+
+// unclosed finds the last bracket that is still open at the end of text.
+func unclosed(text []byte) token {
+	var open []token
+	for _, t := range tokens(text, 1<<31-1) {
+		if t.kind != punctToken {
+			continue
+		}
+		switch t.text {
+		case "(", "[", "{":
+			open = append(open, t)
+		case ")", "]", "}":
+			if len(open) > 0 {
+				open = open[:len(open)-1]
+			}
+		}
+	}
+	if len(open) == 0 {
+		return token{}
+	}
+	return open[len(open)-1]
+}

@@ -1,0 +1,111 @@
+package dsl
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"go.starlark.net/syntax"
+)
+
+// maxDepth bounds the nesting of a syntax tree, chains such as a + b + … and
+// if … elif … included. Starlark's parser bounds what it recurses into, but builds
+// such chains in a loop, and its resolver and compiler then recurse into them.
+const maxDepth = 1000
+
+// parse reads a module's text. It removes a byte order mark from m.Text.
+func parse(m *Module, maxFile int64) (*syntax.File, Diagnostics) {
+	if int64(len(m.Text)) > maxFile {
+		d := fileProblem(m.Name, fmt.Errorf("%w: %d bytes, at most %d", errTooBig, len(m.Text), maxFile))
+		m.Text = nil
+		return nil, Diagnostics{d}
+	}
+	m.Text = bytes.TrimPrefix(m.Text, utf8BOM)
+	if offset, what, bad := badText(m.Text); bad {
+		line, col := lineCol(m.Text, offset)
+		return nil, Diagnostics{{
+			Severity: Error, Code: "not_text", File: m.Name, Line: line, Col: col,
+			Message: "the file holds " + what, Help: "save it as UTF-8 text",
+		}}
+	}
+	file, err := FileOptions().Parse(m.Name, m.Text, 0)
+	if err != nil {
+		return nil, Diagnostics{syntaxProblem(m, err)}
+	}
+	if deep := tooDeep(file); deep != nil {
+		return nil, Diagnostics{nesting(m.Name, deep)}
+	}
+	return file, nil
+}
+
+func nesting(file string, pos *syntax.Position) Diagnostic {
+	return Diagnostic{
+		Severity: Error, Code: "too_deep", File: file, Line: int(pos.Line), Col: int(pos.Col),
+		Message: "the code is nested too deeply here",
+		Help:    "give parts of it names, or put them into functions or a list",
+	}
+}
+
+// tooDeep walks the tree without recursion and returns a place at which it is
+// deeper than maxDepth, or nil.
+func tooDeep(file *syntax.File) *syntax.Position {
+	type item struct {
+		node  syntax.Node
+		depth int
+	}
+	var stack []item
+	push := func(depth int, nodes ...syntax.Node) {
+		for _, n := range nodes {
+			stack = append(stack, item{n, depth})
+		}
+	}
+	for _, s := range file.Stmts {
+		push(1, s)
+	}
+	for len(stack) > 0 {
+		top := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if top.depth > maxDepth {
+			if pos := firstToken(top.node); pos != nil {
+				return pos
+			}
+		}
+		push(top.depth+1, children(top.node)...)
+	}
+	return nil
+}
+
+// firstToken gives the place of a node without recursing into its operands.
+func firstToken(n syntax.Node) *syntax.Position {
+	switch n := n.(type) {
+	case *syntax.Ident:
+		return &n.NamePos
+	case *syntax.Literal:
+		return &n.TokenPos
+	case *syntax.BinaryExpr:
+		return &n.OpPos
+	case *syntax.CallExpr:
+		return &n.Lparen
+	case *syntax.DotExpr:
+		return &n.Dot
+	case *syntax.IndexExpr:
+		return &n.Lbrack
+	case *syntax.SliceExpr:
+		return &n.Lbrack
+	case *syntax.IfStmt:
+		return &n.If
+	}
+	return nil
+}
+
+// syntaxProblem turns an error of the parser into a diagnostic that says what to write.
+func syntaxProblem(m *Module, err error) Diagnostic {
+	var e syntax.Error
+	if !errors.As(err, &e) {
+		return Diagnostic{Severity: Error, Code: "syntax_error", File: m.Name, Message: err.Error()}
+	}
+	if e.Msg == "excessive nesting" {
+		return nesting(m.Name, &e.Pos)
+	}
+	return explainSyntax(m, int(e.Pos.Line), int(e.Pos.Col), e.Msg)
+}

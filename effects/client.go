@@ -1,0 +1,98 @@
+package effects
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// client makes requests under a policy. It has two transports: one that keeps
+// connections for a short time, and one that never does. Neither uses a proxy from
+// the environment: a request must meet the fault that is on its way, not another way.
+//
+// A kept connection that turns out dead before the first byte of an answer makes
+// net/http ask again on another one, if the request is idempotent. Probes therefore
+// use fresh connections, where nothing is hidden.
+type client struct {
+	network *network
+	pooled  *http.Transport
+	fresh   *http.Transport
+	redact  func(string) string
+}
+
+// newClient makes the client of Effects.
+func newClient(policy Policy, opts Options) *client {
+	rules, err := parseNetwork(policy.Network)
+	if err != nil {
+		rules = &network{entries: []string{"nothing (" + err.Error() + ")"}}
+	}
+	c := &client{network: rules, redact: opts.Redact}
+	idle := opts.IdleTimeout
+	if idle == 0 {
+		idle = time.Second
+	}
+	c.pooled = c.transport(opts)
+	c.pooled.IdleConnTimeout = idle
+	c.pooled.DisableKeepAlives = idle < 0
+	c.fresh = c.transport(opts)
+	c.fresh.DisableKeepAlives = true
+	return c
+}
+
+// transport makes one transport.
+func (c *client) transport(opts Options) *http.Transport {
+	return &http.Transport{
+		DialContext:            c.dial,
+		TLSClientConfig:        opts.TLS.Clone(),
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true, // bodies come as they are sent, and their limit is the limit of what is held
+		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    8,
+		MaxResponseHeaderBytes: 64 << 10,
+		ExpectContinueTimeout:  time.Second,
+	}
+}
+
+// dial connects to an address that the policy permits. The policy is asked again
+// with the resolved address, after which nothing can change it.
+func (c *client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Control: func(_, resolved string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(resolved)
+		if err != nil {
+			return problem(CodeDenied, "%q is no address that a policy could permit", resolved)
+		}
+		return c.network.checkAddr(host, to)
+	}}
+	return dialer.DialContext(ctx, network, address)
+}
+
+// pick is the http.Client for a request.
+func (c *client) pick(args *HTTPArgs) *http.Client {
+	transport := c.pooled
+	if args.Fresh {
+		transport = c.fresh
+	}
+	return &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+		if args.NoRedirect {
+			return http.ErrUseLastResponse
+		}
+		if len(via) >= 10 {
+			return errors.New("stopped after 10 redirects")
+		}
+		return c.network.checkURL(req.URL.String())
+	}}
+}
+
+// close closes idle connections.
+func (c *client) close() {
+	c.pooled.CloseIdleConnections()
+	c.fresh.CloseIdleConnections()
+}

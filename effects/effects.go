@@ -1,0 +1,241 @@
+package effects
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"starquake/runtime"
+	"starquake/runtime/journal"
+)
+
+// The codes of an EffectError that this package gives; see the package comment.
+const (
+	CodeTimeout  = "timeout"
+	CodeRefused  = "refused"
+	CodeReset    = "reset"
+	CodeDNS      = "dns"
+	CodeTLS      = "tls"
+	CodeEOF      = "eof"
+	CodeDenied   = "denied"
+	CodeInvalid  = "invalid"
+	CodeNotFound = "not_found"
+	CodeStopped  = "stopped"
+	CodeFailed   = "failed"
+)
+
+// Options are what does not depend on permission. The zero value works.
+type Options struct {
+	// IdleTimeout is how long "http" keeps an unused connection for the next request
+	// to the same host. Zero is one second, short enough that a request after a pause
+	// meets a connection fault as a new client would; negative: every request has a
+	// connection of its own, as those of probes always have.
+	IdleTimeout time.Duration
+	// ExecGrace is the time between SIGTERM and SIGKILL, and how long output pipes
+	// that a child keeps open are waited for. Zero is two seconds.
+	ExecGrace time.Duration
+	// TLS is the client's configuration, for example with RootCAs of an environment.
+	// Nil uses the system's roots.
+	TLS *tls.Config
+	// Reveal puts the text of secrets in place of their placeholders. It is given
+	// every string in the arguments of an effect just before it is performed; the
+	// journal has the arguments before that. Nil leaves them as they are.
+	Reveal func(string) string
+	// Redact puts the placeholders back. It is given every string of every report,
+	// answer and error before anybody sees it. Nil leaves them as they are.
+	Redact func(string) string
+}
+
+// Row is one kind of effect.
+type Row struct {
+	Kind      string
+	Performer runtime.Performer
+	Planner   runtime.Planner
+
+	// check says whether the policy permits what args ask for; nil permits.
+	check func(args json.RawMessage) error
+	// sim says what simulated answers of this kind may contain; nil takes any.
+	sim *simulation
+}
+
+// Table has the rows by kind.
+type Table map[string]Row
+
+// Effects performs and plans effects by the rows of its table. It is safe for
+// concurrent use and is not changed after it was made.
+type Effects struct {
+	table  Table
+	client *client
+	exec   *execer
+	opts   Options
+}
+
+var (
+	_ runtime.Performer = (*Effects)(nil)
+	_ runtime.Planner   = (*Effects)(nil)
+)
+
+// New returns the effects of this package under policy. Close releases what it
+// keeps open.
+func New(policy Policy, opts Options) *Effects {
+	e := &Effects{client: newClient(policy, opts), exec: newExecer(policy, opts), opts: opts}
+	e.table = Table{
+		KindHTTP:  {KindHTTP, performFunc(e.performHTTP), planFunc(planHTTP), e.checkHTTP, simulatedHTTP()},
+		KindExec:  {KindExec, performFunc(e.performExec), planFunc(planExec), e.checkExec, simulatedExec()},
+		KindProbe: {KindProbe, performFunc(e.performProbe), planFunc(planProbe), e.checkProbe, simulatedReading()},
+		KindWatch: {KindWatch, performFunc(e.performWatch), planFunc(planWatch), e.checkWatch, simulatedWatch()},
+	}
+	return e
+}
+
+// With returns effects that have one more kind, or another performer and planner
+// for a kind they had. e is not changed; both share connections, so Close of
+// either closes the idle ones of both.
+func (e *Effects) With(kind string, performer runtime.Performer, planner runtime.Planner) *Effects {
+	with := *e
+	with.table = maps.Clone(e.table)
+	with.table[kind] = Row{Kind: kind, Performer: performer, Planner: planner}
+	return &with
+}
+
+// Kinds are the kinds of effect, sorted.
+func (e *Effects) Kinds() []string { return slices.Sorted(maps.Keys(e.table)) }
+
+// Close closes idle connections. Effects that are under way go on.
+func (e *Effects) Close() { e.client.close() }
+
+// row finds the row of a kind.
+func (e *Effects) row(kind string) (Row, error) {
+	if row, ok := e.table[kind]; ok {
+		return row, nil
+	}
+	return Row{}, problem(CodeInvalid, "unknown kind of effect %q; known are %s", kind, strings.Join(e.Kinds(), ", "))
+}
+
+// Perform implements runtime.Performer.
+func (e *Effects) Perform(ctx context.Context, call *runtime.Call) (any, error) {
+	row, err := e.row(call.Kind)
+	if err != nil {
+		return nil, err
+	}
+	if row.Performer == nil {
+		return nil, problem(CodeInvalid, "effects of kind %q are not performed here, only planned", call.Kind)
+	}
+	if e.opts.Reveal == nil && e.opts.Redact == nil {
+		return row.Performer.Perform(ctx, call)
+	}
+	return e.performSecretly(ctx, row.Performer, call)
+}
+
+// Plan implements runtime.Planner. Whatever the kind, "simulated" in the arguments
+// is laid over its planned answer.
+func (e *Effects) Plan(req *runtime.Request) (runtime.Planned, error) {
+	row, err := e.row(req.Kind)
+	if err != nil {
+		return runtime.Planned{}, err
+	}
+	if row.Planner == nil {
+		return runtime.Planned{}, problem(CodeInvalid, "effects of kind %q have no planned answer", req.Kind)
+	}
+	planned, err := row.Planner.Plan(req)
+	if err != nil || !mentions(req.Args, "simulated") {
+		return planned, err
+	}
+	var args struct {
+		Simulated json.RawMessage `json:"simulated"`
+	}
+	if err := json.Unmarshal(req.Args, &args); err != nil {
+		return runtime.Planned{}, problem(CodeInvalid, "arguments of %s: %v", req.Kind, err)
+	}
+	if isNull(args.Simulated) {
+		return planned, nil
+	}
+	planned, err = row.sim.over(req, planned, args.Simulated)
+	if err != nil {
+		return runtime.Planned{}, problem(CodeInvalid, "simulated answer of %s: %v", req.Kind, err)
+	}
+	return planned, nil
+}
+
+// Check says whether an effect of that kind with these arguments is permitted, as
+// far as that can be known without doing it: a name that resolves to a forbidden
+// address is found out only by the effect itself. Kinds added by With are permitted.
+func (e *Effects) Check(kind string, args json.RawMessage) error {
+	row, err := e.row(kind)
+	if err != nil || row.check == nil {
+		return err
+	}
+	return row.check(args)
+}
+
+// performFunc is a function as a runtime.Performer.
+type performFunc func(ctx context.Context, call *runtime.Call) (any, error)
+
+func (f performFunc) Perform(ctx context.Context, call *runtime.Call) (any, error) {
+	return f(ctx, call)
+}
+
+// planFunc is a function as a runtime.Planner.
+type planFunc func(req *runtime.Request) (runtime.Planned, error)
+
+func (f planFunc) Plan(req *runtime.Request) (runtime.Planned, error) { return f(req) }
+
+// problem makes an EffectError.
+func problem(code, format string, args ...any) *journal.EffectError {
+	return &journal.EffectError{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// stopped is what a cancelled effect returns.
+func stopped(kind string) *journal.EffectError {
+	return problem(CodeStopped, "%s was stopped before it had an answer", kind)
+}
+
+// asProblem is err as an EffectError; a plain error becomes one with that code.
+func asProblem(err error, code string) *journal.EffectError {
+	var p *journal.EffectError
+	if errors.As(err, &p) {
+		return p
+	}
+	return problem(code, "%v", err)
+}
+
+// decodeArgs reads the arguments of an effect. A key that v does not have is an
+// error: a limit that was misspelt would otherwise silently not hold.
+func decodeArgs(kind string, args json.RawMessage, v any) error {
+	if err := decodeStrict(args, v); err != nil {
+		return problem(CodeInvalid, "arguments of %s: %v", kind, err)
+	}
+	return nil
+}
+
+// decodeStrict reads one JSON value into v, without unknown keys and trailing text.
+func decodeStrict(text []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+// mentions reports whether args can have the key. It spares planning a decode:
+// most arguments have none of the keys that matter to it.
+func mentions(args json.RawMessage, key string) bool {
+	return bytes.Contains(args, []byte(key))
+}
+
+// isNull reports whether a member of an object was absent or null.
+func isNull(raw json.RawMessage) bool {
+	return len(raw) == 0 || string(raw) == "null"
+}

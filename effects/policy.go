@@ -1,0 +1,221 @@
+package effects
+
+import (
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Policy says what effects may touch. The zero value permits nothing.
+type Policy struct {
+	// AllowExec lists the programs that may be run: a base name ("kubectl") permits
+	// what the PATH of this process finds under it, an absolute path that file; "*"
+	// permits every program.
+	AllowExec []string
+	// Network lists where requests may go; "*" is everywhere. An entry is a host
+	// ("api.test"), all hosts below a domain ("*.test"), an address or a prefix
+	// ("10.0.0.0/8", "::1"), each with ":port" behind it or for every port. A host is
+	// compared with the name in the URL, and permits whatever that name resolves to;
+	// an address or prefix is compared with the address that is connected to.
+	//
+	// Addresses at which a cloud hands out credentials are permitted by no entry.
+	Network []string
+}
+
+// Validate returns an error for an entry that is none. Effects made from such a
+// policy deny all that the kind of entry could concern.
+func (p Policy) Validate() error {
+	if _, err := parseNetwork(p.Network); err != nil {
+		return err
+	}
+	return validateExec(p.AllowExec)
+}
+
+// CheckURL says whether a request to that URL is permitted, without resolving its
+// host: where only addresses could permit it, that is decided when it is connected to.
+func (p Policy) CheckURL(rawURL string) error {
+	rules, err := parseNetwork(p.Network)
+	if err != nil {
+		return err
+	}
+	return rules.checkURL(rawURL)
+}
+
+// network is a parsed Policy.Network.
+type network struct {
+	all      bool
+	entries  []string // as given, for messages
+	names    []nameRule
+	prefixes []prefixRule
+}
+
+// nameRule permits a host, or with below the hosts of a domain. Port 0 is every port.
+type nameRule struct {
+	name  string
+	below bool
+	port  uint16
+}
+
+// prefixRule permits addresses. Port 0 is every port.
+type prefixRule struct {
+	prefix netip.Prefix
+	port   uint16
+}
+
+// parseNetwork reads the entries of Policy.Network.
+func parseNetwork(entries []string) (*network, error) {
+	n := &network{entries: entries}
+	for _, entry := range entries {
+		if entry == "*" {
+			n.all = true
+			continue
+		}
+		host, port, err := splitEntry(entry)
+		if err != nil {
+			return nil, err
+		}
+		if prefix, ok := parsePrefix(host); ok {
+			n.prefixes = append(n.prefixes, prefixRule{prefix, port})
+			continue
+		}
+		name, below := strings.CutPrefix(host, "*.")
+		if name == "" || strings.ContainsAny(name, "*/:@[]? ") {
+			return nil, problem(CodeInvalid, "network policy: %q is no host, domain (\"*.example.com\"), address or prefix (\"10.0.0.0/8\")", entry)
+		}
+		n.names = append(n.names, nameRule{plainHost(name), below, port})
+	}
+	return n, nil
+}
+
+// splitEntry takes ":port" off an entry. An IPv6 address has a port only in brackets.
+func splitEntry(entry string) (host string, port uint16, err error) {
+	host = entry
+	i := strings.LastIndexByte(entry, ':')
+	switch {
+	case strings.HasPrefix(entry, "[") && strings.HasSuffix(entry, "]"):
+		return entry[1 : len(entry)-1], 0, nil
+	case i < 0, strings.Count(entry, ":") > 1 && !strings.HasPrefix(entry, "["):
+		return host, 0, nil
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(entry[:i], "["), "]")
+	n, err := strconv.ParseUint(entry[i+1:], 10, 16)
+	if err != nil || n == 0 {
+		return "", 0, problem(CodeInvalid, "network policy: %q has the port %q; expected 1 to 65535", entry, entry[i+1:])
+	}
+	return host, uint16(n), nil
+}
+
+// parsePrefix reads an address or a prefix.
+func parsePrefix(s string) (netip.Prefix, bool) {
+	if prefix, err := netip.ParsePrefix(s); err == nil {
+		return prefix.Masked(), true
+	}
+	if addr, err := netip.ParseAddr(s); err == nil {
+		addr = addr.Unmap().WithZone("")
+		return netip.PrefixFrom(addr, addr.BitLen()), true
+	}
+	return netip.Prefix{}, false
+}
+
+// plainHost is the form in which names are compared.
+func plainHost(host string) string {
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// checkURL is Policy.CheckURL.
+func (n *network) checkURL(rawURL string) error {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return problem(CodeInvalid, "%q is no URL: %v", rawURL, unwrapURL(err))
+	}
+	port := uint16(80)
+	switch u.Scheme {
+	case "http":
+	case "https":
+		port = 443
+	default:
+		return problem(CodeInvalid, "%q is no URL for a request: it must begin with http:// or https://", rawURL)
+	}
+	if u.Hostname() == "" {
+		return problem(CodeInvalid, "%q is no URL for a request: it has no host", rawURL)
+	}
+	if s := u.Port(); s != "" {
+		p, err := strconv.ParseUint(s, 10, 16)
+		if err != nil || p == 0 {
+			return problem(CodeInvalid, "%q has the port %s; expected 1 to 65535", rawURL, s)
+		}
+		port = uint16(p)
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return n.checkAddr(u.Hostname(), netip.AddrPortFrom(addr, port))
+	}
+	return n.checkName(u.Hostname(), port)
+}
+
+// checkName says whether a connection to a name can be permitted. If only its
+// address can tell, it can be.
+func (n *network) checkName(name string, port uint16) error {
+	if n.all || n.named(name, port) || len(n.prefixes) > 0 {
+		return nil
+	}
+	return n.denied(name)
+}
+
+// checkAddr says whether a connection to addr is permitted, which was asked for as
+// host. It is asked of every connection just before it is made, so a name that
+// resolves to something else the second time, and a redirect, meet it too.
+func (n *network) checkAddr(host string, to netip.AddrPort) error {
+	addr := to.Addr().Unmap().WithZone("")
+	if isMetadata(addr) {
+		return problem(CodeDenied, "%s is never permitted: it is a cloud's metadata address%s", addr, aka(host, addr))
+	}
+	if n.all || n.named(host, to.Port()) {
+		return nil
+	}
+	for _, rule := range n.prefixes {
+		if rule.prefix.Contains(addr) && (rule.port == 0 || rule.port == to.Port()) {
+			return nil
+		}
+	}
+	return n.denied(host)
+}
+
+// named reports whether a rule names the host.
+func (n *network) named(host string, port uint16) bool {
+	host = plainHost(host)
+	return slices.ContainsFunc(n.names, func(rule nameRule) bool {
+		if rule.port != 0 && rule.port != port {
+			return false
+		}
+		return host == rule.name && !rule.below || rule.below && strings.HasSuffix(host, "."+rule.name)
+	})
+}
+
+// denied is the error for a host that no rule permits.
+func (n *network) denied(host string) error {
+	if len(n.entries) == 0 {
+		return problem(CodeDenied, "a request to %s is not permitted: the policy opens no network", host)
+	}
+	return problem(CodeDenied, "a request to %s is not permitted: the policy opens the network only to %s", host, strings.Join(n.entries, ", "))
+}
+
+// aka names the host behind an address, where it was not the address itself.
+func aka(host string, addr netip.Addr) string {
+	if host == addr.String() {
+		return ""
+	}
+	return " (" + host + ")"
+}
+
+// validateExec checks the entries of Policy.AllowExec.
+func validateExec(entries []string) error {
+	for _, entry := range entries {
+		if entry == "" || filepath.Base(entry) != entry && !filepath.IsAbs(entry) {
+			return problem(CodeInvalid, "exec policy: %q is neither a base name (\"kubectl\") nor an absolute path", entry)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package effects
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"starquake/runtime"
+)
+
+// KindProbe reads a probe once. Its arguments are the probe; its answer is a
+// Reading, whatever happened.
+const KindProbe = "probe"
+
+// maxProbes bounds how many probes one may contain, itself included.
+const maxProbes = 64
+
+// Reading is what reading a probe gave.
+type Reading struct {
+	// OK says that all held which the probe asks for.
+	OK bool `json:"ok"`
+	// Value is what was looked at: of an HTTP probe the status, or null where there
+	// was no answer.
+	Value   any           `json:"value"`
+	Elapsed time.Duration `json:"elapsed"`
+	// Error says why it is not OK, with what was expected.
+	Error string `json:"error,omitempty"`
+}
+
+// probe is a probe that was read from its JSON form.
+type probe interface {
+	// read looks once. It ends soon after ctx does.
+	read(ctx context.Context, e *Effects) Reading
+	// planned is the reading in the virtual world.
+	planned() Reading
+	// check says whether the policy permits it.
+	check(e *Effects) error
+}
+
+// probeKind is one kind of probe. Its JSON form is an object with "kind" and what
+// parse reads; "simulated" is taken by all of them.
+type probeKind struct {
+	kind  string
+	parse func(spec json.RawMessage, budget *int) (probe, error)
+}
+
+// probeKinds is the table of the kinds of probe: one row and one file each.
+func probeKinds() []probeKind {
+	return []probeKind{
+		{"http", parseHTTPProbe},
+		{"tcp", parseTCPProbe},
+		{"exec", parseExecProbe},
+		{"all", parseAllProbe},
+		{"any", parseAnyProbe},
+	}
+}
+
+// CheckProbe returns an error unless spec is the JSON form of a probe.
+func CheckProbe(spec json.RawMessage) error {
+	_, err := parseProbe(spec)
+	return err
+}
+
+// parseProbe reads the JSON form of a probe.
+func parseProbe(spec json.RawMessage) (probe, error) {
+	budget := maxProbes
+	p, err := parseNested(spec, &budget)
+	if err != nil {
+		return nil, problem(CodeInvalid, "probe: %v", err)
+	}
+	return p, nil
+}
+
+// parseNested reads one probe; budget is how many more there may be.
+func parseNested(spec json.RawMessage, budget *int) (probe, error) {
+	if *budget--; *budget < 0 {
+		return nil, fmt.Errorf("it contains more than %d probes", maxProbes)
+	}
+	var head struct {
+		Kind      string          `json:"kind"`
+		Simulated json.RawMessage `json:"simulated"`
+	}
+	if err := json.Unmarshal(spec, &head); err != nil {
+		return nil, fmt.Errorf("%s is no probe: %w", excerpt(spec), err)
+	}
+	kinds := probeKinds()
+	i := slices.IndexFunc(kinds, func(k probeKind) bool { return k.kind == head.Kind })
+	if i < 0 {
+		var known []string
+		for _, k := range kinds {
+			known = append(known, k.kind)
+		}
+		return nil, fmt.Errorf("unknown kind %q; known are %s", head.Kind, strings.Join(known, ", "))
+	}
+	p, err := kinds[i].parse(spec, budget)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", head.Kind, err)
+	}
+	if !isNull(head.Simulated) {
+		return simulateProbe(p, head.Simulated)
+	}
+	return p, nil
+}
+
+// performProbe is the performer of KindProbe.
+func (e *Effects) performProbe(ctx context.Context, call *runtime.Call) (any, error) {
+	p, err := parseProbe(call.Args)
+	if err != nil {
+		return nil, err
+	}
+	reading := p.read(ctx, e)
+	if !reading.OK && ctx.Err() != nil {
+		return nil, stopped(KindProbe)
+	}
+	return reading, nil
+}
+
+// checkProbe is the Check of KindProbe.
+func (e *Effects) checkProbe(spec json.RawMessage) error {
+	p, err := parseProbe(spec)
+	if err != nil {
+		return err
+	}
+	return p.check(e)
+}
+
+// planProbe is the planner of KindProbe: it holds.
+func planProbe(req *runtime.Request) (runtime.Planned, error) {
+	p, err := parseProbe(req.Args)
+	if err != nil {
+		return runtime.Planned{}, err
+	}
+	reading := p.planned()
+	return runtime.Planned{Done: &runtime.PlannedEvent{After: reading.Elapsed, Data: reading}}, nil
+}
+
+// simulatedProbe is a probe whose planned reading the script gave.
+type simulatedProbe struct {
+	probe
+	reading Reading
+}
+
+func (p simulatedProbe) planned() Reading { return p.reading }
+
+// simulateProbe lays a simulated reading over the planned one of p.
+func simulateProbe(p probe, simulated json.RawMessage) (probe, error) {
+	planned := runtime.Planned{Done: &runtime.PlannedEvent{Data: p.planned()}}
+	planned, err := simulatedReading().over(nil, planned, simulated)
+	if err != nil {
+		return nil, fmt.Errorf("simulated: %w", err)
+	}
+	text, err := marshal(planned.Done.Data)
+	if err != nil {
+		return nil, fmt.Errorf("simulated: %w", err)
+	}
+	var reading Reading
+	if err := json.Unmarshal(text, &reading); err != nil {
+		return nil, fmt.Errorf("simulated: %w", err)
+	}
+	return simulatedProbe{p, reading}, nil
+}
+
+// simulatedReading is what a simulated Reading may contain. An error alone is a
+// reading that is not OK.
+func simulatedReading() *simulation {
+	return &simulation{
+		answer: func() any { return new(Reading) },
+		adapt: func(fields map[string]json.RawMessage) error {
+			_, failed := fields["error"]
+			if failed && fields["ok"] == nil {
+				fields["ok"] = json.RawMessage("false")
+			}
+			if !failed && string(fields["ok"]) == "false" {
+				fields["error"] = json.RawMessage(`"simulated"`)
+			}
+			return nil
+		},
+	}
+}

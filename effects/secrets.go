@@ -1,0 +1,94 @@
+package effects
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"starquake/runtime"
+	"starquake/runtime/journal"
+)
+
+// performSecretly performs a call whose arguments name secrets: their text is put in
+// on the way out, and taken out of everything that comes back.
+func (e *Effects) performSecretly(ctx context.Context, performer runtime.Performer, call *runtime.Call) (any, error) {
+	secret := *call
+	if e.opts.Reveal != nil {
+		args, err := mapStrings(call.Args, e.opts.Reveal)
+		if err != nil {
+			return nil, problem(CodeInvalid, "arguments of %s: %v", call.Kind, err)
+		}
+		secret.Args = args
+	}
+	if e.opts.Redact == nil {
+		return performer.Perform(ctx, &secret)
+	}
+	if call.Report != nil {
+		secret.Report = func(data any) { call.Report(e.redacted(data)) }
+	}
+	answer, err := performer.Perform(ctx, &secret)
+	if err != nil {
+		p := asProblem(err, CodeFailed)
+		err = &journal.EffectError{Code: p.Code, Message: e.opts.Redact(p.Message)}
+	}
+	if answer == nil {
+		return nil, err
+	}
+	return e.redacted(answer), err
+}
+
+// redacted is data without the text of secrets, as JSON. Data that cannot be
+// redacted is not passed on.
+func (e *Effects) redacted(data any) any {
+	text, err := marshal(data)
+	if err == nil {
+		text, err = mapStrings(text, e.opts.Redact)
+	}
+	if err != nil {
+		return map[string]any{"error": problem(CodeFailed, "answer withheld: it could not be searched for secrets: %v", err)}
+	}
+	return json.RawMessage(text)
+}
+
+// mapStrings replaces every string value in a JSON text by f of it. Keys, numbers
+// and their spelling stay.
+func mapStrings(text json.RawMessage, f func(string) string) (json.RawMessage, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	return marshal(mapValue(v, f))
+}
+
+// mapValue is mapStrings of a decoded value, in place where it can.
+func mapValue(v any, f func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return f(v)
+	case []any:
+		for i := range v {
+			v[i] = mapValue(v[i], f)
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = mapValue(v[k], f)
+		}
+	}
+	return v
+}
+
+// marshal writes v as compact JSON with <, > and & as they are.
+func marshal(v any) (json.RawMessage, error) {
+	if raw, ok := v.(json.RawMessage); ok {
+		return raw, nil
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(buf.Bytes(), "\n"), nil
+}

@@ -1,0 +1,110 @@
+package runtime
+
+import (
+	"starquake/runtime/journal"
+)
+
+// control does what a person or a policy asked. It runs between turns, so every
+// branch is parked.
+func (r *Run) control(c Control) {
+	r.record(journal.Control, journal.Place{Branch: r.root.path}, &c)
+	switch c.Action {
+	case ActionPause:
+		r.pause(c.Lift)
+	case ActionResume:
+		r.unpause()
+	case ActionStop:
+		r.unpause()
+		r.end.stop(c)
+		r.cancel(r.rootScope(), &cause{kind: causeStop})
+	case ActionAbort:
+		r.unpause()
+		r.end.abort(c.By, c.Detail)
+		r.cancel(r.rootScope(), &cause{kind: causeAbort})
+	case ActionFail:
+		r.unpause()
+		r.end.errored = append(r.end.errored, Failf(ClassErrored, c.By, "%s", c.Detail))
+		r.cancel(r.rootScope(), &cause{kind: causeAbort})
+	case ActionSkip:
+		r.skip(c)
+	}
+}
+
+// rootScope is the run's own scope: the outermost of the root branch.
+func (r *Run) rootScope() *scope {
+	s := r.root.scope
+	for s.parent != nil {
+		s = s.parent
+	}
+	return s
+}
+
+// pause stops the held clock; lift takes the faults off while it lasts.
+func (r *Run) pause(lift bool) {
+	if !r.paused {
+		r.frozen = r.heldNow()
+		r.paused = true
+		r.signal(SignalPause)
+	}
+	if lift && !r.lifted {
+		r.lifted = true
+		r.signal(SignalLift)
+	}
+}
+
+func (r *Run) unpause() {
+	if !r.paused {
+		return
+	}
+	r.paused, r.lifted = false, false
+	r.offset = r.now - r.frozen
+	r.signal(SignalResume)
+}
+
+// signal tells every held effect but those of guards, which go on.
+func (r *Run) signal(what SignalKind) {
+	for _, h := range r.allHeld() {
+		if !h.e.live && !h.e.cancelled {
+			r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: what})
+		}
+	}
+}
+
+// allHeld lists what every scope holds, in the order of the requests' scopes: root
+// first. It walks the branches, since controls are rare and bookkeeping is not.
+func (r *Run) allHeld() []*Held {
+	var all []*Held
+	var walk func(b *Branch)
+	walk = func(b *Branch) {
+		var own []*scope
+		for s := b.scope; s != nil && s.branch == b; s = s.parent {
+			own = append(own, s)
+		}
+		for i := len(own) - 1; i >= 0; i-- {
+			all = append(all, own[i].held...)
+			for _, child := range own[i].children {
+				walk(child)
+			}
+		}
+	}
+	walk(r.root)
+	return all
+}
+
+// skip ends a running step as skipped: the one whose path is given, else the only
+// running leaf.
+func (r *Run) skip(c Control) {
+	st, err := r.stepToSkip(c.Path)
+	if err != nil {
+		r.record(journal.Log, journal.Place{Branch: r.root.path}, &journal.LogBody{Level: "warn", Message: err.Error()})
+		return
+	}
+	reason := "skipped by " + c.By
+	if c.By == "" {
+		reason = "skipped"
+	}
+	if c.Detail != "" {
+		reason += ": " + c.Detail
+	}
+	r.cancel(st.scope, &cause{kind: causeSkip, err: Failf(ClassSkip, "skipped", "%s", reason)})
+}

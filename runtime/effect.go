@@ -1,0 +1,292 @@
+package runtime
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// effect is one request to the world that has not completed.
+type effect struct {
+	run    *Run
+	id     journal.Place
+	live   bool    // delivered in a pause too
+	waiter *Branch // woken by every report and by the completion
+	held   *Held   // set for held effects
+	// notify, if set, gets every report, in the scheduler's turn: it must not park.
+	notify func(data json.RawMessage)
+	// finished, if set, is called at the completion, likewise.
+	finished func(e *effect)
+
+	cancelled bool
+	reports   int
+	done      bool
+	data      json.RawMessage
+	err       *journal.EffectError
+}
+
+// An Answer is the completion of an effect.
+type Answer struct {
+	Data json.RawMessage
+	Err  *journal.EffectError
+}
+
+// An Ask is an effect as its caller describes it; the runtime names it.
+type Ask struct {
+	Kind   string
+	Args   json.RawMessage
+	Chaos  bool // disturbs the system: see Request
+	Repeat bool // may be asked again after a crash
+	// Setup effects prepare a run (a listener): they alone do not make it started.
+	Setup bool
+	live  bool // goes on and is delivered in a pause
+}
+
+// start asks the world for an effect, named by the branch's next operation.
+func (r *Run) start(b *Branch, ask Ask, held bool) *effect {
+	e := &effect{run: r, id: b.place(), live: b.livetime || ask.live}
+	req := Request{
+		ID: e.id, Kind: ask.Kind, Args: ask.Args, Held: held, Chaos: ask.Chaos, Repeat: ask.Repeat, Path: b.scope.path,
+	}
+	if ask.Chaos {
+		req.Seed = r.seedOf(e.id.String())
+	}
+	if r.effects == nil {
+		r.effects = make(map[journal.Place]*effect)
+	}
+	r.effects[e.id] = e
+	r.started = r.started || !ask.Setup
+	r.ready.Start = append(r.ready.Start, req)
+	r.record(journal.EffectStart, e.id, &journal.EffectStartBody{
+		Kind: req.Kind, Path: req.Path, Args: req.Args, Held: held, Chaos: req.Chaos, Repeat: req.Repeat,
+	})
+	return e
+}
+
+// giveUp asks the world to end an effect; its completion still comes.
+func (e *effect) giveUp() {
+	if e.cancelled || e.done {
+		return
+	}
+	e.cancelled = true
+	e.run.record(journal.EffectStop, e.id, nil)
+	// An effect of this very turn has not left yet: the world starts and cancels it.
+	e.run.ready.Cancel = append(e.run.ready.Cancel, e.id)
+}
+
+// deliver takes a report or the completion.
+func (e *effect) deliver(ev Event) {
+	r := e.run
+	if ev.Kind == EventReport {
+		e.reports++
+		r.record(journal.EffectNote, e.id, &journal.EffectNoteBody{Data: ev.Data})
+		if e.notify != nil {
+			e.notify(ev.Data)
+		}
+	} else {
+		e.done, e.data, e.err = true, ev.Data, ev.Err
+		delete(r.effects, e.id)
+		r.record(journal.EffectEnd, e.id, &journal.EffectEndBody{Data: ev.Data, Error: ev.Err})
+		if e.finished != nil {
+			e.finished(e)
+		}
+	}
+	if e.waiter != nil {
+		r.wakeUp(e.waiter)
+	}
+}
+
+// Perform asks for one effect and waits for its answer. If the branch is cancelled
+// meanwhile the effect is given up, its end is waited for, and ErrCancelled comes
+// back.
+func (b *Branch) Perform(ask Ask) (Answer, error) {
+	if err := b.check(); err != nil {
+		return Answer{}, err
+	}
+	e := b.run.start(b, ask, false)
+	e.waiter = b
+	for !e.done {
+		b.park()
+		if b.check() != nil {
+			e.giveUp()
+		}
+	}
+	return Answer{Data: e.data, Err: e.err}, b.check()
+}
+
+// Held is an effect that goes on until it is released, and belongs to a scope.
+type Held struct {
+	e     *effect
+	scope *scope
+	chaos bool
+	on    bool // its first report came
+	// watchedBy are the hypotheses that are watched because of it.
+	watchedBy []*steadyState
+	// First is the data of its first report.
+	First json.RawMessage
+}
+
+// Off reports whether the effect has ended.
+func (h *Held) Off() bool { return h.e.done }
+
+// Answer is the completion, once Off.
+func (h *Held) Answer() Answer { return Answer{Data: h.e.data, Err: h.e.err} }
+
+// ID is the effect's place in the run.
+func (h *Held) ID() journal.Place { return h.e.id }
+
+// hold starts a held effect that belongs to s.
+func (b *Branch) hold(s *scope, ask Ask) *Held {
+	r := b.run
+	h := &Held{e: r.start(b, ask, true), scope: s, chaos: ask.Chaos}
+	h.e.held = h
+	h.e.waiter = b
+	h.e.notify = h.note
+	h.e.finished = func(*effect) { h.ended() }
+	s.held = append(s.held, h)
+	if h.chaos {
+		r.chaosAsked(b, h)
+	}
+	return h
+}
+
+// note takes the first report: it is on.
+func (h *Held) note(data json.RawMessage) {
+	if h.on {
+		return
+	}
+	h.on, h.First = true, data
+}
+
+// ended takes the completion, however it came about.
+func (h *Held) ended() {
+	r := h.e.run
+	if i := slices.Index(h.scope.held, h); i >= 0 {
+		h.scope.held = slices.Delete(h.scope.held, i, i+1)
+	}
+	if h.on && h.e.err != nil {
+		r.end.unclean = append(r.end.unclean, journal.Problem{Code: h.e.err.Code, Message: h.e.err.Message, Path: h.scope.path})
+	} else if h.on && h.chaos && !h.e.cancelled {
+		r.end.errored = append(r.end.errored, Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off"))
+	}
+	if h.chaos {
+		r.chaosEnded(h)
+	}
+	if h.scope.releasing && len(h.scope.held) == 0 {
+		r.wakeUp(h.scope.branch)
+	}
+}
+
+// release asks for a held effect's end; see Release for waiting.
+func (r *Run) release(h *Held) { h.e.giveUp() }
+
+// releaseAll takes off all that s holds, newest first, and waits until it is gone.
+func (b *Branch) releaseAll(s *scope) {
+	for i := len(s.held) - 1; i >= 0; i-- {
+		b.run.release(s.held[i])
+	}
+	s.releasing = true
+	for len(s.held) > 0 {
+		b.park()
+	}
+	s.releasing = false
+}
+
+// Hold puts held effects on, in order, for the innermost scope, and waits until all
+// of them are. If one cannot be put on, those that are come off again and the error
+// has the class ClassErrored.
+func (b *Branch) Hold(asks ...Ask) ([]*Held, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	if err := b.mayHold(asks); err != nil {
+		return nil, err
+	}
+	held := make([]*Held, 0, len(asks))
+	for _, ask := range asks {
+		held = append(held, b.hold(b.scope, ask))
+	}
+	for !slices.ContainsFunc(held, (*Held).failed) && !allOn(held) {
+		b.park()
+		if b.check() != nil {
+			break
+		}
+	}
+	failed := slices.IndexFunc(held, (*Held).failed)
+	if b.check() == nil && failed < 0 {
+		for _, h := range held {
+			h.e.waiter = nil
+		}
+		return held, nil
+	}
+	b.shield++
+	b.awaitOff(held)
+	b.shield--
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	h := held[failed]
+	msg := "it ended at once"
+	code := "fault_not_on"
+	if h.e.err != nil {
+		msg = h.e.err.Message
+		if !h.chaos {
+			code = h.e.err.Code
+		}
+	}
+	return nil, Failf(ClassErrored, code, "%s", msg)
+}
+
+// failed reports whether the effect ended without ever having been on.
+func (h *Held) failed() bool { return h.e.done && !h.on }
+
+func allOn(held []*Held) bool {
+	return !slices.ContainsFunc(held, func(h *Held) bool { return !h.on })
+}
+
+// Release takes held effects off, newest first, and waits until they are gone.
+func (b *Branch) Release(held ...*Held) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	b.shield++
+	b.awaitOff(held)
+	b.shield--
+	return b.check()
+}
+
+// awaitOff releases and waits; the caller is shielded.
+func (b *Branch) awaitOff(held []*Held) {
+	for i := len(held) - 1; i >= 0; i-- {
+		held[i].e.waiter = b
+		b.run.release(held[i])
+	}
+	for slices.ContainsFunc(held, func(h *Held) bool { return !h.e.done }) {
+		b.park()
+	}
+}
+
+// Sleep parks the branch for d. Pauses do not count.
+func (b *Branch) Sleep(d time.Duration) error { return b.sleep(d, "") }
+
+func (b *Branch) sleep(d time.Duration, why string) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	r := b.run
+	place := b.place()
+	r.record(journal.Sleep, place, &journal.SleepBody{For: d, Why: why})
+	b.timer.branch = b
+	r.after(&b.timer, d, b.livetime)
+	for b.timer.pos != 0 {
+		b.park()
+		if b.check() != nil {
+			r.disarm(&b.timer, b.livetime)
+			return ErrCancelled
+		}
+	}
+	r.record(journal.Timer, place, nil)
+	return b.check()
+}

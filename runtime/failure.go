@@ -1,0 +1,78 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+
+	"starquake/runtime/journal"
+)
+
+// Class says how far an error travels and what it makes of the run.
+type Class uint8
+
+// The classes, from LANGUAGE.md, "Failure".
+const (
+	// ClassScript is an error of the script: it passes every tolerance and the run is
+	// errored, or invalid while nothing has started. It is the class of any error
+	// that is no *Failure.
+	ClassScript Class = iota
+	// ClassFailed is a failure of the system under test: a check, a step, an
+	// expectation. Attempts and on_failure can hold it.
+	ClassFailed
+	// ClassErrored is an experiment that could not be done as written: it can be held
+	// like ClassFailed, and makes the run errored all the same.
+	ClassErrored
+	// ClassSkip ends the innermost step as skipped.
+	ClassSkip
+	// ClassInconclusive ends the run as inconclusive.
+	ClassInconclusive
+)
+
+// Failure is an error with its class and its plain data.
+type Failure struct {
+	Class   Class
+	Problem journal.Problem
+	// Others are the failures of other branches that ended before the first one in
+	// branch order was raised.
+	Others []*Failure
+	cause  error
+	// raised is set once the failure has been counted at a step or a branch, so that
+	// it is described once, where it happened.
+	raised bool
+}
+
+// Failf makes a failure of a class, with a stable code.
+func Failf(class Class, code, format string, args ...any) *Failure {
+	err := fmt.Errorf(format, args...)
+	return &Failure{Class: class, Problem: journal.Problem{Code: code, Message: err.Error()}, cause: errors.Unwrap(err)}
+}
+
+// Error gives the message.
+func (f *Failure) Error() string { return f.Problem.Message }
+
+// Unwrap gives what caused the failure.
+func (f *Failure) Unwrap() error { return f.cause }
+
+// ErrCancelled is what every blocking call returns once a scope around it was
+// cancelled. It cannot be caught: whatever the caller does with it, the scope ends.
+var ErrCancelled = errors.New("cancelled")
+
+// failure gives err as a *Failure. An error that is none yet is described by the
+// run's Describe, in the branch where it happened.
+func (r *Run) failure(b *Branch, err error) *Failure {
+	var f *Failure
+	if errors.As(err, &f) && f.raised {
+		return f
+	}
+	if f == nil {
+		f = &Failure{Class: ClassScript, Problem: journal.Problem{Code: "script_error", Message: err.Error()}, cause: err}
+	}
+	f.raised = true
+	if f.Problem.Path == "" {
+		f.Problem.Path = b.scope.stepPath()
+	}
+	if r.cfg.Describe != nil {
+		r.cfg.Describe(b, err, &f.Problem)
+	}
+	return f
+}

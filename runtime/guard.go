@@ -1,0 +1,249 @@
+package runtime
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// readingLimit bounds one call of a function probe, where every is longer.
+const readingLimit = 10 * time.Second
+
+// GuardAction is what a breach does.
+type GuardAction string
+
+// The values of guard(action=).
+const (
+	BreachAborts     GuardAction = "abort"
+	BreachStopsScope GuardAction = "stop_scope"
+	BreachLifts      GuardAction = "lift_faults"
+)
+
+// GuardSpec describes a guard.
+type GuardSpec struct {
+	Name     string
+	Probe    *Probe
+	Every    time.Duration
+	Breaches int // bad readings in a row that make a breach, at least 1
+	// IgnoreErrors and IgnoreNoData make such a reading neither good nor bad.
+	IgnoreErrors, IgnoreNoData bool
+	Action                     GuardAction
+}
+
+// guard is a guard that is watched.
+type guard struct {
+	spec  *GuardSpec
+	scope *scope
+	place journal.Place
+	read  bool // at least once
+	bad   int  // bad readings in a row, of a function probe
+	body  journal.WatchBody
+}
+
+// Guard watches a probe while the innermost scope lives, also during a pause, and
+// waits for its first reading.
+func (b *Branch) Guard(spec *GuardSpec) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	g := &guard{spec: spec, scope: b.scope, place: b.place()}
+	g.body = journal.WatchBody{Path: b.scope.path, Name: spec.Name}
+	if spec.Probe.Func != nil {
+		return b.watchFunc(g.scope, spec.Name, spec.Probe, spec.Every, true, func(w *watch, r Reading) {
+			first := !g.read
+			g.read = true
+			g.saw(w, r, first)
+		})
+	}
+	ask, err := spec.Probe.Watch(WatchOptions{Every: spec.Every, Breaches: spec.Breaches, IgnoreErrors: spec.IgnoreErrors, IgnoreNoData: spec.IgnoreNoData})
+	if err != nil {
+		return err
+	}
+	ask.live = true
+	h := b.hold(b.scope, ask)
+	note := h.e.notify
+	h.e.notify = func(data json.RawMessage) {
+		note(data)
+		g.report(b.run, data)
+	}
+	return b.awaitOn(h)
+}
+
+// awaitOn waits until one held effect that is no chaos is on.
+func (b *Branch) awaitOn(h *Held) error {
+	for !h.on && !h.e.done && b.check() == nil {
+		b.park()
+	}
+	h.e.waiter = nil
+	if err := b.check(); err != nil {
+		return err
+	}
+	if h.failed() {
+		msg := "it ended at once"
+		if h.e.err != nil {
+			msg = h.e.err.Message
+		}
+		return Failf(ClassErrored, "watch_failed", "a probe cannot be watched: %s", msg)
+	}
+	return nil
+}
+
+// watchReport is what a watched probe value reports when its state changes.
+type watchReport struct {
+	State   string  `json:"state"` // "holds" or "bad"
+	Reading Reading `json:"reading"`
+	Seen    int     `json:"seen"`
+	Bad     int     `json:"bad"`
+	Missed  int     `json:"missed"`
+}
+
+// report takes a report of a watched value. The world has counted to Breaches.
+func (g *guard) report(r *Run, data json.RawMessage) {
+	var rep watchReport
+	if err := json.Unmarshal(data, &rep); err != nil {
+		rep = watchReport{State: "bad", Reading: Reading{Error: "unreadable report: " + err.Error()}}
+	}
+	g.body.Seen, g.body.Bad, g.body.Missed = rep.Seen, rep.Bad, rep.Missed
+	g.change(r, rep.State == "bad", rep.Reading)
+}
+
+// saw takes one reading of a function probe.
+func (g *guard) saw(w *watch, r Reading, first bool) {
+	g.body.Seen, g.body.Missed = w.seen, w.missed
+	if r.Error != "" && g.spec.IgnoreErrors || r.NoData && g.spec.IgnoreNoData {
+		return
+	}
+	was := g.bad
+	if r.OK {
+		g.bad = 0
+	} else {
+		g.bad++
+		g.body.Bad++
+	}
+	switch {
+	case g.bad == g.spec.Breaches:
+		g.change(w.run, true, r)
+	case first || r.OK && was >= g.spec.Breaches:
+		g.change(w.run, false, r)
+	}
+}
+
+// change records a changed state, and acts on a breach.
+func (g *guard) change(r *Run, breach bool, reading Reading) {
+	body := g.body
+	body.Value, body.Detail, body.State = reading.Value, reading.Error, "holds"
+	if breach {
+		body.State = "breach"
+	}
+	r.record(journal.Guard, g.place, &body)
+	if !breach {
+		return
+	}
+	f := Failf(ClassFailed, "guard_breached", "guard %q was breached: %s", g.spec.Name, reading)
+	f.Problem.Path = g.scope.path
+	switch g.spec.Action {
+	case BreachStopsScope:
+		r.cancel(g.scope, &cause{kind: causeFailure, err: f})
+	case BreachLifts:
+		r.end.fail(f)
+		for _, h := range r.allHeld() {
+			if h.chaos && within(h.scope, g.scope) {
+				r.release(h)
+			}
+		}
+	default:
+		r.unpause()
+		r.end.abort(f.Problem.Code, f.Problem.Message)
+		r.cancel(r.rootScope(), &cause{kind: causeAbort})
+	}
+}
+
+// watch is a function probe that is read again and again on a branch of its own.
+type watch struct {
+	run          *Run
+	branch       *Branch
+	seen, missed int
+}
+
+// watchFunc begins to read a function probe, first at once, then every after the
+// last start, never overlapping itself, and waits for the first reading. It belongs
+// to s. saw gets each reading, in the watch branch's turn.
+func (b *Branch) watchFunc(s *scope, name string, p *Probe, every time.Duration, live bool, saw func(*watch, Reading)) error {
+	w, err := b.startWatch(s, name, p, every, live, saw)
+	if err != nil {
+		return err
+	}
+	w.branch.join = &join{waiter: b, left: 1}
+	for w.seen == 0 && !w.branch.ended && b.check() == nil {
+		b.park()
+	}
+	w.branch.join.waiter = nil
+	return b.check()
+}
+
+func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration, live bool, saw func(*watch, Reading)) (*watch, error) {
+	w := &watch{run: b.run}
+	child, err := b.spawn(s, "watch", name, func(wb *Branch) (any, error) {
+		clock := func() time.Duration {
+			if live {
+				return wb.run.now
+			}
+			return wb.run.heldNow()
+		}
+		for {
+			start := clock()
+			reading, err := wb.readFunc(p, min(every, readingLimit))
+			if err != nil {
+				return nil, err
+			}
+			w.seen++
+			saw(w, reading)
+			if wb.join != nil && wb.join.waiter != nil {
+				wb.run.wakeUp(wb.join.waiter)
+			}
+			next := start + every
+			if late := clock() - next; late > 0 {
+				n := late/every + 1
+				w.missed += int(n)
+				next += n * every
+			}
+			if err := wb.sleep(next-clock(), "watch"); err != nil {
+				return nil, err
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	child.watch, child.livetime = true, live
+	w.branch = child
+	return w, nil
+}
+
+// readFunc calls a function probe once. What it raises, and running past limit, is
+// a bad reading with the error as its text.
+func (b *Branch) readFunc(p *Probe, limit time.Duration) (Reading, error) {
+	r := b.run
+	s := b.open(scopeReading, "")
+	t := timer{fire: func() {
+		r.cancel(s, &cause{kind: causeFailure, err: Failf(ClassFailed, "reading_timeout", "the probe function ran longer than %s", limit)})
+	}}
+	r.after(&t, limit, b.livetime)
+	reading, err := p.Func(b)
+	r.disarm(&t, b.livetime)
+	err = b.close(s, err)
+	if err == nil || err == ErrCancelled {
+		return reading, err
+	}
+	var f *Failure
+	if !errors.As(err, &f) {
+		f = r.failure(b, err)
+	}
+	if f.Class == ClassInconclusive {
+		return reading, f
+	}
+	return Reading{Error: fmt.Sprint(f.Problem.Message)}, nil
+}

@@ -1,0 +1,278 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// abandonAfter is how long an effect that was cancelled may take to end before the
+// run goes on without it.
+const abandonAfter = 30 * time.Second
+
+// Real is the world as it is: a monotonic clock, and effects on goroutines with a
+// context. Its Control and InFlight may be called from any goroutine.
+type Real struct {
+	performer Performer
+	journal   Journal
+	origin    time.Time // with its monotonic reading
+
+	timer *time.Timer // made when first needed: a parked run should be small
+
+	mu       sync.Mutex
+	notify   chan struct{} // has a token when inbox or controls have something
+	controls []Control
+	inbox    []Event
+	running  map[journal.Place]*realEffect
+	stopping bool // a stop or an abort came: no chaos begins any more
+	err      error
+}
+
+// realEffect is an effect under way.
+type realEffect struct {
+	req     Request
+	cancel  context.CancelFunc
+	signals chan SignalKind
+	abandon *time.Timer // set once it was cancelled
+}
+
+// NewReal makes a real world that performs with p and writes to j. Time begins at
+// origin, which should be time.Now().
+func NewReal(p Performer, j Journal, origin time.Time) *Real {
+	return &Real{performer: p, journal: j, origin: origin, notify: make(chan struct{}, 1)}
+}
+
+// Control asks something of the run. A stop or an abort takes every fault off at
+// once, wherever the run is, and refuses to put further ones on.
+func (w *Real) Control(c Control) {
+	w.mu.Lock()
+	w.controls = append(w.controls, c)
+	if c.Action == ActionStop || c.Action == ActionAbort || c.Action == ActionFail {
+		w.stopping = true
+		for _, e := range w.running {
+			if e.req.Chaos {
+				e.cancel()
+			}
+		}
+	}
+	w.mu.Unlock()
+	w.wake()
+}
+
+// InFlight lists the requests that have not completed.
+func (w *Real) InFlight() []Request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []Request
+	for _, e := range w.running {
+		all = append(all, e.req)
+	}
+	return all
+}
+
+// Err is what went wrong with the journal.
+func (w *Real) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+func (w *Real) wake() {
+	select {
+	case w.notify <- struct{}{}:
+	default:
+	}
+}
+
+// Next implements World.
+func (w *Real) Next(r *Ready) Event {
+	if err := w.keep(r); err != nil {
+		// Nothing of this turn has left: without a journal no effect may start.
+		for i := range r.Start {
+			w.post(Event{Kind: EventDone, ID: r.Start[i].ID, Err: &journal.EffectError{Code: "journal", Message: err.Error()}})
+		}
+	} else {
+		for i := range r.Start {
+			w.start(r.Start[i])
+		}
+	}
+	w.tell(r)
+	for {
+		ev, ok := w.take(r.Due)
+		if ok {
+			return ev
+		}
+		w.wait(r.Due)
+	}
+}
+
+// take returns the next event if there is one: controls, then time, then the rest.
+func (w *Real) take(due time.Duration) (Event, bool) {
+	now := time.Since(w.origin)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case len(w.controls) > 0:
+		c := w.controls[0]
+		w.controls = w.controls[1:]
+		return Event{Kind: EventControl, At: now, Control: c}, true
+	case due <= now:
+		return Event{Kind: EventTick, At: now}, true
+	case len(w.inbox) > 0:
+		ev := w.inbox[0]
+		w.inbox[0] = Event{}
+		if w.inbox = w.inbox[1:]; len(w.inbox) == 0 {
+			w.inbox = nil
+		}
+		ev.At = now
+		return ev, true
+	}
+	return Event{}, false
+}
+
+// wait returns when something may have happened.
+func (w *Real) wait(due time.Duration) {
+	if due == Never {
+		<-w.notify
+		return
+	}
+	d := due - time.Since(w.origin)
+	if w.timer == nil {
+		w.timer = time.NewTimer(d)
+	} else {
+		w.timer.Reset(d)
+	}
+	select {
+	case <-w.notify:
+	case <-w.timer.C:
+	}
+}
+
+// keep appends the records and, where effects are to start, makes them durable.
+func (w *Real) keep(r *Ready) error {
+	if w.Err() != nil {
+		return w.Err()
+	}
+	err := w.journal.Append(r.Records)
+	if err == nil && len(r.Start) > 0 {
+		err = w.journal.Sync()
+	}
+	if err != nil {
+		err = fmt.Errorf("the journal cannot be written: %w", err)
+		w.mu.Lock()
+		w.err = err
+		w.mu.Unlock()
+		w.Control(Control{Action: ActionFail, By: "journal", Detail: err.Error()})
+	}
+	return err
+}
+
+// tell sends signals and cancels.
+func (w *Real) tell(r *Ready) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range r.Signals {
+		if e := w.running[s.ID]; e != nil {
+			select {
+			case e.signals <- s.What:
+			default: // an effect that reads no signals
+			}
+		}
+	}
+	for _, id := range r.Cancel {
+		if e := w.running[id]; e != nil {
+			e.cancel()
+			e.abandon = time.AfterFunc(abandonAfter, func() { w.abandon(id, e) })
+		}
+	}
+}
+
+// start begins an effect on a goroutine of its own.
+func (w *Real) start(req Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if req.Chaos && w.stopping {
+		w.inbox = append(w.inbox, Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "stopped", Message: "the run is being stopped"}})
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &realEffect{req: req, cancel: cancel, signals: make(chan SignalKind, 8)}
+	if w.running == nil {
+		w.running = make(map[journal.Place]*realEffect)
+	}
+	w.running[req.ID] = e
+	go w.perform(ctx, e)
+}
+
+// perform carries one effect out and posts what it says.
+func (w *Real) perform(ctx context.Context, e *realEffect) {
+	done := Event{Kind: EventDone, ID: e.req.ID}
+	defer func() {
+		if p := recover(); p != nil {
+			done.Data, done.Err = nil, &journal.EffectError{Code: "internal_error", Message: fmt.Sprintf("internal error in effect %s: %v", e.req.Kind, p)}
+		}
+		e.cancel()
+		w.complete(e, done)
+	}()
+	call := &Call{Request: e.req, Signals: e.signals}
+	call.Report = func(data any) {
+		raw, err := toRaw(data)
+		if err != nil {
+			panic(err)
+		}
+		w.post(Event{Kind: EventReport, ID: e.req.ID, Data: raw})
+	}
+	answer, err := w.performer.Perform(ctx, call)
+	if done.Data, err = toRawOr(answer, err); err != nil {
+		if !errors.As(err, &done.Err) {
+			done.Err = &journal.EffectError{Code: "failed", Message: err.Error()}
+		}
+	}
+}
+
+func toRawOr(answer any, err error) ([]byte, error) {
+	raw, bad := toRaw(answer)
+	return raw, errors.Join(err, bad)
+}
+
+// complete posts an effect's completion, once.
+func (w *Real) complete(e *realEffect, done Event) {
+	w.mu.Lock()
+	if w.running[e.req.ID] != e {
+		w.mu.Unlock()
+		return // abandoned
+	}
+	delete(w.running, e.req.ID)
+	if e.abandon != nil {
+		e.abandon.Stop()
+	}
+	w.inbox = append(w.inbox, done)
+	w.mu.Unlock()
+	w.wake()
+}
+
+// abandon completes an effect that does not end although it was cancelled.
+func (w *Real) abandon(id journal.Place, e *realEffect) {
+	w.complete(e, Event{Kind: EventDone, ID: id, Err: &journal.EffectError{
+		Code: "abandoned", Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, abandonAfter),
+	}})
+}
+
+func (w *Real) post(ev Event) {
+	w.mu.Lock()
+	w.inbox = append(w.inbox, ev)
+	w.mu.Unlock()
+	w.wake()
+}
+
+// Finish implements World.
+func (w *Real) Finish(r *Ready) {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	_ = w.keep(&Ready{Records: r.Records, Start: []Request{{}}}) // Start: durable; Err tells
+}

@@ -1,0 +1,269 @@
+package runtime
+
+import (
+	"slices"
+	"strconv"
+)
+
+type scopeKind uint8
+
+const (
+	scopeRun  scopeKind = iota
+	scopeStep           // a step from its delay to its last try; owns nothing
+	scopeTry
+	scopeBranch
+	scopeTurn
+	scopeAttempt
+	scopeReading // one reading of a function probe
+)
+
+// scope is what owns: faults, watches, branches and clean-ups belong to one and are
+// gone when it ends.
+type scope struct {
+	kind   scopeKind
+	parent *scope // the scope around it, across branches; nil for run and clean-ups
+	branch *Branch
+	path   string // for people; "" for kinds that add nothing to it
+	// cause is set once, when the scope is cancelled; a cause further out wins over
+	// it when the scope closes.
+	cause *cause
+
+	children  []*Branch // branches that end with the scope, in order of creation
+	closing   bool      // its branch waits for the last of them
+	held      []*Held   // oldest first
+	releasing bool      // its branch waits for the last of them
+	exits     []exit
+	steady    []*steadyState
+	names     map[string]int // names of steps and branches, how often each was used
+	loops     int            // loops so far, for their turns' labels
+	checks    []*Failure     // failed checks that wait for the body's end
+}
+
+// cause says why a scope was cancelled.
+type cause struct {
+	kind causeKind
+	// err is what the scope fails with: a background branch's failure, a time-out.
+	err *Failure
+}
+
+type causeKind uint8
+
+const (
+	causeStop    causeKind = iota // by someone else's failure, by .stop(), by the run's end
+	causeFailure                  // the scope has failed with err
+	causeSkip
+	causeAbort
+	causeEnded // background branches, when their scope ends
+)
+
+// open begins a scope on b. Its label becomes part of the path for people; "" adds
+// nothing.
+func (b *Branch) open(kind scopeKind, label string) *scope {
+	s := &scope{kind: kind, parent: b.scope, branch: b}
+	if b.scope != nil {
+		s.path = b.scope.path
+		if label != "" {
+			s.path = b.scope.childPath(label)
+		}
+	}
+	b.scope = s
+	return s
+}
+
+// stepPath is the path for people.
+func (s *scope) stepPath() string {
+	if s == nil {
+		return ""
+	}
+	return s.path
+}
+
+// childPath joins a name to the scope's path and makes it unique: a second "soak"
+// is "soak#2". Scopes that add nothing to the path share the names of the one around.
+func (s *scope) childPath(name string) string {
+	owner := s
+	for owner.parent != nil && owner.parent.path == owner.path {
+		owner = owner.parent
+	}
+	if owner.names == nil {
+		owner.names = make(map[string]int)
+	}
+	owner.names[name]++
+	if n := owner.names[name]; n > 1 {
+		name += "#" + strconv.Itoa(n)
+	}
+	if s.path == "" {
+		return name
+	}
+	return s.path + "/" + name
+}
+
+// cancel ends the scope early: what is parked in it or below it wakes with
+// ErrCancelled, and its faults go off at once. A scope that was cancelled keeps its
+// first cause, but an abort or stop of the run reaches it through the root.
+func (r *Run) cancel(s *scope, c *cause) {
+	if s.cause != nil {
+		return
+	}
+	s.cause = c
+	b := s.branch
+	if b.cancelled == nil || !within(s, b.cancelled) {
+		b.cancelled = s
+	}
+	// Everything below, innermost first: the faults of inner scopes are the newer.
+	for inner := b.scope; inner != nil; inner = inner.parent {
+		if inner.branch != b {
+			break
+		}
+		for i := len(inner.held) - 1; i >= 0; i-- {
+			r.release(inner.held[i])
+		}
+		for _, child := range slices.Clone(inner.children) {
+			r.cancel(child.own, &cause{kind: c.kind.below()})
+		}
+		if inner == s {
+			break
+		}
+	}
+	if b.shield == 0 {
+		b.interrupt()
+	}
+}
+
+// below is the cause that the branches below a cancelled scope get.
+func (k causeKind) below() causeKind {
+	if k == causeAbort || k == causeEnded {
+		return k
+	}
+	return causeStop
+}
+
+// within reports whether s is outer or stands inside it on the same branch.
+func within(s, outer *scope) bool {
+	for ; s != nil; s = s.parent {
+		if s == outer {
+			return true
+		}
+	}
+	return false
+}
+
+// interrupt wakes b from whatever it is parked in; the call that parked finds out
+// why. A branch that executes learns of it at its next blocking call.
+func (b *Branch) interrupt() {
+	if b.parked {
+		b.run.wakeUp(b)
+	}
+}
+
+// check gives ErrCancelled if a scope around the branch was cancelled and the branch
+// is not cleaning up.
+func (b *Branch) check() error {
+	if b.cancelled != nil && b.shield == 0 {
+		return ErrCancelled
+	}
+	return nil
+}
+
+// close ends a scope in the order of LANGUAGE.md: its branches, its faults, its
+// steady states, its clean-ups. It turns err, what the body returned, and what
+// happened to the scope meanwhile into what the caller of the scope gets.
+func (b *Branch) close(s *scope, err error) error {
+	for b.scope != s { // inner scopes that a panic or a defect left open
+		_ = b.close(b.scope, ErrCancelled)
+	}
+	b.shield++
+	if len(s.children) > 0 {
+		b.endChildren(s)
+	}
+	if len(s.held) > 0 {
+		b.releaseAll(s)
+	}
+	err = b.outcome(s, err)
+	if len(s.steady) > 0 {
+		err = b.settleUnshielded(s, err)
+	}
+	if len(s.exits) > 0 {
+		b.runExits(s, err)
+	}
+	b.shield--
+	b.scope = s.parent
+	if s.kind == scopeBranch || s.kind == scopeRun {
+		b.scope = s // a branch's own scope stays, for paths in messages
+	}
+	if b.cancelled == s {
+		b.cancelled = nil
+	}
+	// A cancel from further out that came while this scope was closing.
+	if b.cancelled != nil && b.shield == 0 {
+		return ErrCancelled
+	}
+	return err
+}
+
+// settleUnshielded reads the hypotheses of a scope that ends. Its faults are off, so
+// a stop may cut that short.
+func (b *Branch) settleUnshielded(s *scope, err error) error {
+	if b.cancelled == s {
+		b.cancelled = nil
+	}
+	had := s.cause
+	b.shield--
+	err = b.settle(s, err)
+	b.shield++
+	if s.cause != had || b.cancelled != nil {
+		return b.outcome(s, err)
+	}
+	return err
+}
+
+// outcome decides between the body's error, the scope's cause and failed checks.
+func (b *Branch) outcome(s *scope, err error) error {
+	if b.cancelled != nil && b.cancelled != s {
+		return ErrCancelled // an outer scope decides
+	}
+	if s.cause != nil {
+		if s.cause.err != nil {
+			return s.cause.err
+		}
+		return ErrCancelled
+	}
+	if err == nil && len(s.checks) > 0 {
+		first := s.checks[0]
+		first.Others = append(first.Others, s.checks[1:]...)
+		return first
+	}
+	return err
+}
+
+// endChildren ends the branches that still belong to s, and waits for them.
+func (b *Branch) endChildren(s *scope) {
+	for _, child := range slices.Clone(s.children) {
+		b.run.cancel(child.own, &cause{kind: causeEnded})
+	}
+	s.closing = true
+	for len(s.children) > 0 {
+		b.park()
+	}
+}
+
+// drop forgets a branch that has ended, and wakes the scope's branch if it waits
+// for the last of them.
+func (s *scope) drop(child *Branch) {
+	if i := slices.Index(s.children, child); i >= 0 {
+		s.children = slices.Delete(s.children, i, i+1)
+	}
+	if len(s.children) == 0 && s.closing {
+		s.branch.run.wakeUp(s.branch)
+	}
+}
+
+// checkScope is the scope that a failed check counts in: the innermost step's try,
+// attempt or run, across branches.
+func (b *Branch) checkScope() *scope {
+	for s := b.scope; ; s = s.parent {
+		if s.kind == scopeTry || s.kind == scopeAttempt || s.kind == scopeRun || s.parent == nil {
+			return s
+		}
+	}
+}

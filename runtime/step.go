@@ -1,0 +1,309 @@
+package runtime
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// OnFailure says what a failed step does to its caller.
+type OnFailure string
+
+// The values of step(on_failure=).
+const (
+	FailureStops     OnFailure = "stop"
+	FailureContinues OnFailure = "continue"
+	FailureTolerated OnFailure = "tolerate"
+)
+
+// StepSpec describes a step; LANGUAGE.md, "Structure", says what each part means.
+type StepSpec struct {
+	Name     string
+	Labels   map[string]string
+	Pos      string // file:line of the call, for the record
+	Delay    time.Duration
+	Duration time.Duration // of the chaos; 0 with Timed false: until the body ends
+	Timed    bool
+	Timeout  time.Duration // of one try; 0: none
+	Retries  int
+	// RetryDelay × Backoffⁿ passes between tries.
+	RetryDelay time.Duration
+	Backoff    float64
+	OnFailure  OnFailure
+	// When is asked once, after the delay; nil means yes.
+	When func(*Branch) (bool, error)
+	// Chaos gives the held effects of one try; it is asked again for each.
+	Chaos func() ([]Ask, error)
+	// Run is what the step does; nil: it only lets Duration pass.
+	Run Body
+	// Judge looks at a try whose body succeeded, when its chaos is off. Its failure
+	// is the try's.
+	Judge func(*Branch, *Try) error
+	// Recovered, if not 0, is how soon after chaos-off the steady states must hold.
+	Recovered time.Duration
+}
+
+// Try is one try of a step, for StepSpec.Judge.
+type Try struct {
+	Number int // from 1
+	Held   []*Held
+}
+
+// StepResult is how a step ended.
+type StepResult struct {
+	Name, Path string
+	Status     journal.Status
+	Err        *Failure // nil unless failed
+	Reason     string   // of a skip
+	Value      any
+	Started    time.Time     // of the first try
+	Duration   time.Duration // from the first try's begin, pauses not counted
+	Attempts   int
+	Held       []*Held       // of the last try
+	Recovery   time.Duration // from chaos-off until the steady states held
+}
+
+// OK reports whether the step passed.
+func (s *StepResult) OK() bool { return s.Status == journal.Passed }
+
+// stepState is a step that is going on.
+type stepState struct {
+	spec   *StepSpec
+	scope  *scope
+	place  journal.Place
+	result *StepResult
+	began  time.Duration // held time of the first try
+	first  time.Duration // world time of the first try
+	tried  bool
+}
+
+// Step runs one step. Its error is nil if the step passed, was skipped, or failed
+// and on_failure lets the caller go on.
+func (b *Branch) Step(spec *StepSpec) (*StepResult, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	r := b.run
+	s := b.open(scopeStep, spec.Name)
+	st := &stepState{spec: spec, scope: s, place: b.place(), result: &StepResult{Name: spec.Name, Path: s.path}}
+	r.record(journal.StepBegin, st.place, &journal.StepBeginBody{
+		Path: s.path, Name: spec.Name, Duration: spec.Duration, Delay: spec.Delay, Timeout: spec.Timeout,
+		Retries: spec.Retries, Labels: spec.Labels, Pos: spec.Pos,
+	})
+	if r.steps == nil {
+		r.steps = make(map[string]*stepState)
+	}
+	r.steps[s.path] = st
+	err := b.tries(st)
+	err = b.close(s, err)
+	delete(r.steps, s.path)
+	return st.result, b.endStep(st, err)
+}
+
+// tries waits the delay, asks when, and tries until a try passes.
+func (b *Branch) tries(st *stepState) error {
+	spec := st.spec
+	if spec.Delay > 0 {
+		if err := b.sleep(spec.Delay, "delay"); err != nil {
+			return err
+		}
+	}
+	if spec.When != nil {
+		yes, err := spec.When(b)
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return Failf(ClassSkip, "when", "its condition does not hold")
+		}
+	}
+	r := b.run
+	st.began, st.first, st.tried = r.heldNow(), r.now, true
+	st.result.Started = b.Now()
+	for n := 1; ; n++ {
+		st.result.Attempts = n
+		r.record(journal.StepTry, st.place, &journal.StepTryBody{Path: st.scope.path, Try: n})
+		v, err := b.try(st, n)
+		st.result.Value = v
+		if err == nil || err == ErrCancelled || n > spec.Retries {
+			return err
+		}
+		f := r.failure(b, err)
+		if f.Class != ClassFailed {
+			return f
+		}
+		wait := time.Duration(float64(spec.RetryDelay) * math.Pow(spec.Backoff, float64(n-1)))
+		b.Log("info", fmt.Sprintf("try %d of %d failed: %s", n, spec.Retries+1, f.Problem.Message), nil)
+		if err := b.sleep(wait, "retry"); err != nil {
+			return err
+		}
+	}
+}
+
+// try is one try: chaos on, body, chaos off, judgement.
+func (b *Branch) try(st *stepState, n int) (any, error) {
+	spec := st.spec
+	t := b.open(scopeTry, "")
+	var timeout, chaosOff timer
+	v, err := b.tryBody(st, t, n, &timeout, &chaosOff)
+	b.run.disarm(&timeout, b.livetime)
+	b.run.disarm(&chaosOff, b.livetime)
+	err = b.close(t, err)
+	if err == nil && spec.Recovered > 0 {
+		err = b.recovered(st)
+	}
+	return v, err
+}
+
+func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *timer) (any, error) {
+	r, spec := b.run, st.spec
+	var held []*Held
+	if spec.Timeout > 0 {
+		timeout.fire = func() {
+			r.cancel(t, &cause{kind: causeFailure, err: Failf(ClassFailed, "timeout", "step %q took longer than its timeout of %s", spec.Name, spec.Timeout)})
+		}
+		r.after(timeout, spec.Timeout, b.livetime)
+	}
+	if spec.Chaos != nil {
+		asks, err := spec.Chaos()
+		if err != nil {
+			return nil, err
+		}
+		if held, err = b.Hold(asks...); err != nil {
+			return nil, err
+		}
+		st.result.Held = held
+	}
+	if spec.Timed {
+		// Chaos goes off after exactly its duration, also while the body still runs.
+		chaosOff.fire = func() {
+			for i := len(held) - 1; i >= 0; i-- {
+				r.release(held[i])
+			}
+			r.wakeUp(b)
+		}
+		r.after(chaosOff, spec.Duration, b.livetime)
+	}
+	var v any
+	if spec.Run != nil {
+		var err error
+		if v, err = spec.Run(b); err != nil {
+			return v, err
+		}
+	}
+	for chaosOff.pos != 0 {
+		if err := b.check(); err != nil {
+			return v, err
+		}
+		b.park()
+	}
+	if err := b.Release(held...); err != nil {
+		return v, err
+	}
+	if spec.Judge != nil {
+		return v, spec.Judge(b, &Try{Number: n, Held: held})
+	}
+	return v, nil
+}
+
+// endStep records how the step ended and decides what its caller gets.
+func (b *Branch) endStep(st *stepState, err error) error {
+	r, res := b.run, st.result
+	end := &journal.StepEndBody{Path: res.Path, Tries: res.Attempts, Started: r.now}
+	if st.tried {
+		end.Started = st.first
+		res.Duration = r.heldNow() - st.began
+	} else {
+		res.Started = b.Now()
+	}
+	raised := err
+	switch {
+	case err == nil:
+		res.Status = journal.Passed
+		if res.Attempts > 1 {
+			r.end.flaky++
+		}
+	case err == ErrCancelled:
+		res.Status = journal.Stopped
+	default:
+		f := r.failure(b, err)
+		raised = f
+		switch {
+		case f.Class == ClassSkip:
+			res.Status, res.Reason, raised = journal.Skipped, f.Problem.Message, nil
+			end.Reason = res.Reason
+		default:
+			res.Status, res.Err = journal.Failed, f
+			end.Error = &f.Problem
+			raised, end.Tolerate = r.tolerate(st.spec.OnFailure, f)
+		}
+	}
+	end.Status = res.Status
+	r.record(journal.StepEnd, st.place, end)
+	return raised
+}
+
+// tolerate says what of a failed step reaches its caller.
+func (r *Run) tolerate(on OnFailure, f *Failure) (raised error, tolerated bool) {
+	if f.Class != ClassFailed && f.Class != ClassErrored {
+		return f, false
+	}
+	switch on {
+	case FailureContinues:
+		r.end.fail(f)
+		return nil, false
+	case FailureTolerated:
+		r.end.tolerate(f)
+		return nil, true
+	}
+	return f, false
+}
+
+// stepToSkip finds the step that a skip means.
+func (r *Run) stepToSkip(path string) (*stepState, error) {
+	if path != "" {
+		if st := r.steps[path]; st != nil {
+			return st, nil
+		}
+		return nil, fmt.Errorf("skip: no step %q is running; running: %s", path, r.runningSteps())
+	}
+	var leaf *stepState
+	for p, st := range r.steps {
+		if r.hasRunningBelow(p) {
+			continue
+		}
+		if leaf != nil {
+			return nil, fmt.Errorf("skip: more than one step is running, name one: %s", r.runningSteps())
+		}
+		leaf = st
+	}
+	if leaf == nil {
+		return nil, fmt.Errorf("skip: no step is running")
+	}
+	return leaf, nil
+}
+
+func (r *Run) hasRunningBelow(path string) bool {
+	for p := range r.steps {
+		if strings.HasPrefix(p, path+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Run) runningSteps() string {
+	var paths []string
+	for p := range r.steps {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	if len(paths) == 0 {
+		return "none"
+	}
+	return strings.Join(paths, ", ")
+}

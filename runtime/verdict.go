@@ -1,0 +1,105 @@
+package runtime
+
+import (
+	"fmt"
+
+	"starquake/runtime/journal"
+)
+
+// verdicts collects what the verdict is made of.
+type verdicts struct {
+	failed       []*Failure
+	errored      []*Failure
+	inconclusive []*Failure
+	unclean      []journal.Problem
+	tolerated    int
+	flaky        int
+	aborted      *journal.Problem
+	stopped      *journal.Problem
+}
+
+// fail counts a failure that nobody held.
+func (v *verdicts) fail(f *Failure) {
+	switch f.Class {
+	case ClassFailed:
+		v.failed = append(v.failed, f)
+	case ClassInconclusive:
+		v.inconclusive = append(v.inconclusive, f)
+	case ClassSkip: // skip() outside any step: the run's body ended early, by request
+	default:
+		v.errored = append(v.errored, f)
+	}
+	for _, other := range f.Others {
+		v.fail(other)
+	}
+}
+
+// tolerate counts a failure that somebody held. An experiment that did not happen
+// never passes, held or not.
+func (v *verdicts) tolerate(f *Failure) {
+	if f.Class == ClassErrored {
+		v.errored = append(v.errored, f)
+		return
+	}
+	v.tolerated++
+	for _, other := range f.Others {
+		v.tolerate(other)
+	}
+}
+
+func (v *verdicts) stop(c Control) {
+	if v.stopped != nil {
+		return
+	}
+	msg := "stopped"
+	if c.By != "" {
+		msg += " by " + c.By
+	}
+	if c.Detail != "" {
+		msg += ": " + c.Detail
+	}
+	v.stopped = &journal.Problem{Code: "stopped", Message: msg}
+	if c.By == "max_duration" || c.By == "horizon" {
+		v.stopped.Code = c.By
+	}
+}
+
+func (v *verdicts) abort(code, message string) {
+	if v.aborted == nil {
+		v.aborted = &journal.Problem{Code: code, Message: message}
+	}
+}
+
+// verdict decides, in the order of LANGUAGE.md: unclean, aborted, stopped, errored,
+// failed, inconclusive, passed.
+func (r *Run) verdict() Outcome {
+	v := &r.end
+	out := Outcome{Took: r.now}
+	out.Tolerated, out.Flaky, out.Unclean = v.tolerated, v.flaky, v.unclean
+	out.Failures = append(append(append(out.Failures, v.errored...), v.failed...), v.inconclusive...)
+	set := func(verdict journal.Verdict, p journal.Problem) {
+		out.Verdict, out.Reason, out.Message = verdict, p.Code, p.Message
+	}
+	switch {
+	case len(v.unclean) > 0:
+		set(journal.VerdictUnclean, v.unclean[0])
+	case v.aborted != nil:
+		set(journal.VerdictAborted, *v.aborted)
+	case v.stopped != nil:
+		set(journal.VerdictStopped, *v.stopped)
+	case len(v.errored) > 0 && !r.started && v.errored[0].Class == ClassScript:
+		set(journal.VerdictInvalid, v.errored[0].Problem)
+	case len(v.errored) > 0:
+		set(journal.VerdictErrored, v.errored[0].Problem)
+	case len(v.failed) > 0:
+		set(journal.VerdictFailed, v.failed[0].Problem)
+	case len(v.inconclusive) > 0:
+		set(journal.VerdictInconclusive, v.inconclusive[0].Problem)
+	case r.cfg.Strict && v.tolerated+v.flaky > 0:
+		set(journal.VerdictFailed, journal.Problem{Code: "strict", Message: fmt.Sprintf(
+			"--strict: %d failures were tolerated and %d steps passed only after a retry", v.tolerated, v.flaky)})
+	default:
+		set(journal.VerdictPassed, journal.Problem{Code: "passed"})
+	}
+	return out
+}

@@ -1,0 +1,376 @@
+package view
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"starquake/runtime/journal"
+)
+
+// Fold takes the records of one run in their order. A record costs O(1) on
+// average, whatever came before it. No sequence of records makes it panic: what
+// does not fit (an end without a begin, a body of another kind) is counted as an
+// event and otherwise passed over.
+//
+// A Fold is not safe for concurrent use.
+type Fold struct {
+	run Run
+
+	branches map[string]*branch
+	steps    map[journal.Place]*Step   // open ones
+	loops    map[journal.Place]*Loop   // open ones
+	effects  map[journal.Place]*Effect // in flight
+	guards   map[string]*Watch         // by path and name
+	steady   map[string]*Watch
+	guarding int // live guards
+
+	uses  uses
+	slab  []Step // steps are allocated in slabs: one allocation for many
+	seq   int
+	about *Effect
+	began bool
+}
+
+// branch is what the fold knows of a branch that goes on.
+type branch struct {
+	// within is the step that encloses the branch, or nil.
+	within *Step
+	// open are the steps of this branch that have begun and not ended, innermost last.
+	open []*Step
+	// loops are its loops that go on, innermost last. Each belongs to the step
+	// that was innermost when it began and goes with it.
+	loops []openLoop
+	sleep journal.Place // of the sleep that goes on
+}
+
+type openLoop struct {
+	at    journal.Place
+	depth int // len(open) when it began
+}
+
+// inner is the innermost open step of a branch, or nil.
+func (b *branch) inner() *Step {
+	if n := len(b.open); n > 0 {
+		return b.open[n-1]
+	}
+	return b.within
+}
+
+// New returns a fold of no records.
+func New() *Fold {
+	return &Fold{
+		run: Run{
+			State:  Running,
+			Steps:  []*Step{},
+			Faults: []*Fault{},
+			Counts: Counts{Effects: map[string]int{}},
+		},
+		branches: map[string]*branch{"0": {}},
+		steps:    map[journal.Place]*Step{},
+		loops:    map[journal.Place]*Loop{},
+		effects:  map[journal.Place]*Effect{},
+		guards:   map[string]*Watch{},
+		steady:   map[string]*Watch{},
+		uses:     newUses(),
+	}
+}
+
+// Of folds a whole journal.
+func Of(records []journal.Record) *Run {
+	f := New()
+	for _, rec := range records {
+		f.Add(rec)
+	}
+	return f.Run()
+}
+
+// Add takes the next record. The fold keeps parts of its body, which must not
+// change afterwards.
+func (f *Fold) Add(rec journal.Record) {
+	r := &f.run
+	r.Counts.Events++
+	r.Now = max(r.Now, rec.At) // a journal's time never falls; a hostile one's may
+	f.about = nil
+	switch b := rec.Body.(type) {
+	case nil:
+		switch rec.Kind {
+		case journal.Timer:
+			f.timer(rec.Place)
+		case journal.EffectStop:
+			f.effectStop(rec.Place)
+		}
+	case *journal.RunBeginBody:
+		if b != nil {
+			f.runBegin(b)
+		}
+	case *journal.RunEndBody:
+		if b != nil {
+			f.runEnd(b)
+		}
+	case *journal.BranchBeginBody:
+		f.branch(rec.Place.Branch)
+	case *journal.EndBody:
+		f.end(rec.Kind, rec.Place)
+	case *journal.StepBeginBody:
+		if b != nil {
+			f.stepBegin(rec.Place, b)
+		}
+	case *journal.StepTryBody:
+		if b != nil {
+			f.stepTry(rec.Place, b)
+		}
+	case *journal.StepEndBody:
+		if b != nil {
+			f.stepEnd(rec.Place, b)
+		}
+	case *journal.TurnBody:
+		if b != nil {
+			f.turn(rec.Place, b)
+		}
+	case *journal.SleepBody:
+		if b != nil {
+			f.sleep(rec.Place, b)
+		}
+	case *journal.EffectStartBody:
+		if b != nil {
+			f.effectStart(rec.Place, b)
+		}
+	case *journal.EffectNoteBody:
+		if b != nil {
+			f.effectNote(rec.Place, b)
+		}
+	case *journal.EffectEndBody:
+		if b != nil {
+			f.effectEnd(rec.Place, b)
+		}
+	case *journal.CheckBody:
+		if b != nil {
+			f.check(b)
+		}
+	case *journal.FigureBody:
+		if b != nil && len(r.Figures) < MaxFigures {
+			r.Figures = append(r.Figures, &Figure{r.Now, b.Path, b.Name, b.Value, b.Unit, b.Better})
+		}
+	case *journal.WatchBody:
+		if b != nil {
+			f.watch(rec.Kind, b)
+		}
+	case *journal.LogBody:
+		if b != nil {
+			f.log(b)
+		}
+	case *journal.ControlBody:
+		if b != nil {
+			f.control(b)
+		}
+	case *journal.Problem:
+		if b != nil && len(r.Problems) < MaxProblems {
+			r.Problems = append(r.Problems, &Failure{r.Now, *b})
+		}
+	}
+}
+
+// Run returns the run as it stands. It is the fold's own: it must not be changed,
+// and Add changes it. The call costs in proportion to the effects in flight.
+func (f *Fold) Run() *Run {
+	r := &f.run
+	r.Effects, r.Approvals, r.Loops = nil, nil, nil
+	for _, e := range f.effects {
+		if e.fault == nil {
+			r.Effects = append(r.Effects, e)
+		}
+	}
+	slices.SortFunc(r.Effects, func(a, b *Effect) int { return a.seq - b.seq })
+	for _, e := range r.Effects {
+		if e.wait != nil {
+			r.Approvals = append(r.Approvals, e.wait)
+		}
+	}
+	for _, l := range f.loops {
+		r.Loops = append(r.Loops, l)
+	}
+	slices.SortFunc(r.Loops, func(a, b *Loop) int {
+		if a.Since != b.Since {
+			return int(min(max(a.Since-b.Since, -1), 1))
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	f.uses.fill(r)
+	return r
+}
+
+// Effect is the effect that the record last added was about, also where that
+// record ended it; nil where it was about none.
+func (f *Fold) Effect() *Effect { return f.about }
+
+func (f *Fold) runBegin(b *journal.RunBeginBody) {
+	if f.began {
+		return
+	}
+	f.began = true
+	r := &f.run
+	r.Name, r.World, r.Script, r.Seed = b.Name, b.World, b.Script, b.Seed
+	r.Params, r.Meta, r.Origin = b.Params, b.Meta, b.Origin
+	f.uses.secretsIn(b.Params)
+}
+
+// EndHorizon is the Reason of a plan that was cut because its loop has no end.
+const EndHorizon = "horizon"
+
+func (f *Fold) runEnd(b *journal.RunEndBody) {
+	r := &f.run
+	if r.State == Ended {
+		return
+	}
+	if r.Pause != nil {
+		r.PausedIn += r.Now - r.Pause.Since
+		r.Pause = nil
+	}
+	r.State, r.Stopping = Ended, nil
+	r.Verdict, r.Reason, r.Message = b.Verdict, b.Reason, b.Message
+	r.Unclean = b.Unclean
+	// The end's own counts know of what no step shows (an attempt that tolerates).
+	r.Tolerated, r.Flaky = max(r.Tolerated, b.Tolerated), max(r.Flaky, b.Flaky)
+	r.Endless = r.Endless || b.Reason == EndHorizon
+	for _, s := range f.steps {
+		f.closeStep(s, journal.Stopped)
+	}
+	// A fault of which the journal never says that it is off may still be on.
+	for _, e := range f.effects {
+		if fl := e.fault; fl != nil {
+			f.faultEnd(fl, &journal.EffectError{
+				Code:    "unclean",
+				Message: "the run ended and the journal does not say that this fault is off",
+			})
+		}
+	}
+	clear(f.steps)
+	clear(f.loops)
+	clear(f.effects)
+	clear(f.branches)
+	r.Counts.InFlight = 0
+}
+
+// maxAncestors bounds the search for the branch that made a branch.
+const maxAncestors = 64
+
+// branch returns the branch at path, made within whatever encloses its nearest
+// known ancestor if it is new.
+func (f *Fold) branch(path string) *branch {
+	if b := f.branches[path]; b != nil {
+		return b
+	}
+	b := &branch{}
+	for parent, n := path, 0; n < maxAncestors; n++ {
+		dot := strings.LastIndexByte(parent, '.')
+		if dot < 0 {
+			break
+		}
+		parent = parent[:dot]
+		if p := f.branches[parent]; p != nil {
+			b.within = p.inner()
+			break
+		}
+	}
+	f.branches[path] = b
+	return b
+}
+
+// end closes a branch or a loop.
+func (f *Fold) end(kind journal.Kind, at journal.Place) {
+	switch kind {
+	case journal.BranchEnd:
+		if b := f.branches[at.Branch]; b != nil {
+			for _, l := range b.loops {
+				delete(f.loops, l.at)
+			}
+			delete(f.branches, at.Branch)
+		}
+	case journal.LoopEnd:
+		delete(f.loops, at)
+		if b := f.branches[at.Branch]; b != nil {
+			for i := len(b.loops) - 1; i >= 0; i-- {
+				if b.loops[i].at == at {
+					b.loops = b.loops[:i]
+					break
+				}
+			}
+		}
+	}
+}
+
+func (f *Fold) turn(at journal.Place, b *journal.TurnBody) {
+	r := &f.run
+	r.Counts.Turns++
+	late := 0
+	if b.Late > 0 {
+		r.Counts.LateTurns++
+		late = 1
+	}
+	l := f.loops[at]
+	if l == nil {
+		l = &Loop{ID: at.String(), Since: r.Now}
+		f.loops[at] = l
+		br := f.branch(at.Branch)
+		br.loops = append(br.loops, openLoop{at, len(br.open)})
+	}
+	l.Path, l.Turn, l.Late = b.Path, b.Turn, l.Late+late
+}
+
+func (f *Fold) control(b *journal.ControlBody) {
+	r := &f.run
+	if r.State == Ended {
+		return
+	}
+	switch b.Action {
+	case "pause":
+		if r.Pause == nil {
+			r.State, r.Pause = Paused, &Pause{Since: r.Now, By: b.By, Lifted: b.Lift}
+		}
+		r.Pause.Lifted = r.Pause.Lifted || b.Lift
+	case "resume":
+		if r.Pause != nil {
+			r.State, r.PausedIn, r.Pause = Running, r.PausedIn+r.Now-r.Pause.Since, nil
+		}
+	case "stop", "abort":
+		r.Stopping = &Asked{Action: b.Action, At: r.Now, By: b.By, Detail: clip(b.Detail)}
+		r.Endless = r.Endless || b.By == EndHorizon
+	}
+}
+
+func (f *Fold) log(b *journal.LogBody) {
+	r := &f.run
+	r.Counts.LogLines++
+	// Twice the bound is the room that makes dropping lines O(1) a line.
+	if len(r.Log) >= 2*MaxLog {
+		r.Log = append(make([]Line, 0, 2*MaxLog), r.Log[len(r.Log)-MaxLog+1:]...)
+	}
+	r.Log = append(r.Log, Line{r.Now, b.Level, clip(b.Message), clipJSON(b.Fields), b.Path})
+}
+
+// clip cuts a text to MaxText bytes.
+func clip(s string) string {
+	if len(s) <= MaxText {
+		return s
+	}
+	cut := MaxText
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// clipJSON keeps a value up to MaxText bytes, and of a longer one its beginning
+// as a string, so that what it returns is always one JSON value.
+func clipJSON(raw json.RawMessage) json.RawMessage {
+	if len(raw) <= MaxText {
+		return raw
+	}
+	text, err := json.Marshal(clip(string(raw)))
+	if err != nil {
+		return nil
+	}
+	return text
+}

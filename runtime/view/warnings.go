@@ -1,0 +1,52 @@
+package view
+
+import "fmt"
+
+// Warnings are what a person should know of the run although nothing failed, in
+// the order of their weight.
+func (r *Run) Warnings() []string {
+	var out []string
+	if r.Unguarded > 0 {
+		out = append(out, fmt.Sprintf("%s on without a guard: nothing aborts the run when the system breaks; add guard(name, probe)",
+			plural(r.Unguarded, "fault goes", "faults go")))
+	}
+	out = append(out, r.unmet()...)
+	if n := r.Counts.LateTurns; n > 0 {
+		out = append(out, fmt.Sprintf("%s late: the body takes longer than every", plural(n, "loop turn began", "loop turns began")))
+	}
+	if r.Endless {
+		out = append(out, "the plan was cut at its horizon: a loop has no end, so there is no total")
+	}
+	return out
+}
+
+// maxUnmet bounds the warnings on single faults.
+const maxUnmet = 10
+
+// unmet warns of faults that met no traffic that they could act on.
+func (r *Run) unmet() []string {
+	var out []string
+	left := 0
+	for _, f := range r.Faults {
+		if !f.Over() || !f.wasOn || f.Hit > 0 || f.Inapplicable == 0 {
+			continue
+		}
+		if len(out) == maxUnmet {
+			left++
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s on %s hit nothing: %s spoke another protocol than the fault acts on",
+			f.Text, f.Target, plural(int(f.Inapplicable), "connection", "connections")))
+	}
+	if left > 0 {
+		out = append(out, fmt.Sprintf("%d more faults hit nothing", left))
+	}
+	return out
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,167 @@
+package runtime
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// WaitSpec describes a wait_until.
+type WaitSpec struct {
+	Probe   *Probe
+	Timeout time.Duration
+	Every   time.Duration
+	Stable  time.Duration // how long it must hold without a bad reading
+}
+
+// WaitResult is what a wait came to.
+type WaitResult struct {
+	OK       bool
+	Elapsed  time.Duration
+	Attempts int
+	Last     Reading
+}
+
+// WaitUntil waits until the probe holds, or for the time-out.
+func (b *Branch) WaitUntil(spec *WaitSpec) (*WaitResult, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	if spec.Probe.Func != nil {
+		return b.waitFunc(spec)
+	}
+	return b.waitValue(spec)
+}
+
+// waitFunc calls a function on this branch until it holds. It is the script's own
+// code in the script's own branch, so it may do what that branch may.
+func (b *Branch) waitFunc(spec *WaitSpec) (*WaitResult, error) {
+	r := b.run
+	began, since := r.heldNow(), time.Duration(-1)
+	res := &WaitResult{}
+	for {
+		start := r.heldNow()
+		reading, err := spec.Probe.Func(b)
+		if err != nil {
+			return nil, err
+		}
+		res.Attempts++
+		res.Last, res.Elapsed = reading, r.heldNow()-began
+		if !reading.OK {
+			since = -1
+		} else {
+			if since < 0 {
+				since = start
+			}
+			if r.heldNow()-since >= spec.Stable {
+				res.OK = true
+				return res, nil
+			}
+		}
+		left := spec.Timeout - res.Elapsed
+		if left <= 0 {
+			return res, nil
+		}
+		if err := b.sleep(min(max(start+spec.Every-r.heldNow(), 0), left), "wait"); err != nil {
+			return nil, err
+		}
+		res.Elapsed = r.heldNow() - began
+		if res.Elapsed >= spec.Timeout {
+			return res, nil
+		}
+	}
+}
+
+// waitValue watches a probe value as one effect.
+func (b *Branch) waitValue(spec *WaitSpec) (*WaitResult, error) {
+	r := b.run
+	ask, err := spec.Probe.Watch(WatchOptions{Every: spec.Every, Breaches: 1, Hold: true})
+	if err != nil {
+		return nil, err
+	}
+	began, since := r.heldNow(), time.Duration(-1)
+	res := &WaitResult{}
+	h := b.hold(b.scope, ask)
+	note := h.e.notify
+	h.e.notify = func(data json.RawMessage) {
+		note(data)
+		var rep watchReport
+		if json.Unmarshal(data, &rep) != nil {
+			return
+		}
+		res.Last, res.Attempts = rep.Reading, rep.Seen
+		switch {
+		case rep.State != "holds":
+			since = -1
+		case since < 0:
+			since = r.heldNow()
+		}
+	}
+	for !h.e.done && b.check() == nil {
+		passed := r.heldNow() - began
+		res.OK = since >= 0 && r.heldNow()-since >= spec.Stable
+		if res.OK || passed >= spec.Timeout {
+			break
+		}
+		left := spec.Timeout - passed
+		if since >= 0 {
+			left = min(left, since+spec.Stable-r.heldNow())
+		}
+		b.timer.branch = b
+		r.after(&b.timer, left, b.livetime)
+		b.park()
+		r.disarm(&b.timer, b.livetime)
+	}
+	res.Elapsed = r.heldNow() - began
+	ended := h.e.done
+	if err := b.Release(h); err != nil {
+		return nil, err
+	}
+	if ended && !h.on {
+		return nil, b.awaitOn(h)
+	}
+	var sum watchReport
+	if ans := h.Answer(); ans.Err == nil && json.Unmarshal(ans.Data, &sum) == nil && sum.Seen > 0 {
+		res.Attempts = sum.Seen
+	}
+	return res, nil
+}
+
+// PerformWithin is Perform with a time limit on the clock that pauses hold; past it
+// the effect is given up and late is true.
+func (b *Branch) PerformWithin(ask Ask, limit time.Duration) (ans Answer, late bool, err error) {
+	if err := b.check(); err != nil {
+		return Answer{}, false, err
+	}
+	r := b.run
+	e := r.start(b, ask, false)
+	e.waiter = b
+	b.timer.branch = b
+	r.after(&b.timer, limit, b.livetime)
+	for !e.done {
+		b.park()
+		late = late || b.timer.pos == 0 && !e.done
+		if late || b.check() != nil {
+			e.giveUp()
+		}
+	}
+	r.disarm(&b.timer, b.livetime)
+	return Answer{Data: e.data, Err: e.err}, late, b.check()
+}
+
+// ChaosOn is how many faults are on or going on.
+func (b *Branch) ChaosOn() int { return b.run.chaosOn }
+
+// Lift takes every fault off for as long as do runs, and puts them on again.
+func (b *Branch) Lift(do func() error) error {
+	r := b.run
+	lift := func(what SignalKind) {
+		for _, h := range r.allHeld() {
+			if h.chaos && !h.e.cancelled {
+				r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: what})
+			}
+		}
+	}
+	lift(SignalLift)
+	defer lift(SignalResume)
+	return do()
+}
