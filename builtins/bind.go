@@ -77,8 +77,10 @@ type function struct {
 	params []param
 	// positional is how many of params may be given without their name.
 	positional int
-	// args and kwargs are the names behind "*" and "**", or "".
+	// args and kwargs are the names behind "*" and "**", or "", and rest and kwrest
+	// check one value of each.
 	args, kwargs string
+	rest, kwrest param
 }
 
 // newFunction parses and checks a row of the table.
@@ -100,6 +102,12 @@ func newFunction(b *Builtin) (*function, error) {
 			return nil, err
 		}
 		f.params = append(f.params, bound)
+	}
+	if f.rest, err = newParam(b, sig.Name, sig.Rest); err != nil {
+		return nil, err
+	}
+	if f.kwrest, err = newParam(b, sig.Name, sig.KwRest); err != nil {
+		return nil, err
 	}
 	known := append(f.paramNames(), sig.Args, sig.Kwargs)
 	for _, names := range [][]string{keys(b.Ranges), keys(b.Choices), keys(b.Help)} {
@@ -151,6 +159,9 @@ func (f *function) bind(thread *starlark.Thread, args starlark.Tuple, kwargs []s
 		// Starlark functions, so the tail can be kept as it is.
 		c.rest = args[f.positional:]
 		args = args[:f.positional]
+		if err := f.checkRest(c.rest); err != nil {
+			return nil, err
+		}
 	}
 	for i, v := range args {
 		if err := f.params[i].set(f.name, v, &c.slots[i]); err != nil {
@@ -194,6 +205,19 @@ func (f *function) bindKeyword(c *Call, kv starlark.Tuple) error {
 		return f.unknown(name)
 	}
 	c.named = append(c.named, kv)
+	p := f.kwrest
+	p.Name = clip(name, 60)
+	return p.set(f.name, kv[1], new(slot))
+}
+
+// checkRest checks what stands behind *args.
+func (f *function) checkRest(rest starlark.Tuple) error {
+	var s slot
+	for _, v := range rest {
+		if err := f.rest.set(f.name, v, &s); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -49,9 +49,14 @@ func (c *Call) slot(name string) *slot {
 
 // Has reports whether the argument was given and is not None.
 func (c *Call) Has(name string) bool {
+	return c.Given(name) && c.slot(name).val != starlark.None
+}
+
+// Given reports whether the argument was written in the call, even as None.
+func (c *Call) Given(name string) bool {
 	for i := range c.f.params {
 		if c.f.params[i].Name == name {
-			return c.given&(1<<i) != 0 && c.slots[i].val != starlark.None
+			return c.given&(1<<i) != 0
 		}
 	}
 	panic(fmt.Sprintf("builtins: %s has no parameter %q", c.Name, name))

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"go.starlark.net/starlark"
 
@@ -37,7 +38,7 @@ func newParam(b *Builtin, builtin string, p dsl.Param) (param, error) {
 		q.ranged, q.lo, q.hi = true, r[0], r[1]
 	}
 	q.none = slices.Contains(p.Types, "None") || slices.Contains(p.Types, "any")
-	if p.Required {
+	if p.Required || p.Name == "" { // a signature without *args has a nameless Rest
 		return q, nil
 	}
 	v, err := evalDefault(p.Default)
@@ -63,6 +64,10 @@ func (p *param) set(builtin string, v starlark.Value, s *slot) error {
 	}
 	if ramp, ok := v.(*Ramp); ok && p.Ramp {
 		return p.setRamp(builtin, ramp, s)
+	}
+	if d, ok := v.(Duration); ok && d < 0 && p.ranged && p.lo < 0 {
+		s.i, s.f = int64(d), time.Duration(d).Seconds() // elsewhere no duration is negative
+		return p.limit(builtin, v, s)
 	}
 	var content error // the type fits, but not what it says
 	for _, t := range p.Types {
@@ -167,6 +172,8 @@ func (p *param) within() string {
 		return trimNumber(n)
 	}
 	switch {
+	case math.IsInf(p.hi, 1) && math.IsInf(p.lo, -1):
+		return ""
 	case math.IsInf(p.hi, 1):
 		return "at least " + write(p.lo)
 	case math.IsInf(p.lo, -1):
@@ -299,7 +306,7 @@ func convert(t string, v starlark.Value, s *slot) (bool, error) {
 	case "duration", "size", "share", "percent", "bandwidth":
 		return convertQuantity(t, v, s)
 	}
-	return convertOther(t, v), headersError(t, v)
+	return convertOther(t, v), contentError(t, v)
 }
 
 func convertInt(n starlark.Int, s *slot) error {
@@ -447,12 +454,23 @@ func isTargets(v starlark.Value) bool {
 	return true
 }
 
-// headersError checks the contents of a dict of headers.
-func headersError(t string, v starlark.Value) error {
-	d, ok := v.(*starlark.Dict)
-	if t != "headers" || !ok {
-		return nil
+// maxElements bounds what a builtin goes through in one call, in which nothing can
+// stop it: range(1 << 60) is an iterable, too.
+const maxElements = 10_000_000
+
+// contentError checks what convertOther does not look at.
+func contentError(t string, v starlark.Value) error {
+	if n := starlark.Len(v); t == "iterable" && n > maxElements {
+		return fmt.Errorf("%d elements are too many: at most %d", n, maxElements)
 	}
+	if d, ok := v.(*starlark.Dict); ok && t == "headers" {
+		return headersError(d)
+	}
+	return nil
+}
+
+// headersError checks the contents of a dict of headers.
+func headersError(d *starlark.Dict) error {
 	for k, v := range d.Entries() {
 		name, ok := starlark.AsString(k)
 		if !ok || name == "" || strings.ContainsAny(name, "\r\n\x00: ") {

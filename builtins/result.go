@@ -16,6 +16,9 @@ type Field struct {
 	// Lazy is called at most once, when the field is first read. It may return nil
 	// in place of None.
 	Lazy func() (starlark.Value, error)
+	// Always is called whenever the field is read: for what changes, such as whether
+	// a branch is done.
+	Always func() starlark.Value
 }
 
 // Object is the result of anything: of a step, a request, a reading. It is an
@@ -38,11 +41,11 @@ var (
 	_ starlark.Value    = (*Object)(nil)
 )
 
-// NewObject makes an object whose type is typ. It keeps fields; a nil Value without
-// Lazy becomes None.
+// NewObject makes an object whose type is typ. It keeps fields; a field that nothing
+// makes is None.
 func NewObject(typ string, fields ...Field) *Object {
 	for i := range fields {
-		if fields[i].Value == nil && fields[i].Lazy == nil {
+		if fields[i].Value == nil && fields[i].Lazy == nil && fields[i].Always == nil {
 			fields[i].Value = starlark.None
 		}
 	}
@@ -62,6 +65,9 @@ func (o *Object) Attr(name string) (starlark.Value, error) {
 func (f *Field) get() (starlark.Value, error) {
 	if f.Value != nil {
 		return f.Value, nil
+	}
+	if f.Always != nil {
+		return f.Always(), nil
 	}
 	v, err := f.Lazy()
 	if err != nil {

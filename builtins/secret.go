@@ -53,7 +53,6 @@ func isSecretName(name string) bool {
 var (
 	_ starlark.HasBinary  = Secret{}
 	_ starlark.Comparable = Secret{}
-	_ starlark.Indexable  = Secret{}
 )
 
 // SecretName is the secret's name, which is no secret.
@@ -78,13 +77,6 @@ func (s Secret) Hash() (uint32, error) { return 0, s.refuse("be a key of a dict"
 func (s Secret) CompareSameType(syntax.Token, starlark.Value, int) (bool, error) {
 	return false, s.refuse("be compared")
 }
-
-// Len and Index exist because the interpreter asks for both before it indexes; len
-// itself has no way to fail and says 0.
-func (s Secret) Len() int { return 0 }
-
-// Index is not reached: the length is 0.
-func (s Secret) Index(int) starlark.Value { return starlark.None }
 
 func (s Secret) refuse(what string) error {
 	return fmt.Errorf("secret %s cannot %s: a secret can be joined to text, formatted and passed on, but not read or compared", s.name, what)

@@ -123,7 +123,7 @@ func (f *Fault) validate(row *Kind) error {
 	}
 	for _, spec := range row.Params {
 		if _, given := f.Params[spec.Name]; !given && spec.Default == "" {
-			return fmt.Errorf("parameter %s is missing; expected a %s", spec.Name, spec.Type)
+			return fmt.Errorf("parameter %s is missing; expected %s", spec.Name, spec.Type.expected())
 		}
 	}
 	probability := ParamSpec{Name: "probability", Type: TypeShare, Max: 1, Ramp: true}

@@ -63,13 +63,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 		}
 		out.Params[name] = value
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(out); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return json.Marshal(out)
 }
 
 // UnmarshalJSON reads what MarshalJSON writes, and whatever New accepts. The result

@@ -105,7 +105,22 @@ func (k *Kind) param(name string) *ParamSpec {
 	return nil
 }
 
-// sigTypes are the words of the signature notation for each type.
+// expected names the type in an error.
+func (t ParamType) expected() string {
+	switch t {
+	case TypeCodes:
+		return "a status or a list of them"
+	case TypeHeaders:
+		return "a dict of header names and values"
+	case TypeRange:
+		return "two durations, the smaller first"
+	case TypePercent:
+		return "a percentage"
+	}
+	return "a " + string(t)
+}
+
+// sigType is the word of the signature notation for a type.
 func sigType(t ParamType) string {
 	switch t {
 	case TypeCodes:
@@ -133,7 +148,7 @@ func signature(k *Kind) string {
 			b.WriteString("*, ")
 		}
 		b.WriteString(p.Name + ": " + sigType(p.Type))
-		if p.Ramp {
+		if p.Ramp && p.Type != TypeRange { // there each end may be a ramp, not the pair
 			b.WriteString("~")
 		}
 		if p.Default != "" {

@@ -109,13 +109,41 @@ func patternError(path, pattern string, err error) error {
 		return fmt.Errorf("match path %q: %w", path, err)
 	}
 	at := strings.Index(pattern, serr.Expr)
-	if at < 0 || serr.Expr == "" {
-		at = len(pattern)
+	if serr.Code == syntax.ErrMissingParen || serr.Code == syntax.ErrUnexpectedParen {
+		at = unmatchedParen(pattern) // here Expr is the whole pattern
 	}
-	if serr.Code == syntax.ErrMissingParen && serr.Expr == pattern {
-		at = strings.LastIndexAny(pattern, "()")
+	if at < 0 {
+		at = 0
 	}
 	return fmt.Errorf("match path %q: %s at character %d, near %q", path, serr.Code, at+len("re:")+1, pattern[at:])
+}
+
+// unmatchedParen returns the place of the first closing bracket without an opening one,
+// or of the last opening one that is not closed, or -1.
+func unmatchedParen(pattern string) int {
+	var open []int
+	class := false
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\':
+			i++
+		case c == '[':
+			class = true
+		case c == ']':
+			class = false
+		case class:
+		case c == '(':
+			open = append(open, i)
+		case c == ')' && len(open) == 0:
+			return i
+		case c == ')':
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) == 0 {
+		return -1
+	}
+	return open[len(open)-1]
 }
 
 // globPattern turns a glob into an RE2 pattern, which takes linear time on any path:

@@ -84,7 +84,7 @@ func readValue(spec *ParamSpec, arg any) (Value, error) {
 func readRamp(spec *ParamSpec, fields map[string]any) (Value, error) {
 	ramp, ok := fields["ramp"].(map[string]any)
 	if !ok || len(fields) != 1 {
-		return Value{}, spec.wants("a "+string(spec.Type)+` or {"ramp": {"start", "end", "over", "shape"}}`, fields)
+		return Value{}, spec.wants(spec.Type.expected()+` or {"ramp": {"start", "end", "over", "shape"}}`, fields)
 	}
 	if !spec.Ramp {
 		return Value{}, fmt.Errorf("parameter %s: a ramp is not possible here", spec.Name)
@@ -138,7 +138,7 @@ func readNumber(spec *ParamSpec, arg any) (float64, error) {
 	}
 	n, ok := plainNumber(arg)
 	if !ok {
-		return 0, spec.wants("a "+string(spec.Type), arg)
+		return 0, spec.wants(spec.Type.expected(), arg)
 	}
 	if spec.Type == TypeDuration {
 		d, err := units.Seconds(n)
@@ -226,7 +226,7 @@ func readHeaders(spec *ParamSpec, arg any) (map[string]string, error) {
 			headers[name] = text
 		}
 	default:
-		return nil, spec.wants("a dict of header names and values", arg)
+		return nil, spec.wants(spec.Type.expected(), arg)
 	}
 	return headers, nil
 }
@@ -237,7 +237,7 @@ func readRange(spec *ParamSpec, arg any) (r [2]Value, err error) {
 	}
 	items, ok := arg.([]any)
 	if !ok || len(items) != 2 {
-		return r, spec.wants("two durations, the smaller first", arg)
+		return r, spec.wants(spec.Type.expected(), arg)
 	}
 	bound := ParamSpec{Name: spec.Name, Type: TypeDuration, Ramp: spec.Ramp}
 	for i := range r {

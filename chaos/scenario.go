@@ -79,6 +79,9 @@ func network(name, least, most string, jitterPercent, loss float64, bandwidth in
 		faults = append(faults, presetFault{"bandwidth", args{"rate": bandwidth}})
 		doc += ", " + TypeBandwidth.format(float64(bandwidth))
 	}
+	if len(more) > 0 {
+		doc += ", now and then an error"
+	}
 	return Preset{Name: name, Doc: doc, faults: append(faults, more...)}
 }
 

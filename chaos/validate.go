@@ -37,7 +37,7 @@ func (spec *ParamSpec) validate(value any) error {
 			return spec.validateRange(v)
 		}
 	}
-	return spec.wants("a "+string(spec.Type), value)
+	return spec.wants(spec.Type.expected(), value)
 }
 
 func (spec *ParamSpec) validateValue(v Value) error {

@@ -148,7 +148,7 @@ func (v Value) check() error {
 	case v.Over == 0:
 		return nil
 	case v.Shape == Exponential && v.Min() <= 0:
-		return fmt.Errorf("an exponential ramp from %v to %v: both ends must be above 0", v.Start, v.End)
+		return errors.New("an exponential ramp that starts or ends at 0: both ends must be above 0, such as 1ms")
 	case v.Shape == Steps && (v.Steps < 1 || v.Steps > MaxSteps):
 		return fmt.Errorf("a ramp of %d steps: expected 1 to %d", v.Steps, MaxSteps)
 	case v.Shape == Sine && v.Period <= 0:

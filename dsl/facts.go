@@ -192,9 +192,18 @@ func (c *checker) defined(f *facts, e syntax.Expr) []syntax.Node {
 	}
 	if from, ok := f.loaded[v]; ok {
 		if other := c.facts[from.module]; other != nil {
-			return other.functions[other.exported[from.name]]
+			return few(other.functions[other.exported[from.name]])
 		}
 		return nil
 	}
-	return f.functions[v]
+	return few(f.functions[v])
+}
+
+// few keeps a name that is defined over and over from making the checks slow: of
+// such a name nothing is said.
+func few(functions []syntax.Node) []syntax.Node {
+	if len(functions) > 8 {
+		return nil
+	}
+	return functions
 }

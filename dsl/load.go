@@ -184,6 +184,10 @@ func finish(ds Diagnostics, main string) Diagnostics {
 		return strings.Compare(a.File, b.File)
 	})
 	ds.Sort()
+	// Nobody but us can act on a warning about the standard library.
+	ds = slices.DeleteFunc(ds, func(d Diagnostic) bool {
+		return d.Severity != Error && strings.HasPrefix(d.File, libraryPrefix)
+	})
 	type spot struct {
 		file, code string
 		line, col  int
@@ -210,7 +214,9 @@ func finish(ds Diagnostics, main string) Diagnostics {
 // maxProblems bounds the diagnostics of one Load; what follows is only counted.
 const maxProblems = 200
 
-func severityRank(d Diagnostic) int { return slices.Index([]Severity{Error, Warning, Hint}, d.Severity) }
+func severityRank(d Diagnostic) int {
+	return slices.Index([]Severity{Error, Warning, Hint}, d.Severity)
+}
 
 // module parses a module, loads those it loads, and resolves and compiles it.
 func (l *loader) module(name string, text []byte) *Module {

@@ -142,4 +142,3 @@ func (m *answerMatch) matches(s subject) bool {
 			(m.argv0 == "" || m.argv0 == at.argv0 || m.argv0 == filepath.Base(at.argv0))
 	})
 }
-

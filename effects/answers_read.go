@@ -205,7 +205,9 @@ func describe(n *yaml.Node) string {
 		return "an empty list"
 	case n.Kind == yaml.SequenceNode:
 		return "a list"
-	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
+	case n.Kind == yaml.ScalarNode && n.Tag != "!!null" && n.Tag != "!!str":
+		return excerpt([]byte(n.Value))
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
 		text, _ := json.Marshal(n.Value) // a string: cannot fail
 		return excerpt(text)
 	}

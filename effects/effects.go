@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -221,12 +222,44 @@ func decodeStrict(text []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return err
+		return plainly(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return errors.New("more than one JSON value")
 	}
 	return nil
+}
+
+// plainly says without Go's types what is wrong with a JSON text.
+func plainly(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	expected := "another value"
+	switch wrong.Type.Kind() {
+	case reflect.Bool:
+		expected = "a bool"
+	case reflect.Int, reflect.Int64:
+		expected = "an integer"
+	case reflect.String:
+		expected = "a string"
+	case reflect.Map, reflect.Struct:
+		expected = "an object"
+	case reflect.Slice:
+		expected = "a list"
+		if wrong.Type.Elem().Kind() == reflect.Uint8 {
+			expected = "base64 in a string"
+		}
+	}
+	found := map[string]string{"string": "a string", "number": "a number", "bool": "a bool", "object": "an object", "array": "a list"}[wrong.Value]
+	if found == "" {
+		found = "the " + wrong.Value // "number 1.5"
+	}
+	if wrong.Field == "" {
+		return fmt.Errorf("found %s; expected %s", found, expected)
+	}
+	return fmt.Errorf("%s is %s; expected %s", wrong.Field, found, expected)
 }
 
 // mentions reports whether args can have the key. It spares planning a decode:

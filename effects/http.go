@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -249,7 +250,7 @@ func planHTTP(req *runtime.Request) (runtime.Planned, error) {
 			return runtime.Planned{}, problem(CodeInvalid, "arguments of http: %v", err)
 		}
 		if args.PlannedStatus != 0 {
-			answer, _ = marshal(HTTPAnswer{Status: args.PlannedStatus}) // of plain data: cannot fail
+			answer = fmt.Appendf(nil, `{"status":%d,"elapsed":0}`, args.PlannedStatus)
 		}
 	}
 	return runtime.Planned{Done: &runtime.PlannedEvent{Data: answer}}, nil

@@ -31,7 +31,7 @@ func parseNodes(text []byte) (*yaml.Node, error) {
 	case err == io.EOF || err == nil && len(doc.Content) == 0:
 		return nil, errors.New("the file is empty; expected a list of rules")
 	case err != nil:
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, yamlError(err)
 	}
 	if err := dec.Decode(&second); err != io.EOF {
 		return nil, errors.New("there is more than one YAML document; expected one")
@@ -41,6 +41,17 @@ func parseNodes(text []byte) (*yaml.Node, error) {
 		return nil, err
 	}
 	return root, nil
+}
+
+// yamlError is an error of the YAML parser with its line, where it names one.
+func yamlError(err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if line, message, ok := strings.Cut(strings.TrimPrefix(text, "line "), ": "); ok {
+		if n, err := strconv.Atoi(line); err == nil {
+			return &lineError{n, message}
+		}
+	}
+	return errors.New(text)
 }
 
 // shallow refuses text with far more opening brackets in a row than a person nests,

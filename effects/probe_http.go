@@ -87,7 +87,7 @@ func (p *HTTPProbe) judge(answer *HTTPAnswer) error {
 }
 
 // planned implements probe.
-func (p *HTTPProbe) planned() Reading { return Reading{OK: true, Value: p.Status.first()} }
+func (p *HTTPProbe) planned() Reading { return Reading{OK: true, Value: p.Status.First()} }
 
 // check implements probe.
 func (p *HTTPProbe) check(e *Effects) error { return e.client.network.checkURL(p.URL) }

@@ -54,8 +54,8 @@ func (s Statuses) String() string {
 	return s.text
 }
 
-// first is the status that the virtual world answers with.
-func (s Statuses) first() int {
+// First is the status that the virtual world answers with.
+func (s Statuses) First() int {
 	if s.ranges == nil || s.text == "any" {
 		return 200
 	}

@@ -28,6 +28,8 @@ type WatchArgs struct {
 	// Limit bounds one reading; one that takes longer is bad. 0 is 10 s or Every,
 	// whichever is longer.
 	Limit time.Duration `json:"limit,omitempty"`
+	// IgnoreErrors lets a reading that got no answer at all change nothing.
+	IgnoreErrors bool `json:"ignore_errors,omitempty"`
 	// HoldOnPause stops reading while the run is paused. That time counts for nothing,
 	// and the first reading after it is at once.
 	HoldOnPause bool `json:"hold_on_pause,omitempty"`
@@ -134,7 +136,7 @@ func (w *watch) clock() time.Duration {
 // run reads until ctx is done. A reading that this interrupts counts for nothing.
 func (w *watch) run(ctx context.Context) {
 	w.start = time.Now()
-	w.tally.breaches = w.Breaches
+	w.tally.breaches, w.tally.ignoreErrors = w.Breaches, w.IgnoreErrors
 	for {
 		began, at := time.Now(), w.clock()
 		reading := w.readOnce(ctx)
@@ -216,7 +218,8 @@ func (w *watch) heed(sig runtime.SignalKind, open bool) (resumed bool) {
 
 // tally counts readings. Times are by the watch's clock.
 type tally struct {
-	breaches int
+	breaches     int
+	ignoreErrors bool
 	WatchSummary
 	state    string
 	inRow    int           // bad ones up to the last
@@ -228,6 +231,13 @@ type tally struct {
 func (t *tally) add(at time.Duration, r Reading) bool {
 	t.Seen++
 	t.Last = &r
+	if t.ignoreErrors && !r.OK && r.Value == nil {
+		if t.state == "" {
+			t.state = StateHolds
+			return true
+		}
+		return false
+	}
 	if r.OK {
 		if t.inRow > 0 {
 			t.LongestBad = max(t.LongestBad, at-t.badSince)

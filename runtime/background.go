@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"slices"
+
 	"starquake/runtime/journal"
 )
 
@@ -9,6 +11,8 @@ import (
 type Background struct {
 	branch *Branch
 	scope  *scope
+	// waiting are in Wait, stopping in Stop: only the former take its failure.
+	waiting, stopping []*Branch
 }
 
 // Start begins a background branch that belongs to the innermost scope. If it fails
@@ -26,17 +30,39 @@ func (b *Branch) Start(label string, body Body) (*Background, error) {
 	return bg, nil
 }
 
-// ended fails the scope with the branch, unless someone waits for it. A branch that
-// fails while its scope is ending, or after it was stopped, has nobody to tell.
+// ended fails the scope with the branch, unless someone waits for it. A scope that is
+// ending already takes the failure with it.
 func (bg *Background) ended(child *Branch) {
-	if child.err == nil || child.join.waiter != nil {
+	for _, b := range slices.Concat(bg.waiting, bg.stopping) {
+		child.run.wakeUp(b)
+	}
+	if child.err == nil || len(bg.waiting) > 0 {
 		return
 	}
 	if bg.scope.closing || bg.scope.cause != nil {
-		child.run.end.fail(child.err)
+		bg.scope.pending = append(bg.scope.pending, child.err)
 		return
 	}
 	child.run.cancel(bg.scope, &cause{kind: causeFailure, err: child.err})
+}
+
+// await parks b, listed in list, until the branch has ended or b is cancelled.
+func (bg *Background) await(b *Branch, list *[]*Branch) {
+	*list = append(*list, b)
+	for !bg.branch.ended && b.check() == nil {
+		b.park()
+	}
+	*list = slices.Delete(*list, slices.Index(*list, b), slices.Index(*list, b)+1)
+}
+
+// contains reports whether b is the branch or was made below it.
+func (bg *Background) contains(b *Branch) bool {
+	for ; b != nil; b = b.parent {
+		if b == bg.branch {
+			return true
+		}
+	}
+	return false
 }
 
 // Done reports whether the branch has ended.
@@ -48,23 +74,22 @@ func (bg *Background) Wait(b *Branch) (*BranchResult, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	child := bg.branch
-	before := child.join.waiter
-	child.join.waiter = b
-	for !child.ended && b.check() == nil {
-		b.park()
+	if bg.contains(b) {
+		return nil, Failf(ClassScript, "waits_for_itself", "a background branch cannot wait for itself")
 	}
-	child.join.waiter = before
+	child := bg.branch
+	bg.await(b, &bg.waiting)
+	if child.ended && child.err != nil {
+		return nil, child.err // also to a branch that is being stopped: nobody else takes it
+	}
 	if err := b.check(); err != nil {
 		return nil, err
-	}
-	if child.err != nil {
-		return nil, child.err
 	}
 	return &BranchResult{Label: child.own.path, Status: child.status, Value: child.value}, nil
 }
 
-// Stop ends the branch and waits until it has ended and cleaned up.
+// Stop ends the branch and waits until it has ended and cleaned up. A branch that
+// stops itself learns of it like any other that is stopped.
 func (bg *Background) Stop(b *Branch) error {
 	if err := b.check(); err != nil {
 		return err
@@ -73,12 +98,9 @@ func (bg *Background) Stop(b *Branch) error {
 	if !child.ended {
 		b.run.cancel(child.own, &cause{kind: causeStop})
 	}
-	child.join.waiter = b
-	b.shield++
-	for !child.ended {
-		b.park()
+	if !bg.contains(b) {
+		bg.await(b, &bg.stopping)
 	}
-	b.shield--
 	return b.check()
 }
 
@@ -112,9 +134,8 @@ func (b *Branch) OnExit(when ExitWhen, label string, body Body) error {
 // runExits runs the scope's clean-ups, last in first out, each on a branch of its
 // own that no cancelling reaches. One that fails or is overdue makes the run
 // unclean, and the others still run.
-func (b *Branch) runExits(s *scope, err error) {
+func (b *Branch) runExits(s *scope, how ExitWhen) {
 	r := b.run
-	how := r.howEnded(s, err)
 	for i := len(s.exits) - 1; i >= 0; i-- {
 		x := s.exits[i]
 		if x.when != ExitAlways && x.when != how {
@@ -125,7 +146,6 @@ func (b *Branch) runExits(s *scope, err error) {
 			r.end.unclean = append(r.end.unclean, journal.Problem{Code: "cleanup_failed", Message: err.Error(), Path: s.path})
 			continue
 		}
-		s.drop(child) // so that nobody cancels it with the scope
 		child.exit, child.watch = true, false
 		// Clean-ups go on in a pause: what they undo should not wait for a person.
 		child.livetime = true
@@ -145,20 +165,4 @@ func (b *Branch) runExits(s *scope, err error) {
 			r.end.unclean = append(r.end.unclean, journal.Problem{Code: "cleanup_failed", Message: "clean-up " + x.label + ": " + p.Message, Path: s.path, Stack: p.Stack})
 		}
 	}
-}
-
-// howEnded tells a clean-up what happened.
-func (r *Run) howEnded(s *scope, err error) ExitWhen {
-	switch {
-	case r.end.aborted != nil:
-		return ExitAbort
-	case err == nil:
-		return ExitSuccess
-	case err == ErrCancelled:
-		return ExitStop
-	}
-	if f, ok := err.(*Failure); ok && f.Class == ClassSkip {
-		return ExitSuccess
-	}
-	return ExitFailure
 }

@@ -58,6 +58,8 @@ func (r *Run) unpause() {
 	}
 	r.paused, r.lifted = false, false
 	r.offset = r.now - r.frozen
+	r.queue = append(r.queue, r.stalled...)
+	r.stalled = nil
 	r.signal(SignalResume)
 }
 
@@ -82,7 +84,7 @@ func (r *Run) allHeld() []*Held {
 		}
 		for i := len(own) - 1; i >= 0; i-- {
 			all = append(all, own[i].held...)
-			for _, child := range own[i].children {
+			for child := own[i].first; child != nil; child = child.next {
 				walk(child)
 			}
 		}
@@ -107,4 +109,23 @@ func (r *Run) skip(c Control) {
 		reason += ": " + c.Detail
 	}
 	r.cancel(st.scope, &cause{kind: causeSkip, err: Failf(ClassSkip, "skipped", "%s", reason)})
+}
+
+// StopRun stops the run from within, as a person's stop would: faults off at once.
+// It returns ErrCancelled.
+func (b *Branch) StopRun(by, detail string) error {
+	r := b.run
+	r.end.stop(Control{By: by, Detail: detail})
+	r.cancel(r.rootScope(), &cause{kind: causeStop})
+	return ErrCancelled
+}
+
+// InStep reports whether the branch stands in a step.
+func (b *Branch) InStep() bool {
+	for s := b.scope; s != nil; s = s.parent {
+		if s.kind == scopeStep {
+			return true
+		}
+	}
+	return false
 }

@@ -12,9 +12,10 @@ import (
 type effect struct {
 	run    *Run
 	id     journal.Place
-	live   bool    // delivered in a pause too
-	waiter *Branch // woken by every report and by the completion
-	held   *Held   // set for held effects
+	live   bool      // delivered in a pause too
+	waiter *Branch   // woken by every report and by the completion
+	more   []*Branch // likewise, where several branches release one held effect
+	held   *Held     // set for held effects
 	// notify, if set, gets every report, in the scheduler's turn: it must not park.
 	notify func(data json.RawMessage)
 	// finished, if set, is called at the completion, likewise.
@@ -96,6 +97,18 @@ func (e *effect) deliver(ev Event) {
 	if e.waiter != nil {
 		r.wakeUp(e.waiter)
 	}
+	for _, b := range e.more {
+		r.wakeUp(b)
+	}
+}
+
+// await makes b one of those that are woken.
+func (e *effect) await(b *Branch) {
+	if e.waiter == nil || e.waiter == b {
+		e.waiter = b
+	} else {
+		e.more = append(e.more, b)
+	}
 }
 
 // Perform asks for one effect and waits for its answer. If the branch is cancelled
@@ -122,6 +135,7 @@ type Held struct {
 	scope *scope
 	chaos bool
 	on    bool // its first report came
+	args  json.RawMessage
 	// watchedBy are the hypotheses that are watched because of it.
 	watchedBy []*steadyState
 	// First is the data of its first report.
@@ -140,7 +154,7 @@ func (h *Held) ID() journal.Place { return h.e.id }
 // hold starts a held effect that belongs to s.
 func (b *Branch) hold(s *scope, ask Ask) *Held {
 	r := b.run
-	h := &Held{e: r.start(b, ask, true), scope: s, chaos: ask.Chaos}
+	h := &Held{e: r.start(b, ask, true), scope: s, chaos: ask.Chaos, args: ask.Args}
 	h.e.held = h
 	h.e.waiter = b
 	h.e.notify = h.note
@@ -166,7 +180,8 @@ func (h *Held) ended() {
 	if i := slices.Index(h.scope.held, h); i >= 0 {
 		h.scope.held = slices.Delete(h.scope.held, i, i+1)
 	}
-	if h.on && h.e.err != nil {
+	// What is no chaos and ended by itself needs no undo: its caller sees the error.
+	if h.on && h.e.err != nil && (h.chaos || h.e.cancelled) {
 		r.end.unclean = append(r.end.unclean, journal.Problem{Code: h.e.err.Code, Message: h.e.err.Message, Path: h.scope.path})
 	} else if h.on && h.chaos && !h.e.cancelled {
 		r.end.errored = append(r.end.errored, Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off"))
@@ -260,7 +275,7 @@ func (b *Branch) Release(held ...*Held) error {
 // awaitOff releases and waits; the caller is shielded.
 func (b *Branch) awaitOff(held []*Held) {
 	for i := len(held) - 1; i >= 0; i-- {
-		held[i].e.waiter = b
+		held[i].e.await(b)
 		b.run.release(held[i])
 	}
 	for slices.ContainsFunc(held, func(h *Held) bool { return !h.e.done }) {
@@ -290,3 +305,29 @@ func (b *Branch) sleep(d time.Duration, why string) error {
 	r.record(journal.Timer, place, nil)
 	return b.check()
 }
+
+// HoldForRun puts a held effect on that lasts as long as the run: it is released
+// after the last clean-up. It waits until the effect is on.
+func (b *Branch) HoldForRun(ask Ask) (*Held, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	h := b.hold(b.run.base, ask)
+	for !h.on && !h.e.done && b.check() == nil {
+		b.park()
+	}
+	h.e.waiter = nil
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	if h.failed() {
+		if h.e.err == nil {
+			return nil, Failf(ClassErrored, "failed", "%s ended at once", ask.Kind)
+		}
+		return nil, Failf(ClassErrored, h.e.err.Code, "%s", h.e.err.Message)
+	}
+	return h, nil
+}
+
+// Args are the arguments the effect was asked for with.
+func (h *Held) Args() json.RawMessage { return h.args }

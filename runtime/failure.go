@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"starquake/runtime/journal"
 )
@@ -39,6 +40,9 @@ type Failure struct {
 	// raised is set once the failure has been counted at a step or a branch, so that
 	// it is described once, where it happened.
 	raised bool
+	// counted and fatal are set once the verdict knows of it, as tolerated or as not:
+	// two branches that wait for a third raise one and the same failure.
+	counted, fatal bool
 }
 
 // Failf makes a failure of a class, with a stable code.
@@ -75,4 +79,43 @@ func (r *Run) failure(b *Branch, err error) *Failure {
 		r.cfg.Describe(b, err, &f.Problem)
 	}
 	return f
+}
+
+// hasFailed reports whether err is a failure that was counted where it happened.
+func hasFailed(err error) bool {
+	f, ok := err.(*Failure)
+	return ok && f.raised
+}
+
+// join2 gives what a scope ends with that ended with err and where f happened as
+// well: the first failure with the other attached. A failure goes before being
+// skipped or stopped, and an error of the script before everything.
+func join2(err error, f *Failure) error {
+	first, ok := err.(*Failure)
+	switch {
+	case f == nil || f == first:
+		return err
+	case !ok || first.Class == ClassSkip:
+		return f
+	case worse(f, first):
+		f.attach(first)
+		return f
+	}
+	first.attach(f)
+	return first
+}
+
+// attach notes another failure beside f, once.
+func (f *Failure) attach(other *Failure) {
+	if other != f && !slices.Contains(f.Others, other) {
+		f.Others = append(f.Others, other)
+	}
+}
+
+// catch turns a panic of the caller's code into an internal error: a defect in a
+// builtin must end the run with its faults off, not the process. It is deferred.
+func catch(err *error) {
+	if p := recover(); p != nil {
+		*err = Failf(ClassScript, "internal_error", "internal error: %v", p)
+	}
 }

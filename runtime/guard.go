@@ -69,6 +69,13 @@ func (b *Branch) Guard(spec *GuardSpec) error {
 		note(data)
 		g.report(b.run, data)
 	}
+	ended := h.e.finished
+	h.e.finished = func(e *effect) {
+		ended(e)
+		if h.on && !e.cancelled { // nobody watches any more, and nobody asked for that
+			g.lost(b.run, e.err)
+		}
+	}
 	return b.awaitOn(h)
 }
 
@@ -110,10 +117,22 @@ func (g *guard) report(r *Run, data json.RawMessage) {
 	g.change(r, rep.State == "bad", rep.Reading)
 }
 
+// lost takes the end of a watch that should have gone on.
+func (g *guard) lost(r *Run, err *journal.EffectError) {
+	if g.spec.IgnoreErrors {
+		return
+	}
+	msg := "it is not watched any more"
+	if err != nil {
+		msg += ": " + err.Message
+	}
+	g.change(r, true, Reading{Error: msg})
+}
+
 // saw takes one reading of a function probe.
 func (g *guard) saw(w *watch, r Reading, first bool) {
 	g.body.Seen, g.body.Missed = w.seen, w.missed
-	if r.Error != "" && g.spec.IgnoreErrors || r.NoData && g.spec.IgnoreNoData {
+	if r.Error != "" && len(r.Value) == 0 && g.spec.IgnoreErrors || r.NoData && g.spec.IgnoreNoData {
 		return
 	}
 	was := g.bad
@@ -166,6 +185,7 @@ type watch struct {
 	run          *Run
 	branch       *Branch
 	seen, missed int
+	waiter       *Branch // waits for the first reading
 }
 
 // watchFunc begins to read a function probe, first at once, then every after the
@@ -176,11 +196,11 @@ func (b *Branch) watchFunc(s *scope, name string, p *Probe, every time.Duration,
 	if err != nil {
 		return err
 	}
-	w.branch.join = &join{waiter: b, left: 1}
+	w.waiter = b
 	for w.seen == 0 && !w.branch.ended && b.check() == nil {
 		b.park()
 	}
-	w.branch.join.waiter = nil
+	w.waiter = nil
 	return b.check()
 }
 
@@ -201,8 +221,8 @@ func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration
 			}
 			w.seen++
 			saw(w, reading)
-			if wb.join != nil && wb.join.waiter != nil {
-				wb.run.wakeUp(wb.join.waiter)
+			if w.waiter != nil {
+				wb.run.wakeUp(w.waiter)
 			}
 			next := start + every
 			if late := clock() - next; late > 0 {
@@ -219,6 +239,14 @@ func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration
 		return nil, err
 	}
 	child.watch, child.livetime = true, live
+	// What a reading cannot hold (inconclusive, a defect) fails the scope: it must not
+	// end the watch in silence.
+	child.join = &join{left: 1, onEnd: func(child *Branch) {
+		if w.waiter != nil {
+			w.run.wakeUp(w.waiter)
+		}
+		(&Background{branch: child, scope: s}).ended(child)
+	}}
 	w.branch = child
 	return w, nil
 }
@@ -232,7 +260,7 @@ func (b *Branch) readFunc(p *Probe, limit time.Duration) (Reading, error) {
 		r.cancel(s, &cause{kind: causeFailure, err: Failf(ClassFailed, "reading_timeout", "the probe function ran longer than %s", limit)})
 	}}
 	r.after(&t, limit, b.livetime)
-	reading, err := p.Func(b)
+	reading, err := b.callProbe(p)
 	r.disarm(&t, b.livetime)
 	err = b.close(s, err)
 	if err == nil || err == ErrCancelled {
@@ -246,4 +274,9 @@ func (b *Branch) readFunc(p *Probe, limit time.Duration) (Reading, error) {
 		return reading, f
 	}
 	return Reading{Error: fmt.Sprint(f.Problem.Message)}, nil
+}
+
+func (b *Branch) callProbe(p *Probe) (reading Reading, err error) {
+	defer catch(&err)
+	return p.Func(b)
 }

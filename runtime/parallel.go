@@ -97,13 +97,14 @@ func (b *Branch) Parallel(specs []BranchSpec, opt ParallelOptions) ([]*BranchRes
 		}
 		b.park()
 	}
-	if err := b.check(); err != nil {
-		return nil, err
-	}
-	if spawnErr != nil {
+	all, err := results(specs, children)
+	switch {
+	case spawnErr != nil:
 		return nil, spawnErr
+	case err != nil: // also where b is cancelled: what failed before stays failed
+		return all, err
 	}
-	return results(specs, children)
+	return all, b.check()
 }
 
 // stopStarting reports whether no further branch may begin.
@@ -115,7 +116,7 @@ func (b *Branch) stopStarting(j *join, opt ParallelOptions) bool {
 // never begun, because another failed first, is stopped.
 func results(specs []BranchSpec, children []*Branch) ([]*BranchResult, error) {
 	all := make([]*BranchResult, len(specs))
-	var first *Failure
+	var first error
 	for i, spec := range specs {
 		res := &BranchResult{Label: spec.Label, Status: journal.Stopped}
 		if i < len(children) {
@@ -123,20 +124,11 @@ func results(specs []BranchSpec, children []*Branch) ([]*BranchResult, error) {
 			res.Status, res.Err, res.Value = child.status, child.err, child.value
 		}
 		all[i] = res
-		switch {
-		case res.Err == nil:
-		case first == nil:
-			first = res.Err
-		case worse(res.Err, first):
-			first, first.Others = res.Err, append(first.Others, first)
-		default:
-			first.Others = append(first.Others, res.Err)
+		if res.Err != nil {
+			first = join2(first, res.Err)
 		}
 	}
-	if first != nil {
-		return all, first
-	}
-	return all, nil
+	return all, first
 }
 
 // worse reports whether a must be raised before b whatever their order: an error of
@@ -164,8 +156,9 @@ func (b *Branch) Loop(spec *LoopSpec) (int, error) {
 	r := b.run
 	place := b.place()
 	outer := b.scope
-	outer.loops++
-	nth := outer.loops
+	namer := outer.namer()
+	namer.loops++
+	nth := namer.loops
 	began := r.heldNow()
 	end := &journal.EndBody{Path: outer.path, Status: journal.Passed}
 	turn, err := 0, error(nil)
@@ -214,11 +207,17 @@ func (b *Branch) turn(spec *LoopSpec, place journal.Place, turn, nth int, late t
 	}
 	s := b.openTurn(label)
 	b.run.record(journal.TurnBegin, place, &journal.TurnBody{Path: s.path, Turn: turn, Late: late})
+	done, err = b.turnBody(spec, turn)
+	return done, b.close(s, err)
+}
+
+func (b *Branch) turnBody(spec *LoopSpec, turn int) (done bool, err error) {
+	defer catch(&err)
 	v, err := spec.Body(b, turn)
 	if err == nil && spec.Until != nil {
 		done, err = spec.Until(b, v)
 	}
-	return done, b.close(s, err)
+	return done, err
 }
 
 // openTurn opens a turn's scope. Turn labels are unique by construction and are not
@@ -247,7 +246,7 @@ func (b *Branch) Attempt(body Body) (*AttemptResult, error) {
 	r := b.run
 	place := b.place()
 	s := b.open(scopeAttempt, "")
-	v, err := body(b)
+	v, err := b.call(body)
 	err = b.close(s, err)
 	end := &journal.EndBody{Path: s.path, Status: journal.Passed}
 	defer func() { r.record(journal.AttemptEnd, place, end) }()
@@ -264,5 +263,5 @@ func (b *Branch) Attempt(body Body) (*AttemptResult, error) {
 		return nil, f
 	}
 	r.end.tolerate(f)
-	return &AttemptResult{Err: f, Value: v}, nil
+	return &AttemptResult{Err: f, Value: v}, b.check()
 }

@@ -110,7 +110,8 @@ func (w *Real) Next(r *Ready) Event {
 	}
 }
 
-// take returns the next event if there is one: controls, then time, then the rest.
+// take returns the next event if there is one: controls, then timers and what came
+// in, by their times.
 func (w *Real) take(due time.Duration) (Event, bool) {
 	now := time.Since(w.origin)
 	w.mu.Lock()
@@ -120,9 +121,9 @@ func (w *Real) take(due time.Duration) (Event, bool) {
 		c := w.controls[0]
 		w.controls = w.controls[1:]
 		return Event{Kind: EventControl, At: now, Control: c}, true
-	case due <= now:
+	case due <= now && (len(w.inbox) == 0 || due <= w.inbox[0].At):
 		return Event{Kind: EventTick, At: now}, true
-	case len(w.inbox) > 0:
+	case len(w.inbox) > 0: // came before the timer: a loop of short sleeps starves nobody
 		ev := w.inbox[0]
 		w.inbox[0] = Event{}
 		if w.inbox = w.inbox[1:]; len(w.inbox) == 0 {
@@ -196,7 +197,7 @@ func (w *Real) start(req Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if req.Chaos && w.stopping {
-		w.inbox = append(w.inbox, Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "stopped", Message: "the run is being stopped"}})
+		w.receive(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "stopped", Message: "the run is being stopped"}})
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -211,8 +212,9 @@ func (w *Real) start(req Request) {
 // perform carries one effect out and posts what it says.
 func (w *Real) perform(ctx context.Context, e *realEffect) {
 	done := Event{Kind: EventDone, ID: e.req.ID}
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p != nil || !returned { // it panicked, or its goroutine exited
 			done.Data, done.Err = nil, &journal.EffectError{Code: "internal_error", Message: fmt.Sprintf("internal error in effect %s: %v", e.req.Kind, p)}
 		}
 		e.cancel()
@@ -232,6 +234,7 @@ func (w *Real) perform(ctx context.Context, e *realEffect) {
 			done.Err = &journal.EffectError{Code: "failed", Message: err.Error()}
 		}
 	}
+	returned = true
 }
 
 func toRawOr(answer any, err error) ([]byte, error) {
@@ -250,7 +253,7 @@ func (w *Real) complete(e *realEffect, done Event) {
 	if e.abandon != nil {
 		e.abandon.Stop()
 	}
-	w.inbox = append(w.inbox, done)
+	w.receive(done)
 	w.mu.Unlock()
 	w.wake()
 }
@@ -264,9 +267,15 @@ func (w *Real) abandon(id journal.Place, e *realEffect) {
 
 func (w *Real) post(ev Event) {
 	w.mu.Lock()
-	w.inbox = append(w.inbox, ev)
+	w.receive(ev)
 	w.mu.Unlock()
 	w.wake()
+}
+
+// receive puts an event into the inbox with the time at which it came.
+func (w *Real) receive(ev Event) {
+	ev.At = time.Since(w.origin)
+	w.inbox = append(w.inbox, ev)
 }
 
 // Finish implements World.

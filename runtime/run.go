@@ -45,6 +45,7 @@ type Run struct {
 	queue   []*Branch // runnable branches, first in first out, from head
 	head    int
 	root    *Branch
+	base    *scope  // owns what lasts as long as the run: listeners
 	live    int     // branches alive
 	running *Branch // the branch that executes now
 
@@ -54,6 +55,7 @@ type Run struct {
 	frozen  time.Duration // held time at which the pause began
 	offset  time.Duration // world time minus held time, for pauses that are over
 	waiting []Event       // completions that came during a pause
+	stalled []*Branch     // branches that were woken during a pause, in order
 
 	effects map[journal.Place]*effect // not completed yet
 	held    []*Held                   // on or going on, oldest first
@@ -97,12 +99,19 @@ func (r *Run) Execute(body Body) Outcome {
 	r.live = 1
 	r.record(journal.RunBegin, journal.Place{Branch: "0"}, &begin)
 	r.running = r.root
+	r.base = &scope{kind: scopeRun, branch: r.root}
 	s := r.root.open(scopeRun, "")
 	_, err := r.root.call(body)
 	err = r.root.close(s, err)
-	if err != nil && err != ErrCancelled {
+	switch {
+	case err == nil:
+	case err != ErrCancelled:
 		r.end.fail(r.failure(r.root, err))
+	case !r.end.ended(): // nobody stopped it, so it is a defect and no success
+		r.end.fail(Failf(ClassErrored, "internal_error", "internal error: the run was cancelled by nobody"))
 	}
+	r.root.shield++
+	r.root.releaseAll(r.base)
 	out := r.verdict()
 	r.record(journal.RunEnd, journal.Place{Branch: "0"}, &out.RunEndBody)
 	r.ready.Due = Never
@@ -174,6 +183,8 @@ type Branch struct {
 	// not inject.
 	watch, exit bool
 
+	prev, next *Branch // siblings of the scope they end with
+
 	join   *join
 	rand   *rand.Rand
 	status journal.Status
@@ -223,11 +234,7 @@ func (b *Branch) place() journal.Place {
 // call runs body and turns a panic into an internal error: a defect in a builtin
 // must end the run with its faults off, not the process.
 func (b *Branch) call(body Body) (v any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = Failf(ClassScript, "internal_error", "internal error: %v", p)
-		}
-	}()
+	defer catch(&err)
 	return body(b)
 }
 

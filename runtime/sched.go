@@ -35,18 +35,33 @@ func (b *Branch) park() {
 // next carries out what is ready and gets the next event. A pause keeps back what
 // completes meanwhile.
 func (r *Run) next() Event {
-	if !r.paused && len(r.waiting) > 0 {
-		ev := r.waiting[0]
-		r.waiting = r.waiting[1:]
-		ev.At = r.now
-		return ev
+	kept := !r.paused && len(r.waiting) > 0
+	if kept && len(r.ready.Start)+len(r.ready.Cancel)+len(r.ready.Signals) == 0 {
+		return r.nextKept()
 	}
 	r.ready.Due = r.due()
+	if kept { // what is ready may not wait for them: an early tick is no error
+		r.ready.Due = r.now
+	}
 	ev := r.world.Next(&r.ready)
 	r.ready.Records = r.ready.Records[:0]
 	r.ready.Start = r.ready.Start[:0]
 	r.ready.Cancel = r.ready.Cancel[:0]
 	r.ready.Signals = r.ready.Signals[:0]
+	if kept && (ev.Kind == EventReport || ev.Kind == EventDone) {
+		r.waiting = append(r.waiting, ev)
+		return r.nextKept()
+	}
+	return ev
+}
+
+// nextKept gives the first event that a pause kept back.
+func (r *Run) nextKept() Event {
+	ev := r.waiting[0]
+	if r.waiting = r.waiting[1:]; len(r.waiting) == 0 {
+		r.waiting = nil
+	}
+	ev.At = r.now
 	return ev
 }
 
@@ -141,12 +156,18 @@ func (r *Run) fire() {
 	r.wakeUp(t.branch)
 }
 
-// wakeUp makes a parked branch runnable; waking it twice is waking it once.
+// wakeUp makes a parked branch runnable; waking it twice is waking it once. In a
+// pause only branches that live through it run: a step that is skipped meanwhile
+// must not let the next one begin.
 func (r *Run) wakeUp(b *Branch) {
 	if b.queued || b.ended {
 		return
 	}
 	b.queued = true
+	if r.paused && !b.livetime {
+		r.stalled = append(r.stalled, b)
+		return
+	}
 	r.queue = append(r.queue, b)
 }
 
@@ -233,10 +254,11 @@ func (b *Branch) finish(v any, err error) {
 // body has not begun when spawn returns.
 func (b *Branch) spawn(s *scope, role, label string, body Body) (*Branch, error) {
 	r := b.run
-	if r.live >= r.cfg.MaxBranches {
+	exit := role == "exit" // a clean-up is never refused, and nobody cancels it with its scope
+	if r.live >= r.cfg.MaxBranches && !exit {
 		return nil, Failf(ClassScript, "too_many_branches", "more than %d branches at once; use parallel(…, limit = n) or a loop", r.cfg.MaxBranches)
 	}
-	if b.depth+1 > r.cfg.MaxDepth {
+	if b.depth+1 > r.cfg.MaxDepth && !exit {
 		return nil, Failf(ClassScript, "too_deep", "branches nest deeper than %d; does a function call itself through parallel, loop or start?", r.cfg.MaxDepth)
 	}
 	// The branch numbers its children, and not the scope: a path is the same
@@ -250,7 +272,11 @@ func (b *Branch) spawn(s *scope, role, label string, body Body) (*Branch, error)
 	}
 	child.own = &scope{kind: scopeBranch, parent: s, branch: child, path: s.childPath(label)}
 	child.scope = child.own
-	s.children = append(s.children, child)
+	if exit {
+		child.own.parent = nil
+	} else {
+		s.adopt(child)
+	}
 	r.live++
 	r.record(journal.BranchBegin, journal.Place{Branch: child.path}, &journal.BranchBeginBody{Path: child.own.path, Role: role})
 	r.wakeUp(child)

@@ -1,7 +1,7 @@
 package runtime
 
 import (
-	"slices"
+	"errors"
 	"strconv"
 )
 
@@ -28,15 +28,17 @@ type scope struct {
 	// it when the scope closes.
 	cause *cause
 
-	children  []*Branch // branches that end with the scope, in order of creation
-	closing   bool      // its branch waits for the last of them
-	held      []*Held   // oldest first
-	releasing bool      // its branch waits for the last of them
-	exits     []exit
-	steady    []*steadyState
-	names     map[string]int // names of steps and branches, how often each was used
-	loops     int            // loops so far, for their turns' labels
-	checks    []*Failure     // failed checks that wait for the body's end
+	first, last *Branch // branches that end with the scope, linked in order of creation
+	closing     bool    // its branch waits for the last of them
+	held        []*Held // oldest first
+	releasing   bool    // its branch waits for the last of them
+	exits       []exit
+	steady      []*steadyState
+	names       map[string]int // names of steps and branches, how often each was used
+	loops       int            // loops so far, for their turns' labels
+	// pending are failures that wait for the body's end: failed checks, and branches
+	// that failed while the scope was ending.
+	pending []*Failure
 }
 
 // cause says why a scope was cancelled.
@@ -81,10 +83,7 @@ func (s *scope) stepPath() string {
 // childPath joins a name to the scope's path and makes it unique: a second "soak"
 // is "soak#2". Scopes that add nothing to the path share the names of the one around.
 func (s *scope) childPath(name string) string {
-	owner := s
-	for owner.parent != nil && owner.parent.path == owner.path {
-		owner = owner.parent
-	}
+	owner := s.namer()
 	if owner.names == nil {
 		owner.names = make(map[string]int)
 	}
@@ -96,6 +95,14 @@ func (s *scope) childPath(name string) string {
 		return name
 	}
 	return s.path + "/" + name
+}
+
+// namer is the scope whose names s shares: the outermost of the same path.
+func (s *scope) namer() *scope {
+	for s.parent != nil && s.parent.path == s.path {
+		s = s.parent
+	}
+	return s
 }
 
 // cancel ends the scope early: what is parked in it or below it wakes with
@@ -115,11 +122,11 @@ func (r *Run) cancel(s *scope, c *cause) {
 		if inner.branch != b {
 			break
 		}
+		for child := inner.first; child != nil; child = child.next {
+			r.cancel(child.own, &cause{kind: c.kind.below()})
+		}
 		for i := len(inner.held) - 1; i >= 0; i-- {
 			r.release(inner.held[i])
-		}
-		for _, child := range slices.Clone(inner.children) {
-			r.cancel(child.own, &cause{kind: c.kind.below()})
 		}
 		if inner == s {
 			break
@@ -169,11 +176,18 @@ func (b *Branch) check() error {
 // steady states, its clean-ups. It turns err, what the body returned, and what
 // happened to the scope meanwhile into what the caller of the scope gets.
 func (b *Branch) close(s *scope, err error) error {
-	for b.scope != s { // inner scopes that a panic or a defect left open
-		_ = b.close(b.scope, ErrCancelled)
+	for b.scope != s { // inner scopes that a defect left open
+		_ = b.close(b.scope, err)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrCancelled):
+		err = ErrCancelled
+	case b.cancelled == nil: // it failed before anybody stopped it, and stays failed
+		err = b.run.failure(b, err)
 	}
 	b.shield++
-	if len(s.children) > 0 {
+	if s.first != nil {
 		b.endChildren(s)
 	}
 	if len(s.held) > 0 {
@@ -184,7 +198,7 @@ func (b *Branch) close(s *scope, err error) error {
 		err = b.settleUnshielded(s, err)
 	}
 	if len(s.exits) > 0 {
-		b.runExits(s, err)
+		b.runExits(s, b.howEnded(s, err))
 	}
 	b.shield--
 	b.scope = s.parent
@@ -195,7 +209,7 @@ func (b *Branch) close(s *scope, err error) error {
 		b.cancelled = nil
 	}
 	// A cancel from further out that came while this scope was closing.
-	if b.cancelled != nil && b.shield == 0 {
+	if b.cancelled != nil && b.shield == 0 && !hasFailed(err) {
 		return ErrCancelled
 	}
 	return err
@@ -208,52 +222,97 @@ func (b *Branch) settleUnshielded(s *scope, err error) error {
 		b.cancelled = nil
 	}
 	had := s.cause
+	s.cause = nil // so that a stop still reaches a scope that was cancelled before
 	b.shield--
-	err = b.settle(s, err)
+	trouble := b.settle(s, err)
 	b.shield++
-	if s.cause != had || b.cancelled != nil {
+	if trouble != nil && !errors.Is(trouble, ErrCancelled) {
+		err = join2(err, b.run.failure(b, trouble))
+	}
+	if s.cause != nil || b.cancelled != nil {
 		return b.outcome(s, err)
+	}
+	s.cause = had
+	return err
+}
+
+// outcome decides between the body's error, the scope's cause, and what failed while
+// it went on. What had failed before it was stopped stays failed: otherwise stopping
+// a branch would hide its failure.
+func (b *Branch) outcome(s *scope, err error) error {
+	switch {
+	case b.cancelled != nil && b.cancelled != s || s.cause != nil && s.cause.err == nil:
+		if !hasFailed(err) {
+			err = ErrCancelled
+		}
+	case s.cause != nil:
+		f, _ := err.(*Failure)
+		if !hasFailed(err) {
+			f = nil
+		}
+		err = join2(s.cause.err, f)
+	}
+	for _, f := range s.pending {
+		err = join2(err, f)
+	}
+	s.pending = nil
+	if f, ok := err.(*Failure); ok {
+		return b.run.failure(b, f)
 	}
 	return err
 }
 
-// outcome decides between the body's error, the scope's cause and failed checks.
-func (b *Branch) outcome(s *scope, err error) error {
-	if b.cancelled != nil && b.cancelled != s {
-		return ErrCancelled // an outer scope decides
+// howEnded tells a clean-up what happened to its scope.
+func (b *Branch) howEnded(s *scope, err error) ExitWhen {
+	f, _ := err.(*Failure)
+	switch {
+	case b.run.end.aborted != nil:
+		return ExitAbort
+	case err == ErrCancelled, b.cancelled != nil && b.cancelled != s, s.cause != nil && s.cause.err == nil:
+		return ExitStop
+	case f == nil || f.Class == ClassSkip:
+		return ExitSuccess
 	}
-	if s.cause != nil {
-		if s.cause.err != nil {
-			return s.cause.err
-		}
-		return ErrCancelled
-	}
-	if err == nil && len(s.checks) > 0 {
-		first := s.checks[0]
-		first.Others = append(first.Others, s.checks[1:]...)
-		return first
-	}
-	return err
+	return ExitFailure
 }
 
 // endChildren ends the branches that still belong to s, and waits for them.
 func (b *Branch) endChildren(s *scope) {
-	for _, child := range slices.Clone(s.children) {
+	for child := s.first; child != nil; child = child.next {
 		b.run.cancel(child.own, &cause{kind: causeEnded})
 	}
 	s.closing = true
-	for len(s.children) > 0 {
+	for s.first != nil {
 		b.park()
 	}
+}
+
+// adopt makes a branch end with the scope.
+func (s *scope) adopt(child *Branch) {
+	child.prev = s.last
+	if s.last == nil {
+		s.first = child
+	} else {
+		s.last.next = child
+	}
+	s.last = child
 }
 
 // drop forgets a branch that has ended, and wakes the scope's branch if it waits
 // for the last of them.
 func (s *scope) drop(child *Branch) {
-	if i := slices.Index(s.children, child); i >= 0 {
-		s.children = slices.Delete(s.children, i, i+1)
+	if child.prev == nil {
+		s.first = child.next
+	} else {
+		child.prev.next = child.next
 	}
-	if len(s.children) == 0 && s.closing {
+	if child.next == nil {
+		s.last = child.prev
+	} else {
+		child.next.prev = child.prev
+	}
+	child.prev, child.next = nil, nil
+	if s.first == nil && s.closing {
 		s.branch.run.wakeUp(s.branch)
 	}
 }

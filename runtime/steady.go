@@ -28,6 +28,9 @@ type steadyState struct {
 	scope     *scope
 	place     journal.Place
 	checked   bool // read before the first fault
+	reading   bool // a branch is reading it before the first fault
+	waiters   []*Branch
+	unmet     bool // it did not hold beforehand
 	faults    int  // faults on that it watches
 	disturbed bool // a fault was on
 	value     *Held
@@ -57,7 +60,12 @@ func (b *Branch) holdsBefore(st *steadyState) error {
 		return err
 	}
 	st.record(b.run, "before", reading.OK, reading)
-	if !reading.OK {
+	st.last, st.unmet = reading, !reading.OK
+	return st.unmetErr(reading)
+}
+
+func (st *steadyState) unmetErr(reading Reading) error {
+	if st.unmet {
 		return Failf(ClassInconclusive, "steady_state_unmet",
 			"steady state %q does not hold before any fault: %s; nothing was injected", st.spec.Name, reading)
 	}
@@ -101,16 +109,39 @@ func (b *Branch) mayHold(asks []Ask) error {
 	}
 	for s := b.scope; s != nil; s = s.parent {
 		for _, st := range s.steady {
-			if !st.spec.Before || st.checked {
+			if !st.spec.Before {
 				continue
 			}
-			st.checked = true
-			if err := b.holdsBefore(st); err != nil {
+			if err := b.beforeFault(st); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// beforeFault reads a hypothesis before the first fault that it watches. A branch
+// that comes while another is reading waits for that reading: a fault must neither
+// slip in before it nor disturb it.
+func (b *Branch) beforeFault(st *steadyState) error {
+	for st.reading {
+		st.waiters = append(st.waiters, b)
+		b.park()
+		if err := b.check(); err != nil {
+			return err
+		}
+	}
+	if st.checked {
+		return st.unmetErr(st.last)
+	}
+	st.reading = true
+	err := b.holdsBefore(st)
+	st.reading, st.checked = false, st.checked || err != ErrCancelled
+	for _, waiter := range st.waiters {
+		b.run.wakeUp(waiter)
+	}
+	st.waiters = nil
+	return err
 }
 
 // chaosAsked is told of every fault that was asked for: hypotheses around it are
@@ -190,8 +221,13 @@ func (st *steadyState) watch(b *Branch) {
 	h.e.finished = func(e *effect) {
 		ended(e)
 		var sum watchReport
-		if e.err == nil && json.Unmarshal(e.data, &sum) == nil {
+		switch {
+		case e.err == nil && json.Unmarshal(e.data, &sum) == nil:
 			st.seen, st.bad = seen+sum.Seen, bad+sum.Bad
+		case e.err != nil && !e.cancelled: // not watched is never good
+			st.saw(b.run, Reading{Error: e.err.Message})
+		case !e.cancelled:
+			st.saw(b.run, Reading{Error: "it is not watched any more"})
 		}
 	}
 }
@@ -210,7 +246,7 @@ func (st *steadyState) saw(r *Run, reading Reading) {
 }
 
 // settle judges the hypotheses of a scope that ends with err. What does not hold
-// fails the run whatever the scope's caller tolerates.
+// fails the run whatever the scope's caller tolerates. Its error is one of reading.
 func (b *Branch) settle(s *scope, err error) error {
 	r := b.run
 	for _, st := range s.steady {
@@ -220,8 +256,8 @@ func (b *Branch) settle(s *scope, err error) error {
 			f.Problem.Path = s.path
 			r.end.fail(f)
 		}
-		if !st.spec.After || err == ErrCancelled {
-			continue // stopped or aborted: nobody waits for it to settle
+		if !st.spec.After || st.unmet || err == ErrCancelled || b.cancelled != nil {
+			continue // stopped or aborted, or it never held: nobody waits for it to settle
 		}
 		ok, reading, rerr := b.untilHolds(st, st.spec.Settle)
 		if rerr != nil {
@@ -234,7 +270,7 @@ func (b *Branch) settle(s *scope, err error) error {
 			r.end.fail(f)
 		}
 	}
-	return err
+	return nil
 }
 
 // untilHolds reads the hypothesis, at once and then every, until it holds or within

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // OnFailure says what a failed step does to its caller.
@@ -105,7 +106,8 @@ func (b *Branch) Step(spec *StepSpec) (*StepResult, error) {
 }
 
 // tries waits the delay, asks when, and tries until a try passes.
-func (b *Branch) tries(st *stepState) error {
+func (b *Branch) tries(st *stepState) (err error) {
+	defer catch(&err)
 	spec := st.spec
 	if spec.Delay > 0 {
 		if err := b.sleep(spec.Delay, "delay"); err != nil {
@@ -136,7 +138,7 @@ func (b *Branch) tries(st *stepState) error {
 		if f.Class != ClassFailed {
 			return f
 		}
-		wait := time.Duration(float64(spec.RetryDelay) * math.Pow(spec.Backoff, float64(n-1)))
+		wait := time.Duration(min(float64(spec.RetryDelay)*math.Pow(spec.Backoff, float64(n-1)), float64(units.MaxDuration)))
 		b.Log("info", fmt.Sprintf("try %d of %d failed: %s", n, spec.Retries+1, f.Problem.Message), nil)
 		if err := b.sleep(wait, "retry"); err != nil {
 			return err
@@ -159,12 +161,13 @@ func (b *Branch) try(st *stepState, n int) (any, error) {
 	return v, err
 }
 
-func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *timer) (any, error) {
+func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *timer) (v any, err error) {
+	defer catch(&err)
 	r, spec := b.run, st.spec
 	var held []*Held
 	if spec.Timeout > 0 {
 		timeout.fire = func() {
-			r.cancel(t, &cause{kind: causeFailure, err: Failf(ClassFailed, "timeout", "step %q took longer than its timeout of %s", spec.Name, spec.Timeout)})
+			r.cancel(t, &cause{kind: causeFailure, err: Failf(ClassFailed, "timeout", "step %q did not end within its timeout of %s", spec.Name, units.FormatDuration(spec.Timeout))})
 		}
 		r.after(timeout, spec.Timeout, b.livetime)
 	}
@@ -188,9 +191,7 @@ func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *time
 		}
 		r.after(chaosOff, spec.Duration, b.livetime)
 	}
-	var v any
 	if spec.Run != nil {
-		var err error
 		if v, err = spec.Run(b); err != nil {
 			return v, err
 		}
@@ -244,6 +245,9 @@ func (b *Branch) endStep(st *stepState, err error) error {
 	}
 	end.Status = res.Status
 	r.record(journal.StepEnd, st.place, end)
+	if raised == nil {
+		return b.check()
+	}
 	return raised
 }
 

@@ -8,6 +8,7 @@ import (
 
 // verdicts collects what the verdict is made of.
 type verdicts struct {
+	all          []*Failure // in the order in which they were counted
 	failed       []*Failure
 	errored      []*Failure
 	inconclusive []*Failure
@@ -20,6 +21,11 @@ type verdicts struct {
 
 // fail counts a failure that nobody held.
 func (v *verdicts) fail(f *Failure) {
+	if f.fatal {
+		return
+	}
+	f.fatal = true
+	v.count(f)
 	switch f.Class {
 	case ClassFailed:
 		v.failed = append(v.failed, f)
@@ -37,14 +43,33 @@ func (v *verdicts) fail(f *Failure) {
 // tolerate counts a failure that somebody held. An experiment that did not happen
 // never passes, held or not.
 func (v *verdicts) tolerate(f *Failure) {
-	if f.Class == ClassErrored {
-		v.errored = append(v.errored, f)
+	if f.counted {
 		return
 	}
-	v.tolerated++
+	switch f.Class {
+	case ClassFailed:
+		v.count(f)
+		v.tolerated++
+	case ClassSkip:
+	default:
+		v.fail(f)
+		return
+	}
 	for _, other := range f.Others {
 		v.tolerate(other)
 	}
+}
+
+func (v *verdicts) count(f *Failure) {
+	if !f.counted {
+		f.counted = true
+		v.all = append(v.all, f)
+	}
+}
+
+// ended reports whether the run was ended by someone or something.
+func (v *verdicts) ended() bool {
+	return v.stopped != nil || v.aborted != nil || len(v.errored) > 0
 }
 
 func (v *verdicts) stop(c Control) {
@@ -76,7 +101,7 @@ func (r *Run) verdict() Outcome {
 	v := &r.end
 	out := Outcome{Took: r.now}
 	out.Tolerated, out.Flaky, out.Unclean = v.tolerated, v.flaky, v.unclean
-	out.Failures = append(append(append(out.Failures, v.errored...), v.failed...), v.inconclusive...)
+	out.Failures = v.all
 	set := func(verdict journal.Verdict, p journal.Problem) {
 		out.Verdict, out.Reason, out.Message = verdict, p.Code, p.Message
 	}

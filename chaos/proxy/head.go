@@ -17,14 +17,16 @@ type head struct {
 	status int
 
 	// Of both.
-	minor      int   // 0 or 1 of HTTP/1.x
-	length     int64 // Content-Length, -1 without
-	chunked    bool
-	close      bool // Connection: close
-	upgrade    bool // Upgrade, and named in Connection
-	size       int  // bytes up to and with the empty line
-	encoded    bool // there is a Transfer-Encoding
-	upgradeHdr bool
+	minor   int   // 0 or 1 of HTTP/1.x
+	length  int64 // Content-Length, -1 without
+	chunked bool
+	close   bool // no other message follows: Connection: close, or HTTP/1.0 without keep-alive
+	upgrade bool // Upgrade, and named in Connection
+	size    int  // bytes up to and with the empty line
+	encoded bool // there is a Transfer-Encoding
+
+	// What Connection and Upgrade said, before it is put together.
+	saidClose, saidKeep, saidUpgrade, hasUpgrade bool
 }
 
 // headError is why a head or a body is refused. Of a request it is answered with
@@ -128,7 +130,7 @@ func (h *head) version(v []byte) error {
 	case "HTTP/1.1":
 		h.minor = 1
 	case "HTTP/1.0":
-		h.minor, h.close = 0, true
+		h.minor = 0
 	default:
 		if bytes.HasPrefix(v, []byte("HTTP/")) && len(v) == len("HTTP/1.1") {
 			return &headError{http.StatusHTTPVersionNotSupported, fmt.Sprintf("the version %q is not spoken here", v)}
@@ -140,7 +142,6 @@ func (h *head) version(v []byte) error {
 
 // fields reads the header fields up to the empty line.
 func (h *head) fields(b []byte) error {
-	named := false // Upgrade is named in Connection
 	for {
 		line, rest, err := cutLine(b)
 		if err != nil {
@@ -156,7 +157,7 @@ func (h *head) fields(b []byte) error {
 		if !ok || !isToken(name) {
 			return badHead("a header line is not Name: value")
 		}
-		if err := h.field(name, bytes.Trim(value, " \t"), &named); err != nil {
+		if err := h.field(name, bytes.Trim(value, " \t")); err != nil {
 			return err
 		}
 	}
@@ -169,12 +170,13 @@ func (h *head) fields(b []byte) error {
 	if h.encoded && h.minor == 0 {
 		return badHead("there is a Transfer-Encoding in HTTP/1.0")
 	}
-	h.upgrade = h.upgradeHdr && named
+	h.upgrade = h.hasUpgrade && h.saidUpgrade
+	h.close = h.saidClose || h.minor == 0 && !h.saidKeep
 	return nil
 }
 
 // field looks at one field. Lengths are told apart first, since most are of no interest.
-func (h *head) field(name, value []byte, named *bool) error {
+func (h *head) field(name, value []byte) error {
 	switch len(name) {
 	case len("Host"):
 		if isName(name, "host") {
@@ -189,18 +191,18 @@ func (h *head) field(name, value []byte, named *bool) error {
 		}
 	case len("Upgrade"):
 		if isName(name, "upgrade") {
-			h.upgradeHdr = true
+			h.hasUpgrade = true
 		}
 	case len("Connection"):
 		if isName(name, "connection") {
 			for item := range bytes.SplitSeq(value, []byte(",")) {
 				switch item = bytes.Trim(item, " \t"); {
 				case isName(item, "close"):
-					h.close = true
+					h.saidClose = true
 				case isName(item, "keep-alive"):
-					// Of HTTP/1.0. Its connections are not kept where the proxy answers.
+					h.saidKeep = true
 				case isName(item, "upgrade"):
-					*named = true
+					h.saidUpgrade = true
 				}
 			}
 		}

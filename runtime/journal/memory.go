@@ -50,6 +50,22 @@ func (m *Memory) Records() []Record {
 	return slices.Concat(m.chunks...)
 }
 
+// RecordsFrom gives the records from number n on, counted from 0, as a copy.
+func (m *Memory) RecordsFrom(n int) []Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []Record
+	for _, piece := range m.chunks {
+		if n < len(piece) {
+			out = append(out, piece[n:]...)
+			n = 0
+		} else {
+			n -= len(piece)
+		}
+	}
+	return out
+}
+
 // Discard keeps nothing.
 type Discard struct{}
 

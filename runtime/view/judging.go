@@ -55,7 +55,7 @@ func (f *Fold) watch(kind journal.Kind, b *journal.WatchBody) {
 	if b.Phase != "" {
 		w.Phase = b.Phase
 	}
-	if b.Value != nil || b.Detail != "" || b.State != watchEnded {
+	if len(b.Value) > 0 || b.Detail != "" || b.State != watchEnded {
 		w.Value, w.Detail = clipJSON(b.Value), clip(b.Detail)
 	}
 	w.Seen, w.Bad, w.Missed = max(w.Seen, b.Seen), max(w.Bad, b.Bad), max(w.Missed, b.Missed)

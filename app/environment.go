@@ -1,0 +1,175 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"starquake/builtins"
+)
+
+// Environment is what a script finds where it runs, so that the same script goes
+// everywhere: targets, addresses of services, secrets, permissions.
+type Environment struct {
+	Name string
+	// Targets are proxies that the run opens, by --proxy or the environment's file.
+	Targets []*builtins.Target
+	// Services are base addresses by name.
+	Services map[string]string
+	// AllowNet and AllowExec are permissions, as --allow-net and --allow-exec give them.
+	AllowNet, AllowExec []string
+
+	secrets map[string]string
+}
+
+// envFile is the form of an environment's file:
+//
+//	name: staging
+//	targets:
+//	  payments: {listen: "127.0.0.1:18081", upstream: "127.0.0.1:8081", protocol: http, labels: {tier: backend}}
+//	services:
+//	  shop: http://127.0.0.1:8080
+//	secrets:
+//	  token: {env: SHOP_TOKEN}     # or {file: /run/secrets/token}
+//	allow_net: ["127.0.0.1"]
+//	allow_exec: [kubectl]
+type envFile struct {
+	Name      string                `yaml:"name"`
+	Targets   map[string]envTarget  `yaml:"targets"`
+	Services  map[string]string     `yaml:"services"`
+	Secrets   map[string]envSecrets `yaml:"secrets"`
+	AllowNet  []string              `yaml:"allow_net"`
+	AllowExec []string              `yaml:"allow_exec"`
+}
+
+type envTarget struct {
+	Listen   string            `yaml:"listen"`
+	Upstream string            `yaml:"upstream"`
+	Protocol string            `yaml:"protocol"`
+	Labels   map[string]string `yaml:"labels"`
+}
+
+type envSecrets struct {
+	Env  string `yaml:"env"`
+	File string `yaml:"file"`
+}
+
+// maxEnvFile bounds an environment's file, in bytes.
+const maxEnvFile = 1 << 20
+
+// LoadEnvironment reads an environment's file. An unknown key, a target without an
+// address and a secret that is not there are errors.
+func LoadEnvironment(path string) (*Environment, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("environment: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxEnvFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("environment %s: %w", path, err)
+	}
+	if len(text) > maxEnvFile {
+		return nil, fmt.Errorf("environment %s: longer than %d bytes", path, maxEnvFile)
+	}
+	var file envFile
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("environment %s: %w", path, err)
+	}
+	env := &Environment{Name: file.Name, Services: file.Services, AllowNet: file.AllowNet, AllowExec: file.AllowExec, secrets: map[string]string{}}
+	for _, name := range sortedKeys(file.Targets) {
+		t := file.Targets[name]
+		target, err := newTarget(name, t.Listen, t.Upstream, t.Protocol)
+		if err != nil {
+			return nil, fmt.Errorf("environment %s: %w", path, err)
+		}
+		target.Labels = t.Labels
+		env.Targets = append(env.Targets, target)
+	}
+	for _, name := range sortedKeys(file.Secrets) {
+		if _, err := builtins.NewSecret(name); err != nil {
+			return nil, fmt.Errorf("environment %s: %w", path, err)
+		}
+		text, err := file.Secrets[name].read()
+		if err != nil {
+			return nil, fmt.Errorf("environment %s: secret %s: %w", path, name, err)
+		}
+		env.secrets[name] = text
+	}
+	return env, nil
+}
+
+// read gets a secret's text. A trailing line break, which editors add, is no part of
+// it.
+func (s envSecrets) read() (string, error) {
+	switch {
+	case (s.Env == "") == (s.File == ""):
+		return "", errors.New("expected exactly one of env and file")
+	case s.Env != "":
+		text, ok := os.LookupEnv(s.Env)
+		if !ok {
+			return "", fmt.Errorf("the variable %s is not set", s.Env)
+		}
+		return text, nil
+	}
+	text, err := os.ReadFile(s.File)
+	return strings.TrimRight(string(text), "\r\n"), err
+}
+
+// Secret gives a secret's text: the environment file's, else that of the variable
+// STARQUAKE_SECRET_NAME.
+func (e *Environment) Secret(name string) (string, bool) {
+	if text, ok := e.secrets[name]; ok {
+		return text, true
+	}
+	return os.LookupEnv(builtins.SecretVariable(name))
+}
+
+// AddProxy adds a target in the form of --proxy: NAME=LISTEN,UPSTREAM[,PROTOCOL]. It
+// takes the place of one of that name in the environment's file.
+func (e *Environment) AddProxy(flag string) error {
+	name, rest, ok := strings.Cut(flag, "=")
+	parts := strings.Split(rest, ",")
+	if !ok || name == "" || len(parts) < 2 || len(parts) > 3 {
+		return fmt.Errorf("--proxy %q: expected NAME=LISTEN,UPSTREAM[,PROTOCOL], for example payments=127.0.0.1:18081,127.0.0.1:8081,http", flag)
+	}
+	protocol := ""
+	if len(parts) == 3 {
+		protocol = parts[2]
+	}
+	t, err := newTarget(name, parts[0], parts[1], protocol)
+	if err != nil {
+		return fmt.Errorf("--proxy: %w", err)
+	}
+	for i, have := range e.Targets {
+		if have.Name == name {
+			t.Labels = have.Labels
+			e.Targets[i] = t
+			return nil
+		}
+	}
+	e.Targets = append(e.Targets, t)
+	return nil
+}
+
+func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error) {
+	if protocol == "" {
+		protocol = "auto"
+	}
+	if protocol != "auto" && protocol != "http" && protocol != "tcp" {
+		return nil, fmt.Errorf("target %s: protocol: expected auto, http or tcp, got %q", name, protocol)
+	}
+	for _, addr := range []string{listen, upstream} {
+		if err := builtins.CheckAddress(addr); err != nil {
+			return nil, fmt.Errorf("target %s: %w", name, err)
+		}
+	}
+	return &builtins.Target{Name: name, Listen: listen, Upstream: upstream, Protocol: protocol, Open: true}, nil
+}

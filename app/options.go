@@ -1,0 +1,70 @@
+package app
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"starquake/builtins"
+)
+
+// Options are what a run is given besides its script. The zero value works.
+type Options struct {
+	// Params are the parameters by name.
+	Params map[string]builtins.GivenParam
+	// Seed, if set, takes the place of the hash of script and parameters.
+	Seed *uint64
+	// Env is the environment; nil is an empty one.
+	Env *Environment
+	// Strict makes a run fail that only passed with tolerated failures or retries.
+	Strict bool
+	// CleanupTimeout bounds each on_exit handler; 0: 30 seconds.
+	CleanupTimeout time.Duration
+}
+
+func (o *Options) env() *Environment {
+	if o.Env == nil {
+		return &Environment{}
+	}
+	return o.Env
+}
+
+// ParseParams reads --param flags, "name=value" each.
+func ParseParams(flags []string) (map[string]builtins.GivenParam, error) {
+	params := make(map[string]builtins.GivenParam, len(flags))
+	for _, flag := range flags {
+		name, value, ok := strings.Cut(flag, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--param %q: expected name=value", flag)
+		}
+		if _, twice := params[name]; twice {
+			return nil, fmt.Errorf("--param %s is given twice", name)
+		}
+		params[name] = builtins.GivenParam{Text: value}
+	}
+	return params, nil
+}
+
+// paramsJSON is the form of the parameters in the journal and under the seed.
+func paramsJSON(params map[string]builtins.GivenParam) json.RawMessage {
+	if len(params) == 0 {
+		return nil
+	}
+	plain := make(map[string]json.RawMessage, len(params))
+	for name, p := range params {
+		plain[name] = p.JSON
+		if p.JSON == nil {
+			plain[name], _ = json.Marshal(p.Text) // a string can be marshalled
+		}
+	}
+	raw, _ := json.Marshal(plain) // checked JSON values and strings; keys are sorted
+	return raw
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}

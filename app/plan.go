@@ -1,0 +1,126 @@
+package app
+
+import (
+	"time"
+
+	"starquake/builtins"
+	"starquake/dsl"
+	"starquake/effects"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+)
+
+// DefaultHorizon is where the plan of an endless run is cut.
+const DefaultHorizon = 48 * time.Hour
+
+// PlanOptions are Options for the virtual world.
+type PlanOptions struct {
+	Options
+	// Horizon cuts an endless run; 0: DefaultHorizon.
+	Horizon time.Duration
+	// Answers, if set, changes planned answers: --answers FILE.
+	Answers func(runtime.Planner) runtime.Planner
+	// FailSteps and BreachGuards name what is to fail: --fail, --breach.
+	FailSteps, BreachGuards []string
+	// OnRecord is given every record as it is written; it may be nil.
+	OnRecord func(journal.Record)
+}
+
+// Result is a run that ended.
+type Result struct {
+	Outcome runtime.Outcome
+	// View is the fold of its records.
+	View *view.Run
+	// Records are all its records.
+	Records []journal.Record
+	// Cut is set where a plan reached its horizon.
+	Cut bool
+	// NotTaken are the branches of the script that no call was made from.
+	NotTaken []dsl.Site
+}
+
+// Plan executes the script in the virtual world: it shows what a run does when every
+// effect answers as planned, and opens nothing.
+func (s *Script) Plan(opt PlanOptions) (*Result, error) {
+	if opt.Horizon == 0 {
+		opt.Horizon = DefaultHorizon
+	}
+	e := effects.New(effects.Policy{}, effects.Options{})
+	defer e.Close()
+	e = newApprovals().with(newTargets(nil).with(e))
+	var answers runtime.Planner = e
+	if opt.Answers != nil {
+		answers = opt.Answers(answers)
+	}
+	kept := &keeper{fold: view.New(), onRecord: opt.OnRecord}
+	w := runtime.NewVirtual(answers, kept)
+	w.Horizon = opt.Horizon
+
+	env := s.newEnv()
+	given := opt.env()
+	env.Params, env.Services, env.Environment, env.AnyTarget = opt.Params, given.Services, given.Name, true
+	env.Targets = copyTargets(given.Targets)
+	env.FailSteps, env.BreachGuards = opt.FailSteps, opt.BreachGuards
+	reached := s.trackCalls(env)
+	r := runtime.New(s.config(&opt.Options, "virtual", runtime.VirtualOrigin), w)
+	out := r.Execute(env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
+	if err := w.Err(); err != nil {
+		return nil, err
+	}
+	return &Result{
+		Outcome: out, View: kept.fold.Run(), Records: kept.memory.Records(), Cut: w.Cut,
+		NotTaken: dsl.Untaken(s.Unit, dsl.Options{Builtins: builtins.Rows()}, reached),
+	}, nil
+}
+
+// config is what every run of the script has in common.
+func (s *Script) config(opt *Options, world string, origin time.Time) runtime.Config {
+	params := paramsJSON(opt.Params)
+	seed := s.seed(params)
+	if opt.Seed != nil {
+		seed = *opt.Seed
+	}
+	name := s.Name()
+	if d, err := s.Declare(opt.Params); err == nil && d.Meta.Name != "" {
+		name = d.Meta.Name
+	}
+	return runtime.Config{
+		Begin: journal.RunBeginBody{
+			Format: journal.FormatVersion, Interpreter: Interpreter(), Name: name, Script: s.Unit.Main.Name,
+			Modules: s.Unit.Texts(), Params: params, Seed: seed, Origin: origin, World: world,
+		},
+		Strict: opt.Strict, CleanupTimeout: opt.CleanupTimeout,
+		Describe: builtins.Describe, OnTurn: builtins.OnTurn,
+	}
+}
+
+func copyTargets(targets []*builtins.Target) []*builtins.Target {
+	out := make([]*builtins.Target, len(targets))
+	for i, t := range targets {
+		c := *t
+		out[i] = &c
+	}
+	return out
+}
+
+// keeper is a journal that keeps records in memory and folds them.
+type keeper struct {
+	memory   journal.Memory
+	fold     *view.Fold
+	onRecord func(journal.Record)
+}
+
+// Append keeps and folds.
+func (k *keeper) Append(recs []journal.Record) error {
+	for _, rec := range recs {
+		k.fold.Add(rec)
+		if k.onRecord != nil {
+			k.onRecord(rec)
+		}
+	}
+	return k.memory.Append(recs)
+}
+
+// Sync does nothing.
+func (k *keeper) Sync() error { return nil }

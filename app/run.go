@@ -1,0 +1,256 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"starquake/builtins"
+	"starquake/dsl"
+	"starquake/effects"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+)
+
+// RunOptions are Options for the real world.
+type RunOptions struct {
+	Options
+	// AllowNet and AllowExec are added to what the environment permits. AllowNet nil
+	// and no environment: every host, as `starquake run` has it.
+	AllowNet, AllowExec []string
+	// CanApprove says that somebody can answer approve(): there is a terminal or a
+	// server.
+	CanApprove bool
+	// Logger gets what is no fact of the run; nil: nothing.
+	Logger *slog.Logger
+	// OnRecord is given every record as it is written, in order; it must be quick.
+	// It may be nil.
+	OnRecord func(journal.Record)
+}
+
+// Running is a run in the real world. Its methods may be called from any goroutine.
+type Running struct {
+	// ID names the run; it sorts by the time of its start.
+	ID string
+
+	script    *Script
+	world     *runtime.Real
+	approvals *approvals
+	done      chan struct{}
+	result    *Result
+
+	mu   sync.Mutex
+	keep keeper
+	subs []chan struct{} // woken when records come
+}
+
+// NewRunID makes an id that sorts by time.
+func NewRunID(now time.Time) string {
+	var b [3]byte
+	_, _ = rand.Read(b[:]) // crypto/rand does not fail
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:])
+}
+
+// Start begins the script in the real world and returns at once. An error means that
+// nothing was started: it is Refusals, or something in the options.
+func (s *Script) Start(opt RunOptions) (*Running, error) {
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	given := opt.env()
+	policy := effects.Policy{AllowExec: slices.Concat(given.AllowExec, opt.AllowExec), Network: slices.Concat(given.AllowNet, opt.AllowNet)}
+	if len(policy.Network) == 0 {
+		policy.Network = []string{"*"}
+	}
+	if err := policy.Validate(); err != nil {
+		return nil, err
+	}
+	if err := s.preflight(&opt, policy); err != nil {
+		return nil, err
+	}
+	redactor := newRedactor(given)
+	e := effects.New(policy, effects.Options{Reveal: redactor.reveal, Redact: redactor.redact})
+	r := &Running{ID: NewRunID(time.Now()), script: s, approvals: newApprovals(), done: make(chan struct{})}
+	r.keep.fold, r.keep.onRecord = view.New(), opt.OnRecord
+	performer := r.approvals.with(newTargets(opt.Logger).with(e))
+
+	env := s.newEnv()
+	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
+	env.Targets = copyTargets(given.Targets)
+	env.HasSecret = redactor.has
+	origin := time.Now()
+	r.world = runtime.NewReal(performer, r, origin)
+	cfg := s.config(&opt.Options, "real", origin)
+	run := runtime.New(cfg, r.world)
+	go func() {
+		defer close(r.done)
+		defer e.Close()
+		out := run.Execute(env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.result = &Result{Outcome: out, View: r.keep.fold.Run(), Records: r.keep.memory.Records()}
+	}()
+	return r, nil
+}
+
+// Append implements runtime.Journal.
+func (r *Running) Append(recs []journal.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.keep.Append(recs)
+	for _, sub := range r.subs {
+		select {
+		case sub <- struct{}{}:
+		default:
+		}
+	}
+	return err
+}
+
+// Sync implements runtime.Journal.
+func (r *Running) Sync() error { return r.keep.Sync() }
+
+// Wait waits for the end of the run.
+func (r *Running) Wait() *Result {
+	<-r.done
+	return r.result
+}
+
+// Done is closed when the run has ended.
+func (r *Running) Done() <-chan struct{} { return r.done }
+
+// View is the run as it stands.
+func (r *Running) View() *view.Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keep.fold.Run()
+}
+
+// Control asks something of the run. An action that it does not know is an error.
+func (r *Running) Control(c runtime.Control) error {
+	switch c.Action {
+	case runtime.ActionPause, runtime.ActionResume, runtime.ActionSkip, runtime.ActionStop, runtime.ActionAbort:
+	default:
+		return fmt.Errorf("unknown control %q", c.Action)
+	}
+	select {
+	case <-r.done:
+		return fmt.Errorf("run %s has ended", r.ID)
+	default:
+	}
+	r.world.Control(c)
+	return nil
+}
+
+// Answer answers the approval at a place, or the oldest one for "".
+func (r *Running) Answer(id string, approved bool, by, comment string) error {
+	return r.approvals.answer(id, builtins.ApproveAnswer{Approved: approved, By: by, Comment: comment})
+}
+
+// Follow calls fn with every record from the first, in order, until the run has
+// ended or ctx is done or fn returns an error.
+func (r *Running) Follow(ctx context.Context, fn func([]journal.Record) error) error {
+	woken := make(chan struct{}, 1)
+	r.mu.Lock()
+	r.subs = append(r.subs, woken)
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.subs = slices.DeleteFunc(r.subs, func(c chan struct{}) bool { return c == woken })
+		r.mu.Unlock()
+	}()
+	for next := 0; ; {
+		ended := false
+		select {
+		case <-r.done:
+			ended = true
+		default:
+		}
+		recs := r.keep.memory.RecordsFrom(next)
+		if len(recs) > 0 {
+			if err := fn(recs); err != nil {
+				return err
+			}
+			next += len(recs)
+			continue
+		}
+		if ended {
+			return nil
+		}
+		select {
+		case <-woken:
+		case <-r.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// LeftBehind names the faults that would stay on if the process ended now.
+func (r *Running) LeftBehind() []string {
+	var left []string
+	for _, req := range r.world.InFlight() {
+		if req.Chaos {
+			left = append(left, string(req.Args))
+		}
+	}
+	return left
+}
+
+// Refusals are the reasons why a run is not started: nothing has been touched.
+type Refusals []dsl.Diagnostic
+
+// Error gives every reason on a line of its own.
+func (r Refusals) Error() string {
+	lines := make([]string, len(r))
+	for i, d := range r {
+		lines[i] = d.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// preflightHorizon and preflightEvents bound the plan that is made before a run.
+const preflightHorizon = 48 * time.Hour
+
+// preflight plans the run and refuses what can be known to be impossible: commands
+// and hosts that are not permitted, questions that nobody can answer. What only
+// shows in the real world is found there.
+func (s *Script) preflight(opt *RunOptions, policy effects.Policy) error {
+	e := newApprovals().with(newTargets(opt.Logger).with(effects.New(policy, effects.Options{})))
+	defer e.Close()
+	var refused Refusals
+	refuse := func(code, help, format string, args ...any) {
+		d := dsl.Diagnostic{Severity: dsl.Error, Code: code, File: s.Unit.Main.Name, Message: fmt.Sprintf(format, args...), Help: help}
+		if !slices.ContainsFunc(refused, func(o dsl.Diagnostic) bool { return o.Message == d.Message }) {
+			refused = append(refused, d)
+		}
+	}
+	_, err := s.Plan(PlanOptions{Options: opt.Options, Horizon: preflightHorizon, OnRecord: func(rec journal.Record) {
+		start, ok := rec.Body.(*journal.EffectStartBody)
+		if !ok {
+			return
+		}
+		if start.Kind == builtins.KindApprove && !opt.CanApprove {
+			refuse("nobody_to_approve", "run it on a terminal, or on a server", "approve(…) waits for a person, and nobody can answer here")
+			return
+		}
+		if err := e.Check(start.Kind, start.Args); err != nil {
+			refuse("denied", "", "%v", err)
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	if len(refused) > 0 {
+		return refused
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.starlark.net/starlark"
+
+	"starquake/builtins"
+	"starquake/dsl"
+)
+
+// language is the table of builtins, compiled once a process: it is immutable.
+var language = sync.OnceValues(func() (starlark.StringDict, error) {
+	return builtins.Compile(builtins.Table(), builtins.Constants())
+})
+
+// Script is an orchestration that was read and checked.
+type Script struct {
+	Unit *dsl.Unit
+	// Path is the file it was read from, "" for one that came as text.
+	Path string
+	// Warnings are what the checks say besides errors.
+	Warnings dsl.Diagnostics
+	names    starlark.StringDict
+}
+
+// Load reads and checks the file at path and every module it loads. Where the
+// diagnostics hold an error there is no script; its Unit still serves the sources.
+func Load(path string) (*Script, dsl.Diagnostics) {
+	unit, diags := dsl.Load(path, dsl.Options{Builtins: builtins.Rows()})
+	return newScript(unit, path, diags)
+}
+
+// LoadText is Load for a script that is not a file; it can load only from the
+// standard library.
+func LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
+	unit, diags := dsl.LoadText(name, text, dsl.Options{Builtins: builtins.Rows()})
+	return newScript(unit, "", diags)
+}
+
+func newScript(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Script, dsl.Diagnostics) {
+	names, err := language()
+	if err != nil {
+		return &Script{Unit: unit}, append(diags, dsl.Diagnostic{Severity: dsl.Error, Code: "internal_error", Message: err.Error()})
+	}
+	return &Script{Unit: unit, Path: path, Warnings: diags, names: names}, diags
+}
+
+// Name is the orchestration's name as far as it can be known without running it: the
+// file's.
+func (s *Script) Name() string {
+	return strings.TrimSuffix(filepath.Base(s.Unit.Main.Name), ".star")
+}
+
+// newEnv makes the surroundings of one run of the script.
+func (s *Script) newEnv() *builtins.Env {
+	return &builtins.Env{
+		Names: s.names,
+		Init: func(thread *starlark.Thread, name string) (starlark.StringDict, error) {
+			m := s.Unit.Modules[name]
+			if m == nil || m.Program == nil {
+				return nil, fmt.Errorf("module %q was not loaded", name)
+			}
+			return m.Program.Init(thread, s.names)
+		},
+		Resolve: func(from, as string) (string, error) {
+			m := s.Unit.Modules[from]
+			if m == nil {
+				return "", fmt.Errorf("module %q was not loaded", from)
+			}
+			if name, ok := m.Loads[as]; ok {
+				return name, nil
+			}
+			return "", fmt.Errorf("module %q was not loaded", as)
+		},
+	}
+}
+
+// Declared is what a script says of itself without being run.
+type Declared struct {
+	Meta   builtins.Meta
+	Params []builtins.Param
+}
+
+// Declare executes the top level of a script that has main(), which only declares,
+// and gives what it said. Of a script without main() nothing is known beforehand.
+// Parameters may be missing; params are those given.
+func (s *Script) Declare(params map[string]builtins.GivenParam) (Declared, error) {
+	if !s.Unit.Main.HasMain {
+		return Declared{}, nil
+	}
+	env := s.newEnv()
+	env.Params, env.AnyTarget, env.AnyParam = params, true, true
+	_, err := env.Declare(s.Unit.Main.Name)
+	return Declared{env.Meta, env.Declared}, err
+}
+
+// seed is the default seed: a hash of the script's texts and the parameters.
+func (s *Script) seed(params json.RawMessage) uint64 {
+	h := fnv.New64a()
+	var names []string
+	for name := range s.Unit.Modules {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(h, "%q %d\n", name, len(s.Unit.Modules[name].Text))
+		h.Write(s.Unit.Modules[name].Text)
+	}
+	h.Write(params)
+	return h.Sum64()
+}
+
+// SourceOf gives the text of a module, for diagnostics.
+func (s *Script) SourceOf(file string) []byte { return s.Unit.Sources(file) }
+
+// trackCalls notes every position from which a builtin was called, callers included,
+// and gives the question whether one was reached.
+func (s *Script) trackCalls(env *builtins.Env) func(file string, line, col int32) bool {
+	type place struct {
+		file      string
+		line, col int32
+	}
+	reached := map[place]bool{}
+	env.OnCall = func(thread *starlark.Thread) {
+		for depth := range thread.CallStackDepth() {
+			pos := thread.CallFrame(depth).Pos
+			if pos.Line > 0 {
+				reached[place{pos.Filename(), pos.Line, pos.Col}] = true
+			}
+		}
+	}
+	return func(file string, line, col int32) bool { return reached[place{file, line, col}] }
+}
+
+// Interpreter names what executes scripts, with its version: a journal is replayed
+// by the same.
+func Interpreter() string {
+	const path = "go.starlark.net"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			if dep.Path == path {
+				return path + " " + dep.Version
+			}
+		}
+	}
+	return path
+}

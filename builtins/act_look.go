@@ -1,0 +1,297 @@
+package builtins
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"go.starlark.net/starlark"
+
+	"starquake/dsl"
+	"starquake/effects"
+	"starquake/runtime"
+)
+
+// requesting are the builtins that send a request and give what came back.
+func requesting() []Builtin {
+	rows := []Builtin{
+		{dsl.Builtin{
+			Sig:    `http.request(method: string, url: string, *, headers: headers = {}, body: string|bytes|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, simulated: dict|None = None)`,
+			Doc:    "Sends a request. The result has .status .headers .text .json() .elapsed .error .truncated; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
+			Family: "effects", Phase: dsl.Acting, Blocks: true,
+			Help: map[string]string{
+				"headers": "names and values", "json": "sent as JSON, instead of body", "expect": `statuses such as "2xx", "200,404", 201 or "any"`,
+				"follow": "follow redirects, at most ten", "simulated": `what the plan answers, for example {"status": 503} or {"body": "…", "elapsed": "2s"}`,
+			},
+		}, looks(func(c *Call, t *task) (starlark.Value, error) {
+			return httpRequest(c, t, strings.ToUpper(c.String("method")))
+		})},
+		{dsl.Builtin{
+			Sig:    `exec.run(argv: list, *, env: dict = {}, timeout: duration = "1m", stdin: string = "", expect: int|list|string = 0, simulated: dict|None = None)`,
+			Doc:    "Runs a program with a clean environment, where permitted (--allow-exec). The result has .code .stdout .stderr .elapsed .error .truncated; another exit code than expect fails; expect = \"any\" returns it as it is. No shell reads argv.",
+			Family: "effects", Phase: dsl.Acting, Blocks: true,
+		}, looks(execRun)},
+	}
+	for _, method := range []string{"get", "head", "delete", "post", "put", "patch"} {
+		rows = append(rows, Builtin{dsl.Builtin{
+			Sig: `http.` + method + `(url: string, *, headers: headers = {}, body: string|bytes|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, simulated: dict|None = None)`,
+			Doc: "Sends a " + strings.ToUpper(method) + " request; see http.request.", Family: "effects", Phase: dsl.Acting, Blocks: true,
+		}, looks(func(c *Call, t *task) (starlark.Value, error) { return httpRequest(c, t, strings.ToUpper(method)) })})
+	}
+	return rows
+}
+
+// ask makes a request of args, a pointer to the arguments of that kind. Where the
+// script gives simulated = it goes into the place for it.
+func (c *Call) ask(kind string, args any, simulated *json.RawMessage) (runtime.Ask, error) {
+	if d := c.Dict("simulated"); d != nil {
+		raw, err := ToJSON(d)
+		if err != nil {
+			return runtime.Ask{}, c.Errorf("simulated", "%v", err)
+		}
+		*simulated = raw
+	}
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return runtime.Ask{}, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	return runtime.Ask{Kind: kind, Args: raw}, nil
+}
+
+// denied is the error for what the policy does not permit: the script's mistake, or
+// its user's.
+func denied(c *Call, message string) error {
+	return runtime.Failf(runtime.ClassScript, "denied", "%s: %s", c.Name, message)
+}
+
+func httpRequest(c *Call, t *task, method string) (starlark.Value, error) {
+	expect, err := c.statuses("expect")
+	if err != nil {
+		return nil, err
+	}
+	args := effects.HTTPArgs{Method: method, URL: c.String("url"), Timeout: c.Duration("timeout"), NoRedirect: !c.Bool("follow"), PlannedStatus: expect.First()}
+	if args.Method == "GET" {
+		args.Method = ""
+	}
+	if args.Headers, err = c.headerMap("headers"); err != nil {
+		return nil, err
+	}
+	body := c.String("body")
+	if c.Has("json") {
+		if c.Has("body") {
+			return nil, c.Errorf("json", "stands beside body").WithHint("keep one of them")
+		}
+		raw, err := ToJSON(c.Value("json"))
+		if err != nil {
+			return nil, c.Errorf("json", "%v", err)
+		}
+		body = string(raw)
+		if args.Headers == nil {
+			args.Headers = map[string]string{}
+		}
+		if args.Headers["Content-Type"] == "" {
+			args.Headers["Content-Type"] = "application/json"
+		}
+	}
+	if utf8.ValidString(body) {
+		args.Body = body
+	} else {
+		args.BodyBase64 = []byte(body)
+	}
+	ask, err := c.ask(effects.KindHTTP, &args, &args.Simulated)
+	if err != nil {
+		return nil, err
+	}
+	ask.Repeat = method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS"
+	ans, err := t.branch.Perform(ask)
+	if err != nil {
+		return nil, err
+	}
+	if ans.Err != nil {
+		return nil, c.effectError(ans)
+	}
+	var a effects.HTTPAnswer
+	if err := json.Unmarshal(ans.Data, &a); err != nil {
+		return nil, fmt.Errorf("%s: the answer is unreadable: %w", c.Name, err)
+	}
+	if a.Error != nil && (a.Error.Code == effects.CodeDenied || a.Error.Code == effects.CodeInvalid) {
+		return nil, denied(c, a.Error.Message)
+	}
+	if expect.String() != "any" && (a.Error != nil || !expect.Has(a.Status)) {
+		got := fmt.Sprintf("got %d", a.Status)
+		if a.Error != nil {
+			got = "got no answer: " + a.Error.Message
+		} else if body := strings.TrimSpace(a.Body); body != "" {
+			got += ": " + clip(strings.Join(strings.Fields(body), " "), 200)
+		}
+		return nil, runtime.Failf(runtime.ClassFailed, "unexpected_answer", "%s %s: expected %s, %s", method, args.URL, expect, got)
+	}
+	return httpObject(&a), nil
+}
+
+// effectError is an effect that was not done at all.
+func (c *Call) effectError(ans runtime.Answer) error {
+	if ans.Err.Code == effects.CodeDenied || ans.Err.Code == effects.CodeInvalid {
+		return denied(c, ans.Err.Message)
+	}
+	return runtime.Failf(runtime.ClassErrored, ans.Err.Code, "%s: %s", c.Name, ans.Err.Message)
+}
+
+// statuses reads an expectation of HTTP statuses.
+func (c *Call) statuses(name string) (effects.Statuses, error) {
+	var parts []string
+	for _, v := range append(elements(c.Value(name)), c.Value(name)) {
+		switch v := v.(type) {
+		case starlark.String:
+			parts = append(parts, string(v))
+		case starlark.Int:
+			parts = append(parts, v.String())
+		}
+	}
+	set, err := effects.ParseStatuses(strings.Join(parts, ","))
+	if err != nil {
+		return set, c.Errorf(name, "%v", err)
+	}
+	return set, nil
+}
+
+// headerMap reads headers; several values of one name are joined as RFC 9110, 5.3,
+// has it.
+func (c *Call) headerMap(name string) (map[string]string, error) {
+	list := c.Headers(name)
+	if len(list) == 0 {
+		return nil, nil
+	}
+	out := make(map[string]string, len(list))
+	for _, h := range list {
+		if have, ok := out[h.Name]; ok {
+			out[h.Name] = have + ", " + h.Value
+		} else {
+			out[h.Name] = h.Value
+		}
+	}
+	return out, nil
+}
+
+func httpObject(a *effects.HTTPAnswer) *Object {
+	elapsed, problem := starlark.Value(Duration(a.Elapsed)), starlark.Value(starlark.None)
+	if a.Error != nil {
+		problem = starlark.String(a.Error.Message)
+		if a.Status == 0 {
+			elapsed = starlark.None
+		}
+	}
+	body := string(a.Bytes())
+	return NewObject("http_response",
+		Field{Name: "status", Value: starlark.MakeInt(a.Status)},
+		Field{Name: "ok", Value: starlark.Bool(a.Error == nil && a.Status >= 200 && a.Status < 400)},
+		Field{Name: "headers", Lazy: func() (starlark.Value, error) {
+			d := starlark.NewDict(len(a.Headers))
+			for _, k := range keys(a.Headers) {
+				_ = d.SetKey(starlark.String(k), starlark.String(a.Headers[k])) // a fresh dict takes strings
+			}
+			return d, nil
+		}},
+		Field{Name: "text", Value: starlark.String(body)},
+		Method(Builtin{dsl.Builtin{Sig: `json()`}, func(c *Call) (starlark.Value, error) {
+			v, err := FromJSON([]byte(body))
+			if err != nil {
+				return nil, runtime.Failf(runtime.ClassFailed, "not_json", "the body is not JSON: %v; it begins with %s", err, quote(body))
+			}
+			return v, nil
+		}}),
+		Field{Name: "elapsed", Value: elapsed},
+		Field{Name: "error", Value: problem},
+		Field{Name: "truncated", Value: starlark.Bool(a.Truncated)},
+	)
+}
+
+func execRun(c *Call, t *task) (starlark.Value, error) {
+	argv, err := c.Strings("argv")
+	if err != nil {
+		return nil, err
+	}
+	if len(argv) == 0 {
+		return nil, c.Errorf("argv", "expected a program and its arguments, got an empty list")
+	}
+	env, err := c.labels("env")
+	if err != nil {
+		return nil, err
+	}
+	codes, any, err := c.exitCodes("expect")
+	if err != nil {
+		return nil, err
+	}
+	args := effects.ExecArgs{Argv: argv, Env: env, Timeout: c.Duration("timeout"), Stdin: c.String("stdin"), PlannedCode: codes[0]}
+	ask, err := c.ask(effects.KindExec, &args, &args.Simulated)
+	if err != nil {
+		return nil, err
+	}
+	ans, err := t.branch.Perform(ask)
+	if err != nil {
+		return nil, err
+	}
+	if ans.Err != nil {
+		return nil, c.effectError(ans)
+	}
+	var a effects.ExecAnswer
+	if err := json.Unmarshal(ans.Data, &a); err != nil {
+		return nil, fmt.Errorf("%s: the answer is unreadable: %w", c.Name, err)
+	}
+	if a.Error != nil && (a.Error.Code == effects.CodeDenied || a.Error.Code == effects.CodeInvalid) {
+		return nil, denied(c, a.Error.Message)
+	}
+	ok := false
+	for _, code := range codes {
+		ok = ok || a.Error == nil && a.Code == code
+	}
+	if !ok && !any {
+		got := fmt.Sprintf("got %d", a.Code)
+		if a.Error != nil {
+			got = a.Error.Message
+		} else if last := strings.TrimSpace(a.Stderr); last != "" {
+			got += ": " + clip(last, 300)
+		}
+		return nil, runtime.Failf(runtime.ClassFailed, "unexpected_exit", "%s: expected exit code %s, %s", strings.Join(argv, " "), c.Value("expect"), got)
+	}
+	problem := starlark.Value(starlark.None)
+	if a.Error != nil {
+		problem = starlark.String(a.Error.Message)
+	}
+	return NewObject("exec_result",
+		Field{Name: "code", Value: starlark.MakeInt(a.Code)},
+		Field{Name: "ok", Value: starlark.Bool(a.Error == nil && a.Code == 0)},
+		Field{Name: "stdout", Value: starlark.String(a.Stdout + string(a.StdoutBase64))},
+		Field{Name: "stderr", Value: starlark.String(a.Stderr + string(a.StderrBase64))},
+		Field{Name: "elapsed", Value: Duration(a.Elapsed)},
+		Field{Name: "error", Value: problem},
+		Field{Name: "truncated", Value: starlark.Bool(a.Truncated)},
+	), nil
+}
+
+// exitCodes reads an expectation of exit codes: one, a list, or "any".
+func (c *Call) exitCodes(name string) (codes []int, any bool, err error) {
+	v := c.Value(name)
+	if s, ok := v.(starlark.String); ok {
+		if s != "any" {
+			return nil, false, c.Errorf(name, "expected an exit code, a list of them or \"any\", got %s", describe(v))
+		}
+		return []int{0}, true, nil
+	}
+	items := elements(v)
+	if items == nil {
+		items = []starlark.Value{v}
+	}
+	for _, item := range items {
+		n, err := starlark.AsInt32(item)
+		if err != nil || n < 0 || n > 255 {
+			return nil, false, c.Errorf(name, "expected exit codes from 0 to 255, got %s", describe(item))
+		}
+		codes = append(codes, n)
+	}
+	if len(codes) == 0 {
+		return nil, false, c.Errorf(name, "expected at least one exit code")
+	}
+	return codes, false, nil
+}

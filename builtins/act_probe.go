@@ -1,0 +1,297 @@
+package builtins
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"starquake/dsl"
+	"starquake/effects"
+	"starquake/runtime"
+)
+
+// Probe is a probe as a value: it can be read, watched, planned and shown.
+type Probe struct {
+	spec json.RawMessage // as package effects reads it
+	text string          // for people
+}
+
+func (p *Probe) String() string        { return p.text }
+func (p *Probe) Type() string          { return "probe" }
+func (p *Probe) Freeze()               {}
+func (p *Probe) Truth() starlark.Bool  { return true }
+func (p *Probe) Hash() (uint32, error) { return 0, fmt.Errorf("a probe cannot be a key of a dict") }
+
+// probing are the builtins that make probes and judge by them.
+func probing() []Builtin {
+	return []Builtin{
+		{dsl.Builtin{
+			Sig:    `probe.http(url: string, method: string = "GET", headers: headers = {}, body: string|None = None, status: string|int|list = "2xx", contains: string|None = None, json: dict|None = None, below: duration|None = None, timeout: duration = "2s", *, simulated: dict|bool|None = None)`,
+			Doc:    "Is a probe that holds if the request is answered with such a status, in less than below, with a body that contains the text and has the values in json (by path, \"a.b[0]\"). Its value is the status.",
+			Family: "judging",
+			Help:   map[string]string{"simulated": `what a plan reads: False, or {"ok": False, "bad_after": "30s", "bad_for": "10s"} when it is watched`},
+		}, probeHTTP},
+		{dsl.Builtin{
+			Sig: `probe.tcp(addr: string, below: duration|None = None, timeout: duration = "2s", *, simulated: dict|bool|None = None)`,
+			Doc: "Is a probe that holds if a connection to host:port can be made, in less than below.", Family: "judging",
+		}, func(c *Call) (starlark.Value, error) {
+			p := effects.TCPProbe{Kind: "tcp", Addr: c.String("addr"), Below: c.Duration("below"), Timeout: c.Duration("timeout")}
+			return c.newProbe(&p, &p.Simulated, "tcp "+p.Addr)
+		}},
+		{dsl.Builtin{
+			Sig: `probe.exec(argv: list, code: int = 0, stdout: string|None = None, timeout: duration = "10s", *, simulated: dict|bool|None = None)`,
+			Doc: "Is a probe that holds if the program ends with that exit code and its output contains the text. It needs permission (--allow-exec).", Family: "judging",
+			Ranges: map[string][2]float64{"code": {0, 255}},
+		}, func(c *Call) (starlark.Value, error) {
+			argv, err := c.Strings("argv")
+			if err != nil {
+				return nil, err
+			}
+			p := effects.ExecProbe{Kind: "exec", Argv: argv, Code: c.Int("code"), Stdout: c.String("stdout"), Timeout: c.Duration("timeout")}
+			return c.newProbe(&p, &p.Simulated, fmt.Sprintf("exec %q", argv))
+		}},
+		{dsl.Builtin{Sig: `probe.all(*probes)`, Doc: "Is a probe that holds if all of the probes do.", Family: "judging"}, probeNested("all")},
+		{dsl.Builtin{Sig: `probe.any(*probes)`, Doc: "Is a probe that holds if one of the probes does.", Family: "judging"}, probeNested("any")},
+		{dsl.Builtin{
+			Sig: `observe(probe: probe)`,
+			Doc: "Reads a probe once and never fails. The result has .ok .value .elapsed .error.", Family: "judging", Phase: dsl.Acting, Blocks: true,
+		}, looks(observe)},
+		{dsl.Builtin{
+			Sig:    `steady_state(name: string, probe: probe|function, when: list = ["before", "during", "after"], during: share = "100%", every: duration = "1s", settle: duration = "0s")`,
+			Doc:    "Is the hypothesis. It is read at its call and again before the first fault: if it does not hold nothing is injected and the run is inconclusive. While faults are on, if less than during of the readings hold, the run is failed; when the scope ends it must hold again within settle.",
+			Family: "judging", Phase: dsl.Acting, Blocks: true,
+		}, acts(steadyState)},
+		{dsl.Builtin{
+			Sig:    `guard(name: string, probe: probe|function, every: duration = "1s", breaches: int = 1, on_error: string = "breach", on_no_data: string = "breach", action: string = "abort")`,
+			Doc:    "Watches a probe while its scope lives, first before it returns. After that many bad readings in a row it takes the faults off and aborts the run; stop_scope and lift_faults do less. A function is called on a branch of its own and may only look; what it raises, and taking longer than 10 s or every, is a bad reading.",
+			Family: "judging", Phase: dsl.Acting, Blocks: true,
+			Ranges:  map[string][2]float64{"breaches": {1, 1e6}},
+			Choices: map[string][]string{"on_error": {"breach", "ignore"}, "on_no_data": {"breach", "ignore"}, "action": {"abort", "stop_scope", "lift_faults"}},
+		}, acts(guard)},
+	}
+}
+
+func probeHTTP(c *Call) (starlark.Value, error) {
+	status, err := c.statuses("status")
+	if err != nil {
+		return nil, err
+	}
+	p := effects.HTTPProbe{Kind: "http", URL: c.String("url"), Method: c.String("method"), Body: c.String("body"), Contains: c.String("contains"), Below: c.Duration("below"), Timeout: c.Duration("timeout")}
+	if p.Method == "GET" {
+		p.Method = ""
+	}
+	if status.String() != "2xx" {
+		p.Status = status
+	}
+	if p.Headers, err = c.headerMap("headers"); err != nil {
+		return nil, err
+	}
+	if d := c.Dict("json"); d != nil {
+		p.JSON = make(map[string]json.RawMessage, d.Len())
+		for k, v := range d.Entries() {
+			path, ok := text(k)
+			if !ok {
+				return nil, c.Errorf("json", "expected paths as strings, got %s", describe(k))
+			}
+			if p.JSON[path], err = ToJSON(v); err != nil {
+				return nil, c.Errorf("json", "%s: %v", path, err)
+			}
+		}
+	}
+	return c.newProbe(&p, &p.Simulated, fmt.Sprintf("http %s %s", c.String("method"), p.URL))
+}
+
+// newProbe makes a probe of its arguments in the form of package effects, which
+// checks them.
+func (c *Call) newProbe(spec any, simulated *json.RawMessage, text string) (starlark.Value, error) {
+	if c.Has("simulated") {
+		raw, err := ToJSON(c.Value("simulated"))
+		if err != nil {
+			return nil, c.Errorf("simulated", "%v", err)
+		}
+		if ok, isBool := c.Value("simulated").(starlark.Bool); isBool {
+			raw = json.RawMessage(fmt.Sprintf(`{"ok":%t}`, bool(ok)))
+		}
+		*simulated = raw
+	}
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	if err := effects.CheckProbe(raw); err != nil {
+		return nil, c.Errorf("", "%v", err)
+	}
+	return &Probe{spec: raw, text: text}, nil
+}
+
+// probeNested makes probe.all and probe.any.
+func probeNested(kind string) func(*Call) (starlark.Value, error) {
+	return func(c *Call) (starlark.Value, error) {
+		var of []json.RawMessage
+		text := kind + "("
+		for i, v := range c.Rest() {
+			p, ok := v.(*Probe)
+			if !ok {
+				return nil, c.Errorf("probes", "expected probes such as probe.http(url), got %s", describe(v))
+			}
+			of = append(of, p.spec)
+			if i > 0 {
+				text += ", "
+			}
+			text += p.text
+		}
+		raw, err := json.Marshal(map[string]any{"kind": kind, "of": of})
+		if err != nil {
+			return nil, err
+		}
+		if err := effects.CheckProbe(raw); err != nil {
+			return nil, c.Errorf("probes", "%v", err)
+		}
+		return &Probe{spec: raw, text: text + ")"}, nil
+	}
+}
+
+// probe makes the runtime's probe of a parameter that is a probe or a function.
+func (c *Call) probe(t *task, name string) (*runtime.Probe, error) {
+	if p, ok := c.Value(name).(*Probe); ok {
+		return &runtime.Probe{Kind: effects.KindProbe, Args: p.args(), Watch: p.watch}, nil
+	}
+	fn := c.Callable(name)
+	return &runtime.Probe{Func: func(b *runtime.Branch) (runtime.Reading, error) {
+		v, err := starlark.Call(t.on(b).thread, fn, nil, nil)
+		if err != nil {
+			return runtime.Reading{}, err
+		}
+		return c.readingOf(name, v)
+	}}, nil
+}
+
+// args are the arguments of the effect that reads the probe once.
+func (p *Probe) args() json.RawMessage { return p.spec }
+
+// watch is the request that watches the probe.
+func (p *Probe) watch(w runtime.WatchOptions) (runtime.Ask, error) {
+	args, err := json.Marshal(effects.WatchArgs{
+		Probe: p.spec, Every: w.Every, Breaches: w.Breaches, HoldOnPause: w.Hold, IgnoreErrors: w.IgnoreErrors,
+	})
+	return runtime.Ask{Kind: effects.KindWatch, Args: args, Repeat: true}, err
+}
+
+// readingOf makes a reading of what a function probe returned.
+func (c *Call) readingOf(name string, v starlark.Value) (runtime.Reading, error) {
+	switch v := v.(type) {
+	case starlark.Bool:
+		return runtime.Reading{OK: bool(v)}, nil
+	case *Object:
+		ok, err := v.Attr("ok")
+		if b, isBool := ok.(starlark.Bool); err == nil && isBool {
+			r := runtime.Reading{OK: bool(b)}
+			for _, field := range []string{"value", "status"} {
+				if val, err := v.Attr(field); err == nil && val != nil && val != starlark.None {
+					r.Value, _ = ToJSON(val) // for people: what has no JSON form is left out
+					break
+				}
+			}
+			if e, err := v.Attr("error"); err == nil && e != nil {
+				r.Error, _ = text(e)
+			}
+			return r, nil
+		}
+	}
+	return runtime.Reading{}, c.Errorf(name, "expected the function to return True, False, or a result with .ok, got %s", describe(v))
+}
+
+// readingValue is a reading as a script sees it.
+func readingValue(r runtime.Reading) (starlark.Value, error) {
+	val := starlark.Value(starlark.None)
+	if len(r.Value) > 0 {
+		v, err := FromJSON(r.Value)
+		if err != nil {
+			return nil, fmt.Errorf("a reading's value: %w", err)
+		}
+		val = v
+	}
+	problem := starlark.Value(starlark.None)
+	if r.Error != "" {
+		problem = starlark.String(r.Error)
+	}
+	return NewObject("reading",
+		Field{Name: "ok", Value: starlark.Bool(r.OK)},
+		Field{Name: "value", Value: val},
+		Field{Name: "elapsed", Value: Duration(r.Elapsed)},
+		Field{Name: "error", Value: problem},
+	), nil
+}
+
+func observe(c *Call, t *task) (starlark.Value, error) {
+	p, err := c.probe(t, "probe")
+	if err != nil {
+		return nil, err
+	}
+	r, err := t.branch.Read(p)
+	if err != nil {
+		return nil, err
+	}
+	return readingValue(r)
+}
+
+func steadyState(c *Call, t *task) (starlark.Value, error) {
+	p, err := c.probe(t, "probe")
+	if err != nil {
+		return nil, err
+	}
+	spec := &runtime.SteadySpec{Name: c.String("name"), Probe: p, Share: c.Share("during"), Every: c.Duration("every"), Settle: c.Duration("settle")}
+	if spec.Every < time.Millisecond {
+		return nil, c.Errorf("every", "expected at least 1ms, got %s", Duration(spec.Every))
+	}
+	phases, err := c.Strings("when")
+	if err != nil {
+		return nil, err
+	}
+	for _, phase := range phases {
+		switch phase {
+		case "before":
+			spec.Before = true
+		case "during":
+			spec.During = true
+		case "after":
+			spec.After = true
+		default:
+			return nil, c.Errorf("when", "expected \"before\", \"during\" or \"after\", got %s", quote(phase))
+		}
+	}
+	if len(phases) == 0 {
+		return nil, c.Errorf("when", "expected at least one of \"before\", \"during\", \"after\"")
+	}
+	return starlark.None, t.branch.SteadyState(spec)
+}
+
+// breachInPlan is the probe of a guard that --breach names: bad as soon as a fault is
+// on.
+func breachInPlan() *runtime.Probe {
+	return &runtime.Probe{Func: func(b *runtime.Branch) (runtime.Reading, error) {
+		return runtime.Reading{OK: b.ChaosOn() == 0, Value: json.RawMessage(`"breached, as --breach asks"`)}, nil
+	}}
+}
+
+func guard(c *Call, t *task) (starlark.Value, error) {
+	p, err := c.probe(t, "probe")
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(t.env.BreachGuards, c.String("name")) {
+		p = breachInPlan()
+	}
+	spec := &runtime.GuardSpec{
+		Name: c.String("name"), Probe: p, Every: c.Duration("every"), Breaches: c.Int("breaches"),
+		IgnoreErrors: c.String("on_error") == "ignore", IgnoreNoData: c.String("on_no_data") == "ignore",
+		Action: runtime.GuardAction(c.String("action")),
+	}
+	if spec.Every < time.Millisecond {
+		return nil, c.Errorf("every", "expected at least 1ms, got %s", Duration(spec.Every))
+	}
+	return starlark.None, t.branch.Guard(spec)
+}

@@ -1,0 +1,203 @@
+package builtins
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"starquake/dsl"
+	"starquake/runtime"
+)
+
+// stepping are the builtins around a step.
+func stepping() []Builtin {
+	return []Builtin{
+		{dsl.Builtin{
+			Sig: `step(name: string, run: function|None = None, args: tuple|list = (), *, chaos: faults|None = None, on: targets|None = None, duration: duration|None = None, delay_before: duration = "0s", timeout: duration|None = None, recovered: duration|None = None, min_hits: int = 1, retries: int = 0, retry_delay: duration = "1s", backoff: number = 1, when: bool|function = True, on_failure: string = "stop", labels: dict = {})`,
+			Doc: "Runs one step. It waits delay_before and evaluates when, once. Each try then: chaos on; run(*args) goes; chaos off after exactly duration, or without one when run ends; the try ends when all have ended. " +
+				"A timeout counts one try. recovered fails the step if the steady state is not back that soon after chaos-off. Chaos that fewer than min_hits requests met makes the run inconclusive. " +
+				"The result has .name .ok .status .error .value .duration .started .attempts .faults; status is passed, failed, skipped or stopped.",
+			Family: "structure", Phase: dsl.Acting, Blocks: true,
+			Ranges:  map[string][2]float64{"retries": {0, 10_000}, "backoff": {1, 100}, "min_hits": {0, 1e9}},
+			Choices: map[string][]string{"on_failure": {"stop", "continue", "tolerate"}},
+			Help: map[string]string{
+				"run": "called with args; what it returns is .value", "backoff": "retry_delay × backoffⁿ passes between tries",
+				"when": "a bool or a function, evaluated after delay_before", "on_failure": `"continue" goes on and the run will be failed; "tolerate" goes on, and the failure is shown and counted as tolerated`,
+			},
+		}, acts(step)},
+		{dsl.Builtin{
+			Sig: `skip(reason: string)`, Doc: "Ends the innermost step as skipped.",
+			Family: "structure", Phase: dsl.Acting,
+		}, acts(func(c *Call, t *task) (starlark.Value, error) {
+			if !t.branch.InStep() {
+				return nil, c.Errorf("", "stands in no step").WithHint("skip() ends the innermost step; to end the run early, return from main()")
+			}
+			return nil, runtime.Failf(runtime.ClassSkip, "skipped", "%s", c.String("reason"))
+		})},
+		{dsl.Builtin{
+			Sig: `fail(*message)`, Doc: "Ends the innermost step, attempt or run as failed. The message is its arguments, joined by spaces.",
+			Family: "structure", Phase: dsl.Acting,
+		}, looks(func(c *Call, t *task) (starlark.Value, error) {
+			return nil, runtime.Failf(runtime.ClassFailed, "failed", "%s", join(c.Rest()))
+		})},
+		{dsl.Builtin{
+			Sig: `inconclusive(reason: string)`, Doc: "Ends the run as inconclusive: it says nothing about the system.",
+			Family: "structure", Phase: dsl.Acting,
+		}, acts(func(c *Call, t *task) (starlark.Value, error) {
+			return nil, runtime.Failf(runtime.ClassInconclusive, "inconclusive", "%s", c.String("reason"))
+		})},
+	}
+}
+
+// join prints values as print does.
+func join(values starlark.Tuple) string {
+	var out string
+	for i, v := range values {
+		if i > 0 {
+			out += " "
+		}
+		if s, ok := text(v); ok {
+			out += s
+		} else {
+			out += v.String()
+		}
+	}
+	return out
+}
+
+func step(c *Call, t *task) (starlark.Value, error) {
+	spec := &runtime.StepSpec{
+		Name: c.String("name"), Delay: c.Duration("delay_before"), Duration: c.Duration("duration"), Timed: c.Has("duration"),
+		Timeout: c.Duration("timeout"), Retries: c.Int("retries"), RetryDelay: c.Duration("retry_delay"), Backoff: c.Float("backoff"),
+		OnFailure: runtime.OnFailure(c.String("on_failure")), Recovered: c.Duration("recovered"),
+		Run: t.callBody(c.Callable("run"), starlark.Tuple(c.List("args"))),
+	}
+	if spec.Name == "" {
+		return nil, c.Errorf("name", "expected a name, got an empty string")
+	}
+	if c.Has("timeout") && spec.Timeout == 0 {
+		return nil, c.Errorf("timeout", "expected a time longer than 0s").WithHint("leave it out for a step without one")
+	}
+	if pos := c.Pos(); pos.Line > 0 {
+		spec.Pos = fmt.Sprintf("%s:%d:%d", pos.Filename(), pos.Line, pos.Col)
+	}
+	var err error
+	if spec.Labels, err = c.labels("labels"); err != nil {
+		return nil, err
+	}
+	if when := c.Callable("when"); when != nil {
+		spec.When = t.asks(c.Errorf("when", "expected the function to return True or False"), when)
+	} else if !c.Bool("when") {
+		spec.When = func(*runtime.Branch) (bool, error) { return false, nil }
+	}
+	if c.Has("chaos") {
+		if err := c.stepChaos(t, spec); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(t.env.FailSteps, spec.Name) {
+		failInPlan(spec)
+	}
+	res, err := t.branch.Step(spec)
+	if err != nil {
+		return nil, err
+	}
+	return stepObject(res), nil
+}
+
+// failInPlan makes a step fail once its body has run, as --fail asks.
+func failInPlan(spec *runtime.StepSpec) {
+	run := spec.Run
+	spec.Run = func(b *runtime.Branch) (any, error) {
+		if run != nil {
+			if _, err := run(b); err != nil {
+				return nil, err
+			}
+		}
+		return nil, runtime.Failf(runtime.ClassFailed, "fail_asked", "step %q fails, as --fail asks", spec.Name)
+	}
+}
+
+// stepChaos adds what chaos and on ask for.
+func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
+	if spec.Run == nil && !spec.Timed {
+		return c.Errorf("chaos", "there is neither run nor duration, so the chaos would be over at once").
+			WithHint("add duration = \"30s\", or a function to run meanwhile")
+	}
+	asks, err := c.chaosAsks(t, c.Value("chaos"))
+	if err != nil {
+		return err
+	}
+	if len(asks) == 0 {
+		return nil // an empty list, or a config that is not enabled
+	}
+	spec.Chaos = func() ([]runtime.Ask, error) { return asks, nil }
+	minHits := c.Int("min_hits")
+	spec.Judge = func(b *runtime.Branch, try *runtime.Try) error { return judgeHits(try.Held, minHits) }
+	return nil
+}
+
+// asks makes a function that calls fn and expects a bool.
+func (t *task) asks(wrong *ArgError, fn starlark.Callable, args ...starlark.Value) func(*runtime.Branch) (bool, error) {
+	return func(b *runtime.Branch) (bool, error) {
+		v, err := starlark.Call(t.on(b).thread, fn, args, nil)
+		if err != nil {
+			return false, err
+		}
+		yes, ok := v.(starlark.Bool)
+		if !ok {
+			e := *wrong
+			e.Message += ", got " + describe(v)
+			return false, &e
+		}
+		return bool(yes), nil
+	}
+}
+
+// labels reads a dict of strings.
+func (c *Call) labels(name string) (map[string]string, error) {
+	d := c.Dict(name)
+	if d == nil || d.Len() == 0 {
+		return nil, nil
+	}
+	out := make(map[string]string, d.Len())
+	for k, v := range d.Entries() {
+		key, ok := k.(starlark.String)
+		val, also := v.(starlark.String)
+		if !ok || !also {
+			return nil, c.Errorf(name, "expected strings, got %s = %s", describe(k), describe(v))
+		}
+		out[string(key)] = string(val)
+	}
+	return out, nil
+}
+
+// stepObject is a step's result as a script sees it.
+func stepObject(res *runtime.StepResult) *Object {
+	err := errorText(res.Err)
+	if res.Reason != "" {
+		err = starlark.String(res.Reason)
+	}
+	started := res.Started
+	return NewObject("step_result",
+		Field{Name: "name", Value: starlark.String(res.Name)},
+		Field{Name: "ok", Value: starlark.Bool(res.OK())},
+		Field{Name: "status", Value: starlark.String(res.Status)},
+		Field{Name: "error", Value: err},
+		Field{Name: "value", Value: value(res.Value)},
+		Field{Name: "duration", Value: Duration(res.Duration)},
+		Field{Name: "started", Lazy: func() (starlark.Value, error) { return Time(started.UTC()), nil }},
+		Field{Name: "attempts", Value: starlark.MakeInt(res.Attempts)},
+		Field{Name: "recovery", Value: durationOrNone(res.Recovery)},
+		Field{Name: "faults", Lazy: func() (starlark.Value, error) { return faultStats(res.Held), nil }},
+	)
+}
+
+func durationOrNone(d time.Duration) starlark.Value {
+	if d == 0 {
+		return starlark.None
+	}
+	return Duration(d)
+}

@@ -1,0 +1,502 @@
+package builtins
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"starquake/chaos"
+	"starquake/dsl"
+)
+
+// A BoundFault is one fault and the targets that .on gave it, none if it was not
+// used.
+type BoundFault struct {
+	Fault   chaos.Fault
+	Targets []TargetValue
+}
+
+// faultValue is one fault as a script holds it; it is immutable.
+type faultValue struct{ BoundFault }
+
+func (f *faultValue) String() string {
+	return "<fault " + f.Fault.String() + onTargets(f.Targets) + ">"
+}
+
+func onTargets(targets []TargetValue) string {
+	var names []string
+	for _, t := range targets {
+		names = append(names, t.TargetName())
+	}
+	if names == nil {
+		return ""
+	}
+	return " on " + strings.Join(names, ", ")
+}
+
+func (f *faultValue) Type() string         { return "fault" }
+func (f *faultValue) Freeze()              {}
+func (f *faultValue) Truth() starlark.Bool { return true }
+func (f *faultValue) Hash() (uint32, error) {
+	return 0, fmt.Errorf("a fault cannot be a key of a dict")
+}
+
+// MarshalJSON writes the fault in the form of package chaos, without its targets.
+func (f *faultValue) MarshalJSON() ([]byte, error) { return f.Fault.MarshalJSON() }
+
+// Attr gives kind, probability (a share, or the text of a ramp), targets and on.
+func (f *faultValue) Attr(name string) (starlark.Value, error) {
+	switch name {
+	case "kind":
+		return starlark.String(f.Fault.Kind), nil
+	case "probability":
+		if p := f.Fault.Probability; !p.IsRamp() {
+			return starlark.Float(p.Start), nil
+		}
+		return starlark.String(f.Fault.String()), nil
+	case "targets":
+		return targetTuple(f.Targets), nil
+	case "on":
+		return starlark.NewBuiltin("on", bindTargets).BindReceiver(f), nil
+	}
+	return nil, nil
+}
+
+func targetTuple(targets []TargetValue) starlark.Tuple {
+	out := make(starlark.Tuple, len(targets))
+	for i, t := range targets {
+		out[i] = t
+	}
+	return out
+}
+
+// AttrNames lists the attributes, sorted.
+func (f *faultValue) AttrNames() []string { return []string{"kind", "on", "probability", "targets"} }
+
+// faultSet is a scenario, a profile, or what pulse and .on made of one. It is
+// immutable.
+type faultSet struct {
+	typ, name string
+	faults    []*faultValue
+}
+
+func (s *faultSet) String() string       { return fmt.Sprintf("%s(%q)", s.typ, s.name) }
+func (s *faultSet) Type() string         { return s.typ }
+func (s *faultSet) Freeze()              {}
+func (s *faultSet) Truth() starlark.Bool { return true }
+func (s *faultSet) Hash() (uint32, error) {
+	return 0, fmt.Errorf("a %s cannot be a key of a dict", s.typ)
+}
+
+// Attr gives name, faults (a tuple) and on.
+func (s *faultSet) Attr(name string) (starlark.Value, error) {
+	switch name {
+	case "name":
+		return starlark.String(s.name), nil
+	case "faults":
+		out := make(starlark.Tuple, len(s.faults))
+		for i, f := range s.faults {
+			out[i] = f
+		}
+		return out, nil
+	case "on":
+		return starlark.NewBuiltin("on", bindTargets).BindReceiver(s), nil
+	}
+	return nil, nil
+}
+
+// AttrNames lists the attributes, sorted.
+func (s *faultSet) AttrNames() []string { return []string{"faults", "name", "on"} }
+
+// bindTargets is the method .on(target, …) of faults and sets of them. It returns a
+// bound copy.
+func bindTargets(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	wrong := func(message, hint string) error { return &ArgError{"on", "", message, hint} }
+	if len(kwargs) > 0 {
+		return nil, wrong("expected targets without names", "write .on(target) or .on(one, other)")
+	}
+	var targets []TargetValue
+	for _, arg := range args {
+		if !isTargets(arg) {
+			hint := "make one with proxy(…) or target(name)"
+			if _, ok := arg.(starlark.String); ok {
+				hint = fmt.Sprintf("write target(%s)", describe(arg))
+			}
+			return nil, wrong("expected a target or a list of targets, got "+describe(arg), hint)
+		}
+		if t, ok := arg.(TargetValue); ok {
+			targets = append(targets, t)
+			continue
+		}
+		for _, t := range elements(arg) {
+			targets = append(targets, t.(TargetValue))
+		}
+	}
+	if len(targets) == 0 {
+		return nil, wrong("expected at least one target, got none", "write .on(target)")
+	}
+	return mapFaults(b.Receiver(), func(f BoundFault) (BoundFault, error) {
+		if f.Targets != nil {
+			return f, wrong(fmt.Sprintf("fault %s is bound already%s", f.Fault.Kind, onTargets(f.Targets)), "give all targets to one .on")
+		}
+		f.Targets = targets
+		return f, nil
+	})
+}
+
+// mapFaults returns a fault or set with fn done to every fault.
+func mapFaults(v starlark.Value, fn func(BoundFault) (BoundFault, error)) (starlark.Value, error) {
+	switch v := v.(type) {
+	case *faultValue:
+		f, err := fn(v.BoundFault)
+		return &faultValue{f}, err
+	case *faultSet:
+		out := &faultSet{typ: v.typ, name: v.name}
+		for _, f := range v.faults {
+			g, err := fn(f.BoundFault)
+			if err != nil {
+				return nil, err
+			}
+			out.faults = append(out.faults, &faultValue{g})
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("%s is neither a fault nor a scenario or profile", describe(v))
+}
+
+// isFaults accepts what Faults does, as far as one look shows.
+func isFaults(v starlark.Value) bool {
+	switch v.(type) {
+	case *faultValue, *faultSet, *starlark.List, starlark.Tuple:
+		return true
+	}
+	return false
+}
+
+// maxFaults bounds the faults of one list, however deep it is nested.
+const maxFaults = 1000
+
+// Faults lists the faults of a fault, a scenario or profile, or a list of these that
+// may hold further lists. None holds none.
+func Faults(v starlark.Value) ([]BoundFault, error) {
+	var out []BoundFault
+	err := collectFaults(v, &out, "", 0)
+	return out, err
+}
+
+func collectFaults(v starlark.Value, out *[]BoundFault, where string, depth int) error {
+	switch v := v.(type) {
+	case starlark.NoneType:
+		return nil
+	case *faultValue:
+		*out = append(*out, v.BoundFault)
+	case *faultSet:
+		for _, f := range v.faults {
+			*out = append(*out, f.BoundFault)
+		}
+	case *starlark.List, starlark.Tuple:
+		if depth > 20 {
+			return fmt.Errorf("the list of faults is nested more than 20 deep, or holds itself")
+		}
+		for i, e := range elements(v) {
+			if e == starlark.None {
+				return fmt.Errorf("expected a fault at position %s%d, got None", where, i)
+			}
+			if err := collectFaults(e, out, fmt.Sprintf("%s%d.", where, i), depth+1); err != nil {
+				return err
+			}
+		}
+	default:
+		at := ""
+		if where != "" {
+			at = " at position " + strings.TrimSuffix(where, ".")
+		}
+		return fmt.Errorf(`expected a fault such as fault.latency("100ms")%s, got %s`, at, describe(v))
+	}
+	if len(*out) > maxFaults {
+		return fmt.Errorf("more than %d faults at once", maxFaults)
+	}
+	return nil
+}
+
+// matchValue is a fault.match(…).
+type matchValue struct{ match *chaos.Match }
+
+func (m matchValue) String() string        { return "<match " + m.match.String() + ">" }
+func (m matchValue) Type() string          { return "match" }
+func (m matchValue) Freeze()               {}
+func (m matchValue) Truth() starlark.Bool  { return true }
+func (m matchValue) Hash() (uint32, error) { return 0, fmt.Errorf("a match cannot be a key of a dict") }
+
+// chaosRows are the constructors of faults, made from the table of kinds, and what
+// goes with them.
+func chaosRows() []Builtin {
+	var rows []Builtin
+	for _, k := range chaos.Kinds() {
+		rows = append(rows, faultRow(k))
+	}
+	return append(rows,
+		Builtin{dsl.Builtin{
+			Family: "chaos", Returns: "match",
+			Sig: `fault.match(*, method: string|list = None, path: string = None, every: int = None, first: int = None, after: int = None)`,
+			Doc: "Narrows a fault to some requests, as its argument match. All that is given must hold: the first after requests that fit are left out, " +
+				"of those left the first count, and of these each every-th is taken.",
+			Ranges: map[string][2]float64{"every": {1, 1 << 53}, "first": {1, 1 << 53}, "after": {0, 1 << 53}},
+			Help: map[string]string{
+				"method": "a method such as \"GET\", or a list of them",
+				"path":   "a glob such as \"/api/*/orders/**\", or \"re:\" and a regular expression (RE2)",
+			},
+		}, newMatch},
+		presetRow("scenario", "Is the predefined scenario of that name: a set of faults.", chaos.Scenarios(), chaos.Scenario),
+		presetRow("profile", "Is the network profile of that name: a set of faults that make a network of that sort.", chaos.Profiles(), chaos.Profile),
+		Builtin{dsl.Builtin{
+			Family: "chaos", Returns: "faults",
+			Sig: `pulse(fault: faults, on: duration, off: duration)`,
+			Doc: "Makes a fault flap: it is on for on, off for off, and so on for as long as it is put on. Of a scenario or profile it makes every fault flap.",
+			Ranges: map[string][2]float64{
+				"on": {0.001, float64(100 * 365 * 24 * 3600)}, "off": {0.001, float64(100 * 365 * 24 * 3600)},
+			},
+		}, newPulse},
+	)
+}
+
+// faultRow makes a constructor from a row of the table of kinds.
+func faultRow(k chaos.Kind) Builtin {
+	b := dsl.Builtin{
+		Family: "chaos", Returns: "fault", Sig: k.Sig,
+		Doc:    k.Doc + " Protocols: " + strings.Join(k.Protocols, ", ") + ".",
+		Ranges: map[string][2]float64{}, Choices: map[string][]string{},
+		Help: map[string]string{
+			"probability": "the share of requests, connections or messages that it meets",
+			"match":       "narrows it to some requests: fault.match(…)",
+		},
+	}
+	for _, p := range k.Params {
+		b.Help[p.Name] = p.Doc
+		if len(p.Choices) > 0 {
+			b.Choices[p.Name] = p.Choices
+		}
+		if p.Min != 0 || p.Max != 0 {
+			unit := 1.0
+			if p.Type == chaos.TypeDuration || p.Type == chaos.TypeRange {
+				unit = float64(time.Second) // chaos counts nanoseconds, a signature seconds
+			}
+			b.Ranges[p.Name] = [2]float64{p.Min / unit, p.Max / unit}
+		}
+	}
+	return Builtin{b, func(c *Call) (starlark.Value, error) { return newFault(c, &k) }}
+}
+
+func newFault(c *Call, k *chaos.Kind) (starlark.Value, error) {
+	args := map[string]any{}
+	for _, p := range append(k.Params[:len(k.Params):len(k.Params)], chaos.ParamSpec{Name: "probability", Type: chaos.TypeShare}) {
+		if !c.Has(p.Name) {
+			continue
+		}
+		arg, err := faultArg(string(p.Type), c.Value(p.Name))
+		if err != nil {
+			return nil, c.Errorf(p.Name, "%v", err)
+		}
+		args[p.Name] = arg
+	}
+	if m, ok := c.Value("match").(matchValue); ok {
+		args["match"] = m.match
+	}
+	f, err := chaos.New(k.Name, args)
+	if err != nil {
+		return nil, faultError(c, err)
+	}
+	return &faultValue{BoundFault{Fault: f}}, nil
+}
+
+// faultArg turns an argument into what chaos.New reads. Its type was checked.
+func faultArg(t string, v starlark.Value) (any, error) {
+	if r, ok := v.(*Ramp); ok {
+		if t == string(chaos.TypeRange) {
+			t = string(chaos.TypeDuration)
+		}
+		start, err := faultNumber(t, r.Start)
+		if err != nil {
+			return nil, err
+		}
+		end, err := faultNumber(t, r.End)
+		if err != nil {
+			return nil, err
+		}
+		return chaos.Ramp(start, end, r.Over, r.Shape.Plain())
+	}
+	switch chaos.ParamType(t) {
+	case chaos.TypeDuration, chaos.TypeShare, chaos.TypePercent, chaos.TypeNumber, chaos.TypeSize, chaos.TypeBandwidth:
+		n, err := faultNumber(t, v)
+		return chaos.Const(n), err
+	case chaos.TypeRange:
+		var ends []any
+		for _, e := range elements(v) {
+			end, err := faultArg(string(chaos.TypeDuration), e)
+			if err != nil {
+				return nil, err
+			}
+			ends = append(ends, end)
+		}
+		return ends, nil
+	}
+	return plainValue(v, 0)
+}
+
+// faultNumber reads a number as package chaos counts it: durations in nanoseconds.
+func faultNumber(t string, v starlark.Value) (float64, error) {
+	var s slot
+	ok, err := convert(t, v, &s)
+	switch {
+	case !ok:
+		return 0, fmt.Errorf("expected %s, got %s", phrases[t], describe(v))
+	case err != nil:
+		return 0, err
+	case t == "duration":
+		return float64(s.i), nil
+	}
+	return s.f, nil
+}
+
+// plainValue turns strings, numbers, lists and dicts into Go's, as JSON would.
+func plainValue(v starlark.Value, depth int) (any, error) {
+	if depth > 20 {
+		return nil, fmt.Errorf("the value is nested more than 20 deep")
+	}
+	switch v := v.(type) {
+	case starlark.NoneType:
+		return nil, nil
+	case starlark.Bool:
+		return bool(v), nil
+	case starlark.Int:
+		n, ok := v.Int64()
+		if !ok {
+			return nil, fmt.Errorf("the number must fit 64 bits")
+		}
+		return n, nil
+	case starlark.Float:
+		return float64(v), nil
+	case Duration:
+		return time.Duration(v), nil
+	case *starlark.Dict:
+		out := map[string]any{}
+		for k, e := range v.Entries() {
+			name, ok := text(k)
+			if !ok {
+				return nil, fmt.Errorf("expected strings as keys, got %s", describe(k))
+			}
+			plain, err := plainValue(e, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out[name] = plain
+		}
+		return out, nil
+	case *starlark.List, starlark.Tuple:
+		out := []any{}
+		for _, e := range elements(v) {
+			plain, err := plainValue(e, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, plain)
+		}
+		return out, nil
+	}
+	if s, ok := text(v); ok {
+		return s, nil
+	}
+	return nil, fmt.Errorf("%s is not possible here", withArticle(v.Type()))
+}
+
+// paramError fits errors of package chaos that are about one parameter.
+var paramError = regexp.MustCompile(`^parameter (\w+)(?:: | )(.*)$`)
+
+// faultError makes an ArgError of an error of package chaos.
+func faultError(c *Call, err error) error {
+	message := strings.TrimPrefix(err.Error(), "fault "+strings.TrimPrefix(c.Name, "fault.")+": ")
+	if m := paramError.FindStringSubmatch(message); m != nil {
+		return c.Errorf(m[1], "%s", m[2])
+	}
+	return c.Errorf("", "%s", message)
+}
+
+func newMatch(c *Call) (starlark.Value, error) {
+	m := new(chaos.Match)
+	methods, err := c.Strings("method")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range methods {
+		m.Method = append(m.Method, strings.ToUpper(name))
+	}
+	m.Path = c.String("path")
+	m.After, m.First, m.Every = uint64(c.Int("after")), uint64(c.Int("first")), uint64(c.Int("every"))
+	if _, err := m.Compile(); err != nil {
+		return nil, c.Errorf("", "%s", strings.TrimPrefix(err.Error(), "match "))
+	}
+	return matchValue{m}, nil
+}
+
+func newPulse(c *Call) (starlark.Value, error) {
+	p := &chaos.Pulse{On: c.Duration("on"), Off: c.Duration("off")}
+	flap := func(f BoundFault) (BoundFault, error) {
+		if f.Fault.Pulse != nil {
+			return f, c.Errorf("fault", "fault %s has a pulse already", f.Fault.Kind)
+		}
+		f.Fault.Pulse = p
+		return f, f.Fault.Validate()
+	}
+	v := c.Value("fault")
+	if list := elements(v); list != nil {
+		set, err := Faults(v)
+		if err != nil {
+			return nil, c.Errorf("fault", "%v", err)
+		}
+		all := make(starlark.Tuple, len(set))
+		for i, f := range set {
+			if all[i], err = mapFaults(&faultValue{f}, flap); err != nil {
+				return nil, err
+			}
+		}
+		return all, nil
+	}
+	return mapFaults(v, flap)
+}
+
+// presetRow makes scenario or profile. The choices and the list in the reference are
+// those that this version can do.
+func presetRow(typ, doc string, presets []chaos.Preset, find func(string) ([]chaos.Fault, error)) Builtin {
+	for _, p := range presets {
+		doc += fmt.Sprintf(" %q: %s", p.Name, p.Doc)
+		if len(p.Needs) > 0 {
+			doc += " (not in this version: needs " + strings.Join(p.Needs, ", ") + ")"
+		}
+		doc += "."
+	}
+	return Builtin{dsl.Builtin{
+		Family: "chaos", Returns: "faults", Doc: doc,
+		Sig: typ + `(name: string)`,
+	}, func(c *Call) (starlark.Value, error) {
+		faults, err := find(c.String("name"))
+		if err != nil {
+			var names []string
+			for _, p := range presets {
+				names = append(names, p.Name)
+			}
+			e := c.Errorf("name", "%v", err)
+			if near := nearest(c.String("name"), names); near != "" && near != c.String("name") {
+				return nil, e.WithHint("did you mean %q?", near)
+			}
+			return nil, e
+		}
+		set := &faultSet{typ: typ, name: c.String("name")}
+		for _, f := range faults {
+			set.faults = append(set.faults, &faultValue{BoundFault{Fault: f}})
+		}
+		return set, nil
+	}}
+}

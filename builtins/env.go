@@ -1,0 +1,344 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"starquake/runtime"
+	"starquake/runtime/journal"
+)
+
+// stepBudget is how many steps of the interpreter one turn may take, some 45 ms: more
+// is a runaway script. It is armed anew whenever a branch goes on.
+const stepBudget = 10_000_000
+
+// Env is what one run's builtins know of their surroundings. Package app makes it; a
+// run has one, and nothing in it outlives the run.
+type Env struct {
+	// Names are the predeclared names, from Compile.
+	Names starlark.StringDict
+	// Init executes the top level of a module, by its canonical name.
+	Init func(thread *starlark.Thread, module string) (starlark.StringDict, error)
+	// Resolve gives the canonical name for what a load statement in a module says.
+	Resolve func(from, module string) (string, error)
+	// Params are the given parameters by name, each a JSON value or, from the command
+	// line, plain text.
+	Params map[string]GivenParam
+	// Targets are those given to the run: by --proxy, --env or the server.
+	Targets []*Target
+	// Services are the addresses that the environment defines.
+	Services map[string]string
+	// Environment is the environment's name, "" without one.
+	Environment string
+	// HasSecret says whether a secret was given to the run; nil: all are (planning).
+	HasSecret func(name string) bool
+	// AnyTarget lets chaos name targets that nobody gave: nothing real is done.
+	AnyTarget bool
+	// AnyParam lets required parameters be missing: the script is only looked at.
+	AnyParam bool
+
+	// OnCall is told of every call of a builtin that acts or looks; it may be nil.
+	OnCall func(*starlark.Thread)
+	// FailSteps and BreachGuards name steps and guards that are to fail, in a plan.
+	FailSteps, BreachGuards []string
+
+	// Meta, Declared and Secrets are what the script said of itself.
+	Meta     Meta
+	Declared []Param
+	Secrets  []string
+
+	declaring bool // the top level of a script with main(): nothing acts
+	modules   map[string]*module
+	targets   []*Target // given, then declared
+	figures   map[string]starlark.Value
+}
+
+// GivenParam is a parameter's value from outside.
+type GivenParam struct {
+	Text string // as written on a command line
+	JSON []byte // as sent to the API; nil: Text holds
+}
+
+// Meta is what orchestration(…) says.
+type Meta struct {
+	Name         string        `json:"name,omitempty"`
+	Description  string        `json:"description,omitempty"`
+	Tags         []string      `json:"tags,omitempty"`
+	Owner        string        `json:"owner,omitempty"`
+	Runbook      string        `json:"runbook,omitempty"`
+	MaxDuration  time.Duration `json:"max_duration,omitempty"`
+	Environments []string      `json:"environments,omitempty"`
+	declared     bool
+}
+
+type module struct {
+	globals starlark.StringDict
+	err     error
+	loading bool
+}
+
+// task is one branch's side of the interpreter: its thread, and how it came about.
+type task struct {
+	env    *Env
+	thread *starlark.Thread
+	branch *runtime.Branch // nil while declaring
+	// spawned is the call stack of the call that made the branch.
+	spawned []journal.Frame
+}
+
+// taskKey is the key of a thread's task.
+const taskKey = "starquake"
+
+// Declare executes the top level of a script that has main(): it declares and does
+// not act. The result are the script's globals.
+func (e *Env) Declare(main string) (starlark.StringDict, error) {
+	e.reset()
+	e.declaring = true
+	defer func() { e.declaring = false }()
+	return e.load(e.newTask(nil, nil).thread, main)
+}
+
+// Script gives the root body of a script: its top level and then, where it has one,
+// main().
+func (e *Env) Script(name string, hasMain bool) runtime.Body {
+	return func(b *runtime.Branch) (any, error) {
+		e.reset()
+		t := e.newTask(b, nil)
+		if err := e.openGiven(t); err != nil {
+			return nil, err
+		}
+		if !hasMain {
+			_, err := e.load(t.thread, name)
+			return nil, err
+		}
+		globals, err := e.Declare(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := e.openDeclared(t); err != nil {
+			return nil, err
+		}
+		if d := e.Meta.MaxDuration; d > 0 {
+			b.Run().SetMaxDuration(d)
+		}
+		return starlark.Call(t.thread, globals["main"], nil, nil)
+	}
+}
+
+// reset forgets what an earlier pass over the script declared.
+func (e *Env) reset() {
+	e.Meta, e.Declared, e.Secrets = Meta{}, nil, nil
+	e.modules = make(map[string]*module)
+	e.figures = make(map[string]starlark.Value)
+	e.targets = append([]*Target(nil), e.Targets...)
+}
+
+// load executes a module once and gives its globals. They are not frozen: of all
+// branches of a run one executes at any time.
+func (e *Env) load(thread *starlark.Thread, name string) (starlark.StringDict, error) {
+	m := e.modules[name]
+	if m == nil {
+		m = &module{loading: true}
+		e.modules[name] = m
+		m.globals, m.err = e.Init(thread, name)
+		m.loading = false
+	}
+	if m.loading {
+		return nil, fmt.Errorf("module %s is being loaded by itself", name)
+	}
+	return m.globals, m.err
+}
+
+// loadFor serves a load statement. The top level of a loaded module only declares,
+// whatever the script that loads it does; what it declares is opened for a script
+// that acts at its top level.
+func (t *task) loadFor(thread *starlark.Thread, module string) (starlark.StringDict, error) {
+	name, err := t.env.Resolve(thread.CallFrame(0).Pos.Filename(), module)
+	if err != nil {
+		return nil, err
+	}
+	globals, err := t.env.load(t.env.newTask(nil, nil).thread, name)
+	if err == nil && t.branch != nil && !t.env.declaring {
+		err = t.env.openDeclared(t)
+	}
+	return globals, err
+}
+
+// newTask makes the interpreter's side of a branch.
+func (e *Env) newTask(b *runtime.Branch, spawned []journal.Frame) *task {
+	t := &task{env: e, branch: b, spawned: spawned}
+	t.thread = &starlark.Thread{
+		Name:  "main",
+		Load:  t.loadFor,
+		Print: func(_ *starlark.Thread, msg string) { t.print(msg) },
+	}
+	t.thread.SetLocal(taskKey, t)
+	t.thread.SetMaxExecutionSteps(stepBudget)
+	if b != nil {
+		b.Local = t
+	}
+	return t
+}
+
+// print sends what a script prints to the run's log. While declaring there is none.
+func (t *task) print(msg string) {
+	if t.branch != nil {
+		t.branch.Log("info", msg, nil)
+	}
+}
+
+// OnTurn re-arms the step budget; it is a run's Config.OnTurn.
+func OnTurn(b *runtime.Branch) {
+	if t, ok := b.Local.(*task); ok {
+		t.thread.SetMaxExecutionSteps(t.thread.ExecutionSteps() + stepBudget)
+	}
+}
+
+// taskOf is the task of the calling thread.
+func taskOf(thread *starlark.Thread) *task { return thread.Local(taskKey).(*task) }
+
+// acts makes the function of a builtin that acts: it has a branch, which is not one
+// that may only look.
+func acts(fn func(c *Call, t *task) (starlark.Value, error)) func(*Call) (starlark.Value, error) {
+	return func(c *Call) (starlark.Value, error) {
+		t := taskOf(c.Thread)
+		if t.branch == nil {
+			return nil, c.onlyDeclares()
+		}
+		t.called()
+		if t.branch.Watching() {
+			return nil, &ArgError{Builtin: c.Name, Message: "a function probe may only look", Hint: "call it in the branch itself, not in a function given to guard, steady_state or observe"}
+		}
+		return fn(c, t)
+	}
+}
+
+// looks is acts for builtins that only look, which function probes may call.
+func looks(fn func(c *Call, t *task) (starlark.Value, error)) func(*Call) (starlark.Value, error) {
+	return func(c *Call) (starlark.Value, error) {
+		t := taskOf(c.Thread)
+		if t.branch == nil {
+			return nil, c.onlyDeclares()
+		}
+		t.called()
+		return fn(c, t)
+	}
+}
+
+func (t *task) called() {
+	if t.env.OnCall != nil {
+		t.env.OnCall(t.thread)
+	}
+}
+
+func (c *Call) onlyDeclares() error {
+	return &ArgError{Builtin: c.Name, Message: "acts, but the top level of a script with main(), and of a loaded module, only declares", Hint: "call it in main()"}
+}
+
+// declares makes the function of a builtin that declares.
+func declares(fn func(c *Call, e *Env) (starlark.Value, error)) func(*Call) (starlark.Value, error) {
+	return func(c *Call) (starlark.Value, error) { return fn(c, taskOf(c.Thread).env) }
+}
+
+// callBody makes the body that calls fn on the branch that runs it: on the same
+// thread where the branch is the caller's, on a new one for a new branch.
+func (t *task) callBody(fn starlark.Callable, args starlark.Tuple) runtime.Body {
+	if fn == nil {
+		return nil
+	}
+	return func(b *runtime.Branch) (any, error) {
+		return starlark.Call(t.on(b).thread, fn, args, nil)
+	}
+}
+
+// on gives the task of a branch: t itself, one that the branch has, or a new one
+// that remembers where t stood.
+func (t *task) on(b *runtime.Branch) *task {
+	if b == t.branch {
+		return t
+	}
+	if have, ok := b.Local.(*task); ok {
+		return have
+	}
+	return t.env.newTask(b, t.spawned)
+}
+
+// spawnBody is callBody for branches to be made: they remember the calls that made
+// them, for the backtraces of their errors.
+func (t *task) spawnBody(fn starlark.Callable, args starlark.Tuple, from []journal.Frame) runtime.Body {
+	return func(b *runtime.Branch) (any, error) {
+		return starlark.Call(t.env.newTask(b, from).thread, fn, args, nil)
+	}
+}
+
+// frames is the call stack of the task, through the calls that made its branch.
+func (t *task) frames() []journal.Frame {
+	return append(append([]journal.Frame(nil), t.spawned...), frames(t.thread.CallStack())...)
+}
+
+// frames converts a call stack, innermost last. Builtins have no position: the call
+// of one stands in the frame before it.
+func frames(stack starlark.CallStack) []journal.Frame {
+	var out []journal.Frame
+	for _, f := range stack {
+		if f.Pos.Line == 0 {
+			continue
+		}
+		out = append(out, journal.Frame{File: f.Pos.Filename(), Line: int(f.Pos.Line), Col: int(f.Pos.Col), Func: f.Name})
+	}
+	return out
+}
+
+// Describe completes what is said of an error of the script or of a builtin: its
+// code, its hint, and its backtrace through the calls that made the branch. It is a
+// run's Config.Describe.
+func Describe(b *runtime.Branch, err error, p *journal.Problem) {
+	var eval *starlark.EvalError
+	for e := err; e != nil; {
+		var inner *starlark.EvalError
+		if !errors.As(e, &inner) {
+			break
+		}
+		eval = inner
+		e = errors.Unwrap(inner)
+	}
+	var arg *ArgError
+	if errors.As(err, &arg) && p.Code == "script_error" {
+		p.Code, p.Message = "bad_argument", arg.Error()
+	} else if eval != nil && p.Code == "script_error" {
+		p.Message = eval.Msg
+		if strings.Contains(eval.Msg, "too many steps") {
+			p.Code = "step_budget"
+			p.Message = fmt.Sprintf("the script computed for more than %d steps without waiting for anything; an endless loop?", stepBudget)
+		} else if hint := ExplainOperator(eval.Msg); hint != "" && !strings.Contains(eval.Msg, hint) {
+			p.Message += "; " + hint
+		}
+	}
+	if len(p.Stack) > 0 || eval == nil {
+		return
+	}
+	if t, ok := b.Local.(*task); ok {
+		p.Stack = append(p.Stack, t.spawned...)
+	}
+	p.Stack = append(p.Stack, frames(eval.CallStack)...)
+}
+
+// value gives what a body returned as a Starlark value.
+func value(v any) starlark.Value {
+	if s, ok := v.(starlark.Value); ok && s != nil {
+		return s
+	}
+	return starlark.None
+}
+
+// errorText is a failure as a script sees it: its message, or None.
+func errorText(f *runtime.Failure) starlark.Value {
+	if f == nil {
+		return starlark.None
+	}
+	return starlark.String(f.Error())
+}

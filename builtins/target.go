@@ -1,0 +1,298 @@
+package builtins
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"starquake/chaos"
+	"starquake/dsl"
+	"starquake/runtime"
+)
+
+// Target is a place where faults can be put on: an embedded proxy, or what an
+// environment or the server defines.
+type Target struct {
+	Name     string            `json:"name"`
+	Listen   string            `json:"listen,omitempty"`
+	Upstream string            `json:"upstream,omitempty"`
+	Protocol string            `json:"protocol,omitempty"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	// Open says that the run opens it itself, with an effect of KindProxy.
+	Open bool `json:"-"`
+
+	opened bool
+}
+
+// KindProxy is the kind of the held effect that opens an embedded proxy. Its
+// arguments are a Target; its first report has the address that it listens on.
+const KindProxy = "proxy"
+
+// ProxyReport is the first report of a KindProxy effect.
+type ProxyReport struct {
+	Listen string `json:"listen"`
+}
+
+// everyTarget stands for all targets where a script without any is only planned.
+var everyTarget = Target{Name: "every target", Protocol: "auto"}
+
+var (
+	_ TargetValue       = (*Target)(nil)
+	_ starlark.HasAttrs = (*Target)(nil)
+)
+
+// TargetName gives the name.
+func (t *Target) TargetName() string    { return t.Name }
+func (t *Target) String() string        { return fmt.Sprintf("target(%q)", t.Name) }
+func (t *Target) Type() string          { return "target" }
+func (t *Target) Freeze()               {}
+func (t *Target) Truth() starlark.Bool  { return true }
+func (t *Target) Hash() (uint32, error) { return starlark.String(t.Name).Hash() }
+
+// AttrNames lists what a script can read.
+func (t *Target) AttrNames() []string {
+	return []string{"labels", "listen", "name", "protocol", "supports", "upstream", "window"}
+}
+
+// Attr gives an attribute.
+func (t *Target) Attr(name string) (starlark.Value, error) {
+	switch name {
+	case "name":
+		return starlark.String(t.Name), nil
+	case "listen":
+		return starlark.String(t.Listen), nil
+	case "upstream":
+		return starlark.String(t.Upstream), nil
+	case "protocol":
+		return starlark.String(t.Protocol), nil
+	case "labels":
+		d := starlark.NewDict(len(t.Labels))
+		for _, k := range keys(t.Labels) {
+			_ = d.SetKey(starlark.String(k), starlark.String(t.Labels[k])) // a fresh dict takes strings
+		}
+		d.Freeze()
+		return d, nil
+	case "supports":
+		return Method(Builtin{dsl.Builtin{Sig: `target.supports(fault: fault)`}, func(c *Call) (starlark.Value, error) {
+			f, _ := c.Value("fault").(*faultValue)
+			return starlark.Bool(t.supports(f.Fault.Kind) == nil), nil
+		}}).Value, nil
+	case "window":
+		return Method(Builtin{dsl.Builtin{Sig: `target.window(last: duration|None = None, *, simulated: dict|None = None)`}, looks(t.window)}).Value, nil
+	}
+	return nil, nil
+}
+
+// supports says whether the target can do a kind of fault.
+func (t *Target) supports(kind string) error {
+	k, err := chaos.KindOf(kind)
+	if err != nil {
+		return err
+	}
+	if err := k.Speaks(orElse(t.Protocol, "auto")); err != nil {
+		return fmt.Errorf("target %q: %w", t.Name, err)
+	}
+	return nil
+}
+
+// targeting are the builtins that declare and name targets.
+func targeting() []Builtin {
+	return []Builtin{
+		{dsl.Builtin{
+			Sig:    `proxy(name: string, listen: string, upstream: string, protocol: string = "auto", labels: dict = {})`,
+			Doc:    "Declares an embedded proxy, which lives as long as the run, and gives it as a target. Its listener opens when main starts. Clients connect to listen (host:port, port 0 for any), and it passes on to upstream.",
+			Family: "chaos", Choices: map[string][]string{"protocol": {"auto", "http", "tcp"}},
+		}, declares(proxy)},
+		{dsl.Builtin{
+			Sig:    `target(name: string)`,
+			Doc:    "Names a target that the environment, --proxy or the server defines, or that the script has declared.",
+			Family: "chaos",
+		}, declares(target)},
+		{dsl.Builtin{
+			Sig:    `targets(**labels)`,
+			Doc:    "Gives the run's targets that have these labels: those declared so far, and those given to the run. An empty selection is an error.",
+			Family: "chaos",
+		}, declares(targets)},
+		{dsl.Builtin{
+			Sig:    `service(name: string)`,
+			Doc:    "Names a service whose address the environment defines: service(name).url(path) is an address below it.",
+			Family: "chaos",
+		}, declares(service)},
+	}
+}
+
+func proxy(c *Call, e *Env) (starlark.Value, error) {
+	labels, err := c.labels("labels")
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{Name: c.String("name"), Listen: c.String("listen"), Upstream: c.String("upstream"), Protocol: c.String("protocol"), Labels: labels, Open: true}
+	if t.Name == "" {
+		return nil, c.Errorf("name", "expected a name, got an empty string")
+	}
+	for _, addr := range []struct{ param, value string }{{"listen", t.Listen}, {"upstream", t.Upstream}} {
+		if err := CheckAddress(addr.value); err != nil {
+			return nil, c.Errorf(addr.param, "%v", err)
+		}
+	}
+	if have := e.find(t.Name); have != nil {
+		if slices.Contains(e.Targets, have) {
+			return have, nil // --proxy or the environment gave one of that name: it wins
+		}
+		return nil, c.Errorf("name", "a target %q is declared twice", t.Name)
+	}
+	e.targets = append(e.targets, t)
+	if task := taskOf(c.Thread); task.branch != nil && !e.declaring {
+		if err := e.open(task, t); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// find gives the run's target of a name, or nil.
+func (e *Env) find(name string) *Target {
+	for _, t := range e.targets {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// openGiven opens the proxies that --proxy and the environment ask for.
+func (e *Env) openGiven(t *task) error {
+	for _, target := range e.Targets {
+		target.opened = false
+		if err := e.open(t, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openDeclared opens the proxies that the script's top level declared.
+func (e *Env) openDeclared(t *task) error {
+	for _, target := range e.targets {
+		if err := e.open(t, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open opens a proxy of the run; other targets are there already. Its listener is
+// open when open returns.
+func (e *Env) open(t *task, target *Target) error {
+	if !target.Open || target.opened {
+		return nil
+	}
+	args, err := json.Marshal(target)
+	if err != nil {
+		return err
+	}
+	held, err := t.branch.HoldForRun(runtime.Ask{Kind: KindProxy, Args: args, Setup: true})
+	if err != nil {
+		return err
+	}
+	target.opened = true
+	var rep ProxyReport
+	if err := json.Unmarshal(held.First, &rep); err == nil && rep.Listen != "" {
+		target.Listen = rep.Listen
+	}
+	return nil
+}
+
+func target(c *Call, e *Env) (starlark.Value, error) {
+	name := c.String("name")
+	if t := e.find(name); t != nil {
+		return t, nil
+	}
+	if e.AnyTarget {
+		t := &Target{Name: name, Protocol: "auto"}
+		e.targets = append(e.targets, t)
+		return t, nil
+	}
+	var names []string
+	for _, t := range e.targets {
+		names = append(names, t.Name)
+	}
+	err := c.Errorf("name", "there is no target %q", name)
+	if near := nearest(name, names); near != "" {
+		return nil, err.WithHint("did you mean %q?", near)
+	}
+	return nil, err.WithHint("give it with --proxy %s=LISTEN,UPSTREAM or in the environment (--env)", name)
+}
+
+func targets(c *Call, e *Env) (starlark.Value, error) {
+	var found []starlark.Value
+	for _, t := range e.targets {
+		fits := true
+		for _, kv := range c.Named() {
+			key, _ := text(kv[0])
+			want, _ := text(kv[1])
+			fits = fits && t.Labels[key] == want
+		}
+		if fits {
+			found = append(found, t)
+		}
+	}
+	if len(found) == 0 {
+		if e.AnyTarget {
+			every := everyTarget
+			return starlark.NewList([]starlark.Value{&every}), nil
+		}
+		if len(c.Named()) == 0 {
+			return nil, c.noTarget()
+		}
+		return nil, c.Errorf("", "no target of this run has these labels").WithHint("its targets: %s", e.targetList())
+	}
+	return starlark.NewList(found), nil
+}
+
+func (e *Env) targetList() string {
+	var list []string
+	for _, t := range e.targets {
+		item := t.Name
+		for _, k := range keys(t.Labels) {
+			item += fmt.Sprintf(" %s=%s", k, t.Labels[k])
+		}
+		list = append(list, item)
+	}
+	return orElse(strings.Join(list, "; "), "none")
+}
+
+// noTarget is the error for chaos that would reach nothing.
+func (c *Call) noTarget() error {
+	return c.Errorf("", "this run has no target, so chaos would reach nothing").
+		WithHint("declare one with proxy(…), or give one with --proxy NAME=LISTEN,UPSTREAM or --env FILE")
+}
+
+func service(c *Call, e *Env) (starlark.Value, error) {
+	name := c.String("name")
+	base, ok := e.Services[name]
+	if !ok {
+		if !e.AnyTarget {
+			err := c.Errorf("name", "the environment defines no service %q", name)
+			if near := nearest(name, keys(e.Services)); near != "" {
+				return nil, err.WithHint("did you mean %q?", near)
+			}
+			return nil, err.WithHint("name its address under services in the file given with --env")
+		}
+		base = "http://" + name + ".invalid"
+	}
+	base = strings.TrimRight(base, "/")
+	return NewObject("service",
+		Field{Name: "name", Value: starlark.String(name)},
+		Method(Builtin{dsl.Builtin{Sig: `service.url(path: string = "")`}, func(c *Call) (starlark.Value, error) {
+			path := c.String("path")
+			if path != "" && !strings.HasPrefix(path, "/") {
+				path = "/" + path
+			}
+			return starlark.String(base + path), nil
+		}}),
+	), nil
+}

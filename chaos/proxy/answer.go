@@ -1,0 +1,124 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// answer is a response that the proxy gives itself. Without a status there is none.
+type answer struct {
+	status  int
+	body    string
+	headers map[string]string
+	fault   string // the kind of fault that made it, if one did
+}
+
+// encode writes the response to a request with the given method.
+func (a *answer) encode(head, keep bool) []byte {
+	text := http.StatusText(a.status)
+	if text == "" {
+		text = "Status"
+	}
+	body := a.body
+	if body == "" {
+		body = strconv.Itoa(a.status) + " " + text + ": injected by a fault of kind " + a.fault + "\n"
+	}
+	bodiless := a.status == http.StatusNoContent || a.status == http.StatusNotModified
+	var b strings.Builder
+	b.WriteString("HTTP/1.1 " + strconv.Itoa(a.status) + " " + text + "\r\n")
+	typed := false
+	for _, name := range slices.Sorted(maps.Keys(a.headers)) {
+		b.WriteString(name + ": " + a.headers[name] + "\r\n")
+		typed = typed || isName([]byte(name), "content-type")
+	}
+	if !bodiless {
+		if !typed {
+			b.WriteString("Content-Type: text/plain; charset=utf-8\r\n")
+		}
+		b.WriteString("Content-Length: " + strconv.Itoa(len(body)) + "\r\n")
+	}
+	if a.fault != "" {
+		b.WriteString("Starquake-Fault: " + a.fault + "\r\n")
+	}
+	if !keep {
+		b.WriteString("Connection: close\r\n")
+	}
+	b.WriteString("\r\n")
+	if !head && !bodiless {
+		b.WriteString(body)
+	}
+	return []byte(b.String())
+}
+
+// refusal is the answer to what cannot be read as a request.
+func refusal(p *Proxy, err *headError) answer {
+	return answer{status: err.status, body: fmt.Sprintf("starquake proxy %s: the request is refused: %s\n", p.config.Name, err.what)}
+}
+
+// badGateway is the answer when the upstream gives none.
+func badGateway(p *Proxy, err error) answer {
+	var opErr *net.OpError
+	what := err.Error()
+	if errors.As(err, &opErr) {
+		what = opErr.Op + ": " + opErr.Err.Error() // without addresses said twice
+	}
+	return answer{status: http.StatusBadGateway,
+		body: fmt.Sprintf("starquake proxy %s: the upstream %s gave no answer: %s\n", p.config.Name, p.config.Upstream, what)}
+}
+
+// write sends a to the client. The caller is the one who may write.
+func (c *conn) write(a *answer, head, keep bool) bool {
+	n, err := c.client.Write(a.encode(head, keep))
+	c.p.window.at(time.Now()).bytesOut.Add(uint64(n))
+	return err == nil
+}
+
+// maxDrain is how much of a request's body is read to keep its connection.
+const maxDrain = 256 << 10
+
+// answerRequest answers a request instead of the upstream, after the delays of v. It
+// reports whether the connection goes on.
+func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started time.Time) bool {
+	if !c.await(0) {
+		return false
+	}
+	if len(v.response) > 0 && !c.p.hold(time.Now(), v.response, c.ctx.Done()) {
+		return false
+	}
+	body := newBody(h)
+	keep := h.minor == 1 && !h.close && !h.expect && h.length <= maxDrain
+	if !c.write(a, string(h.method) == "HEAD", keep) {
+		return false
+	}
+	c.p.window.request(time.Now(), started, a.status, v.hit)
+	in.take(h.size)
+	if !keep || !drain(in, &body) {
+		c.endGently()
+		return false
+	}
+	return c.requestDone()
+}
+
+// drain reads the rest of a body, and reports whether it came to its end.
+func drain(in *reader, body *body) bool {
+	for total := 0; ; {
+		n, err := body.feed(in.bytes())
+		in.take(n)
+		if total += n; err != nil || total > maxDrain {
+			return false
+		}
+		if body.done {
+			return true
+		}
+		if in.fill() != nil {
+			return false
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"starquake/chaos"
+)
+
+// benchHTTP sends small requests over 64 connections at once.
+func benchHTTP(b *testing.B, addr string) {
+	b.SetParallelism(32) // times GOMAXPROCS
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer c.Close()
+		r := bufio.NewReader(c)
+		buf := make([]byte, 4096)
+		for pb.Next() {
+			if _, err := io.WriteString(c, "GET /api/1/orders HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n"); err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := r.Read(buf); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+}
+
+// benchUpstream answers each read with a small response: it costs as little as can be.
+func benchUpstream(b *testing.B) string {
+	response := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 30\r\n\r\nhello from the other side, ok\n")
+	return startTCP(b, func(c net.Conn) {
+		buf := make([]byte, 4096)
+		for {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+			if _, err := c.Write(response); err != nil {
+				return
+			}
+		}
+	})
+}
+
+func BenchmarkHTTPDirect(b *testing.B) { benchHTTP(b, benchUpstream(b)) }
+
+func BenchmarkHTTP(b *testing.B) { benchHTTP(b, startProxy(b, "http", benchUpstream(b)).Addr()) }
+
+func BenchmarkHTTPAuto(b *testing.B) { benchHTTP(b, startProxy(b, "auto", benchUpstream(b)).Addr()) }
+
+// 100 faults that match nothing: what looking costs.
+func BenchmarkHTTP100Faults(b *testing.B) {
+	p := startProxy(b, "http", benchUpstream(b))
+	for i := range 100 {
+		apply(b, p, fmt.Sprint(i), "http_error", map[string]any{"codes": 500, "match": map[string]any{"path": fmt.Sprintf("/other/%d/*", i)}})
+	}
+	benchHTTP(b, p.Addr())
+}
+
+func BenchmarkDecide(b *testing.B) {
+	for _, n := range []int{0, 1, 10} {
+		b.Run(fmt.Sprint(n, "faults"), func(b *testing.B) {
+			p := startProxy(b, "http", "127.0.0.1:1")
+			for i := range n {
+				apply(b, p, fmt.Sprint(i), "http_error", map[string]any{"codes": 500, "probability": 0.1})
+			}
+			req := &chaos.Request{Method: []byte(http.MethodGet), Target: []byte("/api/1/orders")}
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					p.decide(req)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkParseRequest(b *testing.B) {
+	text := []byte("GET /api/1/orders HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nConnection: keep-alive\r\n\r\n")
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := parseRequest(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkTCP is the throughput of one bulk stream.
+func BenchmarkTCP(b *testing.B) {
+	for _, delay := range []string{"", "20ms"} {
+		b.Run("delay="+delay, func(b *testing.B) {
+			upstream := startTCP(b, func(c net.Conn) {
+				buf := make([]byte, 256<<10)
+				for {
+					if _, err := c.Write(buf); err != nil {
+						return
+					}
+				}
+			})
+			p := startProxy(b, "tcp", upstream)
+			if delay != "" {
+				apply(b, p, "slow", "latency", map[string]any{"delay": delay})
+			}
+			c := dialRaw(b, p.Addr())
+			buf := make([]byte, 1<<20)
+			b.SetBytes(int64(len(buf)))
+			b.ResetTimer()
+			for range b.N {
+				if _, err := io.ReadFull(c, buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			c.Close()
+		})
+	}
+}
+
+// BenchmarkHold reports by how much an injected delay of 20 ms is late.
+func BenchmarkHold(b *testing.B) {
+	p := startProxy(b, "http", "127.0.0.1:1")
+	a := apply(b, p, "slow", "latency", map[string]any{"delay": "20ms"})
+	var late []time.Duration
+	for b.Loop() {
+		start := time.Now()
+		p.hold(start, []delay{{a.on, 20 * time.Millisecond}}, nil)
+		late = append(late, time.Since(start)-20*time.Millisecond)
+	}
+	slices.Sort(late)
+	b.ReportMetric(float64(late[len(late)/2])/1e6, "p50-late-ms")
+	b.ReportMetric(float64(late[len(late)*99/100])/1e6, "p99-late-ms")
+}

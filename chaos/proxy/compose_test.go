@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"starquake/chaos"
+)
+
+// modelFault is a fault as the tiny model knows it.
+type modelFault struct {
+	applied *Applied
+	fault   chaos.Fault
+	draws   chaos.Draws
+	on      bool
+	seen    uint64
+	hit     uint64
+}
+
+// fires counts a request the way FAULTS.md says and returns its number and the draw.
+func (m *modelFault) fires(path string) (uint64, bool) {
+	if !m.on || m.fault.Match != nil && m.fault.Match.Path != path {
+		return 0, false
+	}
+	m.seen++
+	return m.seen - 1, m.draws.Hit(m.seen-1, m.fault.Probability.Start)
+}
+
+// Whatever is put on, lifted, restored and removed in whatever order: what happens to
+// a request is what a list of the faults that are on gives, read from the oldest to
+// the newest; delays add, the first error answers, and each keeps its own counts.
+func TestCompositionModel(t *testing.T) {
+	p := startProxy(t, "auto", "127.0.0.1:1")
+	round := 0
+	rapid.Check(t, func(t *rapid.T) {
+		round++
+		var model []*modelFault
+		defer func() {
+			for _, m := range model {
+				m.applied.Remove()
+			}
+		}()
+		for step := range rapid.IntRange(1, 40).Draw(t, "steps") {
+			switch do := rapid.IntRange(0, 9).Draw(t, "do"); {
+			case do <= 1:
+				model = append(model, applyRandom(t, p, fmt.Sprint(round, "-", step), uint64(round)))
+			case do <= 4 && len(model) > 0:
+				i := rapid.IntRange(0, len(model)-1).Draw(t, "which")
+				m := model[i]
+				switch do {
+				case 2:
+					m.applied.Lift()
+					m.on = false
+				case 3:
+					m.applied.Restore()
+					m.on = true
+				case 4:
+					if s := m.applied.Remove(); s.Seen != m.seen || s.Hit != m.hit {
+						t.Fatalf("%s: %+v, the model has %d seen, %d hit", m.fault, s, m.seen, m.hit)
+					}
+					model = slices.Delete(model, i, i+1)
+				}
+			default:
+				checkRequest(t, p, model, rapid.SampledFrom([]string{"/a", "/b"}).Draw(t, "path"))
+			}
+		}
+	})
+}
+
+func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
+	args := map[string]any{"probability": rapid.SampledFrom([]float64{0, 0.3, 1}).Draw(t, "probability")}
+	if path := rapid.SampledFrom([]string{"", "/a", "/b"}).Draw(t, "match"); path != "" {
+		args["match"] = map[string]any{"path": path}
+	}
+	kind := rapid.SampledFrom([]string{"latency", "http_error"}).Draw(t, "kind")
+	if kind == "latency" {
+		args["delay"] = time.Duration(rapid.IntRange(0, 1000).Draw(t, "delay")) * time.Millisecond
+	} else {
+		args["codes"] = rapid.IntRange(400, 599).Draw(t, "code")
+	}
+	f, err := chaos.New(kind, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := p.Apply(f, id, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &modelFault{applied: a, fault: f, draws: chaos.NewDraws(seed, id), on: true}
+}
+
+func checkRequest(t *rapid.T, p *Proxy, model []*modelFault, path string) {
+	var delay time.Duration
+	status := 0
+	for _, m := range model {
+		_, fires := m.fires(path)
+		if !fires {
+			continue
+		}
+		if v, latency := m.fault.Value("delay"); latency {
+			delay += time.Duration(v.Start)
+			m.hit++
+		} else if status == 0 {
+			status = m.fault.Codes("codes")[0]
+			m.hit++
+		}
+	}
+	v := p.decide(&chaos.Request{Method: []byte("GET"), Target: []byte(path)})
+	var got time.Duration
+	for _, d := range append(v.request, v.response...) {
+		got += d.d
+	}
+	if v.answer.status != status || got != delay {
+		t.Fatalf("%s gets %d after %v; the model says %d after %v", path, v.answer.status, got, status, delay)
+	}
+}
+
+// The order of kinds is that of FAULTS.md, whatever the order of Apply.
+func TestOrderOfKinds(t *testing.T) {
+	p := startProxy(t, "auto", "127.0.0.1:1")
+	for i, kind := range []string{"http_error", "latency", "http_error", "latency"} {
+		args := map[string]any{"codes": 500}
+		if kind == "latency" {
+			args = map[string]any{"delay": "1ms"}
+		}
+		apply(t, p, fmt.Sprint(i), kind, args)
+	}
+	var order []string
+	for _, a := range p.faults.Load().order {
+		order = append(order, a.id)
+	}
+	if want := []string{"1", "3", "0", "2"}; !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v: latency before errors, oldest first", order, want)
+	}
+}

@@ -1,0 +1,245 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"starquake/chaos"
+)
+
+// ErrClosed is returned by Apply on a proxy that is closed or closing.
+var ErrClosed = errors.New("the proxy is closed")
+
+// Applied is one fault on one proxy, from Apply on. Its methods may be called from
+// anywhere, more than once, and in any order.
+type Applied struct {
+	p       *Proxy
+	id      string
+	seq     uint64 // order of Apply: within a kind the oldest acts first
+	fault   chaos.Fault
+	row     *effectRow
+	acts    acts
+	matcher *chaos.Matcher
+	draws   chaos.Draws
+
+	seen, hit, inapplicable, released atomic.Uint64
+	asked, achieved                   atomic.Int64 // nanoseconds
+
+	clock atomic.Pointer[faultClock]
+	gone  atomic.Bool // removed: connections may forget its draw
+
+	// Guarded by p.faultMu.
+	paused, lifted, removed bool
+	on                      *active // nil while lifted or removed
+}
+
+// active is an Applied for as long as it is on without interruption: a Lift ends it,
+// and a Restore begins another. What waits for a fault's delay waits for an active.
+type active struct {
+	*Applied
+	off atomic.Bool
+}
+
+// snapshot is the set of faults that are on. It never changes.
+type snapshot struct {
+	// order is the order in which a request meets the faults: by rank of their kind,
+	// within a kind the oldest first.
+	order []*active
+	// changed is closed when another snapshot has taken this one's place.
+	changed chan struct{}
+}
+
+// faultClock gives the time since a fault went on, without that of its pauses. It
+// never changes; a pause replaces it.
+type faultClock struct {
+	before time.Duration // until since
+	since  time.Time     // zero while it is held
+}
+
+func (c *faultClock) elapsed(now time.Time) time.Duration {
+	if c.since.IsZero() {
+		return c.before
+	}
+	return c.before + now.Sub(c.since)
+}
+
+// Apply puts fault on. It acts from the next request or byte on, also of connections
+// that are open. id names it among the faults that are on; id and seed determine
+// its random decisions.
+func (p *Proxy) Apply(fault chaos.Fault, id string, seed uint64) (*Applied, error) {
+	if err := fault.Validate(); err != nil {
+		return nil, fmt.Errorf("proxy %s: %w", p.config.Name, err)
+	}
+	if err := p.Supports(fault.Kind); err != nil {
+		return nil, err
+	}
+	matcher, err := fault.Match.Compile()
+	if err != nil {
+		return nil, fmt.Errorf("proxy %s: fault %s: %w", p.config.Name, fault.Kind, err)
+	}
+	row := rowOf(fault.Kind)
+	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.prepare(&fault), matcher: matcher, draws: chaos.NewDraws(seed, id)}
+	a.clock.Store(&faultClock{since: time.Now()})
+
+	p.faultMu.Lock()
+	defer p.faultMu.Unlock()
+	if p.refuses {
+		return nil, fmt.Errorf("proxy %s: fault %s: %w", p.config.Name, fault.Kind, ErrClosed)
+	}
+	for _, other := range p.applied {
+		if other.id == id {
+			return nil, fmt.Errorf("proxy %s: fault %s: the id %q is taken by %s", p.config.Name, fault.Kind, id, other.fault)
+		}
+	}
+	p.applySeq++
+	a.seq = p.applySeq
+	a.on = &active{Applied: a}
+	p.applied = append(p.applied, a)
+	p.publish()
+	return a, nil
+}
+
+// Supports returns nil if faults of this kind can be put on the proxy, and otherwise
+// says why not.
+func (p *Proxy) Supports(kind string) error {
+	row, err := chaos.KindOf(kind)
+	if err == nil {
+		err = row.Speaks(p.config.Protocol)
+	}
+	if err == nil && rowOf(kind) == nil {
+		err = fmt.Errorf("faults of kind %s cannot be done by a proxy", kind)
+	}
+	if err != nil {
+		return fmt.Errorf("proxy %s: %w", p.config.Name, err)
+	}
+	return nil
+}
+
+// publish makes a snapshot of what is on, puts it in force, and wakes all that looked
+// at the old one. The caller holds faultMu.
+func (p *Proxy) publish() {
+	next := &snapshot{changed: make(chan struct{})}
+	for _, a := range p.applied {
+		if a.on != nil {
+			next.order = append(next.order, a.on)
+		}
+	}
+	slices.SortFunc(next.order, func(a, b *active) int {
+		if a.row.rank != b.row.rank {
+			return a.row.rank - b.row.rank
+		}
+		return int(a.seq) - int(b.seq)
+	})
+	old := p.faults.Swap(next)
+	close(old.changed)
+	p.kick()
+}
+
+// ID returns the name given to Apply.
+func (a *Applied) ID() string { return a.id }
+
+// Fault returns the fault given to Apply.
+func (a *Applied) Fault() chaos.Fault { return a.fault }
+
+// Remove takes the fault off for good and returns what it did. What comes after it
+// returns does not meet the fault, and what the fault held back goes on.
+func (a *Applied) Remove() chaos.Stats {
+	a.change(func() {
+		a.removed = true
+		a.gone.Store(true)
+		a.p.applied = slices.DeleteFunc(a.p.applied, func(other *Applied) bool { return other == a })
+	})
+	return a.Stats()
+}
+
+// Pause holds the fault's clock: ramps, pulses and bursts stand still. The fault stays on.
+func (a *Applied) Pause() { a.change(func() { a.paused = true }) }
+
+// Resume lets the clock go on after Pause.
+func (a *Applied) Resume() { a.change(func() { a.paused = false }) }
+
+// Lift takes the fault off for a while, as Remove does, and holds its clock.
+func (a *Applied) Lift() { a.change(func() { a.lifted = true }) }
+
+// Restore puts it on again after Lift, in its old place and with its old counts.
+func (a *Applied) Restore() { a.change(func() { a.lifted = false }) }
+
+// change applies f to the state and brings clock and snapshot in line with it.
+func (a *Applied) change(f func()) {
+	a.p.faultMu.Lock()
+	defer a.p.faultMu.Unlock()
+	if a.removed {
+		return
+	}
+	f()
+	a.adjustClock()
+	switch on := !a.lifted && !a.removed; {
+	case on && a.on == nil:
+		a.on = &active{Applied: a}
+	case !on && a.on != nil:
+		a.on.off.Store(true) // before publish: see hold
+		a.on = nil
+	default:
+		return
+	}
+	a.p.publish()
+}
+
+func (a *Applied) adjustClock() {
+	runs := !a.paused && !a.lifted && !a.removed
+	c := a.clock.Load()
+	if runs == !c.since.IsZero() {
+		return
+	}
+	now := time.Now()
+	next := &faultClock{before: c.elapsed(now)}
+	if runs {
+		next.since = now
+	}
+	a.clock.Store(next)
+}
+
+// Stats returns what the fault has done so far.
+func (a *Applied) Stats() chaos.Stats {
+	s := chaos.Stats{
+		Hit:          a.hit.Load(), // before seen, so that Hit <= Seen in what is returned
+		Inapplicable: a.inapplicable.Load(),
+		Asked:        time.Duration(a.asked.Load()),
+		Achieved:     time.Duration(a.achieved.Load()),
+		Released:     a.released.Load(),
+	}
+	s.Seen = a.seen.Load()
+	return s
+}
+
+// meets counts one more request or connection that the fault fits and decides whether
+// it is hit; n is its number. It does not count the hit: the kind may let it pass.
+func (a *Applied) meets(elapsed time.Duration) (n uint64, hit bool) {
+	n = a.seen.Add(1) - 1
+	return n, a.matcher.Counts(n) && a.draws.Hit(n, a.fault.Probability.At(elapsed))
+}
+
+// faultState is what the proxy keeps of its faults.
+type faultState struct {
+	faults atomic.Pointer[snapshot] // read by every request and chunk
+
+	faultMu  sync.Mutex // guards the rest; not held on the way of a byte
+	applied  []*Applied // those not removed, in order of Apply
+	applySeq uint64
+	refuses  bool // Apply is over
+}
+
+// removeAll takes all faults off and refuses new ones.
+func (p *Proxy) removeAll() {
+	p.faultMu.Lock()
+	p.refuses = true
+	all := slices.Clone(p.applied)
+	p.faultMu.Unlock()
+	for _, a := range all {
+		a.Remove()
+	}
+}

@@ -1,0 +1,254 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config says what Listen opens. Name, Listen and Upstream are required.
+type Config struct {
+	// Name is for errors, logs and people.
+	Name string
+	// Listen is the address to listen on, "127.0.0.1:18081"; port 0 takes a free one.
+	Listen string
+	// Upstream is the address to relay to. It is resolved at each connection.
+	Upstream string
+	// Protocol is "auto", "http" or "tcp"; empty is "auto".
+	Protocol string
+	// Labels are kept for those who select targets by them.
+	Labels map[string]string
+	// Logger gets what is of interest to a person; nil for none.
+	Logger *slog.Logger
+	// DialTimeout bounds connecting to the upstream; 0 is 5 s.
+	DialTimeout time.Duration
+	// MaxHead bounds an HTTP head in bytes; 0 is 64 KiB.
+	MaxHead int
+}
+
+const (
+	defaultDialTimeout = 5 * time.Second
+	defaultMaxHead     = 64 << 10
+)
+
+// Protocols lists what Config.Protocol may be.
+func Protocols() []string { return []string{"auto", "http", "tcp"} }
+
+// Proxy is a listener with its connections and its faults. Make it with Listen and
+// end it with Close.
+type Proxy struct {
+	config   Config
+	listener *net.TCPListener
+	clock    *clock
+	window   window
+	buffers  sync.Pool    // of *[]byte of bufferSize
+	queued   atomic.Int64 // bytes in all delay lines
+	faultState
+
+	// ctx ends when connections are to be cut; dials go by it.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	connMu  sync.Mutex
+	conns   map[*conn]struct{}
+	closing bool
+	wg      sync.WaitGroup // the accepting goroutine and one for each connection
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Listen opens a proxy: its listener is open when Listen returns. ctx bounds the
+// opening only; the proxy lives until Close.
+func Listen(ctx context.Context, config Config) (*Proxy, error) {
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("proxy %s: %w", config.Name, err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("proxy %s: cannot listen on %s: %w; free the address, or take another port (0 for any)",
+			config.Name, config.Listen, err)
+	}
+	clock, err := newClock()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("proxy %s: %w", config.Name, err), l.Close())
+	}
+	p := &Proxy{config: config, listener: l.(*net.TCPListener), clock: clock, conns: make(map[*conn]struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	p.faults.Store(&snapshot{changed: make(chan struct{})})
+	p.wg.Add(1)
+	go p.accept()
+	return p, nil
+}
+
+// complete fills in defaults and refuses what cannot work.
+func (c *Config) complete() error {
+	if c.Name == "" {
+		c.Name = c.Listen
+	}
+	if c.Protocol == "" {
+		c.Protocol = "auto"
+	}
+	if !slices.Contains(Protocols(), c.Protocol) {
+		return fmt.Errorf("protocol %q is unknown; expected one of %s", c.Protocol, strings.Join(Protocols(), ", "))
+	}
+	for _, a := range []struct{ what, addr string }{{"listen", c.Listen}, {"upstream", c.Upstream}} {
+		host, port, err := net.SplitHostPort(a.addr)
+		if err != nil || port == "" || a.what == "upstream" && (host == "" || port == "0") {
+			return fmt.Errorf("%s address %q: expected host:port, such as 127.0.0.1:8081", a.what, a.addr)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.DialTimeout <= 0 {
+		c.DialTimeout = defaultDialTimeout
+	}
+	if c.MaxHead <= 0 {
+		c.MaxHead = defaultMaxHead
+	}
+	c.Labels = maps.Clone(c.Labels)
+	return nil
+}
+
+// Name returns the configured name.
+func (p *Proxy) Name() string { return p.config.Name }
+
+// Addr returns the address that the proxy listens on, with its actual port.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Upstream returns the configured upstream address.
+func (p *Proxy) Upstream() string { return p.config.Upstream }
+
+// Protocol returns "auto", "http" or "tcp".
+func (p *Proxy) Protocol() string { return p.config.Protocol }
+
+// Labels returns a copy of the configured labels.
+func (p *Proxy) Labels() map[string]string { return maps.Clone(p.config.Labels) }
+
+// ActiveConns returns the number of client connections that are open.
+func (p *Proxy) ActiveConns() int {
+	p.connMu.Lock()
+	defer p.connMu.Unlock()
+	return len(p.conns)
+}
+
+// Window returns the figures of the last span of time.
+func (p *Proxy) Window(last time.Duration) WindowStats {
+	w := p.window.sum(time.Now(), last)
+	w.ActiveConns = p.ActiveConns()
+	return w
+}
+
+// accept takes connections until the listener is closed.
+func (p *Proxy) accept() {
+	defer p.wg.Done()
+	pause := time.Duration(0)
+	for {
+		client, err := p.listener.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Most likely out of file descriptors: wait for some to come back.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			p.config.Logger.Warn("cannot accept a connection", "proxy", p.config.Name, "error", err, "retry", pause)
+			select {
+			case <-time.After(pause):
+			case <-p.ctx.Done():
+			}
+			continue
+		}
+		pause = 0
+		p.serve(client)
+	}
+}
+
+// serve starts what handles one client connection.
+func (p *Proxy) serve(client *net.TCPConn) {
+	c := newConn(p, client)
+	p.connMu.Lock()
+	defer p.connMu.Unlock()
+	if p.closing {
+		c.cut()
+		return
+	}
+	p.conns[c] = struct{}{}
+	p.window.at(time.Now()).connections.Add(1)
+	p.wg.Add(1)
+	go func() {
+		defer p.wg.Done()
+		c.serve()
+		p.connMu.Lock()
+		delete(p.conns, c)
+		p.connMu.Unlock()
+	}()
+}
+
+// kick wakes the connections that relay without looking at each chunk.
+func (p *Proxy) kick() {
+	for _, c := range p.openConns() {
+		c.kick()
+	}
+}
+
+func (p *Proxy) openConns() []*conn {
+	p.connMu.Lock()
+	defer p.connMu.Unlock()
+	return slices.Collect(maps.Keys(p.conns))
+}
+
+// drainPoll is how often Close looks whether connections have come to rest.
+const drainPoll = 10 * time.Millisecond
+
+// Close takes all faults off, stops listening, and ends each connection as soon as it
+// is at rest: between two requests, or after a tenth of a second without a byte on
+// other protocols. What is not at rest when ctx is done is cut. When Close returns
+// there is no connection and no goroutine of the proxy any more; the error says how
+// many connections were cut.
+func (p *Proxy) Close(ctx context.Context) error {
+	p.closeOnce.Do(func() { p.closeErr = p.close(ctx) })
+	return p.closeErr
+}
+
+func (p *Proxy) close(ctx context.Context) error {
+	p.connMu.Lock()
+	p.closing = true
+	p.connMu.Unlock()
+	_ = p.listener.Close() // a listener that is closed already is as good
+	p.removeAll()
+
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	cut := 0
+	for conns := p.openConns(); len(conns) > 0 && ctx.Err() == nil; conns = p.openConns() {
+		for _, c := range conns {
+			if c.atRest() {
+				c.cut()
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	for _, c := range p.openConns() {
+		c.cut()
+		cut++
+	}
+	p.cancel()
+	p.wg.Wait()
+	p.clock.close()
+	if cut > 0 {
+		return fmt.Errorf("proxy %s: %d connections were still busy and have been cut: %w", p.config.Name, cut, ctx.Err())
+	}
+	return nil
+}

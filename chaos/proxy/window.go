@@ -1,0 +1,202 @@
+package proxy
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// WindowStats are a proxy's figures of some span up to now.
+type WindowStats struct {
+	// Span is what the figures cover: what was asked for, in whole seconds, at most
+	// ten minutes.
+	Span time.Duration `json:"span_ns"`
+	// Connections and Requests that came; Requests only of HTTP, when they are answered.
+	Connections uint64 `json:"connections"`
+	Requests    uint64 `json:"requests"`
+	// ActiveConns are open now.
+	ActiveConns int `json:"active_conns"`
+	// BytesIn came from clients, BytesOut went to them.
+	BytesIn  uint64 `json:"bytes_in"`
+	BytesOut uint64 `json:"bytes_out"`
+	// Status counts answers by class: Status[5] those from 500 to 599.
+	Status [6]uint64 `json:"status"`
+	// All, Faulted and Clean are the latencies of all requests, of those that a fault
+	// touched, and of the others: from the head of the request to the end of the answer.
+	All     Latencies `json:"all"`
+	Faulted Latencies `json:"faulted"`
+	Clean   Latencies `json:"clean"`
+}
+
+// Latencies sums a number of latencies up. Quantiles are right within 3 %.
+type Latencies struct {
+	Count  uint64  `json:"count"`
+	MeanMS float64 `json:"mean_ms"`
+	P50MS  float64 `json:"p50_ms"`
+	P90MS  float64 `json:"p90_ms"`
+	P95MS  float64 `json:"p95_ms"`
+	P99MS  float64 `json:"p99_ms"`
+	P999MS float64 `json:"p999_ms"`
+	MaxMS  float64 `json:"max_ms"`
+}
+
+// windowSeconds is how far back a window reaches.
+const windowSeconds = 600
+
+// window counts by the second, in a ring. Counting takes no lock: a slot is found by
+// its second, and the first to need a new one puts it there.
+type window struct {
+	slots [windowSeconds]atomic.Pointer[slot]
+}
+
+// slot is one second.
+type slot struct {
+	second                                   int64
+	connections, requests, bytesIn, bytesOut atomic.Uint64
+	status                                   [6]atomic.Uint64
+	clean, faulted                           histogram
+}
+
+// at returns the slot of a time.
+func (w *window) at(t time.Time) *slot {
+	second := t.Unix()
+	place := &w.slots[second%windowSeconds]
+	for {
+		s := place.Load()
+		if s != nil && s.second >= second { // later: the clock was set back, or we are late
+			return s
+		}
+		fresh := &slot{second: second}
+		if place.CompareAndSwap(s, fresh) {
+			return fresh
+		}
+	}
+}
+
+// request counts a request that has been answered.
+func (w *window) request(now, started time.Time, status int, faulted bool) {
+	s := w.at(now)
+	s.requests.Add(1)
+	if class := status / 100; class < len(s.status) {
+		s.status[class].Add(1)
+	}
+	if faulted {
+		s.faulted.add(now.Sub(started))
+	} else {
+		s.clean.add(now.Sub(started))
+	}
+}
+
+// sum adds up the seconds that have a part in the last span, the present one included.
+func (w *window) sum(now time.Time, last time.Duration) WindowStats {
+	seconds := int64(min(max(1, (last+time.Second-1)/time.Second), windowSeconds))
+	stats := WindowStats{Span: time.Duration(seconds) * time.Second}
+	var clean, faulted, all counts
+	for second := now.Unix() - seconds + 1; second <= now.Unix(); second++ {
+		s := w.slots[second%windowSeconds].Load()
+		if s == nil || s.second != second {
+			continue
+		}
+		stats.Connections += s.connections.Load()
+		stats.Requests += s.requests.Load()
+		stats.BytesIn += s.bytesIn.Load()
+		stats.BytesOut += s.bytesOut.Load()
+		for i := range s.status {
+			stats.Status[i] += s.status[i].Load()
+		}
+		clean.addAll(&s.clean)
+		faulted.addAll(&s.faulted)
+		all.addAll(&s.clean)
+		all.addAll(&s.faulted)
+	}
+	stats.Clean, stats.Faulted, stats.All = clean.latencies(), faulted.latencies(), all.latencies()
+	return stats
+}
+
+// A histogram has, for each power of two of microseconds, equal buckets that are
+// 1/16 of it wide: any figure is right within 1/32. It reaches 71 minutes.
+const (
+	subBuckets = 16
+	octaves    = 28
+	buckets    = subBuckets * (octaves + 1)
+)
+
+type histogram struct {
+	count [buckets]atomic.Uint32
+	sum   atomic.Int64 // microseconds
+	max   atomic.Int64
+}
+
+// bucketOf returns the bucket of a latency in microseconds: those below 16 have one each.
+func bucketOf(us int64) int {
+	if us < subBuckets {
+		return int(max(us, 0))
+	}
+	shift := bits.Len64(uint64(us)) - 5 // leaves 16..31
+	return min((shift+1)*subBuckets+int(us>>shift)-subBuckets, buckets-1)
+}
+
+// bucketMiddle returns the middle of a bucket in microseconds.
+func bucketMiddle(i int) float64 {
+	if i < subBuckets {
+		return float64(i)
+	}
+	shift := i/subBuckets - 1
+	low := float64(int64(i%subBuckets+subBuckets) << shift)
+	return low + float64(int64(1)<<shift)/2
+}
+
+func (h *histogram) add(d time.Duration) {
+	us := d.Microseconds()
+	h.count[bucketOf(us)].Add(1)
+	h.sum.Add(us)
+	for {
+		old := h.max.Load()
+		if us <= old || h.max.CompareAndSwap(old, us) {
+			return
+		}
+	}
+}
+
+// counts are histograms added up.
+type counts struct {
+	count [buckets]uint64
+	total uint64
+	sum   int64
+	max   int64
+}
+
+func (c *counts) addAll(h *histogram) {
+	for i := range h.count {
+		n := uint64(h.count[i].Load())
+		c.count[i] += n
+		c.total += n
+	}
+	c.sum += h.sum.Load()
+	c.max = max(c.max, h.max.Load())
+}
+
+func (c *counts) latencies() Latencies {
+	if c.total == 0 {
+		return Latencies{}
+	}
+	return Latencies{
+		Count:  c.total,
+		MeanMS: float64(c.sum) / float64(c.total) / 1000,
+		P50MS:  c.quantile(0.5), P90MS: c.quantile(0.9), P95MS: c.quantile(0.95),
+		P99MS: c.quantile(0.99), P999MS: c.quantile(0.999),
+		MaxMS: float64(c.max) / 1000,
+	}
+}
+
+// quantile returns the latency in milliseconds that the share q does not exceed.
+func (c *counts) quantile(q float64) float64 {
+	rank := uint64(q * float64(c.total))
+	var seen uint64
+	for i, n := range c.count {
+		if seen += n; seen > rank {
+			return min(bucketMiddle(i), float64(c.max)) / 1000
+		}
+	}
+	return float64(c.max) / 1000
+}

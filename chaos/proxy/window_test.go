@@ -1,0 +1,53 @@
+package proxy
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestBuckets(t *testing.T) {
+	last := -1
+	for us := int64(0); us < 1<<31; us += 1 + us/50 {
+		i := bucketOf(us)
+		if i < last || i >= buckets {
+			t.Fatalf("%d µs is in bucket %d, after %d of %d", us, i, last, buckets)
+		}
+		last = i
+		if got := bucketMiddle(i); math.Abs(got-float64(us)) > float64(us)/30+0.5 {
+			t.Fatalf("%d µs is read as %v", us, got)
+		}
+	}
+	if bucketOf(math.MaxInt64) != buckets-1 || bucketOf(-5) != 0 {
+		t.Error("what is out of range is not in the outermost buckets")
+	}
+}
+
+func TestWindowSums(t *testing.T) {
+	var w window
+	start := time.Unix(1_000_000_000, 0)
+	for i := range 1000 { // over ten seconds, latencies 1 to 1000 ms
+		now := start.Add(time.Duration(i) * 10 * time.Millisecond)
+		status := 200
+		if i%10 == 0 {
+			status = 503
+		}
+		w.request(now, now.Add(-time.Duration(i+1)*time.Millisecond), status, i%2 == 1)
+	}
+	now := start.Add(9990 * time.Millisecond)
+	s := w.sum(now, 10*time.Second)
+	if s.Requests != 1000 || s.Status[5] != 100 || s.Status[2] != 900 || s.Clean.Count != 500 || s.Faulted.Count != 500 {
+		t.Errorf("sums %+v", s)
+	}
+	for _, f := range []struct{ got, want float64 }{{s.All.P50MS, 500}, {s.All.P99MS, 990}, {s.All.MaxMS, 1000}, {s.All.MeanMS, 500.5}} {
+		if math.Abs(f.got-f.want) > f.want*0.035 {
+			t.Errorf("got %v ms, want %v ± 3 %%", f.got, f.want)
+		}
+	}
+	if s := w.sum(now, 2500*time.Millisecond); s.Requests != 300 || s.Span != 3*time.Second {
+		t.Errorf("of 2.5 s: %d requests over %v, want 300 over 3s", s.Requests, s.Span)
+	}
+	if s := w.sum(now.Add(windowSeconds*time.Second), time.Hour); s.Requests != 0 || s.Span != windowSeconds*time.Second {
+		t.Errorf("much later: %d requests over %v", s.Requests, s.Span)
+	}
+}

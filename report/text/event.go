@@ -1,0 +1,257 @@
+package text
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+)
+
+// Event writes one line for a record that a person wants to know of, and nothing
+// for any other. fold is the fold that the record was just added to.
+//
+//	30.00s  step     payments slow                 begins
+//	30.00s  fault    payments                      latency 500ms ±20% on
+func Event(w io.Writer, rec journal.Record, fold *view.Fold, opt Options) error {
+	e := describe(rec, fold)
+	if e == nil {
+		return nil
+	}
+	st := style{color: opt.Color, ascii: opt.ASCII}
+	var l line
+	l.put(dim, clock(rec.At)).put(plain, "  ")
+	l.put(e.color, e.kind).pad(eventSubject)
+	if e.subject != "" {
+		l.put(plain, e.subject).pad(eventText)
+		if l.width() > eventText-2 {
+			l.put(plain, "  ")
+		}
+	}
+	l.put(e.textColor, e.text)
+	limit := opt.Width
+	if limit <= 0 {
+		limit = l.width()
+	}
+	_, err := io.WriteString(w, l.draw(st, max(limit, minWidth))+"\n")
+	return err
+}
+
+// The columns of an event's line.
+const (
+	eventSubject = 20
+	eventText    = 50
+)
+
+// event is one line before it is drawn.
+type event struct {
+	kind          string
+	color         color // of kind
+	subject, text string
+	textColor     color
+}
+
+func describe(rec journal.Record, fold *view.Fold) *event {
+	switch b := rec.Body.(type) {
+	case *journal.RunBeginBody:
+		return &event{"run", bold, orElse(b.Name, "unnamed"), fmt.Sprintf("begins, %s, seed %d", b.World, b.Seed), plain}
+	case *journal.RunEndBody:
+		return &event{"run", bold, fold.Run().Name, verdictText(fold.Run()) + withMessage(b.Message), verdictColor(b.Verdict)}
+	case *journal.StepBeginBody:
+		if b.Delay > 0 {
+			return &event{"step", cyan, b.Path, "begins after " + short(b.Delay), plain}
+		}
+		return &event{"step", cyan, b.Path, "begins", plain}
+	case *journal.StepTryBody:
+		if b.Try > 1 {
+			return &event{"step", cyan, b.Path, fmt.Sprintf("try %d", b.Try), yellow}
+		}
+	case *journal.StepEndBody:
+		return stepEnd(rec, b)
+	case *journal.TurnBody:
+		if b.Late > 0 {
+			return &event{"turn", yellow, b.Path, "begins late by " + short(b.Late), plain}
+		}
+	case *journal.EffectStartBody, *journal.EffectNoteBody, *journal.EffectEndBody:
+		return effect(rec, fold.Effect())
+	case *journal.CheckBody:
+		if b.OK {
+			return &event{"check", green, b.Name, strings.TrimSpace("ok  " + value(b.Value) + "  " + b.Limit), plain}
+		}
+		return &event{"check", red, b.Name, "failed  " + found(b.Value, b.Limit, b.Detail), red}
+	case *journal.FigureBody:
+		return &event{"figure", plain, b.Name, strings.TrimSpace(number(b.Value) + " " + b.Unit), plain}
+	case *journal.WatchBody:
+		return watch(rec.Kind, b)
+	case *journal.LogBody:
+		return logged(b)
+	case *journal.ControlBody:
+		text := b.Action + by(b.By) + withMessage(b.Detail)
+		if b.Lift {
+			text += ", faults lifted"
+		}
+		return &event{"control", yellow, b.Path, text, plain}
+	case *journal.Problem:
+		return &event{"error", red, b.Code, b.Message + where(b), red}
+	}
+	return nil
+}
+
+func stepEnd(rec journal.Record, b *journal.StepEndBody) *event {
+	e := &event{"step", cyan, b.Path, string(b.Status), statusColor(b.Status, b.Tolerate)}
+	if b.Status != journal.Skipped {
+		e.text += " after " + short(max(0, rec.At-b.Started))
+	}
+	if b.Tries > 1 {
+		e.text += fmt.Sprintf(", try %d", b.Tries)
+	}
+	if b.Tolerate && b.Status == journal.Failed {
+		e.text += ", tolerated"
+	}
+	e.text += withMessage(b.Reason)
+	if b.Error != nil {
+		e.text += withMessage(b.Error.Message)
+	}
+	return e
+}
+
+// effect describes those effects that a person waits for or fears.
+func effect(rec journal.Record, e *view.Effect) *event {
+	if e == nil {
+		return nil
+	}
+	if f := e.Fault(); f != nil {
+		return fault(rec, e, f)
+	}
+	switch {
+	case e.Kind == "approve" && rec.Kind == journal.EffectStart:
+		return &event{"approve", yellow, e.Path, "waits for an answer: " + e.Text, plain}
+	case e.Kind == "approve" && rec.Kind == journal.EffectEnd:
+		return &event{"approve", yellow, e.Path, answer(rec.Body.(*journal.EffectEndBody)), plain}
+	case e.Kind == "exec" && rec.Kind == journal.EffectStart:
+		return &event{"exec", plain, e.Path, e.Text, plain}
+	}
+	return nil
+}
+
+// answer says what a person answered.
+func answer(b *journal.EffectEndBody) string {
+	if b.Error != nil {
+		return "not answered: " + b.Error.Message
+	}
+	var a struct {
+		Approved    *bool
+		By, Comment string
+	}
+	if json.Unmarshal(b.Data, &a) != nil {
+		return "answered"
+	}
+	text := "approved"
+	if a.Approved != nil && !*a.Approved {
+		text = "rejected"
+	}
+	return text + by(a.By) + withMessage(a.Comment)
+}
+
+func fault(rec journal.Record, e *view.Effect, f *view.Fault) *event {
+	ev := &event{"fault", magenta, f.Target, f.Text, plain}
+	switch {
+	case rec.Kind == journal.EffectNote && e.Notes == 1:
+		ev.text += " on"
+	case rec.Kind != journal.EffectEnd:
+		return nil
+	case f.State == view.FaultUnclean:
+		ev.text += " UNCLEAN, may still be on" + withMessage(errorText(f.Error))
+		ev.textColor = boldRed
+	case f.State == view.FaultFailed:
+		ev.text += " not put on" + withMessage(errorText(f.Error))
+		ev.textColor = red
+	default:
+		ev.text += fmt.Sprintf(" off after %s, %s", short(f.Took(rec.At)), hits(f)) + withMessage(errorText(f.Error))
+	}
+	return ev
+}
+
+func watch(kind journal.Kind, b *journal.WatchBody) *event {
+	name := "guard"
+	if kind == journal.Steady {
+		name = "steady"
+	}
+	text := b.State
+	if b.Phase != "" {
+		text += " " + b.Phase
+	}
+	if b.State == "ended" {
+		if kind == journal.Guard && b.Seen == 0 {
+			return nil
+		}
+		text = fmt.Sprintf("ended, %d of %d readings held", b.Seen-b.Bad, b.Seen)
+	} else {
+		text += withMessage(orElse(b.Detail, value(b.Value)))
+	}
+	c := watchColor(b.State)
+	return &event{name, c, b.Name, text, plain}
+}
+
+func logged(b *journal.LogBody) *event {
+	c, text := plain, b.Message
+	switch b.Level {
+	case "warn":
+		c = yellow
+	case "error":
+		c = red
+	case "debug":
+		c = dim
+	}
+	if len(b.Fields) > 0 {
+		text += "  " + fields(b.Fields)
+	}
+	return &event{"log", c, "", text, c}
+}
+
+// found says what a check found and what it expected.
+func found(v json.RawMessage, limit, detail string) string {
+	text := value(v)
+	if limit != "" {
+		if text != "" {
+			text += ", "
+		}
+		text += "expected " + limit
+	}
+	if detail != "" {
+		text += withMessage(detail)
+	}
+	return strings.TrimPrefix(text, ": ")
+}
+
+// where is the place in the script that a problem came from, innermost.
+func where(p *journal.Problem) string {
+	if len(p.Stack) == 0 {
+		return ""
+	}
+	f := p.Stack[len(p.Stack)-1]
+	return fmt.Sprintf(" (%s:%d)", f.File, f.Line)
+}
+
+func by(who string) string {
+	if who == "" {
+		return ""
+	}
+	return " by " + who
+}
+
+func withMessage(message string) string {
+	if message == "" {
+		return ""
+	}
+	return ": " + message
+}
+
+func errorText(e *journal.EffectError) string {
+	if e == nil {
+		return ""
+	}
+	return orElse(e.Message, e.Code)
+}

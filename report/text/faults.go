@@ -1,0 +1,83 @@
+package text
+
+import (
+	"fmt"
+	"time"
+
+	"starquake/runtime/view"
+)
+
+// faultSum is what the faults of one text on one target did in the whole run.
+type faultSum struct {
+	label      string
+	times      int
+	on         time.Duration // summed
+	seen, hit  int64
+	inapplic   int64
+	unclean    int
+	never      int
+	neverError string
+}
+
+// faults says what each fault met and did. A loop puts the same fault on again
+// and again: it has one line.
+func (s *summary) faults() {
+	if len(s.run.Faults) == 0 {
+		return
+	}
+	byLabel := map[string]*faultSum{}
+	var sums []*faultSum
+	for _, f := range s.run.Faults {
+		label := faultLabel(f)
+		sum := byLabel[label]
+		if sum == nil {
+			sum = &faultSum{label: label}
+			byLabel[label] = sum
+			sums = append(sums, sum)
+		}
+		sum.times++
+		sum.on += f.Took(s.run.Now)
+		sum.seen, sum.hit, sum.inapplic = sum.seen+f.Seen, sum.hit+f.Hit, sum.inapplic+f.Inapplicable
+		switch f.State {
+		case view.FaultUnclean:
+			sum.unclean++
+		case view.FaultFailed:
+			sum.never++
+			sum.neverError = errorText(f.Error)
+		}
+	}
+	s.head(plain, "faults")
+	for i, sum := range sums {
+		if i == maxListed {
+			s.rest(len(sums) - i)
+			return
+		}
+		s.faultSum(sum)
+	}
+}
+
+func (s *summary) faultSum(f *faultSum) {
+	c, text := magenta, ""
+	if f.times > f.never {
+		text = "on " + short(f.on)
+		if f.times > 1 {
+			text += fmt.Sprintf(" in %d times", f.times-f.never)
+		}
+		text += fmt.Sprintf(", seen %d, hit %d", f.seen, f.hit)
+		if f.inapplic > 0 {
+			text += fmt.Sprintf(", inapplicable %d", f.inapplic)
+		}
+	}
+	if f.never > 0 {
+		c = red
+		if text != "" {
+			text += "; "
+		}
+		text += "never went on" + withMessage(f.neverError)
+	}
+	if f.unclean > 0 {
+		c = red
+		text += ", not confirmed off"
+	}
+	s.entry(c, f.label, text)
+}

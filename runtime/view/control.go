@@ -1,0 +1,36 @@
+package view
+
+import (
+	"starquake/runtime/journal"
+)
+
+func (f *Fold) control(b *journal.ControlBody) {
+	r := &f.run
+	if r.State == Ended {
+		return
+	}
+	switch b.Action {
+	case "pause":
+		if r.Pause == nil {
+			r.State, r.Pause = Paused, &Pause{Since: r.Now, By: b.By, Lifted: b.Lift}
+		}
+		r.Pause.Lifted = r.Pause.Lifted || b.Lift
+	case "resume":
+		if r.Pause != nil {
+			r.State, r.PausedIn, r.Pause = Running, r.PausedIn+r.Now-r.Pause.Since, nil
+		}
+	case "stop", "abort":
+		r.Stopping = &Asked{Action: b.Action, At: r.Now, By: b.By, Detail: clip(b.Detail)}
+		r.Endless = r.Endless || b.By == EndHorizon
+	}
+}
+
+func (f *Fold) log(b *journal.LogBody) {
+	r := &f.run
+	r.Counts.LogLines++
+	// Twice the bound is the room that makes dropping lines O(1) a line.
+	if len(r.Log) >= 2*MaxLog {
+		r.Log = append(make([]Line, 0, 2*MaxLog), r.Log[len(r.Log)-MaxLog+1:]...)
+	}
+	r.Log = append(r.Log, Line{r.Now, b.Level, clip(b.Message), clipJSON(b.Fields), b.Path})
+}

@@ -1,0 +1,92 @@
+package view
+
+import (
+	"encoding/json"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// FaultState is where a fault is in its life.
+type FaultState string
+
+// The states of a fault, in their order. FaultFailed is one that never went on;
+// FaultUnclean one that may still be on.
+const (
+	FaultPending FaultState = "pending"
+	FaultOn      FaultState = "on"
+	FaultLifting FaultState = "lifting"
+	FaultOff     FaultState = "off"
+	FaultFailed  FaultState = "failed"
+	FaultUnclean FaultState = "unclean"
+)
+
+// Fault is one fault on one target.
+type Fault struct {
+	ID     string `json:"id"`
+	Target string `json:"target"`
+	Name   string `json:"name,omitempty"`
+	Kind   string `json:"kind"`
+	Text   string `json:"text"` // for people: "latency 500ms ±20%"
+	// Params, Probability and Match are as the fault's args have them.
+	Params      json.RawMessage `json:"params,omitempty"`
+	Probability json.RawMessage `json:"probability,omitempty"`
+	Match       json.RawMessage `json:"match,omitempty"`
+
+	Step int    `json:"step"`           // index of the step it belongs to, or -1
+	Path string `json:"path,omitempty"` // of that step
+
+	State FaultState    `json:"state"`
+	Asked time.Duration `json:"asked"` // when it was requested
+	// Start is when it went on, Lift when its end was asked, End when it was off.
+	// Each holds from the state that it belongs to.
+	Start time.Duration `json:"start"`
+	Lift  time.Duration `json:"lift,omitempty"`
+	End   time.Duration `json:"end"`
+
+	Seen         int64                `json:"seen"`
+	Hit          int64                `json:"hit"`
+	Inapplicable int64                `json:"inapplicable,omitempty"`
+	Error        *journal.EffectError `json:"error,omitempty"`
+
+	wasOn bool
+}
+
+// WasOn says whether the fault was ever on, as far as the journal knows.
+func (f *Fault) WasOn() bool { return f.wasOn }
+
+// Over says whether the fault's life has ended, well or not.
+func (f *Fault) Over() bool {
+	return f.State == FaultOff || f.State == FaultFailed || f.State == FaultUnclean
+}
+
+// Took is how long the fault was on, up to now if it still is.
+func (f *Fault) Took(now time.Duration) time.Duration {
+	switch {
+	case !f.wasOn:
+		return 0
+	case f.Over():
+		return f.End - f.Start
+	}
+	return max(0, now-f.Start)
+}
+
+// Effect is an effect in flight, or the one that the record last added was about.
+type Effect struct {
+	ID    string        `json:"id"`
+	Kind  string        `json:"kind"`
+	Text  string        `json:"text,omitempty"` // for people: "GET http://…"
+	Step  int           `json:"step"`           // index of the step it belongs to, or -1
+	Path  string        `json:"path,omitempty"`
+	Start time.Duration `json:"start"`
+	// Stopping says that its end was asked.
+	Stopping bool `json:"stopping,omitempty"`
+	Notes    int  `json:"notes,omitempty"` // reports so far
+
+	seq   int       // order of start
+	fault *Fault    // set for kind "fault"
+	wait  *Approval // set for kind "approve"
+}
+
+// Fault is the fault that the effect is, or nil.
+func (e *Effect) Fault() *Fault { return e.fault }

@@ -1,0 +1,98 @@
+package view
+
+import (
+	"encoding/json"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// Approval is a question that waits for a person.
+type Approval struct {
+	ID      string        `json:"id"`
+	Message string        `json:"message"`
+	Path    string        `json:"path,omitempty"`
+	Since   time.Duration `json:"since"`
+}
+
+// Loop is a loop that goes on.
+type Loop struct {
+	ID    string        `json:"id"`
+	Path  string        `json:"path"` // of its latest turn
+	Turn  int           `json:"turn"`
+	Since time.Duration `json:"since"` // start of its first turn
+	Late  int           `json:"late,omitempty"`
+}
+
+// Check is one check.
+type Check struct {
+	At     time.Duration   `json:"at"`
+	Path   string          `json:"path,omitempty"`
+	Name   string          `json:"name"`
+	OK     bool            `json:"ok"`
+	Value  json.RawMessage `json:"value,omitempty"`
+	Limit  string          `json:"limit,omitempty"`
+	Detail string          `json:"detail,omitempty"`
+}
+
+// Figure is one figure of the run.
+type Figure struct {
+	At     time.Duration `json:"at"`
+	Path   string        `json:"path,omitempty"`
+	Name   string        `json:"name"`
+	Value  float64       `json:"value"`
+	Unit   string        `json:"unit,omitempty"`
+	Better string        `json:"better,omitempty"`
+}
+
+// Watch is a guard or a steady state with its latest reading.
+type Watch struct {
+	Path   string          `json:"path,omitempty"`
+	Name   string          `json:"name"`
+	State  string          `json:"state"`
+	Phase  string          `json:"phase,omitempty"`
+	Since  time.Duration   `json:"since"` // of the first record
+	At     time.Duration   `json:"at"`    // of the latest
+	Value  json.RawMessage `json:"value,omitempty"`
+	Detail string          `json:"detail,omitempty"`
+	Seen   int             `json:"seen,omitempty"`
+	Bad    int             `json:"bad,omitempty"`
+	Missed int             `json:"missed,omitempty"`
+	// Worst is the first reading that did not hold; nil if all did.
+	Worst *Reading `json:"worst,omitempty"`
+}
+
+// Live says whether it is still watched.
+func (w *Watch) Live() bool { return w.State != watchEnded }
+
+// Reading is one reading of a Watch.
+type Reading struct {
+	At     time.Duration   `json:"at"`
+	State  string          `json:"state"`
+	Phase  string          `json:"phase,omitempty"`
+	Value  json.RawMessage `json:"value,omitempty"`
+	Detail string          `json:"detail,omitempty"`
+}
+
+// Failure is a failure that came from no step.
+type Failure struct {
+	At time.Duration `json:"at"`
+	journal.Problem
+}
+
+// Line is a line of the run's log.
+type Line struct {
+	At      time.Duration   `json:"at"`
+	Level   string          `json:"level"`
+	Message string          `json:"message"`
+	Fields  json.RawMessage `json:"fields,omitempty"`
+	Path    string          `json:"path,omitempty"`
+}
+
+// Target is a target that the run declared or touched.
+type Target struct {
+	Name     string `json:"name"`
+	Listen   string `json:"listen,omitempty"`
+	Upstream string `json:"upstream,omitempty"`
+	Faults   int    `json:"faults"` // asked for so far
+}

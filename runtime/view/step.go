@@ -1,0 +1,64 @@
+package view
+
+import (
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// The statuses of a step that has not ended, besides those of journal.Status.
+const (
+	StepWaiting journal.Status = "waiting" // before its first try: its delay, its when
+	StepRunning journal.Status = "running"
+)
+
+// Step is one step.
+type Step struct {
+	// ID is the place of the step, such as "0:4": the same in every run of the script.
+	ID     string            `json:"id"`
+	Path   string            `json:"path"`
+	Name   string            `json:"name"`
+	Index  int               `json:"index"`  // in Run.Steps
+	Parent int               `json:"parent"` // index of the enclosing step, or -1
+	Depth  int               `json:"depth"`  // number of enclosing steps
+	Labels map[string]string `json:"labels,omitempty"`
+	Pos    string            `json:"pos,omitempty"`
+
+	Status journal.Status `json:"status"`
+	// Begun is when the step was called. Start is when its first try began, after
+	// its delay; equal to Begun as long as there was no try. End is set when the
+	// step is over, and equal to Start before.
+	Begun time.Duration `json:"begun"`
+	Start time.Duration `json:"start"`
+	End   time.Duration `json:"end"`
+
+	Delay   time.Duration `json:"delay,omitempty"`    // planned
+	Planned time.Duration `json:"planned,omitempty"`  // duration given to the step
+	Timeout time.Duration `json:"timeout,omitempty"`  // of one try
+	Retries int           `json:"retries,omitempty"`  // allowed
+	Tries   int           `json:"tries"`              // begun
+	TryAt   time.Duration `json:"try_at,omitempty"`   // start of the latest try
+	Sleep   *Sleep        `json:"sleeping,omitempty"` // the latest sleep that goes on
+
+	Error     *journal.Problem `json:"error,omitempty"`
+	Reason    string           `json:"reason,omitempty"` // of a skip
+	Tolerated bool             `json:"tolerated,omitempty"`
+}
+
+// Over says whether the step has ended.
+func (s *Step) Over() bool { return s.Status != StepRunning && s.Status != StepWaiting }
+
+// Took is how long the step took since its first try, up to now if it goes on.
+func (s *Step) Took(now time.Duration) time.Duration {
+	if s.Over() {
+		return s.End - s.Start
+	}
+	return max(0, now-s.Start)
+}
+
+// Sleep is a sleep that goes on.
+type Sleep struct {
+	Since time.Duration `json:"since"`
+	For   time.Duration `json:"for"`
+	Why   string        `json:"why,omitempty"`
+}
