@@ -10,6 +10,7 @@ import (
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/runtime/view"
 )
 
 // stepBudget is how many steps of the interpreter one turn may take, some 45 ms: more
@@ -43,6 +44,8 @@ type Env struct {
 
 	// OnCall is told of every call of a builtin that acts or looks; it may be nil.
 	OnCall func(*starlark.Thread)
+	// Simulate runs an orchestration in the virtual world; nil but in a test.
+	Simulate func(Simulation) (*view.Run, error)
 	// FailSteps and BreachGuards name steps and guards that are to fail, in a plan.
 	FailSteps, BreachGuards []string
 
@@ -126,6 +129,19 @@ func (e *Env) Script(name string, hasMain bool) runtime.Body {
 			b.Run().SetMaxDuration(d)
 		}
 		return starlark.Call(t.thread, globals["main"], nil, nil)
+	}
+}
+
+// Function gives the root body that calls one function of a script whose top level
+// only declares.
+func (e *Env) Function(script, function string) runtime.Body {
+	return func(b *runtime.Branch) (any, error) {
+		t := e.newTask(b, nil)
+		globals, err := e.Declare(script)
+		if err != nil {
+			return nil, err
+		}
+		return starlark.Call(t.thread, globals[function], nil, nil)
 	}
 }
 

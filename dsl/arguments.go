@@ -121,12 +121,29 @@ func (c *checker) call(f *facts, call *syntax.CallExpr, parents []syntax.Node) {
 		return
 	}
 	c.phase(f, call, e, parents)
+	if disordered(call) {
+		return // the resolver has said so
+	}
 	args := bindArguments(e.sig, call)
 	c.argumentNames(call, e, &args)
 	for _, a := range args.list {
 		c.argument(f, e, a)
 	}
 	c.special(call, e, &args)
+}
+
+// disordered tells whether an argument without a name follows one with a name.
+func disordered(call *syntax.CallExpr) bool {
+	named := false
+	for _, arg := range call.Args {
+		binary, ok := arg.(*syntax.BinaryExpr)
+		if ok && binary.Op == syntax.EQ {
+			named = true
+		} else if _, star := arg.(*syntax.UnaryExpr); named && argShape(arg) == "_" && !star {
+			return true
+		}
+	}
+	return false
 }
 
 func exampleMember(space string, members []string) string {
@@ -155,9 +172,9 @@ func (c *checker) argumentNames(call *syntax.CallExpr, e *entry, args *arguments
 	}
 	if len(args.extra) > 0 {
 		d := atNode(args.extra[0], "too_many_arguments", "%s takes %s", name, positionalCount(e.sig))
-		d.Help = "its signature is " + e.Sig
+		d.Help = "its signature is " + signatureHelp(e)
 		if next := firstKeywordOnly(e.sig, args); next != "" {
-			d.Help = fmt.Sprintf("write %s = …; its signature is %s", next, e.Sig)
+			d.Help = fmt.Sprintf("write %s = …; its signature is %s", next, signatureHelp(e))
 		}
 		c.report(d)
 	}
@@ -167,8 +184,28 @@ func (c *checker) argumentNames(call *syntax.CallExpr, e *entry, args *arguments
 			missing = append(missing, p.Name)
 		}
 		c.report(atNode(call, "missing_argument", "%s needs %s", name, strings.Join(missing, " and ")).
-			help("its signature is %s", e.Sig))
+			help("its signature is %s", signatureHelp(e)))
 	}
+}
+
+// signatureHelp is the signature, without types and defaults where it is long.
+func signatureHelp(e *entry) string {
+	if len(e.Sig) <= 120 {
+		return e.Sig
+	}
+	var parts []string
+	star := false
+	for _, p := range e.sig.Params {
+		if p.KeywordOnly && !star {
+			star = true
+			parts = append(parts, "*"+e.sig.Args)
+		}
+		parts = append(parts, p.Name)
+	}
+	if e.sig.Kwargs != "" {
+		parts = append(parts, "**"+e.sig.Kwargs)
+	}
+	return e.sig.Name + "(" + strings.Join(parts, ", ") + ")"
 }
 
 func positionalCount(sig *Signature) string {

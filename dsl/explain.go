@@ -35,11 +35,14 @@ func explainSyntax(m *Module, line, col int, msg string) Diagnostic {
 	}
 	for _, idiom := range idioms {
 		if idiom.matches(a) {
-			start := a.bad
-			if idiom.code == "f_string" || idiom.code == "string_prefix" {
-				start = a.before
+			from, to := a.bad, a.bad
+			switch {
+			case idiom.code == "f_string" || idiom.code == "string_prefix":
+				from = a.before
+			case idiom.first && a.bad.text != idiom.code:
+				from, to = a.line[0], a.line[0]
 			}
-			d := place2(m, start, a.bad, idiom.code, idiom.message)
+			d := place2(m, from, to, idiom.code, idiom.message)
 			d.Help = idiom.help
 			return d
 		}
@@ -66,9 +69,12 @@ func badToken(all []token, line, col int, msg string) int {
 // pointsAtStart tells whether the parser gives the place of the token itself with
 // this message, rather than the place where it stopped reading.
 func pointsAtStart(msg string) bool {
-	return strings.Contains(msg, "want primary expression") || strings.Contains(msg, "without else") ||
-		strings.HasPrefix(msg, "unexpected") || strings.Contains(msg, "literal") || strings.Contains(msg, "trailing comma") ||
-		strings.Contains(msg, "invalid escape") || strings.Contains(msg, "stray")
+	for _, part := range []string{"want primary expression", "without else", "trailing comma", "stray", "unindent"} {
+		if strings.Contains(msg, part) {
+			return true
+		}
+	}
+	return strings.HasPrefix(msg, "unexpected") || strings.HasPrefix(msg, "invalid")
 }
 
 // place2 is an error diagnostic for the text from one token to another.
@@ -87,11 +93,21 @@ func unexplained(m *Module, line, col int, a around) Diagnostic {
 		d = place2(m, a.bad, a.bad, "syntax_error", a.msg)
 	}
 	switch {
-	case strings.Contains(a.msg, "got end of file"), strings.Contains(a.msg, "got newline, want ')'"), a.bad.line == 0:
-		if open := unclosed(m.Text); open.line > 0 {
+	case strings.Contains(a.msg, "got end of file"), a.bad.line == 0:
+		if open := unclosed(tokens(m.Text, 1<<31-1)); open.line > 0 {
 			d = place2(m, open, open, "unclosed", fmt.Sprintf("%s is never closed", open.text))
 			d.Help = fmt.Sprintf("the file ends while %q is open", open.text)
 		}
+	case slices.Contains(statements, a.bad.text) && a.before.endLine < a.bad.line && unclosed(a.line).line > 0:
+		open := unclosed(a.line)
+		d = place2(m, open, open, "unclosed", fmt.Sprintf("%s is never closed", open.text))
+		d.Help = fmt.Sprintf("it is still open when the next statement begins, at line %d", a.bad.line)
+	case strings.HasPrefix(a.msg, "unexpected '"):
+		d.Help = "no bracket is open here; leave it out"
+	case strings.Contains(a.msg, "invalid escape"):
+		d.Code, d.Help = "bad_escape", `write \\ for a backslash, or r"…" for raw text`
+	case strings.Contains(a.msg, "want ','"):
+		d.Help = "a comma or a closing bracket is missing before this"
 	case strings.Contains(a.msg, "in string"):
 		d.Code, d.Message = "unclosed", "the string is not closed"
 		d.Help = `close it on the same line, or write """ for several lines`
@@ -101,9 +117,15 @@ func unexplained(m *Module, line, col int, a around) Diagnostic {
 	case slices.Contains(reserved, a.bad.text):
 		d.Message = fmt.Sprintf("%s is a keyword and can be no name", a.bad.text)
 		d.Help = "choose another name"
+	case a.bad.text == "=" && slices.Contains(reserved, a.before.text):
+		d = place2(m, a.before, a.before, d.Code, fmt.Sprintf("%s is a keyword and can be no name", a.before.text))
+		d.Help = "choose another name"
 	}
 	return d
 }
+
+// statements are words that begin a statement and stand in no expression.
+var statements = []string{"def", "return", "pass", "break", "continue", "elif", "load", "while"}
 
 // reserved are the keywords of Starlark and those it reserves.
 var reserved = []string{
@@ -111,10 +133,10 @@ var reserved = []string{
 	"as", "async", "await", "class", "del", "except", "finally", "from", "global", "import", "is", "nonlocal", "raise", "try", "with", "yield",
 }
 
-// unclosed finds the last bracket that is still open at the end of text.
-func unclosed(text []byte) token {
+// unclosed finds the last bracket that is still open behind all tokens.
+func unclosed(all []token) token {
 	var open []token
-	for _, t := range tokens(text, 1<<31-1) {
+	for _, t := range all {
 		if t.kind != punctToken {
 			continue
 		}

@@ -3,9 +3,12 @@ package dsl
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.starlark.net/syntax"
+
+	"starquake/units"
 )
 
 // argument checks the value of one argument, as far as it is known.
@@ -28,11 +31,28 @@ func (c *checker) argument(f *facts, e *entry, a argument) {
 	c.choices(f, e, a, v)
 	if limits, bounded := e.Ranges[a.param.Name]; bounded && !a.rest && (v.kind == "int" || v.kind == "float" || v.kind == "string") {
 		if base < limits[0] || base > limits[1] {
-			d := atNode(a.value, "out_of_range", "%s of %s is %s, and must be from %v to %v",
-				a.param.Name, e.sig.Name, strings.TrimPrefix(v.String(), "the number "), limits[0], limits[1])
+			d := atNode(a.value, "out_of_range", "%s of %s is %s, and must be from %s to %s",
+				a.param.Name, e.sig.Name, v.source(), inUnit(a.param, limits[0]), inUnit(a.param, limits[1]))
 			c.report(c.constantNote(f, a.value, d))
 		}
 	}
+}
+
+// inUnit writes a limit as a value of the parameter is written.
+func inUnit(p Param, n float64) string {
+	for _, t := range p.Types {
+		switch t {
+		case "duration":
+			if d, err := units.Seconds(n); err == nil {
+				return units.FormatDuration(d)
+			}
+		case "size":
+			return units.FormatSize(int64(n))
+		case "bandwidth":
+			return units.FormatBandwidth(n)
+		}
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
 // fits tries the types of a parameter in turn.

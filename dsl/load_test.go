@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files; commit only changes whose cause you understand")
@@ -67,22 +66,19 @@ func TestModules(t *testing.T) {
 	}
 	for _, path := range archives {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			archive := readArchive(t, path)
 			dir := t.TempDir()
 			expected := -1
-			for i, f := range archive.Files {
-				if f.Name == "diag" {
+			for i, f := range archive {
+				if f.name == "diag" {
 					expected = i
 					continue
 				}
-				file := filepath.Join(dir, filepath.FromSlash(f.Name))
+				file := filepath.Join(dir, filepath.FromSlash(f.name))
 				if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(file, f.Data, 0o666); err != nil {
+				if err := os.WriteFile(file, f.data, 0o666); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -90,11 +86,11 @@ func TestModules(t *testing.T) {
 			got := rendered(t, u, diags)
 			if *update {
 				if expected < 0 {
-					archive.Files = append(archive.Files, txtar.File{Name: "diag"})
-					expected = len(archive.Files) - 1
+					archive = append(archive, archiveFile{name: "diag"})
+					expected = len(archive) - 1
 				}
-				archive.Files[expected].Data = got
-				if err := os.WriteFile(path, txtar.Format(archive), 0o666); err != nil {
+				archive[expected].data = got
+				if err := os.WriteFile(path, formatArchive(archive), 0o666); err != nil {
 					t.Fatal(err)
 				}
 				return
@@ -102,7 +98,7 @@ func TestModules(t *testing.T) {
 			if expected < 0 {
 				t.Fatal("the archive has no file diag; run with -update")
 			}
-			if diff := cmp.Diff(string(archive.Files[expected].Data), string(got)); diff != "" {
+			if diff := cmp.Diff(string(archive[expected].data), string(got)); diff != "" {
 				t.Errorf("diagnostics (-want +got):\n%s", diff)
 			}
 			fromTexts, again := LoadModules("main.star", u.Texts(), testOptions())
@@ -162,4 +158,37 @@ func within(t *testing.T, u *Unit, diags Diagnostics) {
 			}
 		}
 	}
+}
+
+// An archiveFile is one file of an archive in the txtar format.
+type archiveFile struct {
+	name string
+	data []byte
+}
+
+func readArchive(t *testing.T, path string) []archiveFile {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []archiveFile
+	for line := range bytes.Lines(text) {
+		name, header := bytes.CutPrefix(bytes.TrimSpace(line), []byte("-- "))
+		if header && bytes.HasSuffix(name, []byte(" --")) {
+			files = append(files, archiveFile{name: string(bytes.TrimSuffix(name, []byte(" --")))})
+		} else if n := len(files); n > 0 {
+			files[n-1].data = append(files[n-1].data, line...)
+		}
+	}
+	return files
+}
+
+func formatArchive(files []archiveFile) []byte {
+	var b bytes.Buffer
+	for _, f := range files {
+		b.WriteString("-- " + f.name + " --\n")
+		b.Write(f.data)
+	}
+	return b.Bytes()
 }

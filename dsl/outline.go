@@ -11,13 +11,13 @@ import (
 // with the same outline are the same program.
 func outline(file *syntax.File) string {
 	var b strings.Builder
-	write(&b, file)
+	writeOutline(&b, file)
 	return b.String()
 }
 
-func write(b *strings.Builder, n syntax.Node) {
+func writeOutline(b *strings.Builder, n syntax.Node) {
 	if p, ok := n.(*syntax.ParenExpr); ok {
-		write(b, p.X)
+		writeOutline(b, p.X)
 		return
 	}
 	fmt.Fprintf(b, "(%T", n)
@@ -57,7 +57,7 @@ func write(b *strings.Builder, n syntax.Node) {
 		}
 	}
 	for _, c := range children(n) {
-		write(b, c)
+		writeOutline(b, c)
 	}
 	b.WriteString(")")
 }

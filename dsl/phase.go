@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"fmt"
 	"slices"
 
 	"go.starlark.net/syntax"
@@ -14,7 +15,7 @@ func (c *checker) phase(f *facts, call *syntax.CallExpr, e *entry, parents []syn
 		c.report(atNode(call, "declared_in_function", "%s declares, and stands at the top level only", name).
 			help("write it at the top level and use its value here"))
 	case e.Phase == Acting && !inside:
-		c.actsTooEarly(f, call, name)
+		c.actsTooEarly(f, call, name+" acts")
 	}
 }
 
@@ -29,19 +30,19 @@ func (c *checker) topLevelHelper(f *facts, call *syntax.CallExpr, parents []synt
 	}
 	for _, fn := range c.defined(f, call.Fn) {
 		if by := c.graph.acts(fn); by != "" {
-			c.actsTooEarly(f, call, by)
+			c.actsTooEarly(f, call, fmt.Sprintf("%s calls %s, which acts", sourceName(call.Fn), by))
 			return
 		}
 	}
 }
 
-func (c *checker) actsTooEarly(f *facts, call *syntax.CallExpr, name string) {
+func (c *checker) actsTooEarly(f *facts, call *syntax.CallExpr, what string) {
 	switch {
 	case f.module != c.unit.Main:
-		c.report(atNode(call, "acts_at_load", "%s acts, and the top level of a loaded module never does", name).
+		c.report(atNode(call, "acts_at_load", "%s, and the top level of a loaded module never does", what).
 			help("put it into a function, which the script that loads it can call"))
 	case f.module.HasMain:
-		c.report(atNode(call, "acts_before_main", "%s acts, and the top level of a script with main() only declares", name).
+		c.report(atNode(call, "acts_before_main", "%s, and the top level of a script with main() only declares", what).
 			help("move it into main()"))
 	}
 }

@@ -72,6 +72,11 @@ func explainName(m *Module, t *table, pos syntax.Position, msg string) Diagnosti
 		d.Code, d.Help = "private_name", "names that begin with _ belong to their module; rename it there"
 	case strings.Contains(msg, "return statement not within"):
 		d.Code, d.Help = "return_place", "return stands in functions only; skip(reason) ends a step"
+	case strings.HasPrefix(msg, "can't assign to"):
+		d.Code, d.Message = "assignment", "a value cannot be assigned to this expression"
+		d.Help = "on the left of = stand names, xs[i] and x.field; write == to compare"
+	case strings.HasSuffix(msg, "not in a loop"):
+		d.Code, d.Help = "loop_place", "break and continue stand in a for of the same function; a function ends with return"
 	case strings.HasPrefix(msg, "positional argument may not follow"):
 		d.Code, d.Help = "argument_order", "arguments without a name come first"
 	}

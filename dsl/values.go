@@ -134,10 +134,16 @@ func (v value) String() string {
 		return "None"
 	case "namespace":
 		return "the namespace " + v.text
-	case "int|float":
-		return "a number"
 	}
 	return article(v.kind)
+}
+
+// source is the value as a script writes it.
+func (v value) source() string {
+	if v.kind == "string" {
+		return fmt.Sprintf("%q", v.text)
+	}
+	return fmt.Sprint(v.number)
 }
 
 func article(kind string) string {

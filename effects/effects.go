@@ -110,6 +110,9 @@ func (e *Effects) With(kind string, performer runtime.Performer, planner runtime
 // Kinds are the kinds of effect, sorted.
 func (e *Effects) Kinds() []string { return slices.Sorted(maps.Keys(e.table)) }
 
+// Table is a copy of the table.
+func (e *Effects) Table() Table { return maps.Clone(e.table) }
+
 // Close closes idle connections. Effects that are under way go on.
 func (e *Effects) Close() { e.client.close() }
 

@@ -184,7 +184,7 @@ func TestHTTPFailures(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			args := HTTPArgs{URL: test.url, Timeout: soon}
 			if test.code == CodeTimeout {
-				args.Timeout = 300 * time.Millisecond
+				args.Timeout = time.Second
 			}
 			got := mustPerform[HTTPAnswer](t, e, KindHTTP, args)
 			if got.Status != test.status || got.Body != test.body || codeIn(got.Error) != test.code {

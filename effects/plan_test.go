@@ -112,6 +112,10 @@ func TestPlannedWatch(t *testing.T) {
 		{args: `{"every":1000000000,` + http + `,"simulated":{"bad_after":"30s","bad_for":"5s"}}`, ran: time.Minute,
 			reports: []string{"0s holds 200", "30s bad <nil>", "35s holds 200"},
 			end:     `{"bad":5,"first_bad_after":30000000000,"last":{"elapsed":0,"ok":true,"value":200},"longest_bad":5000000000,"missed":0,"seen":61}`},
+		{args: `{"every":1000000000,"breaches":9223372036854775807,` + http + `,"simulated":{"bad_after":1}}`, ran: sec, reports: []string{"0s holds 200"},
+			end: `{"bad":1,"first_bad_after":1000000000,"last":{"elapsed":0,"error":"simulated","ok":false,"value":null},"longest_bad":0,"missed":0,"seen":2}`},
+		{args: `{"every":1000000000,"breaches":1000000000000,` + down + `}`, ran: 0, reports: []string{"0s holds 500"},
+			end: `{"bad":1,"first_bad_after":0,"last":{"elapsed":0,"error":"simulated","ok":false,"value":500},"longest_bad":0,"missed":0,"seen":1}`},
 		{args: `{"every":1000000000,` + http + `,"simulated":{"missed":4}}`, ran: 0, reports: []string{"0s holds 200"},
 			end: `{"bad":0,"last":{"elapsed":0,"ok":true,"value":200},"longest_bad":0,"missed":4,"seen":1}`},
 		{args: `{"every":1000000000,` + http + `,"simulated":{"bad_for":"5s"}}`, error: "it needs bad_after"},
@@ -207,6 +211,9 @@ func TestWith(t *testing.T) {
 	e := newEffects(t, Policy{}, Options{})
 	failing := performFunc(nil)
 	more := e.With("fault", failing, nil)
+	if table := more.Table(); len(table) != 5 || table["fault"].Kind != "fault" || table["fault"].Performer == nil {
+		t.Errorf("table %v", table)
+	}
 	if got := strings.Join(more.Kinds(), " "); got != "exec fault http probe watch" {
 		t.Errorf("kinds %q", got)
 	}

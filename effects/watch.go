@@ -17,6 +17,9 @@ const KindWatch = "watch"
 // arguments say it.
 const maxReading = 10 * time.Second
 
+// maxEvery keeps sums of a watch's times within what a duration holds.
+const maxEvery = 365 * 24 * time.Hour
+
 // WatchArgs are the arguments of kind "watch".
 type WatchArgs struct {
 	Probe json.RawMessage `json:"probe"`
@@ -76,8 +79,8 @@ func parseWatch(raw json.RawMessage) (*WatchArgs, probe, error) {
 	if err := decodeArgs(KindWatch, raw, args); err != nil {
 		return nil, nil, err
 	}
-	if args.Every <= 0 {
-		return nil, nil, problem(CodeInvalid, "arguments of watch: every is %s; it must be longer than nothing", args.Every)
+	if args.Every <= 0 || args.Every > maxEvery {
+		return nil, nil, problem(CodeInvalid, "arguments of watch: every is %s; it must be longer than nothing and at most %s", args.Every, maxEvery)
 	}
 	args.Breaches = max(args.Breaches, 1)
 	if args.Limit <= 0 {

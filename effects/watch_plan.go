@@ -127,7 +127,8 @@ func (p watchPlan) planned() runtime.Planned {
 	}
 	reports := []runtime.PlannedEvent{{Data: on}}
 	breach := first + int64(p.breaches) - 1
-	if first >= 0 && (last < 0 || breach < last) {
+	happens := breach >= first && breach <= int64(runtime.Never/p.every) // neither sum nor product overflows
+	if first >= 0 && happens && (last < 0 || breach < last) {
 		if breach > 0 {
 			reports = append(reports, runtime.PlannedEvent{
 				After: time.Duration(breach) * p.every,

@@ -1,0 +1,131 @@
+package app
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"starquake/builtins"
+	"starquake/dsl"
+	"starquake/effects"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+)
+
+// TestSuffix is how the name of a file with tests ends.
+const TestSuffix = "_test.star"
+
+// TestResult is how one test function ended.
+type TestResult struct {
+	Name    string            `json:"name"`
+	OK      bool              `json:"ok"`
+	Took    time.Duration     `json:"took"`
+	Problem []journal.Problem `json:"problems,omitempty"`
+	Log     []view.Line       `json:"log,omitempty"`
+}
+
+// TestOptions select tests.
+type TestOptions struct {
+	// Run selects functions by name; nil: all.
+	Run *regexp.Regexp
+}
+
+// TestFile runs every function test_…() of a file, each as a run of its own in the
+// virtual world. A test passes if nothing in it fails. Where the diagnostics hold an
+// error no test was run.
+func TestFile(path string, opt TestOptions) (*Script, []TestResult, dsl.Diagnostics) {
+	s, diags := Load(path)
+	if diags.HasErrors() {
+		return s, nil, diags
+	}
+	names, err := s.testNames(path)
+	if err != nil {
+		return s, nil, append(diags, s.diagnostic(err))
+	}
+	var results []TestResult
+	for _, name := range names {
+		if opt.Run == nil || opt.Run.MatchString(name) {
+			results = append(results, s.test(path, name))
+		}
+	}
+	return s, results, diags
+}
+
+// testNames executes the top level, which declares, and gives the test functions in
+// the order in which they are defined.
+func (s *Script) testNames(path string) ([]string, error) {
+	globals, err := s.newEnv().Declare(s.Unit.Main.Name)
+	if err != nil {
+		return nil, err
+	}
+	var found []*starlark.Function
+	for name, v := range globals {
+		if fn, ok := v.(*starlark.Function); ok && strings.HasPrefix(name, "test_") {
+			if fn.NumParams() > 0 {
+				return nil, fmt.Errorf("%s: a test takes no arguments", name)
+			}
+			found = append(found, fn)
+		}
+	}
+	slices.SortFunc(found, func(a, b *starlark.Function) int { return int(a.Position().Line - b.Position().Line) })
+	names := make([]string, len(found))
+	for i, fn := range found {
+		names[i] = fn.Name()
+	}
+	return names, nil
+}
+
+// test runs one test function.
+func (s *Script) test(path, name string) TestResult {
+	begun := time.Now()
+	e := effects.New(effects.Policy{}, effects.Options{})
+	defer e.Close()
+	kept := &keeper{fold: view.New()}
+	w := runtime.NewVirtual(newApprovals().with(newTargets(nil).with(e)), kept)
+	w.Horizon = DefaultHorizon
+	env := s.newEnv()
+	env.AnyTarget = true
+	env.Simulate = func(sim builtins.Simulation) (*view.Run, error) { return simulate(filepath.Dir(path), sim) }
+	out := runtime.New(s.config(&Options{}, "virtual", runtime.VirtualOrigin), w).Execute(env.Function(s.Unit.Main.Name, name))
+	res := TestResult{Name: name, OK: out.Verdict == journal.VerdictPassed, Took: time.Since(begun), Log: kept.fold.Run().Log}
+	for _, f := range out.Failures {
+		res.Problem = append(res.Problem, f.Problem)
+		for _, other := range f.Others {
+			res.Problem = append(res.Problem, other.Problem)
+		}
+	}
+	if !res.OK && len(res.Problem) == 0 {
+		res.Problem = []journal.Problem{{Code: out.Reason, Message: out.Message}}
+	}
+	return res
+}
+
+// simulate carries out simulate(…): a plan of a script below the test's folder.
+func simulate(dir string, sim builtins.Simulation) (*view.Run, error) {
+	if !filepath.IsLocal(sim.File) {
+		return nil, fmt.Errorf("%q is not below the test's folder", sim.File)
+	}
+	s, diags := Load(filepath.Join(dir, sim.File))
+	if err := diags.Err(); err != nil {
+		return nil, err
+	}
+	opt := PlanOptions{Options: Options{Params: sim.Params, Seed: sim.Seed}, FailSteps: sim.Fail, BreachGuards: sim.Breach}
+	if sim.Answers != nil {
+		answers, err := effects.ReadAnswers("answers", sim.Answers)
+		if err != nil {
+			return nil, err
+		}
+		opt.Answers = answers.Over
+	}
+	res, err := s.Plan(opt)
+	if err != nil {
+		return nil, err
+	}
+	return res.View, nil
+}
