@@ -1,6 +1,8 @@
 package app
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"starquake/builtins"
@@ -38,6 +40,32 @@ type Result struct {
 	Cut bool
 	// NotTaken are the branches of the script that no call was made from.
 	NotTaken []dsl.Site
+}
+
+// NotTakenText are the branches of the script that were not taken, a line each.
+func (r *Result) NotTakenText() []string {
+	lines := make([]string, len(r.NotTaken))
+	for i, site := range r.NotTaken {
+		lines[i] = notTaken(site)
+	}
+	return lines
+}
+
+// notTaken says which arm of an if was not taken, and what it would have done.
+func notTaken(site dsl.Site) string {
+	arm := "if " + site.Condition
+	if site.Else {
+		arm = "else of if " + site.Condition
+	}
+	var actions []string
+	for _, a := range site.Actions {
+		what := a.Name
+		if a.Text != "" {
+			what += fmt.Sprintf(" %q", a.Text)
+		}
+		actions = append(actions, what)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", site.File, site.Line, arm, strings.Join(actions, ", "))
 }
 
 // Plan executes the script in the virtual world: it shows what a run does when every

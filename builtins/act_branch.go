@@ -23,7 +23,7 @@ func branching() []Builtin {
 			Help:   map[string]string{"branches": "functions", "named": "functions by name"},
 		}, acts(parallel)},
 		{dsl.Builtin{
-			Sig:    `loop(body: function, times: int|None = None, duration: duration|None = None, until: function|None = None, every: duration|None = None, forever: bool = False)`,
+			Sig:    `loop(body: function, times: int|None = None, duration: duration|None = None, until: function = None, every: duration|None = None, forever: bool = False)`,
 			Doc:    "Calls body(i) again and again, or body() if it takes no argument. until(result) is asked after each turn; no turn begins after duration; every is from start to start, and a late turn begins at once and is noted. Without times, duration or until forever = True must be said. It returns the number of turns.",
 			Family: "structure", Phase: dsl.Acting, Blocks: true,
 			Ranges: map[string][2]float64{"times": {0, 1e12}},

@@ -15,7 +15,7 @@ import (
 func stepping() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig: `step(name: string, run: function|None = None, args: tuple|list = (), *, chaos: faults|None = None, on: targets|None = None, duration: duration|None = None, delay_before: duration = "0s", timeout: duration|None = None, recovered: duration|None = None, min_hits: int = 1, retries: int = 0, retry_delay: duration = "1s", backoff: number = 1, when: bool|function = True, on_failure: string = "stop", labels: dict = {})`,
+			Sig: `step(name: string, run: function = None, args: tuple|list = (), *, chaos: faults|None = None, on: targets|None = None, duration: duration|None = None, delay_before: duration = "0s", timeout: duration|None = None, recovered: duration|None = None, min_hits: int = 1, retries: int = 0, retry_delay: duration = "1s", backoff: number = 1, when: bool|function = True, on_failure: string = "stop", labels: dict = {})`,
 			Doc: "Runs one step. It waits delay_before and evaluates when, once. Each try then: chaos on; run(*args) goes; chaos off after exactly duration, or without one when run ends; the try ends when all have ended. " +
 				"A timeout counts one try. recovered fails the step if the steady state is not back that soon after chaos-off. Chaos that fewer than min_hits requests met makes the run inconclusive. " +
 				"The result has .name .ok .status .error .value .duration .started .attempts .faults; status is passed, failed, skipped or stopped.",

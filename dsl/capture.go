@@ -24,7 +24,10 @@ func (c *checker) callsAtOnce(name string) bool {
 // captures warns of a function made in a loop that uses the loop's variable but is
 // called only after the loop has moved on: it then sees the last value.
 func (c *checker) captures(f *facts, fn syntax.Node, parents []syntax.Node) {
-	vars, loop := loopVariables(parents, fn)
+	if c.budget < 0 {
+		return
+	}
+	vars, loop := c.loopVariables(parents, fn)
 	if len(vars) == 0 {
 		return
 	}
@@ -35,7 +38,7 @@ func (c *checker) captures(f *facts, fn syntax.Node, parents []syntax.Node) {
 			if id, ok := n.(*syntax.Ident); ok && used == nil && variable(id) != nil && vars[variable(id)] {
 				used = id
 			}
-			return used == nil
+			return used == nil && c.spend()
 		})
 	}
 	if used == nil || c.usedAtOnce(fn, parents, loop) {
@@ -52,7 +55,7 @@ func (c *checker) captures(f *facts, fn syntax.Node, parents []syntax.Node) {
 
 // loopVariables collects what the loops around fn assign anew each turn, up to the
 // function that fn is written in, and returns the innermost of these loops.
-func loopVariables(parents []syntax.Node, fn syntax.Node) (map[*syntax.Ident]bool, syntax.Node) {
+func (c *checker) loopVariables(parents []syntax.Node, fn syntax.Node) (map[*syntax.Ident]bool, syntax.Node) {
 	vars := map[*syntax.Ident]bool{}
 	var loop syntax.Node
 	add := func(e syntax.Expr) {
@@ -74,7 +77,7 @@ func loopVariables(parents []syntax.Node, fn syntax.Node) (map[*syntax.Ident]boo
 			}
 			add(p.Vars)
 			for _, s := range p.Body {
-				if assign, ok := s.(*syntax.AssignStmt); ok && assign.Op == syntax.EQ {
+				if assign, ok := s.(*syntax.AssignStmt); c.spend() && ok && assign.Op == syntax.EQ {
 					add(assign.LHS)
 				}
 			}
@@ -138,6 +141,9 @@ func (c *checker) argumentAtOnce(parents []syntax.Node) bool {
 func (c *checker) nameUsedAtOnce(name *syntax.Ident, loop syntax.Node) bool {
 	ok := true
 	walk(loop, func(n syntax.Node, parents []syntax.Node) bool {
+		if !c.spend() {
+			return false
+		}
 		id, isName := n.(*syntax.Ident)
 		if !isName || id == name || variable(id) != variable(name) || len(parents) == 0 {
 			return true

@@ -32,10 +32,14 @@ type checker struct {
 	// graph is who calls whom, over all modules.
 	graph *callGraph
 	diags Diagnostics
+	// budget is how many more nodes the rules may visit that look at some nodes more
+	// than once; without it a hostile script makes them quadratic. When it is used
+	// up they say nothing more.
+	budget int
 }
 
 func newChecker(u *Unit, t *table) *checker {
-	c := &checker{unit: u, table: t, facts: map[string]*facts{}}
+	c := &checker{unit: u, table: t, facts: map[string]*facts{}, budget: 5_000_000}
 	for _, m := range u.Order {
 		if m.File != nil {
 			c.facts[m.Name] = gather(m)
@@ -59,12 +63,24 @@ func check(u *Unit, t *table) Diagnostics {
 
 func (c *checker) report(d Diagnostic) { c.diags = append(c.diags, d) }
 
+// full tells that there are more diagnostics than anybody will read.
+func (c *checker) full() bool { return len(c.diags) > 10*maxProblems }
+
+// spend uses up one visit of a node and tells whether there was one left.
+func (c *checker) spend() bool {
+	c.budget--
+	return c.budget >= 0
+}
+
 // module checks one module. Each rule has a method of its own.
 func (c *checker) module(f *facts) {
 	c.shadows(f)
 	c.mainFunction(f)
-	c.stepNames(f, f.module.File.Stmts)
+	c.stepNames(f.module.File.Stmts)
 	walk(f.module.File, func(n syntax.Node, parents []syntax.Node) bool {
+		if c.full() {
+			return false
+		}
 		switch n := n.(type) {
 		case *syntax.CallExpr:
 			c.call(f, n, parents)
@@ -77,7 +93,7 @@ func (c *checker) module(f *facts) {
 			c.mutated(n)
 		case *syntax.DefStmt:
 			c.captures(f, n, parents)
-			c.stepNames(f, n.Body)
+			c.stepNames(n.Body)
 		case *syntax.LambdaExpr:
 			c.captures(f, n, parents)
 		}

@@ -1,8 +1,6 @@
 package dsl
 
 import (
-	"fmt"
-	"maps"
 	"strings"
 
 	"go.starlark.net/syntax"
@@ -82,58 +80,4 @@ func (c *checker) printStatement(e *syntax.BinaryExpr) {
 	if e.Op == syntax.GTGT && isName(e.X, "print") {
 		c.report(atNode(e, "print_statement", "print is a function").help("write print(…), or log(message)"))
 	}
-}
-
-// stepNames warns of one constant step name at two places of one body. The arms of
-// an if exclude each other and are no two places.
-func (c *checker) stepNames(f *facts, body []syntax.Stmt) {
-	c.stepNamesIn(f, body, map[string]syntax.Node{})
-}
-
-func (c *checker) stepNamesIn(f *facts, body []syntax.Stmt, seen map[string]syntax.Node) {
-	for _, s := range body {
-		switch s := s.(type) {
-		case *syntax.DefStmt:
-		case *syntax.IfStmt:
-			c.stepNamesOf(s.Cond, seen)
-			yes, no := maps.Clone(seen), maps.Clone(seen)
-			c.stepNamesIn(f, s.True, yes)
-			c.stepNamesIn(f, s.False, no)
-			maps.Copy(seen, no)
-			maps.Copy(seen, yes)
-		case *syntax.ForStmt:
-			c.stepNamesIn(f, s.Body, seen)
-		default:
-			c.stepNamesOf(s, seen)
-		}
-	}
-}
-
-// stepNamesOf looks at the steps that n makes itself, not in a function.
-func (c *checker) stepNamesOf(n syntax.Node, seen map[string]syntax.Node) {
-	walk(n, func(n syntax.Node, _ []syntax.Node) bool {
-		if _, inner := functionBody(n); inner {
-			return false
-		}
-		call, ok := n.(*syntax.CallExpr)
-		if !ok || c.table.callee(call.Fn) != "step" || len(call.Args) == 0 {
-			return true
-		}
-		name, ok := unparen(argValue(call.Args[0])).(*syntax.Literal)
-		if !ok || name.Token != syntax.STRING {
-			return true
-		}
-		text := name.Value.(string)
-		if first := seen[text]; first != nil {
-			c.report(sameStep(text, first, name))
-		} else {
-			seen[text] = name
-		}
-		return true
-	})
-}
-
-func sameStep(name string, first, again syntax.Node) Diagnostic {
-	return atNode(again, "repeated_step", "another step here is called %q; this one will be shown as %q", name, fmt.Sprintf("%s#2", name)).
-		as(Warning).help("give it a name of its own").note(syntax.Start(first), "the other one")
 }

@@ -126,7 +126,7 @@ var runtimeHelps = []struct{ part, help string }{
 	{"not in dict", "write d.get(key, default), or ask: if key in d"},
 	{"referenced before assignment", "give it a value on every path before it is used"},
 	{"unhashable", "keys of a dict are strings, numbers or tuples: write tuple(xs)"},
-	{"index out of range", "ask len(xs) first"},
+	{"out of range", "ask len(xs) first"},
 	{"division by zero", "ask for zero first"},
 	{"too many steps", "the script computes without end: write sleep(d) into the loop, or do less"},
 }

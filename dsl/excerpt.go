@@ -46,7 +46,8 @@ func escaped(text string) cell { return cell{text, len(text)} }
 // excerpt returns a line, cut around the characters [col, endCol) (1-based), and
 // the caret line that goes below it.
 func excerpt(line string, col, endCol int) (text, caret string) {
-	all := cells(strings.TrimRight(line, " \t"))
+	line, col, endCol = nearby(strings.TrimRight(line, " \t"), col, endCol)
+	all := cells(line)
 	from := min(max(col-1, 0), len(all))
 	to := min(max(endCol-1, from+1), max(len(all), from+1))
 	first, last := window(all, from, to)
@@ -71,6 +72,26 @@ func excerpt(line string, col, endCol int) (text, caret string) {
 	}
 	under.WriteString(strings.Repeat("^", max(carets, 1)))
 	return b.String(), under.String()
+}
+
+// nearby cuts a very long line to what excerpt could show of it at all.
+func nearby(line string, col, endCol int) (string, int, int) {
+	const reach = 8 * maxExcerpt
+	if len(line) <= 4*reach {
+		return line, col, endCol
+	}
+	offset := 0
+	for n := 1; n < col && offset < len(line); n++ {
+		_, size := utf8.DecodeRuneInString(line[offset:])
+		offset += size
+	}
+	first := max(0, offset-reach)
+	for first > 0 && !utf8.RuneStart(line[first]) {
+		first--
+	}
+	last := min(len(line), offset+reach)
+	skipped := utf8.RuneCountInString(line[:first])
+	return line[first:last], col - skipped, endCol - skipped
 }
 
 // window picks the characters [first, last) to be shown: all if they fit, else

@@ -9,7 +9,7 @@ import (
 // explainSyntax turns the parser's message at a place into a diagnostic. Where the
 // parser met an unexpected token, its place is either the token or just behind it.
 func explainSyntax(m *Module, line, col int, msg string) Diagnostic {
-	all := slices.DeleteFunc(tokens(m.Text, line+1), func(t token) bool { return t.kind == commentToken })
+	all := lastTokens(m.Text, line+1)
 	i := badToken(all, line, col, msg)
 	a := around{msg: msg}
 	if i < 0 {
@@ -94,7 +94,7 @@ func unexplained(m *Module, line, col int, a around) Diagnostic {
 	}
 	switch {
 	case strings.Contains(a.msg, "got end of file"), a.bad.line == 0:
-		if open := unclosed(tokens(m.Text, 1<<31-1)); open.line > 0 {
+		if open := unclosedIn(m.Text); open.line > 0 {
 			d = place2(m, open, open, "unclosed", fmt.Sprintf("%s is never closed", open.text))
 			d.Help = fmt.Sprintf("the file ends while %q is open", open.text)
 		}
@@ -133,24 +133,52 @@ var reserved = []string{
 	"as", "async", "await", "class", "del", "except", "finally", "from", "global", "import", "is", "nonlocal", "raise", "try", "with", "yield",
 }
 
-// unclosed finds the last bracket that is still open behind all tokens.
-func unclosed(all []token) token {
-	var open []token
-	for _, t := range all {
-		if t.kind != punctToken {
-			continue
+// brackets holds those that are open.
+type brackets struct {
+	open []token
+	// deeper counts those that are open beyond the first thousand.
+	deeper int
+}
+
+func (b *brackets) token(t token) {
+	if t.kind != punctToken {
+		return
+	}
+	switch t.text {
+	case "(", "[", "{":
+		if len(b.open) < 1000 {
+			b.open = append(b.open, t)
+		} else {
+			b.deeper++
 		}
-		switch t.text {
-		case "(", "[", "{":
-			open = append(open, t)
-		case ")", "]", "}":
-			if len(open) > 0 {
-				open = open[:len(open)-1]
-			}
+	case ")", "]", "}":
+		if b.deeper > 0 {
+			b.deeper--
+		} else if len(b.open) > 0 {
+			b.open = b.open[:len(b.open)-1]
 		}
 	}
-	if len(open) == 0 {
+}
+
+func (b *brackets) innermost() token {
+	if len(b.open) == 0 {
 		return token{}
 	}
-	return open[len(open)-1]
+	return b.open[len(b.open)-1]
+}
+
+// unclosed finds the last bracket that is still open behind all tokens.
+func unclosed(all []token) token {
+	var b brackets
+	for _, t := range all {
+		b.token(t)
+	}
+	return b.innermost()
+}
+
+// unclosedIn finds the last bracket that is still open at the end of text.
+func unclosedIn(text []byte) token {
+	var b brackets
+	eachToken(text, 1<<31-1, b.token)
+	return b.innermost()
 }

@@ -41,8 +41,8 @@ const (
 	bindsLoad
 )
 
-func gather(m *Module) *facts {
-	f := &facts{
+func newFacts(m *Module) *facts {
+	return &facts{
 		module:    m,
 		functions: map[*syntax.Ident][]syntax.Node{},
 		values:    map[*syntax.Ident]syntax.Expr{},
@@ -50,6 +50,10 @@ func gather(m *Module) *facts {
 		loaded:    map[*syntax.Ident]origin{},
 		exported:  map[string]*syntax.Ident{},
 	}
+}
+
+func gather(m *Module) *facts {
+	f := newFacts(m)
 	walk(m.File, func(n syntax.Node, _ []syntax.Node) bool {
 		f.node(n)
 		return true

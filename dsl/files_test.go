@@ -16,8 +16,8 @@ func TestFiles(t *testing.T) {
 	dir := t.TempDir()
 	outside := filepath.Join(dir, "outside.star")
 	root := filepath.Join(dir, "root")
-	write(t, outside, "secret = 1\n")
-	write(t, filepath.Join(root, "main.star"), `load("x.star", "secret")`+"\n")
+	write(t, outside, "treasure = 1\n")
+	write(t, filepath.Join(root, "main.star"), `load("x.star", "treasure")`+"\n")
 	main := filepath.Join(root, "main.star")
 
 	tests := []struct {
@@ -35,7 +35,7 @@ func TestFiles(t *testing.T) {
 			write(t, path, "")
 			must(t, os.Truncate(path, 50<<20)) // a hole: nothing is written or read
 		}, "file_too_big"},
-		{"not UTF-8", func(t *testing.T, path string) { write(t, path, "secret = '\xff'\n") }, "not_text"},
+		{"not UTF-8", func(t *testing.T, path string) { write(t, path, "treasure = '\xff'\n") }, "not_text"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestFiles(t *testing.T) {
 		})
 	}
 	t.Run("link inside", func(t *testing.T) {
-		write(t, filepath.Join(root, "lib", "y.star"), "secret = 1\n")
+		write(t, filepath.Join(root, "lib", "y.star"), "treasure = 1\n")
 		must(t, os.Symlink("lib/y.star", filepath.Join(root, "x.star")))
 		defer os.Remove(filepath.Join(root, "x.star"))
 		if u, diags := Load(main, testOptions()); diags != nil || u.Main.Loads["x.star"] != "x.star" {

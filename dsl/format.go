@@ -71,10 +71,10 @@ func sameMeaning(name string, before *syntax.File, text, formatted []byte) error
 // comments counts the comments of a text.
 func comments(text []byte) int {
 	n := 0
-	for _, t := range tokens(text, 1<<31-1) {
+	eachToken(text, 1<<31-1, func(t token) {
 		if t.kind == commentToken {
 			n++
 		}
-	}
+	})
 	return n
 }

@@ -1,7 +1,6 @@
 package dsl
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,80 +12,6 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 )
-
-// Options say what a script may use and how large it may be. The zero value knows
-// no builtins but those of Starlark and its json, math and time.
-type Options struct {
-	// Builtins are the names of the language.
-	Builtins []Builtin
-	// Library serves load("@starquake/NAME.star") as NAME.star; nil stands for Library().
-	Library fs.FS
-	// Files serves the loads of LoadText; nil refuses them. Load uses the script's folder.
-	Files fs.FS
-	// MaxFile bounds the bytes of one module; 0 stands for 4 MiB.
-	MaxFile int64
-	// MaxModules bounds the modules of a script, the script itself included; 0 stands for 256.
-	MaxModules int
-	// NoCheck leaves out the static checks, for scripts that passed them before.
-	NoCheck bool
-}
-
-// A Unit is a script with all modules that it loads.
-type Unit struct {
-	Main *Module
-	// Modules holds every module by its canonical name, Main included.
-	Modules map[string]*Module
-	// Order holds them in the order in which they are to be executed: a module
-	// stands behind those that it loads, Main is last.
-	Order []*Module
-}
-
-// A Module is one file of a script.
-type Module struct {
-	// Name is the canonical name, which positions show: "checkout.star",
-	// "lib/x.star", "@starquake/patterns.star".
-	Name string
-	Text []byte
-	// File is the syntax tree, resolved; nil if the text has a syntax error.
-	File *syntax.File
-	// Program is ready to be executed; nil if the module has errors.
-	Program *starlark.Program
-	// HasMain says that the module defines main at its top level.
-	HasMain bool
-	// Loads gives the canonical name for each load statement's module as written.
-	Loads map[string]string
-}
-
-// Sources gives the text of a module by its name, for Diagnostics.Render.
-func (u *Unit) Sources(file string) []byte {
-	if u == nil || u.Modules[file] == nil {
-		return nil
-	}
-	return u.Modules[file].Text
-}
-
-// Texts gives the text of every module by its name, for the journal; see LoadModules.
-func (u *Unit) Texts() map[string]string {
-	texts := make(map[string]string, len(u.Modules))
-	for name, m := range u.Modules {
-		texts[name] = string(m.Text)
-	}
-	return texts
-}
-
-// Predeclared tells whether name is predeclared for a script, for starlark.Program.Init.
-func Predeclared(builtins []Builtin) (func(name string) bool, error) {
-	t, err := newTable(builtins)
-	if err != nil {
-		return nil, err
-	}
-	return func(name string) bool { return t.top[name] }, nil
-}
-
-// FileOptions is the dialect: LANGUAGE.md, "Dialect".
-func FileOptions() *syntax.FileOptions {
-	return &syntax.FileOptions{Set: true, TopLevelControl: true, GlobalReassign: true}
-}
 
 // Load reads the script at path and every module that it loads, from its folder
 // and below. The unit holds what could be read even where there are errors, for
@@ -131,20 +56,6 @@ func LoadModules(main string, modules map[string]string, opt Options) (*Unit, Di
 	})
 }
 
-func (o Options) maxFile() int64 {
-	if o.MaxFile > 0 {
-		return o.MaxFile
-	}
-	return 4 << 20
-}
-
-func (o Options) maxModules() int {
-	if o.MaxModules > 0 {
-		return o.MaxModules
-	}
-	return 256
-}
-
 // loader is one Load under way.
 type loader struct {
 	opt   Options
@@ -170,52 +81,6 @@ func load(name string, text []byte, opt Options, read func(string) ([]byte, erro
 		l.diags = append(l.diags, check(l.unit, t)...)
 	}
 	return l.unit, finish(l.diags, name)
-}
-
-// finish orders diagnostics: the main script's first, each place and rule once.
-func finish(ds Diagnostics, main string) Diagnostics {
-	slices.SortStableFunc(ds, func(a, b Diagnostic) int {
-		switch {
-		case a.File == main && b.File != main:
-			return -1
-		case b.File == main && a.File != main:
-			return 1
-		}
-		return strings.Compare(a.File, b.File)
-	})
-	ds.Sort()
-	// Nobody but us can act on a warning about the standard library.
-	ds = slices.DeleteFunc(ds, func(d Diagnostic) bool {
-		return d.Severity != Error && strings.HasPrefix(d.File, libraryPrefix)
-	})
-	type spot struct {
-		file, code string
-		line, col  int
-	}
-	seen := map[spot]bool{}
-	ds = slices.DeleteFunc(ds, func(d Diagnostic) bool {
-		s := spot{d.File, d.Code, d.Line, d.Col}
-		twice := seen[s]
-		seen[s] = true
-		return twice
-	})
-	if len(ds) > maxProblems {
-		more := len(ds) - maxProblems
-		// An error must not be lost behind a hundred warnings.
-		slices.SortStableFunc(ds, func(a, b Diagnostic) int { return cmp.Compare(severityRank(a), severityRank(b)) })
-		ds = append(ds[:maxProblems:maxProblems], Diagnostic{
-			Severity: ds[maxProblems].Severity, Code: "too_many_problems", File: main,
-			Message: fmt.Sprintf("and %d more", more),
-		})
-	}
-	return ds
-}
-
-// maxProblems bounds the diagnostics of one Load; what follows is only counted.
-const maxProblems = 200
-
-func severityRank(d Diagnostic) int {
-	return slices.Index([]Severity{Error, Warning, Hint}, d.Severity)
 }
 
 // module parses a module, loads those it loads, and resolves and compiles it.
@@ -324,13 +189,24 @@ func (m *Module) globals() []string {
 }
 
 // resolve binds the names of a module and compiles it.
+//
+// Names that nobody defines are let through and reported here: the resolver would
+// compare each of them with every name of the module.
 func (l *loader) resolve(m *Module, file *syntax.File) {
 	m.File = file
-	program, err := starlark.FileProgram(file, func(name string) bool { return l.table.top[name] })
-	if err != nil {
-		l.diags = append(l.diags, resolveProblems(m, l.table, err)...)
-	} else {
+	unknown := map[string]bool{}
+	program, err := starlark.FileProgram(file, func(name string) bool {
+		if !l.table.top[name] && !starlark.Universe.Has(name) {
+			unknown[name] = true
+		}
+		return l.table.top[name] || unknown[name]
+	})
+	switch {
+	case err != nil:
+		l.diags = append(l.diags, resolveProblems(m, err)...)
+	case len(unknown) == 0:
 		m.Program = program
 	}
+	l.diags = append(l.diags, undefinedNames(m, l.table, unknown)...)
 	m.HasMain = slices.Contains(m.globals(), "main")
 }

@@ -148,12 +148,12 @@ func within(t *testing.T, u *Unit, diags Diagnostics) {
 		if d.Message == "" || d.Code == "" {
 			t.Errorf("diagnostic without message or code: %+v", d)
 		}
-		text := u.Sources(d.File)
-		if _, ok := offsetOf(text, d.Line, d.Col); !ok {
+		text := newLineIndex(u.Sources(d.File))
+		if _, ok := text.offset(d.Line, d.Col); !ok {
 			t.Errorf("%s: %d:%d is not in the text", d, d.Line, d.Col)
 		}
 		if d.EndLine != 0 {
-			if _, ok := offsetOf(text, d.EndLine, d.EndCol); !ok {
+			if _, ok := text.offset(d.EndLine, d.EndCol); !ok {
 				t.Errorf("%s: the end %d:%d is not in the text", d, d.EndLine, d.EndCol)
 			}
 		}

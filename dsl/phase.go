@@ -2,7 +2,6 @@ package dsl
 
 import (
 	"fmt"
-	"slices"
 
 	"go.starlark.net/syntax"
 )
@@ -154,17 +153,20 @@ func (c *checker) recursion() {
 		done
 	)
 	state := map[syntax.Node]int{}
+	depth := map[syntax.Node]int{}
 	var path []syntax.Node
 	var visit func(fn syntax.Node)
 	visit = func(fn syntax.Node) {
-		state[fn] = active
+		state[fn], depth[fn] = active, len(path)
 		path = append(path, fn)
 		for _, e := range c.graph.edges[fn] {
 			switch state[e.to] {
 			case unseen:
 				visit(e.to)
 			case active:
-				c.recursive(path[slices.Index(path, e.to):], e)
+				if !c.full() {
+					c.recursive(path[depth[e.to]:], e)
+				}
 			}
 		}
 		path = path[:len(path)-1]
@@ -181,7 +183,11 @@ func (c *checker) recursion() {
 func (c *checker) recursive(cycle []syntax.Node, e edge) {
 	var names string
 	first := ""
-	for _, fn := range cycle {
+	for i, fn := range cycle {
+		if i == 8 {
+			names += "… → "
+			break
+		}
 		if def, ok := fn.(*syntax.DefStmt); ok {
 			if first == "" {
 				first = def.Name.Name

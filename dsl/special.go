@@ -127,7 +127,7 @@ func (c *checker) mutated(loop *syntax.ForStmt) {
 	}
 	for _, s := range loop.Body {
 		walk(s, func(n syntax.Node, _ []syntax.Node) bool {
-			if _, inner := functionBody(n); inner {
+			if _, inner := functionBody(n); inner || !c.spend() {
 				return false // called later, perhaps
 			}
 			var changed syntax.Node
@@ -143,7 +143,7 @@ func (c *checker) mutated(loop *syntax.ForStmt) {
 					changed = n.LHS
 				}
 			}
-			if changed != nil && !rebound(loop, over) {
+			if changed != nil && !c.rebound(loop, over) {
 				c.report(atNode(changed, "mutated_while_iterated", "%s cannot be changed while a for walks over it", over.Name).
 					help("write for … in list(%s), which walks over a copy", over.Name))
 			}
@@ -153,7 +153,7 @@ func (c *checker) mutated(loop *syntax.ForStmt) {
 }
 
 // rebound tells whether the loop's body gives the name another value.
-func rebound(loop *syntax.ForStmt, name *syntax.Ident) bool {
+func (c *checker) rebound(loop *syntax.ForStmt, name *syntax.Ident) bool {
 	found := false
 	for _, s := range loop.Body {
 		walk(s, func(n syntax.Node, _ []syntax.Node) bool {
@@ -162,7 +162,7 @@ func rebound(loop *syntax.ForStmt, name *syntax.Ident) bool {
 					found = found || variable(id) == variable(name)
 				}
 			}
-			return !found
+			return !found && c.spend()
 		})
 	}
 	return found

@@ -63,31 +63,45 @@ func badText(text []byte) (offset int, what string, bad bool) {
 // utf8BOM may begin a file written on Windows; it is not part of the script.
 var utf8BOM = []byte("\xef\xbb\xbf")
 
-// span returns the text between two 1-based places of text, "" if they are not in it.
-func span(text []byte, line, col, endLine, endCol int) string {
-	from, ok1 := offsetOf(text, line, col)
-	to, ok2 := offsetOf(text, endLine, endCol)
+// A lineIndex finds places of a text without walking over it each time.
+type lineIndex struct {
+	text   []byte
+	starts []int // the first byte of each line
+}
+
+func newLineIndex(text []byte) *lineIndex {
+	x := &lineIndex{text: text, starts: []int{0}}
+	for from := 0; ; {
+		at, size := lineBreak(text[from:])
+		if at < 0 {
+			return x
+		}
+		from += at + size
+		x.starts = append(x.starts, from)
+	}
+}
+
+// span returns the text between two 1-based places, "" if they are not in it.
+func (x *lineIndex) span(line, col, endLine, endCol int) string {
+	from, ok1 := x.offset(line, col)
+	to, ok2 := x.offset(endLine, endCol)
 	if !ok1 || !ok2 || to < from {
 		return ""
 	}
-	return string(text[from:to])
+	return string(x.text[from:to])
 }
 
-// offsetOf gives the byte at a 1-based line and column.
-func offsetOf(text []byte, line, col int) (int, bool) {
-	offset := 0
-	for ; line > 1; line-- {
-		at, size := lineBreak(text[offset:])
-		if at < 0 {
-			return 0, false
-		}
-		offset += at + size
+// offset gives the byte at a 1-based line and column.
+func (x *lineIndex) offset(line, col int) (int, bool) {
+	if line < 1 || line > len(x.starts) {
+		return 0, false
 	}
+	offset := x.starts[line-1]
 	for ; col > 1; col-- {
-		if offset >= len(text) {
+		if offset >= len(x.text) {
 			return 0, false
 		}
-		_, size := utf8.DecodeRune(text[offset:])
+		_, size := utf8.DecodeRune(x.text[offset:])
 		offset += size
 	}
 	return offset, true

@@ -26,21 +26,38 @@ const (
 	commentToken
 )
 
-// scan is the state of tokens.
+// scan is the state of eachToken.
 type scan struct {
 	text      string
 	line, col int
 	depth     int
-	out       []token
+	yield     func(token)
 }
 
-// tokens splits text into tokens up to the given line, comments included.
-func tokens(text []byte, lastLine int) []token {
-	s := &scan{text: string(text), line: 1, col: 1}
+// eachToken calls yield for the tokens of text up to the given line, comments
+// included.
+func eachToken(text []byte, lastLine int, yield func(token)) {
+	s := &scan{text: string(text), line: 1, col: 1, yield: yield}
 	for s.text != "" && s.line <= lastLine {
 		s.next()
 	}
-	return s.out
+}
+
+// lastTokens returns the last few thousand tokens up to the given line, without
+// comments: what an explanation looks at, however long the text is.
+func lastTokens(text []byte, lastLine int) []token {
+	const few = 4096
+	var all []token
+	eachToken(text, lastLine, func(t token) {
+		if t.kind == commentToken {
+			return
+		}
+		if len(all) == 2*few {
+			all = all[:copy(all, all[few:])]
+		}
+		all = append(all, t)
+	})
+	return all
 }
 
 // next reads one token or the space before it.
@@ -103,7 +120,7 @@ func (s *scan) emit(kind tokenKind, n int) {
 	t := token{kind: kind, text: s.text[:n], line: s.line, col: s.col}
 	s.advance(n)
 	t.endLine, t.endCol = s.line, s.col
-	s.out = append(s.out, t)
+	s.yield(t)
 }
 
 // advance moves the place over n bytes.

@@ -24,44 +24,97 @@ var undefined = map[string]string{
 	"frozenset": "write set(…)", "async": "write start(fn)",
 }
 
+// undefinedNames reports the uses of names that nobody defines.
+func undefinedNames(m *Module, t *table, unknown map[string]bool) Diagnostics {
+	if len(unknown) == 0 {
+		return nil
+	}
+	var out Diagnostics
+	near := nearNames{table: t, module: m, inside: map[syntax.Node][]string{}}
+	walk(m.File, func(n syntax.Node, parents []syntax.Node) bool {
+		id, ok := n.(*syntax.Ident)
+		if ok && len(out) < maxProblems && scope(id) == resolve.Predeclared && unknown[id.Name] {
+			out = append(out, near.explain(id, parents))
+		}
+		return len(out) < maxProblems
+	})
+	return out
+}
+
+// nearNames finds what a wrong name may have meant.
+type nearNames struct {
+	table  *table
+	module *Module
+	// inside holds the names bound in each function that was asked for.
+	inside map[syntax.Node][]string
+}
+
+func (n nearNames) explain(id *syntax.Ident, parents []syntax.Node) Diagnostic {
+	d := atNode(id, "unknown_name", "there is no %s", clean(id.Name))
+	if help := undefined[id.Name]; help != "" {
+		return d.help("%s", help)
+	}
+	var own []string
+	for _, p := range parents {
+		if _, function := functionBody(p); function {
+			own = n.boundIn(p)
+			break
+		}
+	}
+	own = append(slices.Clip(own), n.module.globals()...)
+	own = own[:min(len(own), 2000)]
+	guess := nearest(id.Name, own)
+	if guess == "" || distance(guess, id.Name) > 1 {
+		if better := nearest(id.Name, n.table.names); better != "" {
+			guess = better
+		} else if space := n.table.spaceOf(id.Name); space != "" {
+			guess = space + "." + id.Name
+		}
+	}
+	if guess != "" {
+		d.Help = fmt.Sprintf("did you mean %s?", guess)
+	}
+	return d
+}
+
+// boundIn lists the names that are bound in a function or below.
+func (n nearNames) boundIn(fn syntax.Node) []string {
+	if names, ok := n.inside[fn]; ok {
+		return names
+	}
+	f := newFacts(n.module)
+	walk(fn, func(n syntax.Node, _ []syntax.Node) bool {
+		f.node(n)
+		return true
+	})
+	var names []string
+	for _, b := range f.binders[:min(len(f.binders), 1000)] {
+		names = append(names, b.id.Name)
+	}
+	n.inside[fn] = names
+	return names
+}
+
 // resolveProblems turns what the resolver found into diagnostics.
-func resolveProblems(m *Module, t *table, err error) Diagnostics {
+func resolveProblems(m *Module, err error) Diagnostics {
 	var list resolve.ErrorList
 	if !errors.As(err, &list) {
 		return Diagnostics{{Severity: Error, Code: "syntax_error", File: m.Name, Message: err.Error()}}
 	}
 	var out Diagnostics
 	for _, e := range list[:min(len(list), maxProblems)] {
-		out = append(out, explainName(m, t, e.Pos, e.Msg))
+		out = append(out, explainResolve(m, e.Pos, e.Msg))
 	}
 	return out
 }
 
-// explainName turns one message of the resolver into a diagnostic.
-func explainName(m *Module, t *table, pos syntax.Position, msg string) Diagnostic {
+// explainResolve turns one message of the resolver into a diagnostic.
+func explainResolve(m *Module, pos syntax.Position, msg string) Diagnostic {
 	end := pos
-	if n := prefixLen(rest(m.Text, pos), wordRune); n > 0 {
-		end.Col += int32(len([]rune(rest(m.Text, pos)[:n])))
-	}
+	line := rest(m.Text, pos)
+	end.Col += int32(prefixLen(line, wordRune))
 	d := at(pos, end, "syntax_error", "%s", msg)
-	name, isUndefined := strings.CutPrefix(msg, "undefined: ")
 	switch {
-	case isUndefined:
-		name, guess, _ := strings.Cut(name, " (did you mean ")
-		d.Code, d.Message = "unknown_name", fmt.Sprintf("there is no %s", name)
-		if help := undefined[name]; help != "" {
-			return d.help("%s", help)
-		}
-		if guess = strings.TrimSuffix(guess, "?)"); guess != "" && distance(name, guess) <= 1 {
-			return d.help("did you mean %s?", guess)
-		}
-		if space := t.spaceOf(name); space != "" && nearest(name, t.names) == "" {
-			return d.help("did you mean %s.%s?", space, name)
-		}
-		d.Help = didYouMean(name, t.names, "")
-		if d.Help == "" && guess != "" {
-			d.Help = fmt.Sprintf("did you mean %s?", guess)
-		}
 	case strings.Contains(msg, "while loops"):
 		d.Code, d.Message, d.Help = "while", "there is no while", "write loop(body, until = …), wait_until(…) or for … in range(…)"
 	case strings.Contains(msg, "is repeated"):

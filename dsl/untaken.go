@@ -45,7 +45,7 @@ func Untaken(u *Unit, opt Options, reached func(file string, line, col int32) bo
 	w := untaken{checker: newChecker(u, t), reached: reached}
 	for _, m := range u.Order {
 		if f := w.checker.facts[m.Name]; f != nil {
-			w.facts = f
+			w.facts, w.lines = f, newLineIndex(m.Text)
 			w.node(m.File)
 		}
 	}
@@ -55,6 +55,7 @@ func Untaken(u *Unit, opt Options, reached func(file string, line, col int32) bo
 type untaken struct {
 	checker *checker
 	facts   *facts
+	lines   *lineIndex
 	reached func(file string, line, col int32) bool
 	sites   []Site
 }
@@ -94,7 +95,7 @@ func (w *untaken) arm(pos syntax.Position, s *syntax.IfStmt, isElse bool, body [
 		walk(stmt, func(n syntax.Node, _ []syntax.Node) bool {
 			call, ok := n.(*syntax.CallExpr)
 			if !ok {
-				return true
+				return w.checker.spend()
 			}
 			name := w.action(call)
 			if name == "" {
@@ -148,7 +149,7 @@ func (w *untaken) firstText(call *syntax.CallExpr) string {
 // source is the text of an expression on one line, cut to a readable length.
 func (w *untaken) source(e syntax.Expr) string {
 	start, end := e.Span()
-	text := span(w.facts.module.Text, int(start.Line), int(start.Col), int(end.Line), int(end.Col))
+	text := w.lines.span(int(start.Line), int(start.Col), int(end.Line), int(end.Col))
 	text = clean(strings.Join(strings.Fields(text), " "))
 	if r := []rune(text); len(r) > 120 {
 		return string(r[:119]) + "…"

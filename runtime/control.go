@@ -19,11 +19,11 @@ func (r *Run) control(c Control) {
 		r.cancel(r.rootScope(), &cause{kind: causeStop})
 	case ActionAbort:
 		r.unpause()
-		r.end.abort(c.By, c.Detail)
+		r.end.abort("aborted", said("aborted", c))
 		r.cancel(r.rootScope(), &cause{kind: causeAbort})
 	case ActionFail:
 		r.unpause()
-		r.end.errored = append(r.end.errored, Failf(ClassErrored, c.By, "%s", c.Detail))
+		r.end.fail(Failf(ClassErrored, c.By, "%s", c.Detail))
 		r.cancel(r.rootScope(), &cause{kind: causeAbort})
 	case ActionSkip:
 		r.skip(c)

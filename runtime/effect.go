@@ -184,7 +184,9 @@ func (h *Held) ended() {
 	if h.on && h.e.err != nil && (h.chaos || h.e.cancelled) {
 		r.end.unclean = append(r.end.unclean, journal.Problem{Code: h.e.err.Code, Message: h.e.err.Message, Path: h.scope.path})
 	} else if h.on && h.chaos && !h.e.cancelled {
-		r.end.errored = append(r.end.errored, Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off"))
+		f := Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off")
+		f.Problem.Path = h.scope.path
+		r.end.fail(f)
 	}
 	if h.chaos {
 		r.chaosEnded(h)

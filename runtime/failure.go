@@ -81,6 +81,14 @@ func (r *Run) failure(b *Branch, err error) *Failure {
 	return f
 }
 
+// status is how what ended with f ended.
+func (f *Failure) status() journal.Status {
+	if f.Class == ClassSkip {
+		return journal.Skipped
+	}
+	return journal.Failed
+}
+
 // hasFailed reports whether err is a failure that was counted where it happened.
 func hasFailed(err error) bool {
 	f, ok := err.(*Failure)

@@ -63,6 +63,20 @@ func (b *Branch) Parallel(specs []BranchSpec, opt ParallelOptions) ([]*BranchRes
 	}
 	j := &join{waiter: b}
 	children := make([]*Branch, 0, limit)
+	stop := func() {
+		for _, child := range children {
+			if !child.ended {
+				b.run.cancel(child.own, &cause{kind: causeStop})
+			}
+		}
+	}
+	if !opt.RunAll {
+		j.onEnd = func(child *Branch) {
+			if child.err != nil { // at once: a sibling that is runnable must not act any more
+				stop()
+			}
+		}
+	}
 	var spawnErr error
 	for i, spec := range specs {
 		for j.left >= limit && !b.stopStarting(j, opt) {
@@ -78,23 +92,14 @@ func (b *Branch) Parallel(specs []BranchSpec, opt ParallelOptions) ([]*BranchRes
 		child, err := b.spawn(b.scope, "parallel", label, spec.Body)
 		if err != nil {
 			spawnErr = err
+			stop()
 			break
 		}
 		child.join = j
 		j.left++
 		children = append(children, child)
 	}
-	told := false
 	for j.left > 0 {
-		// Siblings are told once; a cancelled parent's children were told with it.
-		if !told && (spawnErr != nil || j.failed && !opt.RunAll) {
-			told = true
-			for _, child := range children {
-				if !child.ended {
-					b.run.cancel(child.own, &cause{kind: causeStop})
-				}
-			}
-		}
 		b.park()
 	}
 	all, err := results(specs, children)
@@ -193,7 +198,7 @@ func (b *Branch) Loop(spec *LoopSpec) (int, error) {
 		end.Status = journal.Stopped
 	} else if err != nil {
 		f := r.failure(b, err)
-		end.Status, end.Error, err = journal.Failed, &f.Problem, f
+		end.Status, end.Error, err = f.status(), &f.Problem, f
 	}
 	r.record(journal.LoopEnd, place, end)
 	return turn, err
@@ -258,7 +263,7 @@ func (b *Branch) Attempt(body Body) (*AttemptResult, error) {
 		return nil, err
 	}
 	f := r.failure(b, err)
-	end.Status, end.Error = journal.Failed, &f.Problem
+	end.Status, end.Error = f.status(), &f.Problem
 	if f.Class != ClassFailed && f.Class != ClassErrored {
 		return nil, f
 	}

@@ -234,8 +234,8 @@ func (b *Branch) finish(v any, err error) {
 	case b.own.cause != nil && (err == nil || err == ErrCancelled):
 		b.status = journal.Stopped
 	case err != nil:
-		b.status = journal.Failed
 		b.err = r.failure(b, err)
+		b.status = b.err.status()
 		end.Error = &b.err.Problem
 	}
 	end.Status = b.status

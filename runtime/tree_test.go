@@ -104,7 +104,7 @@ func parseTree(text string) []*node {
 func splitWords(line string) []string {
 	var words []string
 	for {
-		line = strings.TrimLeft(line, " \t")
+		line = strings.Trim(line, " \t\n")
 		if line == "" || line[0] == '#' {
 			return words
 		}

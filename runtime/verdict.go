@@ -76,17 +76,21 @@ func (v *verdicts) stop(c Control) {
 	if v.stopped != nil {
 		return
 	}
-	msg := "stopped"
-	if c.By != "" {
-		msg += " by " + c.By
-	}
-	if c.Detail != "" {
-		msg += ": " + c.Detail
-	}
-	v.stopped = &journal.Problem{Code: "stopped", Message: msg}
+	v.stopped = &journal.Problem{Code: "stopped", Message: said("stopped", c)}
 	if c.By == "max_duration" || c.By == "horizon" {
 		v.stopped.Code = c.By
 	}
+}
+
+// said is what a person or a policy did, for people.
+func said(what string, c Control) string {
+	if c.By != "" {
+		what += " by " + c.By
+	}
+	if c.Detail != "" {
+		what += ": " + c.Detail
+	}
+	return what
 }
 
 func (v *verdicts) abort(code, message string) {

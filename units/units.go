@@ -64,10 +64,13 @@ func ParseDuration(s string) (time.Duration, error) {
 			return 0, fmt.Errorf("%q is no duration: the number %s has no unit (d, h, m, s, ms, us, ns)", s, rest[:len(rest)-len(after)])
 		}
 		whole, frac := math.Modf(n)
+		// Neither summand is above 100 years, so that their sum does not overflow.
+		if n*u.factor <= float64(MaxDuration) {
+			total += time.Duration(whole)*time.Duration(u.factor) + time.Duration(math.Round(frac*u.factor))
+		}
 		if n*u.factor > float64(MaxDuration) || total > MaxDuration {
 			return 0, fmt.Errorf("%q is too long for a duration: at most %s (100 years)", s, FormatDuration(MaxDuration))
 		}
-		total += time.Duration(whole)*time.Duration(u.factor) + time.Duration(math.Round(frac*u.factor))
 		rest = strings.TrimLeft(after, " ")
 	}
 	return total, nil
@@ -95,6 +98,8 @@ func FormatDuration(d time.Duration) string {
 	switch {
 	case d == 0:
 		return "0s"
+	case d == math.MinInt64: // its negative is itself
+		return "-106751d23h47m16.854775808s"
 	case d < 0:
 		return "-" + FormatDuration(-d)
 	case d < time.Microsecond:
@@ -166,7 +171,10 @@ func ParseShare(s string) (float64, error) {
 	if percent {
 		n /= 100
 	}
-	return n, CheckShare(n)
+	if err := CheckShare(n); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // CheckShare returns an error unless n is within 0..1.
@@ -194,6 +202,9 @@ func ParseBandwidth(s string) (float64, error) {
 	u, after, ok := leadingUnit(strings.TrimLeft(after, " "), bandwidthUnits)
 	if !ok || after != "" {
 		return 0, fmt.Errorf("%q is no bandwidth: it needs a unit such as B/s, KB/s, MB/s, Kbit/s or Mbit/s", s)
+	}
+	if n*u.factor > 1<<62 {
+		return 0, fmt.Errorf("%q is too large for a bandwidth", s)
 	}
 	return n * u.factor, nil
 }

@@ -21,28 +21,32 @@ func Event(w io.Writer, rec journal.Record, fold *view.Fold, opt Options) error 
 		return nil
 	}
 	st := style{color: opt.Color, ascii: opt.ASCII}
+	limit, subject := opt.Width, subjectWidth
+	if limit > 0 {
+		limit = max(limit, minWidth)
+		subject = max(8, min(subject, (limit-subjectAt)*2/5))
+	}
 	var l line
-	l.put(dim, clock(rec.At)).put(plain, "  ")
-	l.put(e.color, e.kind).pad(eventSubject)
+	l.put(dim, clock(rec.At)).put(plain, "  ").put(e.color, e.kind).pad(subjectAt)
 	if e.subject != "" {
-		l.put(plain, e.subject).pad(eventText)
-		if l.width() > eventText-2 {
-			l.put(plain, "  ")
+		name := clean(e.subject)
+		if limit > 0 {
+			name = st.cut(name, subject)
 		}
+		l.put(plain, name).put(plain, "  ").pad(subjectAt + subject + 2)
 	}
 	l.put(e.textColor, e.text)
-	limit := opt.Width
 	if limit <= 0 {
 		limit = l.width()
 	}
-	_, err := io.WriteString(w, l.draw(st, max(limit, minWidth))+"\n")
+	_, err := io.WriteString(w, l.draw(st, limit)+"\n")
 	return err
 }
 
-// The columns of an event's line.
+// The columns of an event's line: where its subject begins, and its usual width.
 const (
-	eventSubject = 20
-	eventText    = 50
+	subjectAt    = 20
+	subjectWidth = 28
 )
 
 // event is one line before it is drawn.
@@ -69,7 +73,7 @@ func describe(rec journal.Record, fold *view.Fold) *event {
 			return &event{"step", cyan, b.Path, fmt.Sprintf("try %d", b.Try), yellow}
 		}
 	case *journal.StepEndBody:
-		return stepEnd(rec, b)
+		return stepEnd(rec, b, fold.Step())
 	case *journal.TurnBody:
 		if b.Late > 0 {
 			return &event{"turn", yellow, b.Path, "begins late by " + short(b.Late), plain}
@@ -80,7 +84,7 @@ func describe(rec journal.Record, fold *view.Fold) *event {
 		if b.OK {
 			return &event{"check", green, b.Name, strings.TrimSpace("ok  " + value(b.Value) + "  " + b.Limit), plain}
 		}
-		return &event{"check", red, b.Name, "failed  " + found(b.Value, b.Limit, b.Detail), red}
+		return &event{"check", red, b.Name, strings.TrimSpace("failed  " + found(b.Value, b.Limit, b.Detail)), red}
 	case *journal.FigureBody:
 		return &event{"figure", plain, b.Name, strings.TrimSpace(number(b.Value) + " " + b.Unit), plain}
 	case *journal.WatchBody:
@@ -99,10 +103,10 @@ func describe(rec journal.Record, fold *view.Fold) *event {
 	return nil
 }
 
-func stepEnd(rec journal.Record, b *journal.StepEndBody) *event {
+func stepEnd(rec journal.Record, b *journal.StepEndBody, s *view.Step) *event {
 	e := &event{"step", cyan, b.Path, string(b.Status), statusColor(b.Status, b.Tolerate)}
-	if b.Status != journal.Skipped {
-		e.text += " after " + short(max(0, rec.At-b.Started))
+	if b.Status != journal.Skipped && s != nil {
+		e.text += " after " + short(s.Took(rec.At))
 	}
 	if b.Tries > 1 {
 		e.text += fmt.Sprintf(", try %d", b.Tries)
@@ -213,17 +217,17 @@ func logged(b *journal.LogBody) *event {
 
 // found says what a check found and what it expected.
 func found(v json.RawMessage, limit, detail string) string {
-	text := value(v)
+	var parts []string
+	if text := value(v); text != "" {
+		parts = append(parts, text)
+	}
 	if limit != "" {
-		if text != "" {
-			text += ", "
-		}
-		text += "expected " + limit
+		parts = append(parts, "expected "+limit)
 	}
 	if detail != "" {
-		text += withMessage(detail)
+		parts = append(parts, detail)
 	}
-	return strings.TrimPrefix(text, ": ")
+	return strings.Join(parts, ", ")
 }
 
 // where is the place in the script that a problem came from, innermost.

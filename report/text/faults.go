@@ -22,9 +22,6 @@ type faultSum struct {
 // faults says what each fault met and did. A loop puts the same fault on again
 // and again: it has one line.
 func (s *summary) faults() {
-	if len(s.run.Faults) == 0 {
-		return
-	}
 	byLabel := map[string]*faultSum{}
 	var sums []*faultSum
 	for _, f := range s.run.Faults {
@@ -46,14 +43,10 @@ func (s *summary) faults() {
 			sum.neverError = errorText(f.Error)
 		}
 	}
-	s.head(plain, "faults")
-	for i, sum := range sums {
-		if i == maxListed {
-			s.rest(len(sums) - i)
-			return
-		}
+	for _, sum := range sums {
 		s.faultSum(sum)
 	}
+	s.block(plain, "faults")
 }
 
 func (s *summary) faultSum(f *faultSum) {

@@ -105,12 +105,12 @@ func (f *frame) header(opt Options) {
 	}
 	l.put(cyan, f.spinner()+" ").put(bold, name).put(plain, "  "+short(run.Elapsed(f.now).Truncate(time.Second)))
 	if share := run.Progress(opt.Planned, f.now); share != nil {
-		l.put(dim, " of "+short(*opt.Planned)+"  ")
-		cells := min(24, f.width/4)
-		f.gauge(&l, *share, cells, cyan)
-		l.put(plain, fmt.Sprintf(" %2.0f%%", *share*100))
+		l.put(dim, " of "+short(*opt.Planned)+" ")
+		l.put(plain, fmt.Sprintf(" %2.0f%%  ", *share*100))
+		const aside = 8 // room for the number of faults
+		f.gauge(&l, *share, min(24, f.width-l.width()-aside), cyan)
 	}
-	if run.FaultsOn > 0 {
+	if run.FaultsOn > 0 && (run.Pause == nil || !run.Pause.Lifted) {
 		l.put(magenta, fmt.Sprintf("  %s %d on", f.fault(), run.FaultsOn))
 	}
 	f.add(vital, &l)
@@ -132,7 +132,7 @@ func (f *frame) header(opt Options) {
 
 // gauge draws a share as a bar.
 func (f *frame) gauge(l *line, share float64, cells int, c color) {
-	if cells < 4 {
+	if cells < 4 { // too few to say anything
 		return
 	}
 	halves := int(min(max(share, 0), 1) * float64(2*cells))
@@ -260,25 +260,24 @@ func (f *frame) running(s *view.Step, depth int) {
 	l := f.indent(depth)
 	if s.Status == view.StepWaiting {
 		l.put(dim, f.statusSym(s.Status)+" "+f.name(s))
-		if s.Delay > 0 {
-			l.put(dim, "  starts in "+short(max(0, s.Begun+s.Delay-f.now).Truncate(time.Second)))
+		if s.Sleep != nil {
+			l.put(dim, "  starts in "+short(f.run.Left(s.Sleep, f.now).Truncate(time.Second)))
 		}
 		f.add(major, l)
 		return
 	}
 	l.put(cyan, f.spinner()+" ").put(bold, f.name(s))
-	took := s.Took(f.now)
-	l.put(plain, "  "+short(took.Truncate(time.Second)))
+	worked := f.run.Worked(s, f.now)
+	l.put(plain, "  "+short(worked.Truncate(time.Second)))
 	if s.Planned > 0 {
-		took = max(0, f.now-s.TryAt)
 		l.put(dim, " of "+short(s.Planned)+"  ")
-		f.gauge(l, float64(took)/float64(s.Planned), min(16, f.width/5), cyan)
+		f.gauge(l, float64(worked)/float64(s.Planned), min(16, f.width-l.width()), cyan)
 	}
 	if s.Tries > 1 {
 		l.put(yellow, fmt.Sprintf("  try %d", s.Tries))
 	}
 	if z := s.Sleep; z != nil && z.Why == "" {
-		l.put(dim, fmt.Sprintf("  sleeps %s more", short(max(0, z.Since+z.For-f.now).Truncate(time.Second))))
+		l.put(dim, fmt.Sprintf("  sleeps %s more", short(f.run.Left(z, f.now).Truncate(time.Second))))
 	}
 	f.add(major, l)
 }
@@ -327,7 +326,7 @@ func (f *frame) watches() {
 	}{{"guard", f.run.Guards}, {"steady", f.run.Steady}} {
 		for _, w := range group.watches {
 			bad := w.State != "holds" && w.State != "ended"
-			if !w.Live() || n >= maxWatchLines && !bad || n >= 2*maxWatchLines {
+			if !bad && f.run.State == view.Ended || !w.Live() || n >= maxWatchLines && !bad || n >= 2*maxWatchLines {
 				continue
 			}
 			n++

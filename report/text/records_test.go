@@ -67,6 +67,7 @@ func underWay() *viewtest.Journal {
 	f := j.Fault("0.1", "storm/flaky/bursts of 5xx", "payments", "http_error 500, 503 in 20%", "http_error", `{}`)
 	j.Add(journal.Sleep, j.Place("0.1"), &journal.SleepBody{For: 45 * time.Second})
 	j.Add(journal.StepBegin, j.Place("0.2"), &journal.StepBeginBody{Path: "storm/lossy/packet loss", Name: "packet loss", Delay: 40 * time.Second})
+	j.Add(journal.Sleep, j.Place("0.2"), &journal.SleepBody{For: 40 * time.Second, Why: "delay"})
 	j.Wait(15 * time.Second)
 	j.Add(journal.EffectNote, f, &journal.EffectNoteBody{Data: json.RawMessage(`{"seen":3000,"hit":612}`)})
 	j.Wait(15 * time.Second)

@@ -1,8 +1,11 @@
 package text
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"starquake/runtime/journal"
@@ -30,6 +33,8 @@ func Summary(w io.Writer, run *view.Run, opt Options) error {
 type summary struct {
 	*page
 	run *view.Run
+	// entries are those of the block that head began and end will write.
+	entries []entry
 }
 
 // verdictText is the verdict with what lies behind a pass: "passed, 2 failures
@@ -65,13 +70,11 @@ func (s *summary) verdict() {
 		sym = s.statusSym(journal.Stopped)
 	}
 	var l line
-	l.put(c, sym+" ").put(c, verdictText(run)).put(bold, "  "+orElse(run.Name, "unnamed"))
-	l.put(dim, "  "+s.counts())
-	s.add(l)
+	s.add(*l.put(c, sym+" "+verdictText(run)).put(bold, "  "+orElse(run.Name, "unnamed")))
+	s.add(*new(line).put(dim, "  "+s.counts()))
 	if run.Message != "" {
 		for _, part := range s.lines(run.Message, s.width-2) {
-			var l line
-			s.add(*l.put(plain, "  "+part))
+			s.add(*new(line).put(plain, "  "+part))
 		}
 	}
 }
@@ -94,94 +97,39 @@ func (s *summary) counts() string {
 	return strings.Join(parts, s.dot())
 }
 
-// head begins a block.
-func (s *summary) head(c color, title string) {
-	s.add(nil)
-	var l line
-	s.add(*l.put(c, "  "+title))
-}
-
-// entry writes one entry of a block: what it is, then more of it, wrapped.
-func (s *summary) entry(c color, subject, text string) {
-	const column = 30
-	var l line
-	l.put(plain, "    ").put(c, subject)
-	if text == "" {
-		s.add(l)
-		return
-	}
-	indent := min(column, s.width/3)
-	parts := s.lines(text, s.width-indent)
-	if l.width() > indent-2 { // too long to share a line
-		s.add(l)
-		l = line{}
-	}
-	for i, part := range parts {
-		if i > 0 {
-			l = line{}
-		}
-		s.add(*l.pad(indent).put(plain, part))
-	}
-}
-
-// rest says how many entries of a block were left out.
-func (s *summary) rest(n int) {
-	if n > 0 {
-		s.entry(dim, fmt.Sprintf("%s %d more; --output json has them all", s.ellipsis(), n), "")
-	}
-}
-
 func (s *summary) unclean() {
 	run := s.run
-	left := map[string]bool{} // targets
-	var faults []*view.Fault
+	told := map[string]bool{} // messages of faults, which the run's own list has again
+	byHand := true            // nothing that `cleanup` could finish
 	for _, f := range run.Faults {
-		if f.State == view.FaultUnclean {
-			faults = append(faults, f)
-			left[f.Target] = true
+		if f.State != view.FaultUnclean {
+			continue
 		}
-	}
-	if len(faults)+len(run.Unclean) == 0 {
-		return
-	}
-	s.head(boldRed, "unclean: this may still be broken")
-	for i, f := range faults {
-		if i == maxListed {
-			s.rest(len(faults) - i)
-			break
-		}
+		told[errorText(f.Error)], byHand = true, false
 		s.entry(red, orElse(f.Target, "every target"), f.Text+" may still be on"+withMessage(errorText(f.Error)))
 	}
-	for i, problem := range run.Unclean {
-		if i == maxListed {
-			s.rest(len(run.Unclean) - i)
-			break
+	for _, p := range run.Unclean {
+		byHand = byHand && p.Code == "cleanup_failed"
+		if !told[p.Message] {
+			s.entry(red, orElse(p.Path, p.Code), p.Message+where(&p))
 		}
-		s.entry(red, orElse(problem.Path, problem.Code), problem.Message+where(&problem))
 	}
-	if len(faults) > 0 {
-		s.entry(plain, "what to do", "make the target reachable again, then `starquake cleanup`; it names what it cannot take off. "+
-			"Until then take what is named here for broken.")
+	if len(s.entries) == 0 {
+		return
+	}
+	if byHand {
+		s.last("what to do", "every fault is off; finish by hand what the clean-up named here left undone")
 	} else {
-		s.entry(plain, "what to do", "faults are off; finish by hand what the clean-up named above left undone.")
+		s.last("what to do", "make the target reachable, then run `starquake cleanup`, which takes off what it can and names the rest; "+
+			"until then count on it being broken")
 	}
+	s.block(boldRed, "unclean: this may still be broken")
 }
 
 func (s *summary) failedSteps() {
-	var failed []*view.Step
 	for _, st := range s.run.Steps {
-		if st.Status == journal.Failed {
-			failed = append(failed, st)
-		}
-	}
-	if len(failed) == 0 {
-		return
-	}
-	s.head(red, "failed steps")
-	for i, st := range failed {
-		if i == maxListed {
-			s.rest(len(failed) - i)
-			return
+		if st.Status != journal.Failed {
+			continue
 		}
 		text := fmt.Sprintf("at %s, after %s", short(st.Start), short(st.Took(s.run.Now)))
 		if st.Tries > 1 {
@@ -195,74 +143,52 @@ func (s *summary) failedSteps() {
 		}
 		s.entry(statusColor(st.Status, st.Tolerated), st.Path, text)
 	}
+	s.block(red, "failed steps")
 }
 
 func (s *summary) failedChecks() {
-	n := 0
 	for _, c := range s.run.Checks {
 		if c.OK {
 			continue
 		}
-		if n++; n == 1 {
-			s.head(red, "failed checks")
-		}
-		if n > maxListed {
-			break
-		}
 		text := found(c.Value, c.Limit, c.Detail)
 		if c.Path != "" {
-			text += "  in " + c.Path
+			text = strings.TrimSpace(text + "  in " + c.Path)
 		}
 		s.entry(red, c.Name, text)
 	}
-	s.rest(s.run.Counts.ChecksFailed - min(n, maxListed))
+	s.block(red, "failed checks")
 }
 
 // watches names the guards and steady states that did not hold.
 func (s *summary) watches() {
-	for _, group := range []struct {
-		title   string
-		watches []*view.Watch
-	}{{"breached guards", s.run.Guards}, {"steady state did not hold", s.run.Steady}} {
-		n := 0
-		for _, w := range group.watches {
-			if w.Worst == nil {
-				continue
-			}
-			if n++; n == 1 {
-				s.head(red, group.title)
-			}
-			if n > maxListed {
-				continue
-			}
-			text := "at " + short(w.Worst.At)
-			if w.Worst.Phase != "" {
-				text += ", " + w.Worst.Phase
-			}
-			text += withMessage(orElse(w.Worst.Detail, value(w.Worst.Value)))
-			if w.Seen > 0 {
-				text += fmt.Sprintf(" (%d of %d readings bad)", w.Bad, w.Seen)
-			}
-			s.entry(red, w.Name, text)
+	s.badWatches("breached guards", s.run.Guards)
+	s.badWatches("steady state did not hold", s.run.Steady)
+}
+
+func (s *summary) badWatches(title string, watches []*view.Watch) {
+	for _, w := range watches {
+		if w.Worst == nil {
+			continue
 		}
-		s.rest(n - maxListed)
+		text := "at " + short(w.Worst.At)
+		if w.Worst.Phase != "" {
+			text += ", " + w.Worst.Phase
+		}
+		text += withMessage(orElse(w.Worst.Detail, value(w.Worst.Value)))
+		if w.Seen > 0 {
+			text += fmt.Sprintf(" (%d of %d readings bad)", w.Bad, w.Seen)
+		}
+		s.entry(red, w.Name, text)
 	}
+	s.block(red, title)
 }
 
 // problems are the failures that came from no step, each with its backtrace.
 func (s *summary) problems() {
-	if len(s.run.Problems) == 0 {
-		return
-	}
-	s.head(red, "errors")
-	for i, p := range s.run.Problems {
-		if i == maxListed {
-			s.rest(len(s.run.Problems) - i)
-			return
-		}
+	for _, p := range s.run.Problems {
 		text := p.Message
-		for k := len(p.Stack) - 1; k >= 0; k-- {
-			f := p.Stack[k]
+		for _, f := range slices.Backward(p.Stack) {
 			text += fmt.Sprintf("\n%s:%d", f.File, f.Line)
 			if f.Func != "" {
 				text += " in " + f.Func
@@ -270,19 +196,14 @@ func (s *summary) problems() {
 		}
 		s.entry(red, orElse(p.Path, p.Code), text)
 	}
+	s.block(red, "errors")
 }
 
 func (s *summary) figures() {
-	for i, f := range s.run.Figures {
-		if i == 0 {
-			s.head(plain, "figures")
-		}
-		if i == maxListed {
-			s.rest(len(s.run.Figures) - i)
-			return
-		}
+	for _, f := range s.run.Figures {
 		s.entry(plain, f.Name, strings.TrimSpace(number(f.Value)+" "+f.Unit))
 	}
+	s.block(plain, "figures")
 }
 
 func (s *summary) notes(opt Options) {
@@ -290,6 +211,35 @@ func (s *summary) notes(opt Options) {
 	for _, text := range append(s.run.Warnings(), opt.Warnings...) {
 		s.fact("warning", yellow, text)
 	}
-	repeat := fmt.Sprintf("--seed %d", s.run.Seed)
-	s.fact("repeat with", plain, repeat)
+	s.fact("repeat with", plain, repeat(s.run))
+}
+
+// maxRepeat bounds the parameters that are written out.
+const maxRepeat = 400
+
+// repeat gives the arguments that make the same run again.
+func repeat(run *view.Run) string {
+	out := fmt.Sprintf("--seed %d", run.Seed)
+	var params map[string]json.RawMessage
+	if json.Unmarshal(run.Params, &params) != nil || len(params) == 0 {
+		return out
+	}
+	with := ""
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		with += " --param " + quote(name+"="+value(params[name]))
+	}
+	if len(with) > maxRepeat {
+		return out + " and the same parameters"
+	}
+	return out + with
+}
+
+// quote writes s as one word of a POSIX shell.
+func quote(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-+=./:,@%", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

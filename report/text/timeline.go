@@ -227,7 +227,7 @@ func (t *timeline) row(r row) {
 	l.put(label, t.cut(r.text, t.left)).pad(2 + t.left + 2)
 	if t.axis.cells > 0 {
 		cells := ""
-		if r.kind == stepItem || r.kind == faultItem && r.fault.WasOn() {
+		if r.kind == stepItem || r.kind == faultItem && r.fault.WasOn {
 			cells = t.axis.bar(t.style, r.spans, r.kind == faultItem)
 		}
 		l.put(bar, cells).pad(2 + t.left + 2 + t.axis.cells + 2)

@@ -101,10 +101,10 @@ func (f *Fold) faultAsked(e *Effect, known *described) *Fault {
 func (f *Fold) faultNote(fl *Fault, data json.RawMessage) {
 	r := &f.run
 	f.faultStats(fl, data)
-	if fl.wasOn {
+	if fl.WasOn {
 		return
 	}
-	fl.wasOn, fl.Start, fl.End = true, r.Now, r.Now
+	fl.WasOn, fl.Start, fl.End = true, r.Now, r.Now
 	if fl.State == FaultPending {
 		fl.State = FaultOn
 	}
@@ -137,18 +137,18 @@ func (f *Fold) faultEnd(fl *Fault, problem *journal.EffectError) {
 	r := &f.run
 	fl.End, fl.Error = r.Now, problem
 	switch {
-	case !fl.wasOn && problem == nil:
+	case !fl.WasOn && problem == nil:
 		fl.State = FaultOff
-	case !fl.wasOn && problem.Code == "unclean":
+	case !fl.WasOn && problem.Code == "unclean":
 		fl.State = FaultUnclean // asked for, never confirmed, and perhaps on
-	case !fl.wasOn:
+	case !fl.WasOn:
 		fl.State = FaultFailed
 	case problem == nil || problem.Code == expired:
 		fl.State = FaultOff
 	default:
 		fl.State = FaultUnclean
 	}
-	if fl.wasOn {
+	if fl.WasOn {
 		r.FaultsOn--
 	}
 }

@@ -37,7 +37,8 @@ type Fault struct {
 	Path string `json:"path,omitempty"` // of that step
 
 	State FaultState    `json:"state"`
-	Asked time.Duration `json:"asked"` // when it was requested
+	WasOn bool          `json:"was_on"` // ever, as far as the journal knows
+	Asked time.Duration `json:"asked"`  // when it was requested
 	// Start is when it went on, Lift when its end was asked, End when it was off.
 	// Each holds from the state that it belongs to.
 	Start time.Duration `json:"start"`
@@ -48,12 +49,7 @@ type Fault struct {
 	Hit          int64                `json:"hit"`
 	Inapplicable int64                `json:"inapplicable,omitempty"`
 	Error        *journal.EffectError `json:"error,omitempty"`
-
-	wasOn bool
 }
-
-// WasOn says whether the fault was ever on, as far as the journal knows.
-func (f *Fault) WasOn() bool { return f.wasOn }
 
 // Over says whether the fault's life has ended, well or not.
 func (f *Fault) Over() bool {
@@ -63,7 +59,7 @@ func (f *Fault) Over() bool {
 // Took is how long the fault was on, up to now if it still is.
 func (f *Fault) Took(now time.Duration) time.Duration {
 	switch {
-	case !f.wasOn:
+	case !f.WasOn:
 		return 0
 	case f.Over():
 		return f.End - f.Start

@@ -27,7 +27,8 @@ type Fold struct {
 	uses  uses
 	slab  []Step // steps are allocated in slabs: one allocation for many
 	seq   int
-	about *Effect
+	about *Effect // of the latest record
+	step  *Step   // likewise
 	began bool
 }
 
@@ -65,7 +66,7 @@ func (f *Fold) Add(rec journal.Record) {
 	r := &f.run
 	r.Counts.Events++
 	r.Now = max(r.Now, rec.At) // a journal's time never falls; a hostile one's may
-	f.about = nil
+	f.about, f.step = nil, nil
 	switch b := rec.Body.(type) {
 	case nil:
 		switch rec.Kind {
@@ -177,6 +178,10 @@ func (f *Fold) Run() *Run {
 // Effect is the effect that the record last added was about, also where that
 // record ended it; nil where it was about none.
 func (f *Fold) Effect() *Effect { return f.about }
+
+// Step is the step that the record last added began, tried or ended; nil where it
+// did none of these.
+func (f *Fold) Step() *Step { return f.step }
 
 func (f *Fold) runBegin(b *journal.RunBeginBody) {
 	if f.began {

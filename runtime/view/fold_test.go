@@ -314,3 +314,48 @@ func TestEffectOfRecord(t *testing.T) {
 		}
 	}
 }
+
+// A run that went through its JSON, as a client of the server has it, is the same.
+func TestRunThroughJSON(t *testing.T) {
+	for name, j := range viewtest.Samples() {
+		run := j.Run()
+		want, err := json.Marshal(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back view.Run
+		if err := json.Unmarshal(want, &back); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, err := json.Marshal(&back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// What is measured against a planned duration stands still in a pause.
+func TestWorkedInPause(t *testing.T) {
+	control := func(j *viewtest.Journal, action string) {
+		j.Add(journal.Control, journal.Place{Branch: "0"}, &journal.ControlBody{Action: action})
+	}
+	j := viewtest.New("x", "real")
+	j.Begin("0", journal.StepBeginBody{Path: "s", Duration: time.Minute})
+	j.Add(journal.Sleep, j.Place("0"), &journal.SleepBody{For: 30 * time.Second})
+	j.Wait(10 * time.Second)
+	control(j, "pause")
+	for _, c := range []struct {
+		now, worked, left time.Duration
+	}{{20 * time.Second, 10 * time.Second, 20 * time.Second}, {70 * time.Second, 15 * time.Second, 15 * time.Second}} {
+		run := j.Run()
+		s := run.Steps[0]
+		if worked, left := run.Worked(s, c.now), run.Left(s.Sleep, c.now); worked != c.worked || left != c.left {
+			t.Errorf("at %s worked %s with %s of the sleep left, expected %s and %s", c.now, worked, left, c.worked, c.left)
+		}
+		j.Wait(55 * time.Second)
+		control(j, "resume")
+	}
+}

@@ -78,7 +78,7 @@ func consistent(t *testing.T, run *view.Run, records int) {
 	}
 	on := 0
 	for _, f := range run.Faults {
-		if f.State == view.FaultOn || f.State == view.FaultLifting && f.WasOn() {
+		if f.State == view.FaultOn || f.State == view.FaultLifting && f.WasOn {
 			on++
 		}
 		if f.Start > f.End || f.Took(run.Now) < 0 {

@@ -16,6 +16,17 @@ func (r *Run) Elapsed(now time.Duration) time.Duration {
 	return max(0, now-r.PausedIn)
 }
 
+// Worked is how long the latest try of a step has been at work at now, without
+// pauses: what its planned duration is measured against.
+func (r *Run) Worked(s *Step, now time.Duration) time.Duration {
+	return max(0, r.Elapsed(now)-s.TryClock)
+}
+
+// Left is how much of a sleep is left at now; it does not fall in a pause.
+func (r *Run) Left(z *Sleep, now time.Duration) time.Duration {
+	return max(0, z.For-(r.Elapsed(now)-z.Clock))
+}
+
 // Progress is the share of a run that is done at now: elapsed over the total that
 // its plan had, at most 0.99 until the end, then 1. It is nil without a total.
 func (r *Run) Progress(planned *time.Duration, now time.Duration) *float64 {

@@ -32,13 +32,16 @@ type Step struct {
 	Start time.Duration `json:"start"`
 	End   time.Duration `json:"end"`
 
-	Delay   time.Duration `json:"delay,omitempty"`    // planned
-	Planned time.Duration `json:"planned,omitempty"`  // duration given to the step
-	Timeout time.Duration `json:"timeout,omitempty"`  // of one try
-	Retries int           `json:"retries,omitempty"`  // allowed
-	Tries   int           `json:"tries"`              // begun
-	TryAt   time.Duration `json:"try_at,omitempty"`   // start of the latest try
-	Sleep   *Sleep        `json:"sleeping,omitempty"` // the latest sleep that goes on
+	Delay   time.Duration `json:"delay,omitempty"`   // planned
+	Planned time.Duration `json:"planned,omitempty"` // duration given to the step
+	Timeout time.Duration `json:"timeout,omitempty"` // of one try
+	Retries int           `json:"retries,omitempty"` // allowed
+	Tries   int           `json:"tries"`             // begun
+	TryAt   time.Duration `json:"try_at,omitempty"`  // start of the latest try
+	// TryClock is Run.Elapsed when the latest try began: the clock that stands still
+	// in a pause, as the step's duration and time-out do.
+	TryClock time.Duration `json:"try_clock,omitempty"`
+	Sleep    *Sleep        `json:"sleeping,omitempty"` // the latest sleep that goes on
 
 	Error     *journal.Problem `json:"error,omitempty"`
 	Reason    string           `json:"reason,omitempty"` // of a skip
@@ -59,6 +62,7 @@ func (s *Step) Took(now time.Duration) time.Duration {
 // Sleep is a sleep that goes on.
 type Sleep struct {
 	Since time.Duration `json:"since"`
+	Clock time.Duration `json:"clock"` // Run.Elapsed at Since
 	For   time.Duration `json:"for"`
 	Why   string        `json:"why,omitempty"`
 }

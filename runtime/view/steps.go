@@ -29,6 +29,7 @@ func (f *Fold) stepBegin(at journal.Place, b *journal.StepBeginBody) {
 	if p := br.inner(); p != nil {
 		s.Parent, s.Depth = p.Index, p.Depth+1
 	}
+	f.step = s
 	r.Steps = append(r.Steps, s)
 	r.Counts.Steps++
 	f.steps[at] = s
@@ -40,11 +41,12 @@ func (f *Fold) stepTry(at journal.Place, b *journal.StepTryBody) {
 	if s == nil {
 		return
 	}
+	f.step = s
 	now := f.run.Now
 	if s.Status == StepWaiting {
 		s.Status, s.Start, s.End = StepRunning, now, now
 	}
-	s.Tries, s.TryAt = max(s.Tries+1, b.Try), now
+	s.Tries, s.TryAt, s.TryClock = max(s.Tries+1, b.Try), now, f.run.Elapsed(now)
 }
 
 func (f *Fold) stepEnd(at journal.Place, b *journal.StepEndBody) {
@@ -52,6 +54,7 @@ func (f *Fold) stepEnd(at journal.Place, b *journal.StepEndBody) {
 	if s == nil {
 		return
 	}
+	f.step = s
 	delete(f.steps, at)
 	if br := f.branches[at.Branch]; br != nil {
 		f.leave(br, s)
@@ -113,7 +116,7 @@ func (f *Fold) sleep(at journal.Place, b *journal.SleepBody) {
 	switch b.Why {
 	case "", "delay", "retry":
 		br.sleep = at
-		s.Sleep = &Sleep{Since: f.run.Now, For: b.For, Why: b.Why}
+		s.Sleep = &Sleep{Since: f.run.Now, Clock: f.run.Elapsed(f.run.Now), For: b.For, Why: b.Why}
 	}
 }
 

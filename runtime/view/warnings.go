@@ -7,8 +7,8 @@ import "fmt"
 func (r *Run) Warnings() []string {
 	var out []string
 	if r.Unguarded > 0 {
-		out = append(out, fmt.Sprintf("%s on without a guard: nothing aborts the run when the system breaks; add guard(name, probe)",
-			plural(r.Unguarded, "fault goes", "faults go")))
+		out = append(out, fmt.Sprintf("%s put on without a guard: nothing would abort the run if the system broke; add guard(name, probe)",
+			plural(r.Unguarded, "fault is", "faults are")))
 	}
 	out = append(out, r.unmet()...)
 	if n := r.Counts.LateTurns; n > 0 {
@@ -28,7 +28,7 @@ func (r *Run) unmet() []string {
 	var out []string
 	left := 0
 	for _, f := range r.Faults {
-		if !f.Over() || !f.wasOn || f.Hit > 0 || f.Inapplicable == 0 {
+		if !f.Over() || !f.WasOn || f.Hit > 0 || f.Inapplicable == 0 {
 			continue
 		}
 		if len(out) == maxUnmet {

@@ -230,9 +230,9 @@ func Unclean() *Journal {
 		Stack: []journal.Frame{{File: "checkout.star", Line: 12, Col: 5, Func: "main"}, {File: "checkout.star", Line: 31, Col: 9, Func: "restart_orders"}},
 	})
 	return j.Finish(journal.RunEndBody{
-		Verdict: journal.VerdictUnclean, Reason: "fault_not_off", Message: "1 fault could not be confirmed gone, 1 clean-up failed",
+		Verdict: journal.VerdictUnclean, Reason: "unclean", Message: "agent 10.0.0.3:7070 does not answer: dial tcp 10.0.0.3:7070: connection refused",
 		Unclean: []journal.Problem{
-			{Code: "fault_not_off", Message: "orders: blackhole: agent 10.0.0.3:7070 does not answer", Path: "orders dark"},
+			{Code: "unclean", Message: "agent 10.0.0.3:7070 does not answer: dial tcp 10.0.0.3:7070: connection refused", Path: "orders dark"},
 			{Code: "cleanup_failed", Message: "on_exit restart_orders: exit status 1"},
 		},
 	})

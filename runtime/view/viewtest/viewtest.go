@@ -16,11 +16,12 @@ type Journal struct {
 	Records []journal.Record
 	Now     time.Duration
 	op      uint32
+	tried   map[journal.Place]time.Duration // first try of each step
 }
 
 // New begins the journal of a run.
 func New(name, world string) *Journal {
-	j := &Journal{}
+	j := &Journal{tried: map[journal.Place]time.Duration{}}
 	j.Add(journal.RunBegin, journal.Place{Branch: "0"}, &journal.RunBeginBody{
 		Format: journal.FormatVersion, Name: name, Script: name + ".star", World: world, Seed: 7321,
 		Origin: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -58,19 +59,20 @@ func (j *Journal) Begin(branch string, b journal.StepBeginBody) journal.Place {
 		j.Wait(b.Delay)
 		j.Add(journal.Timer, sleep, nil)
 	}
+	j.tried[at] = j.Now
 	j.Add(journal.StepTry, at, &journal.StepTryBody{Path: b.Path, Try: 1})
 	return at
 }
 
 // End ends a step that passed.
 func (j *Journal) End(at journal.Place, path string) {
-	j.Add(journal.StepEnd, at, &journal.StepEndBody{Path: path, Status: journal.Passed, Tries: 1})
+	j.Add(journal.StepEnd, at, &journal.StepEndBody{Path: path, Status: journal.Passed, Tries: 1, Started: j.tried[at]})
 }
 
 // Fail ends a step that failed.
 func (j *Journal) Fail(at journal.Place, path, message string, tolerate bool) {
 	j.Add(journal.StepEnd, at, &journal.StepEndBody{
-		Path: path, Status: journal.Failed, Tries: 1, Tolerate: tolerate,
+		Path: path, Status: journal.Failed, Tries: 1, Tolerate: tolerate, Started: j.tried[at],
 		Error: &journal.Problem{Code: "check_failed", Message: message, Path: path},
 	})
 }

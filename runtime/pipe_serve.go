@@ -1,0 +1,338 @@
+package runtime
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"starquake/runtime/journal"
+	"starquake/units"
+)
+
+// Codes with which a run ends whose process did not keep to what it may.
+const (
+	// CodeProtocol: it said something that is no message, or none that fits.
+	CodeProtocol = "protocol"
+	// CodeScriptTime: it computed for too long in one turn.
+	CodeScriptTime = "script_time"
+	// CodeScriptMemory: its memory was used up.
+	CodeScriptMemory = "script_memory"
+	// CodeScriptOutput: it wrote too much into the journal.
+	CodeScriptOutput = "script_output"
+	// CodeScriptKilled: its process ended and nobody knows why.
+	CodeScriptKilled = "script_killed"
+)
+
+// Death says why the process of a run is no more.
+type Death struct {
+	Code    string
+	Message string
+	// Script says that the script is to blame: a run that had not started anything is
+	// then invalid, not errored.
+	Script bool
+}
+
+// PipeOptions are for ServePipe. The zero value works where in ends by itself when
+// the process on its other end is done.
+type PipeOptions struct {
+	// Begin, if set, is written to the journal in place of what the process says.
+	Begin *journal.RunBeginBody
+	// Strict is Config.Strict.
+	Strict bool
+	// TurnLimit bounds the time between an event and the next message; 0: 2 seconds.
+	TurnLimit time.Duration
+	// MaxMessage bounds one message, in bytes; 0: 32 MiB.
+	MaxMessage int
+	// MaxJournal bounds all messages of a run together, in bytes; 0: 512 MiB.
+	MaxJournal int64
+	// Answer answers what the process asks with PipeWorld.Ask.
+	Answer func(question json.RawMessage) (any, error)
+	// Kill ends the process, so that in comes to its end. It may be called more than
+	// once, from any goroutine, and also after the process has ended.
+	Kill func()
+	// Died says why in came to its end. It is called at most once.
+	Died func(readErr error) Death
+}
+
+// pipeServer is the world's side of one run.
+type pipeServer struct {
+	world World
+	out   io.Writer
+	opt   PipeOptions
+	lines chan []byte // closed after death was set
+	death Death       // why lines were closed
+
+	watchdog *time.Timer
+	late     bool // the watchdog bit; guarded by mu
+	mu       sync.Mutex
+	failed   bool // the world was told; guarded by mu
+	over     bool // the run has ended well; guarded by mu
+
+	total int64         // bytes read
+	last  time.Duration // At of the last event
+	wrote time.Duration // At of the last record
+	begun bool
+	facts pipeFacts
+}
+
+// ServePipe carries out, on world, what a run in another process asks for through in
+// and out, until that run has ended. If the process ends before its run does, or does
+// not keep to the protocol, ServePipe ends the run itself: it undoes and awaits all
+// that is under way, completes the journal, and says why in the verdict.
+//
+// World is also told of that through its method Control, if it has one, at once and
+// from another goroutine, as a Real must be: nothing else reaches it while it waits.
+func ServePipe(in io.Reader, out io.Writer, world World, opt PipeOptions) Outcome {
+	if opt.TurnLimit == 0 {
+		opt.TurnLimit = 2 * time.Second
+	}
+	if opt.MaxMessage == 0 {
+		opt.MaxMessage = 32 << 20
+	}
+	if opt.MaxJournal == 0 {
+		opt.MaxJournal = 512 << 20
+	}
+	if opt.Kill == nil {
+		opt.Kill = func() {}
+	}
+	if opt.Died == nil {
+		opt.Died = func(err error) Death {
+			return Death{Code: CodeScriptKilled, Message: fmt.Sprintf("the script's process ended before its run did: %v", err)}
+		}
+	}
+	s := &pipeServer{world: world, out: out, opt: opt, lines: make(chan []byte, 1)}
+	s.watchdog = time.AfterFunc(opt.TurnLimit, s.bite)
+	defer s.watchdog.Stop()
+	go s.read(in)
+	result := s.serve()
+	opt.Kill()
+	for range s.lines { // the reader has ended when this is closed
+	}
+	return result
+}
+
+// serve handles one message after the other.
+func (s *pipeServer) serve() Outcome {
+	for {
+		msg, err := s.next()
+		if err != nil {
+			return s.end(s.why(err))
+		}
+		switch {
+		case msg.Ask != nil:
+			err = s.answer(msg.Ask)
+		case msg.Next != nil:
+			err = s.turn(msg)
+		case msg.Finish != nil:
+			var out Outcome
+			if out, err = s.finish(msg); err == nil {
+				return out
+			}
+		default:
+			err = errors.New("expected next, ask or finish")
+		}
+		if err != nil {
+			return s.end(s.why(err))
+		}
+	}
+}
+
+// next waits for a message; the watchdog runs.
+func (s *pipeServer) next() (*pipeMessage, error) {
+	line, ok := <-s.lines
+	if !ok {
+		return nil, errDied
+	}
+	msg := new(pipeMessage)
+	if err := decodeMessage(line, msg); err != nil {
+		return nil, err
+	}
+	if msg.State != nil {
+		s.facts.state = *msg.State
+	}
+	return msg, nil
+}
+
+var (
+	errDied = errors.New("the process has ended") // death tells why
+	errLate = errors.New("the watchdog bit")
+)
+
+// turn carries out one Next.
+func (s *pipeServer) turn(msg *pipeMessage) error {
+	if !s.watchdog.Stop() {
+		return errLate
+	}
+	r, err := s.check(msg.Next)
+	if err != nil {
+		return err
+	}
+	if msg.Fail != nil && msg.Fail.Action == ActionFail {
+		s.control(*msg.Fail)
+	}
+	ev := s.world.Next(r)
+	s.last = ev.At
+	s.facts.deliver(ev)
+	s.watchdog.Reset(s.opt.TurnLimit)
+	return s.write(&pipeAnswer{Event: wireEvent(ev)})
+}
+
+// finish carries out Finish and takes the outcome. The verdict is the one in the
+// journal, whatever else the process says.
+func (s *pipeServer) finish(msg *pipeMessage) (Outcome, error) {
+	n := len(msg.Finish.Records)
+	if n == 0 || msg.Finish.Records[n-1].Kind != journal.RunEnd {
+		return Outcome{}, errors.New("the last record is not the end of the run")
+	}
+	end := msg.Finish.Records[n-1].Body.(*journal.RunEndBody)
+	msg.Finish.Records = msg.Finish.Records[:n-1]
+	r, err := s.check(msg.Finish)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if len(s.facts.open) > 0 {
+		return Outcome{}, errors.New("the run ends while effects are under way")
+	}
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	r.Records = append(r.Records, journal.Record{At: s.last, Kind: journal.RunEnd, Place: journal.Place{Branch: "0"}, Body: end})
+	s.world.Finish(r)
+	s.watchdog.Reset(s.opt.TurnLimit)
+	out := Outcome{RunEndBody: *end, Took: s.last}
+	if last, err := s.next(); err == nil && last.Outcome != nil { // else only the details are lost
+		out.Failures = failures(*last.Outcome)
+	}
+	return out, nil
+}
+
+// check makes sure that what the process asks for can be a run's doing: the journal
+// must stay readable whatever the process is.
+func (s *pipeServer) check(p *pipeReady) (*Ready, error) {
+	for i := range p.Records {
+		rec := &p.Records[i]
+		switch {
+		case rec.At < s.wrote || rec.At > s.last:
+			return nil, fmt.Errorf("a %s record of time %s; expected %s to %s", rec.Kind, rec.At, s.wrote, s.last)
+		case (rec.Kind == journal.RunBegin) == s.begun:
+			return nil, fmt.Errorf("a %s record where run.begin must come first and once", rec.Kind)
+		case rec.Kind == journal.RunEnd:
+			return nil, errors.New("a run.end record before the end")
+		case rec.Kind == journal.RunBegin && s.opt.Begin != nil:
+			rec.Body = s.opt.Begin
+		}
+		s.begun, s.wrote = true, rec.At
+	}
+	r, err := p.ready()
+	if err != nil {
+		return nil, err
+	}
+	return r, s.facts.follow(r)
+}
+
+// answer answers a question. Its time counts as the turn's.
+func (s *pipeServer) answer(question json.RawMessage) error {
+	if s.opt.Answer == nil {
+		return errors.New("a question, and nobody to answer")
+	}
+	answer, err := s.opt.Answer(question)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	return s.write(&pipeAnswer{Answer: raw})
+}
+
+// write sends a message. That the process is gone is found out by reading.
+func (s *pipeServer) write(msg *pipeAnswer) error {
+	line, err := json.Marshal(msg)
+	if err != nil {
+		return err
+	}
+	_, _ = s.out.Write(append(line, '\n'))
+	return nil
+}
+
+// read brings the lines. At the end it fails the run, which may be waiting for an
+// event that never comes.
+func (s *pipeServer) read(in io.Reader) {
+	defer close(s.lines)
+	r := bufio.NewReaderSize(in, 1<<16)
+	for {
+		line, err := readLine(r, s.opt.MaxMessage)
+		if s.total += int64(len(line)); s.total > s.opt.MaxJournal {
+			err = errTooLong
+		}
+		if err != nil {
+			s.died(err)
+			return
+		}
+		s.lines <- line
+	}
+}
+
+// died finds out why there are no more lines.
+func (s *pipeServer) died(err error) {
+	s.mu.Lock()
+	late, over := s.late, s.over
+	s.mu.Unlock()
+	switch {
+	case over:
+		return
+	case late:
+		s.death = Death{CodeScriptTime, tooLong(s.opt.TurnLimit), true}
+	case err == errTooLong:
+		s.death = Death{CodeScriptOutput, "the script's log, checks and figures are too much for the journal; write less in one turn, or less in all", true}
+	default:
+		s.death = s.opt.Died(err)
+	}
+	s.control(Control{Action: ActionFail, By: s.death.Code, Detail: s.death.Message})
+}
+
+func tooLong(limit time.Duration) string {
+	return "the script computed for more than " + units.FormatDuration(limit) + " in one turn"
+}
+
+// bite is the watchdog: faults off first, then the process.
+func (s *pipeServer) bite() {
+	s.mu.Lock()
+	s.late = true
+	s.mu.Unlock()
+	s.control(Control{Action: ActionFail, By: CodeScriptTime, Detail: tooLong(s.opt.TurnLimit)})
+	s.opt.Kill()
+}
+
+// control tells the world, once, that the run fails: it takes the faults off at once.
+func (s *pipeServer) control(c Control) {
+	s.mu.Lock()
+	first := !s.failed
+	s.failed = true
+	s.mu.Unlock()
+	if w, ok := s.world.(interface{ Control(Control) }); ok && first {
+		w.Control(c)
+	}
+}
+
+// why gives the reason to end the run for what went wrong with a message.
+func (s *pipeServer) why(err error) Death {
+	s.opt.Kill()
+	s.mu.Lock()
+	late := s.late || err == errLate
+	s.mu.Unlock()
+	switch {
+	case late:
+		return Death{CodeScriptTime, tooLong(s.opt.TurnLimit), true}
+	case err != errDied:
+		return Death{Code: CodeProtocol, Message: "the script's process did not keep to its protocol: " + err.Error()}
+	}
+	for range s.lines {
+	}
+	return s.death
+}
