@@ -227,7 +227,11 @@ func acts(fn func(c *Call, t *task) (starlark.Value, error)) func(*Call) (starla
 		}
 		t.called()
 		if t.branch.Watching() {
-			return nil, &ArgError{Builtin: c.Name, Message: "a function probe may only look", Hint: "call it in the branch itself, not in a function given to guard, steady_state or observe"}
+			return nil, runtime.Failf(runtime.ClassScript, runtime.CodeProbeActs,
+				"%s: a function probe may only look; call it in the branch itself, not in a function given to guard or steady_state", c.Name)
+		}
+		if err := t.branch.Alive(); err != nil {
+			return nil, err
 		}
 		return fn(c, t)
 	}
@@ -241,6 +245,9 @@ func looks(fn func(c *Call, t *task) (starlark.Value, error)) func(*Call) (starl
 			return nil, c.onlyDeclares()
 		}
 		t.called()
+		if err := t.branch.Alive(); err != nil {
+			return nil, err
+		}
 		return fn(c, t)
 	}
 }
@@ -334,13 +341,17 @@ func Describe(b *runtime.Branch, err error, p *journal.Problem) {
 			p.Message += "; " + hint
 		}
 	}
-	if len(p.Stack) > 0 || eval == nil {
+	t, ok := b.Local.(*task)
+	if len(p.Stack) > 0 || !ok {
 		return
 	}
-	if t, ok := b.Local.(*task); ok {
-		p.Stack = append(p.Stack, t.spawned...)
+	// What the runtime itself found out (a time-out, a failed check) has no error of
+	// the interpreter: it is where the branch stands.
+	stack := t.thread.CallStack()
+	if eval != nil {
+		stack = eval.CallStack
 	}
-	p.Stack = append(p.Stack, frames(eval.CallStack)...)
+	p.Stack = append(append(p.Stack, t.spawned...), frames(stack)...)
 }
 
 // value gives what a body returned as a Starlark value.

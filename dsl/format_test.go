@@ -65,3 +65,37 @@ func TestOutline(t *testing.T) {
 		}
 	}
 }
+
+// TestFormatKeepsComments puts a comment behind every line of the good scripts, one
+// line at a time, and looks for it in the formatted text.
+func TestFormatKeepsComments(t *testing.T) {
+	paths, err := filepath.Glob("testdata/good/*.star")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(paths, "library/patterns.star") {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.SplitAfter(string(text), "\n")
+		tried := 0
+		for i, line := range lines {
+			commented := strings.TrimSuffix(line, "\n") + "  # a remark\n"
+			changed := strings.Join(lines[:i], "") + commented + strings.Join(lines[i+1:], "")
+			if comments([]byte(changed)) != comments(text)+1 {
+				continue // inside of a string, or behind another comment
+			}
+			tried++
+			out, err := Format(path, []byte(changed))
+			if err != nil {
+				t.Errorf("%s:%d: %v", path, i+1, err)
+			} else if strings.Count(string(out), "# a remark") != 1 {
+				t.Errorf("%s:%d: the comment is lost:\n%s", path, i+1, out)
+			}
+		}
+		if tried == 0 {
+			t.Errorf("%s: no line was tried", path)
+		}
+	}
+}

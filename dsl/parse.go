@@ -54,6 +54,7 @@ func tooDeep(file *syntax.File) *syntax.Position {
 		depth int
 	}
 	var stack []item
+	var below []syntax.Node
 	push := func(depth int, nodes ...syntax.Node) {
 		for _, n := range nodes {
 			stack = append(stack, item{n, depth})
@@ -70,7 +71,8 @@ func tooDeep(file *syntax.File) *syntax.Position {
 				return pos
 			}
 		}
-		push(top.depth+1, children(top.node)...)
+		below = appendChildren(below[:0], top.node)
+		push(top.depth+1, below...)
 	}
 	return nil
 }

@@ -4,8 +4,10 @@ import "go.starlark.net/syntax"
 
 // children returns the nodes directly below n, in the order of the text. Names
 // that are no variables (the x of a.x and of f(x = 1)) are not among them.
-func children(n syntax.Node) []syntax.Node {
-	var out []syntax.Node
+func children(n syntax.Node) []syntax.Node { return appendChildren(nil, n) }
+
+// appendChildren appends the children of n to out.
+func appendChildren(out []syntax.Node, n syntax.Node) []syntax.Node {
 	expr := func(es ...syntax.Expr) {
 		for _, e := range es {
 			if e != nil {
@@ -119,16 +121,19 @@ func argValue(arg syntax.Expr) syntax.Expr {
 // goes no deeper. parents holds the nodes above, outermost first, and is only valid
 // during the call.
 func walk(n syntax.Node, visit func(n syntax.Node, parents []syntax.Node) bool) {
-	var stack []syntax.Node
+	var stack, below []syntax.Node // below holds the nodes still to come; one slice for all levels
 	var step func(syntax.Node)
 	step = func(n syntax.Node) {
 		if !visit(n, stack) {
 			return
 		}
 		stack = append(stack, n)
-		for _, c := range children(n) {
-			step(c)
+		first := len(below)
+		below = appendChildren(below, n)
+		for i, last := first, len(below); i < last; i++ {
+			step(below[i])
 		}
+		below = below[:first]
 		stack = stack[:len(stack)-1]
 	}
 	step(n)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // Background is a branch that goes on beside the one that started it, until its
@@ -153,7 +154,7 @@ func (b *Branch) runExits(s *scope, how ExitWhen) {
 		var overdue timer
 		overdue.fire = func() {
 			r.cancel(child.own, &cause{kind: causeFailure, err: Failf(ClassFailed, "cleanup_overdue",
-				"clean-up %s took longer than %s", x.label, r.cfg.CleanupTimeout)})
+				"it took longer than %s", units.FormatDuration(r.cfg.CleanupTimeout))})
 		}
 		r.after(&overdue, r.cfg.CleanupTimeout, true)
 		for !child.ended {

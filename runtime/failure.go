@@ -29,6 +29,9 @@ const (
 	ClassInconclusive
 )
 
+// CodeProbeActs is the code of the error that a function probe does more than look.
+const CodeProbeActs = "probe_acts"
+
 // Failure is an error with its class and its plain data.
 type Failure struct {
 	Class   Class

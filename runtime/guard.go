@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // readingLimit bounds one call of a function probe, where every is longer.
@@ -257,7 +258,7 @@ func (b *Branch) readFunc(p *Probe, limit time.Duration) (Reading, error) {
 	r := b.run
 	s := b.open(scopeReading, "")
 	t := timer{fire: func() {
-		r.cancel(s, &cause{kind: causeFailure, err: Failf(ClassFailed, "reading_timeout", "the probe function ran longer than %s", limit)})
+		r.cancel(s, &cause{kind: causeFailure, err: Failf(ClassFailed, "reading_timeout", "the probe function ran longer than %s", units.FormatDuration(limit))})
 	}}
 	r.after(&t, limit, b.livetime)
 	reading, err := b.callProbe(p)
@@ -270,7 +271,8 @@ func (b *Branch) readFunc(p *Probe, limit time.Duration) (Reading, error) {
 	if !errors.As(err, &f) {
 		f = r.failure(b, err)
 	}
-	if f.Class == ClassInconclusive {
+	// What a probe raises is a bad reading; that it does what no probe may is not.
+	if f.Class == ClassInconclusive || f.Class == ClassScript && f.Problem.Code == CodeProbeActs {
 		return reading, f
 	}
 	return Reading{Error: fmt.Sprint(f.Problem.Message)}, nil

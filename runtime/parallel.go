@@ -168,6 +168,10 @@ func (b *Branch) Loop(spec *LoopSpec) (int, error) {
 	end := &journal.EndBody{Path: outer.path, Status: journal.Passed}
 	turn, err := 0, error(nil)
 	for ; err == nil && (!spec.Bounded || turn < spec.Times); turn++ {
+		if err = b.check(); err != nil {
+			break
+		}
+		r.turnOps++ // a turn may do nothing else
 		if spec.Duration > 0 && r.heldNow()-began >= spec.Duration {
 			break
 		}

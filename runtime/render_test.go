@@ -103,7 +103,8 @@ func invariants(recs []journal.Record) error {
 	open := map[string]int{} // begins without end, by kind and place
 	running := map[journal.Place]string{}
 	owner := map[journal.Place]journal.Place{} // of a held effect: the step try it belongs to
-	steps := map[string][]journal.Place{}      // open steps of a branch
+	stopped := map[journal.Place]bool{}
+	steps := map[string][]journal.Place{} // open steps of a branch
 	for i, rec := range recs {
 		if i > 0 && rec.At < recs[i-1].At {
 			return fmt.Errorf("record %d: time falls from %s to %s", i, recs[i-1].At, rec.At)
@@ -144,6 +145,12 @@ func invariants(recs []journal.Record) error {
 			}
 			delete(running, rec.Place)
 		case journal.EffectNote, journal.EffectStop:
+			if rec.Kind == journal.EffectStop {
+				if stopped[rec.Place] {
+					return fmt.Errorf("record %d: effect %s is taken off twice", i, key)
+				}
+				stopped[rec.Place] = true
+			}
 			if running[rec.Place] == "" {
 				return fmt.Errorf("record %d: %s for effect %s that is over", i, rec.Kind, key)
 			}

@@ -64,8 +64,14 @@ type Run struct {
 
 	steps map[string]*stepState // running steps by path, for skip
 
+	turnOps int // operations since the world was last asked
+
 	end verdicts
 }
+
+// maxTurnOps bounds the operations of one turn. Their records stay in memory until
+// the run waits for something, so a loop that never does must end before memory.
+const maxTurnOps = 200_000
 
 // New makes a run that will talk to w.
 func New(cfg Config, w World) *Run {
@@ -228,6 +234,7 @@ func (b *Branch) Rand() *rand.Rand {
 // place numbers the branch's next operation.
 func (b *Branch) place() journal.Place {
 	b.ops++
+	b.run.turnOps++
 	return journal.Place{Branch: b.path, Op: b.ops}
 }
 

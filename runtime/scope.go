@@ -164,13 +164,20 @@ func (b *Branch) interrupt() {
 }
 
 // check gives ErrCancelled if a scope around the branch was cancelled and the branch
-// is not cleaning up.
+// is not cleaning up, and an error if the turn has become too long.
 func (b *Branch) check() error {
 	if b.cancelled != nil && b.shield == 0 {
 		return ErrCancelled
 	}
+	if b.run.turnOps > maxTurnOps {
+		return Failf(ClassScript, "turn_too_long", "more than %d operations without waiting for anything; an endless loop?", maxTurnOps)
+	}
 	return nil
 }
+
+// Alive gives ErrCancelled if the branch has been cancelled: a builtin that does not
+// wait asks, so that nothing goes on in a scope that is over.
+func (b *Branch) Alive() error { return b.check() }
 
 // close ends a scope in the order of LANGUAGE.md: its branches, its faults, its
 // steady states, its clean-ups. It turns err, what the body returned, and what

@@ -2,11 +2,11 @@ package runtime
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // SteadySpec describes a steady-state hypothesis.
@@ -105,7 +105,7 @@ func (b *Branch) mayHold(asks []Ask) error {
 		return Failf(ClassScript, "chaos_in_cleanup", "a clean-up (on_exit) may look, log, send and execute, but not put faults on")
 	}
 	if b.watch {
-		return Failf(ClassScript, "chaos_in_probe", "a function probe may only look: it cannot put faults on")
+		return Failf(ClassScript, CodeProbeActs, "a function probe may only look: it cannot put faults on")
 	}
 	for s := b.scope; s != nil; s = s.parent {
 		for _, st := range s.steady {
@@ -265,7 +265,7 @@ func (b *Branch) settle(s *scope, err error) error {
 		}
 		st.record(r, "after", ok, reading)
 		if !ok {
-			f := Failf(ClassFailed, "steady_state_lost", "steady state %q does not hold again %s after the faults: %s", st.spec.Name, st.spec.Settle, reading)
+			f := Failf(ClassFailed, "steady_state_lost", "steady state %q does not hold again %s after the faults: %s", st.spec.Name, units.FormatDuration(st.spec.Settle), reading)
 			f.Problem.Path = s.path
 			r.end.fail(f)
 		}
@@ -303,11 +303,11 @@ func (b *Branch) recovered(st *stepState) error {
 			}
 			if !ok {
 				return Failf(ClassFailed, "not_recovered", "steady state %q is not back %s after the faults of step %q: %s",
-					hyp.spec.Name, st.spec.Recovered, st.spec.Name, reading)
+					hyp.spec.Name, units.FormatDuration(st.spec.Recovered), st.spec.Name, reading)
 			}
 		}
 	}
 	st.result.Recovery = b.run.heldNow() - began
 	value, _ := json.Marshal(st.result.Recovery.Seconds())
-	return b.Check(CheckSpec{Name: "recovered", OK: true, Value: value, Limit: fmt.Sprintf("within %s", st.spec.Recovered)})
+	return b.Check(CheckSpec{Name: "recovered", OK: true, Value: value, Limit: "within " + units.FormatDuration(st.spec.Recovered)})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // VirtualOrigin is when every virtual run begins, so that two of them are equal.
@@ -89,7 +90,7 @@ func (w *Virtual) Next(r *Ready) Event {
 		return w.fail("deadlock", "nothing can happen any more: the run waits for something that no plan will bring")
 	case w.Horizon > 0 && min(r.Due, next) > w.Horizon && !w.Cut:
 		w.Cut, w.now = true, w.Horizon
-		return Event{Kind: EventControl, At: w.now, Control: Control{Action: ActionStop, By: "horizon", Detail: fmt.Sprintf("the plan ends at its horizon of %s", w.Horizon)}}
+		return Event{Kind: EventControl, At: w.now, Control: Control{Action: ActionStop, By: "horizon", Detail: "the plan ends at its horizon of " + units.FormatDuration(w.Horizon)}}
 	case r.Due <= next:
 		w.now = max(w.now, r.Due)
 		if w.moved(at) {

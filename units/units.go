@@ -63,7 +63,8 @@ func ParseDuration(s string) (time.Duration, error) {
 		if !ok {
 			return 0, fmt.Errorf("%q is no duration: the number %s has no unit (d, h, m, s, ms, us, ns)", s, rest[:len(rest)-len(after)])
 		}
-		whole, frac := math.Modf(n)
+		whole := math.Trunc(n)
+		frac := fraction(rest)
 		// Neither summand is above 100 years, so that their sum does not overflow.
 		if n*u.factor <= float64(MaxDuration) {
 			total += time.Duration(whole)*time.Duration(u.factor) + time.Duration(math.Round(frac*u.factor))
@@ -231,6 +232,21 @@ func leadingNumber(s string) (n float64, after string, ok bool) {
 	}
 	n, err := strconv.ParseFloat(s[:i], 64)
 	return n, s[i:], err == nil
+}
+
+// fraction is what stands behind the point of the number at the front of s. It is
+// read apart from the number, of which a float64 would keep only the first digits.
+func fraction(s string) float64 {
+	_, behind, found := strings.Cut(s, ".")
+	if !found || strings.TrimLeft(s, "0123456789") != "."+behind {
+		return 0
+	}
+	end := len(behind) - len(strings.TrimLeft(behind, "0123456789"))
+	n, err := strconv.ParseFloat("0."+behind[:end]+"0", 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // leadingUnit splits the longest unit off the front of s.

@@ -106,8 +106,8 @@ func (f *frame) header(opt Options) {
 	l.put(cyan, f.spinner()+" ").put(bold, name).put(plain, "  "+short(run.Elapsed(f.now).Truncate(time.Second)))
 	if share := run.Progress(opt.Planned, f.now); share != nil {
 		l.put(dim, " of "+short(*opt.Planned)+" ")
-		l.put(plain, fmt.Sprintf(" %2.0f%%  ", *share*100))
-		const aside = 8 // room for the number of faults
+		l.put(plain, fmt.Sprintf(" %2.0f%%", *share*100))
+		const aside = 10 // room for the number of faults
 		f.gauge(&l, *share, min(24, f.width-l.width()-aside), cyan)
 	}
 	if run.FaultsOn > 0 && (run.Pause == nil || !run.Pause.Lifted) {
@@ -137,7 +137,7 @@ func (f *frame) gauge(l *line, share float64, cells int, c color) {
 	}
 	halves := int(min(max(share, 0), 1) * float64(2*cells))
 	full, half := halves/2, halves%2
-	l.put(c, strings.Repeat(f.sym("━", "="), full)+strings.Repeat(f.sym("╸", "="), half))
+	l.put(plain, "  ").put(c, strings.Repeat(f.sym("━", "="), full)+strings.Repeat(f.sym("╸", "="), half))
 	l.put(dim, strings.Repeat(f.sym("─", "-"), cells-full-half))
 }
 
@@ -270,8 +270,8 @@ func (f *frame) running(s *view.Step, depth int) {
 	worked := f.run.Worked(s, f.now)
 	l.put(plain, "  "+short(worked.Truncate(time.Second)))
 	if s.Planned > 0 {
-		l.put(dim, " of "+short(s.Planned)+"  ")
-		f.gauge(l, float64(worked)/float64(s.Planned), min(16, f.width-l.width()), cyan)
+		l.put(dim, " of "+short(s.Planned))
+		f.gauge(l, float64(worked)/float64(s.Planned), min(16, f.width-l.width()-2), cyan)
 	}
 	if s.Tries > 1 {
 		l.put(yellow, fmt.Sprintf("  try %d", s.Tries))

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"starquake/app"
+	"starquake/dsl"
+)
+
+// givenFlags are what run and plan give to a script.
+type givenFlags struct {
+	File string `arg:"" help:"The orchestration, a Starlark file (.star)."`
+
+	Param  []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
+	Seed   *uint64  `placeholder:"N" help:"The seed of all randomness. Without it: a hash of script and parameters."`
+	Env    string   `placeholder:"FILE|NAME" help:"The environment: a file, or NAME for NAME.yaml in . or ./environments."`
+	Proxy  []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Give an embedded proxy as a target; may be repeated."`
+	Strict bool     `help:"Fail also for tolerated failures and passes after a retry."`
+
+	CleanupTimeout time.Duration `default:"30s" help:"The most that each on_exit handler may take."`
+}
+
+// options gives the options of the run.
+func (g *givenFlags) options() (app.Options, error) {
+	opt := app.Options{Seed: g.Seed, Strict: g.Strict, CleanupTimeout: g.CleanupTimeout, Env: &app.Environment{}}
+	if g.CleanupTimeout <= 0 {
+		return opt, invalid("--cleanup-timeout %s: expected more than 0", g.CleanupTimeout)
+	}
+	var err error
+	if opt.Params, err = app.ParseParams(g.Param); err != nil {
+		return opt, asInvalid(err)
+	}
+	if g.Env != "" {
+		path, err := environmentFile(g.Env)
+		if err != nil {
+			return opt, asInvalid(err)
+		}
+		if opt.Env, err = app.LoadEnvironment(path); err != nil {
+			return opt, asInvalid(err)
+		}
+		if opt.Env.Name == "" {
+			opt.Env.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		}
+	}
+	for _, flag := range g.Proxy {
+		if err := opt.Env.AddProxy(flag); err != nil {
+			return opt, asInvalid(err)
+		}
+	}
+	return opt, nil
+}
+
+// environmentFile finds the file that --env names. What has a path separator or an
+// extension is a path; anything else is a name, looked for as ./NAME.yaml, then as
+// ./environments/NAME.yaml.
+func environmentFile(name string) (string, error) {
+	if strings.ContainsRune(name, filepath.Separator) || filepath.Ext(name) != "" {
+		return name, nil
+	}
+	paths := []string{name + ".yaml", filepath.Join("environments", name+".yaml")}
+	for _, path := range paths {
+		if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return path, nil // other errors are those of reading it
+		}
+	}
+	return "", fmt.Errorf("--env %s: neither ./%s nor ./%s is there; give the path of the environment's file", name, paths[0], paths[1])
+}
+
+// load reads the orchestration at path. What is wrong with it is the error; what is
+// only said goes to stderr.
+func (sh *shell) load(path string) (*app.Script, error) {
+	if err := orchestrationFile(path); err != nil {
+		return nil, err
+	}
+	s, diags := app.Load(path)
+	if diags.HasErrors() {
+		return nil, wrong(path, s, diags)
+	}
+	if len(diags) > 0 {
+		located, sources := locate(path, s, diags)
+		sh.render(located, sources)
+	}
+	return s, nil
+}
+
+// orchestrationFile refuses a file whose name says that it is none of ours.
+func orchestrationFile(path string) error {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".yaml", ".yml", ".json":
+		return invalid("%s: orchestrations in YAML and JSON are not supported by this version; expected a Starlark file (.star)", path)
+	case ".star":
+		return nil
+	}
+	if path == "-" {
+		return invalid("an orchestration is not read from stdin; expected a Starlark file (.star)")
+	}
+	return invalid("%s: expected a Starlark file, whose name ends in .star", path)
+}
+
+// wrong is the error of a script that cannot be run.
+func wrong(path string, s *app.Script, diags dsl.Diagnostics) error {
+	located, sources := locate(path, s, diags)
+	reason := "invalid"
+	for _, d := range diags {
+		if d.Severity == dsl.Error {
+			reason = d.Code
+			break
+		}
+	}
+	return &exitError{code: codeInvalid, reason: reason, diags: located, sources: sources}
+}
+
+// locate gives diagnostics whose files are those that the person named: a script's
+// own names begin at its folder.
+func locate(path string, s *app.Script, diags dsl.Diagnostics) (dsl.Diagnostics, func(file string) []byte) {
+	dir := filepath.Dir(path)
+	place := func(file string) string {
+		if file == "" || strings.HasPrefix(file, "@") || filepath.IsAbs(file) {
+			return file
+		}
+		return filepath.Join(dir, file)
+	}
+	names := map[string]string{} // by place
+	if s != nil && s.Unit != nil {
+		for name := range s.Unit.Modules {
+			names[place(name)] = name
+		}
+	}
+	located := make(dsl.Diagnostics, len(diags))
+	for i, d := range diags {
+		d.File = place(d.File)
+		d.Related = append([]dsl.Note(nil), d.Related...)
+		for j := range d.Related {
+			d.Related[j].File = place(d.Related[j].File)
+		}
+		d.Stack = append([]dsl.Frame(nil), d.Stack...)
+		for j := range d.Stack {
+			d.Stack[j].File = place(d.Stack[j].File)
+		}
+		located[i] = d
+	}
+	return located, func(file string) []byte {
+		name, ok := names[file]
+		if !ok {
+			name = file
+		}
+		if s == nil || s.Unit == nil {
+			return nil
+		}
+		return s.SourceOf(name)
+	}
+}

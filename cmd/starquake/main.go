@@ -1,0 +1,75 @@
+// Command starquake runs chaos orchestrations written in Starlark.
+//
+// What lives here: one small file for each command, which turns flags into options
+// of package app and what comes back into text or JSON. What may not: anything that
+// a server would need too (package app), and the drawing of runs (report/text).
+//
+// The exit code is that of the verdict (LANGUAGE.md, "Verdicts and exit codes"). A
+// wrong command line, file or request is 2, what could not be done 4. Results go to
+// stdout, everything about the way there to stderr.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands are the command line.
+type commands struct {
+	Run      runCmd      `cmd:"" help:"Run an orchestration against the real world."`
+	Plan     planCmd     `cmd:"" help:"Show what run would do; nothing outside is touched."`
+	Validate validateCmd `cmd:"" help:"Say everything that is wrong with orchestrations."`
+	Test     testCmd     `cmd:"" help:"Run the tests of orchestrations: every test_…() of *_test.star."`
+	Fmt      fmtCmd      `cmd:"" help:"Lay orchestrations out in the one way."`
+
+	Status  statusCmd  `cmd:"" group:"Runs that go on:" help:"Show how a run stands."`
+	Watch   watchCmd   `cmd:"" group:"Runs that go on:" help:"Show a run as it goes on, to its end."`
+	Pause   pauseCmd   `cmd:"" group:"Runs that go on:" help:"Hold a run; its guards stay live."`
+	Resume  resumeCmd  `cmd:"" group:"Runs that go on:" help:"End a pause."`
+	Skip    skipCmd    `cmd:"" group:"Runs that go on:" help:"End a running step as skipped."`
+	Stop    stopCmd    `cmd:"" group:"Runs that go on:" help:"Stop a run, and return when every fault is gone."`
+	Approve approveCmd `cmd:"" group:"Runs that go on:" help:"Let a run go on that waits in approve()."`
+	Reject  rejectCmd  `cmd:"" group:"Runs that go on:" help:"Stop a run that waits in approve()."`
+
+	Builtins builtinsCmd `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`
+	Demo     demoCmd     `cmd:"" group:"To learn:" help:"Run the quickstart against a small service of its own, in some 15 seconds."`
+	Version  versionCmd  `cmd:"" group:"To learn:" help:"Show the versions of the program, its interpreter and its formats."`
+}
+
+const description = `Chaos orchestrations as programs. Start with: starquake demo
+
+Exit codes: 0 passed, 1 failed, 2 invalid (nothing was started), 3 aborted by a guard, 4 errored, ` +
+	`5 unclean (a fault may still be on), 6 inconclusive, 130 stopped.`
+
+func main() { os.Exit(mainCode()) }
+
+// mainCode executes the command line and gives the exit code.
+func mainCode() (code int) {
+	sh := newShell()
+	defer func() {
+		// A defect must not look like a verdict on the system under test, nor pass.
+		if p := recover(); p != nil {
+			fmt.Fprintf(sh.err, "starquake: internal error: %v\n%s", p, debug.Stack())
+			code = codeErrored
+		}
+	}()
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parser, err := kong.New(&commands{},
+		kong.Name("starquake"), kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Writers(sh.out, sh.err))
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return sh.usage(args, err)
+	}
+	return sh.code(ctx.Run(sh))
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"time"
+
+	"starquake/app"
+	"starquake/dsl"
+	"starquake/effects"
+	"starquake/report/text"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+	"starquake/units"
+)
+
+// planCmd is `starquake plan`.
+type planCmd struct {
+	givenFlags
+	Horizon string   `default:"48h" placeholder:"DURATION" help:"Where the plan of an endless run is cut (${default})."`
+	Answers string   `placeholder:"FILE" help:"Answers of effects that take the place of the planned ones, YAML or JSON."`
+	Fail    []string `sep:"none" placeholder:"STEP" help:"Let a step fail; may be repeated."`
+	Breach  []string `sep:"none" placeholder:"GUARD" help:"Let a guard be breached; may be repeated."`
+	Output  string   `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the plan) or ndjson (its records)."`
+}
+
+// Run shows the plan. The exit code is that which run would end with.
+func (c *planCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+
+func (c *planCmd) run(sh *shell) error {
+	opt, err := c.planOptions()
+	if err != nil {
+		return err
+	}
+	s, err := sh.load(c.File)
+	if err != nil {
+		return err
+	}
+	res, err := s.Plan(opt)
+	if err != nil {
+		return err
+	}
+	switch c.Output {
+	case formatJSON:
+		plan := view.PlanJSON(res.View)
+		plan.NotTaken = append(plan.NotTaken, res.NotTakenText()...)
+		err = sh.json(formatJSON, plan)
+	case formatNDJSON:
+		w := bufio.NewWriter(sh.out)
+		if err = journal.Write(w, res.Records); err == nil {
+			err = w.Flush()
+		}
+	default:
+		draw := sh.text()
+		draw.NotTaken = res.NotTakenText()
+		err = text.Timeline(sh.out, res.View, draw)
+	}
+	if err != nil {
+		return errored("writing the plan: %w", err)
+	}
+	sh.backtraces(c.File, s, res)
+	return ended(res.Outcome.Verdict.ExitCode())
+}
+
+func (c *planCmd) planOptions() (opt app.PlanOptions, err error) {
+	if opt.Options, err = c.options(); err != nil {
+		return opt, err
+	}
+	if opt.Horizon, err = units.ParseDuration(c.Horizon); err != nil {
+		return opt, invalid("--horizon: %w", err)
+	}
+	if opt.Horizon < time.Second {
+		return opt, invalid("--horizon %s: expected at least 1s", c.Horizon)
+	}
+	opt.FailSteps, opt.BreachGuards = c.Fail, c.Breach
+	if c.Answers != "" {
+		content, err := os.ReadFile(c.Answers)
+		if err != nil {
+			return opt, invalid("--answers: %w", err)
+		}
+		answers, err := effects.ReadAnswers(c.Answers, content)
+		if err != nil {
+			return opt, invalid("--answers: %w", err)
+		}
+		opt.Answers = answers.Over
+	}
+	return opt, nil
+}
+
+// backtraces shows the errors of the script itself where they stand in its text.
+func (sh *shell) backtraces(path string, s *app.Script, res *app.Result) {
+	var diags dsl.Diagnostics
+	for _, f := range res.Outcome.Failures {
+		if f.Class == runtime.ClassScript && len(f.Problem.Stack) > 0 {
+			diags = append(diags, app.Diagnostic(f.Problem))
+		}
+	}
+	if len(diags) > 0 {
+		located, sources := locate(path, s, diags)
+		sh.render(located, sources)
+	}
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"starquake/dsl"
+	"starquake/report/text"
+)
+
+// The exit codes that are not taken from a verdict.
+const (
+	codeFailed  = 1
+	codeInvalid = 2
+	codeErrored = 4
+	codeStopped = 130
+)
+
+// shell is what a command has around it.
+type shell struct {
+	in       io.Reader
+	out, err io.Writer
+	outTTY   bool // stdout is a terminal that can redraw
+	errTTY   bool
+	color    bool // whether stdout may have colours
+	errColor bool
+	ascii    bool
+}
+
+func newShell() *shell {
+	sh := &shell{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	dumb := os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "" || os.Getenv("CI") != ""
+	plain := os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
+	outIs, errIs := term.IsTerminal(int(os.Stdout.Fd())), term.IsTerminal(int(os.Stderr.Fd()))
+	sh.outTTY, sh.errTTY = outIs && !dumb, errIs && !dumb
+	sh.color, sh.errColor = outIs && !plain, errIs && !plain
+	sh.ascii = !unicodeLocale()
+	return sh
+}
+
+// unicodeLocale reports whether the locale takes Unicode; one that says nothing, as in
+// most containers, does.
+func unicodeLocale() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToLower(os.Getenv(name)); v != "" {
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return true
+}
+
+// size is that of the terminal on stdout; 0 where there is none.
+func (sh *shell) size() (width, height int) {
+	width, height, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
+}
+
+// text says how to draw on stdout.
+func (sh *shell) text() text.Options {
+	width, _ := sh.size()
+	return text.Options{Width: width, Color: sh.color, ASCII: sh.ascii}
+}
+
+// exitError is an error with the exit code that it ends the program with.
+type exitError struct {
+	code   int
+	reason string // stable, for programs
+	err    error  // nil: everything has been said
+	// diags are said in place of err; sources gives the text of their files.
+	diags   dsl.Diagnostics
+	sources func(file string) []byte
+}
+
+func (e *exitError) Error() string {
+	switch {
+	case e.err != nil:
+		return e.err.Error()
+	case e.diags != nil:
+		return e.diags.Error()
+	}
+	return fmt.Sprintf("exit code %d", e.code)
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// ended is how a command ends that has said all: nil for 0.
+func ended(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// invalid is an error of the command line, or of what it names.
+func invalid(format string, args ...any) error {
+	return &exitError{code: codeInvalid, reason: "usage", err: fmt.Errorf(format, args...)}
+}
+
+// asInvalid makes err one of the command line.
+func asInvalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code: codeInvalid, reason: "usage", err: err}
+}
+
+// errored is something that could not be done.
+func errored(format string, args ...any) error {
+	return &exitError{code: codeErrored, reason: "errored", err: fmt.Errorf(format, args...)}
+}
+
+// code reports an error and gives its exit code.
+func (sh *shell) code(err error) int {
+	if err == nil {
+		return 0
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		e = &exitError{code: codeErrored, reason: "errored", err: err}
+	}
+	switch {
+	case e.err != nil:
+		sh.complain(e.err)
+	case e.diags != nil:
+		sh.render(e.diags, e.sources)
+	}
+	return e.code
+}
+
+func (sh *shell) complain(err error) {
+	fmt.Fprintf(sh.err, "starquake: %s\n", strings.TrimRight(err.Error(), "\n"))
+}
+
+// render writes diagnostics for people to stderr.
+func (sh *shell) render(diags dsl.Diagnostics, sources func(file string) []byte) {
+	_ = diags.Render(sh.err, sources, sh.errColor) // nobody can be told that stderr is gone
+}
+
+// usage reports a wrong command line.
+func (sh *shell) usage(args []string, err error) int {
+	err = asInvalid(fmt.Errorf("%w\nsee: starquake %s--help", err, commandOf(args)))
+	if format := outputOf(args); format == formatJSON || format == formatNDJSON {
+		return sh.code(sh.failedIn(format, err))
+	}
+	return sh.code(err)
+}
+
+// commandOf is the command in args, with a blank, if it can be known.
+func commandOf(args []string) string {
+	known := []string{"run", "plan", "validate", "test", "fmt", "status", "watch", "pause", "resume", "skip", "stop", "approve", "reject", "builtins", "demo", "version"}
+	if len(args) > 0 && slices.Contains(known, args[0]) {
+		return args[0] + " "
+	}
+	return ""
+}
+
+// outputOf is the value of --output in args that could not be parsed.
+func outputOf(args []string) string {
+	for i, arg := range args {
+		if value, ok := strings.CutPrefix(arg, "--output="); ok {
+			return value
+		}
+		if (arg == "--output" || arg == "-o") && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return formatText
+}
+
+// The values of --output.
+const (
+	formatText     = "text"
+	formatJSON     = "json"
+	formatNDJSON   = "ndjson"
+	formatMarkdown = "markdown"
+)
+
+// failure is the form of an error for programs.
+type failure struct {
+	Verdict     string           `json:"verdict"`
+	Reason      string           `json:"reason"`
+	Message     string           `json:"message"`
+	ExitCode    int              `json:"exit_code"`
+	Diagnostics []dsl.Diagnostic `json:"diagnostics"`
+}
+
+// failedIn writes an error as JSON to stdout where that is the format; then only its
+// code is left to be reported.
+func (sh *shell) failedIn(format string, err error) error {
+	var e *exitError
+	if err == nil || format == formatText || format == formatMarkdown || errors.As(err, &e) && e.err == nil && e.diags == nil {
+		return err
+	}
+	if e == nil {
+		e = &exitError{code: codeErrored, reason: "errored", err: err}
+	}
+	f := failure{Verdict: "errored", Reason: e.reason, Message: e.Error(), ExitCode: e.code, Diagnostics: e.diags}
+	if e.code == codeInvalid {
+		f.Verdict = "invalid"
+	}
+	if f.Diagnostics == nil {
+		f.Diagnostics = []dsl.Diagnostic{}
+	}
+	if err := sh.json(format, f); err != nil {
+		return err
+	}
+	return ended(e.code)
+}
+
+// json writes v: on several lines for json, on one for ndjson.
+func (sh *shell) json(format string, v any) error {
+	enc := json.NewEncoder(sh.out)
+	enc.SetEscapeHTML(false)
+	if format == formatJSON {
+		enc.SetIndent("", "  ")
+	}
+	return enc.Encode(v)
+}

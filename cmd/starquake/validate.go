@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+
+	"starquake/app"
+	"starquake/dsl"
+)
+
+// validateCmd is `starquake validate`.
+type validateCmd struct {
+	Files  []string `arg:"" name:"file" help:"Orchestrations, modules or tests (.star)."`
+	Strict bool     `help:"Treat warnings as errors."`
+	Output string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
+}
+
+// validated is the answer of --output json.
+type validated struct {
+	OK          bool             `json:"ok"`
+	Files       []string         `json:"files"`
+	Diagnostics []dsl.Diagnostic `json:"diagnostics"`
+}
+
+// Run says everything that is wrong with every file.
+func (c *validateCmd) Run(sh *shell) error {
+	answer := validated{OK: true, Files: c.Files, Diagnostics: []dsl.Diagnostic{}}
+	for _, path := range c.Files {
+		diags, sources := check(path)
+		for _, d := range diags {
+			if d.Severity == dsl.Error || c.Strict && d.Severity == dsl.Warning {
+				answer.OK = false
+			}
+		}
+		answer.Diagnostics = append(answer.Diagnostics, diags...)
+		if c.Output == formatText && len(diags) > 0 {
+			if err := diags.Render(sh.out, sources, sh.color); err != nil {
+				return errored("writing the diagnostics: %w", err)
+			}
+		}
+	}
+	code := 0
+	if !answer.OK {
+		code = codeInvalid
+	}
+	if c.Output == formatJSON {
+		if err := sh.json(formatJSON, answer); err != nil {
+			return err
+		}
+		return ended(code)
+	}
+	fmt.Fprintln(sh.out, tally(answer, c.Strict))
+	return ended(code)
+}
+
+// check gives what is wrong with one file: its text, then what only shows when its
+// top level declares.
+func check(path string) (dsl.Diagnostics, func(string) []byte) {
+	if err := orchestrationFile(path); err != nil {
+		return dsl.Diagnostics{{Severity: dsl.Error, Code: "file", File: path, Message: err.Error()}}, nil
+	}
+	s, diags := app.Load(path)
+	if !diags.HasErrors() {
+		diags = append(diags, s.Check(nil)...)
+	}
+	return locate(path, s, diags)
+}
+
+// tally is the closing line.
+func tally(answer validated, strict bool) string {
+	counts := map[dsl.Severity]int{}
+	for _, d := range answer.Diagnostics {
+		counts[d.Severity]++
+	}
+	files := "1 file"
+	if n := len(answer.Files); n != 1 {
+		files = fmt.Sprintf("%d files", n)
+	}
+	line := files + ": ok"
+	if !answer.OK {
+		line = fmt.Sprintf("%s: %d errors", files, counts[dsl.Error])
+		if counts[dsl.Error] == 1 {
+			line = files + ": 1 error"
+		}
+	}
+	for _, more := range []struct {
+		severity dsl.Severity
+		name     string
+	}{{dsl.Warning, "warning"}, {dsl.Hint, "hint"}} {
+		switch n := counts[more.severity]; {
+		case n == 1:
+			line += ", 1 " + more.name
+		case n > 1:
+			line += fmt.Sprintf(", %d %ss", n, more.name)
+		}
+	}
+	if strict && !answer.OK && counts[dsl.Error] == 0 {
+		line += " (--strict)"
+	}
+	return line
+}
