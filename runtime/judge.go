@@ -39,7 +39,7 @@ func (b *Branch) Check(c CheckSpec) error {
 	f := Failf(ClassFailed, "check_failed", "%s", msg)
 	f.Problem.Path = b.scope.path
 	s := b.checkScope()
-	s.pending = append(s.pending, f)
+	s.pending = append(s.pending, b.run.failure(b, f)) // described here, where the check stands
 	return nil
 }
 

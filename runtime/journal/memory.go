@@ -1,8 +1,6 @@
 package journal
 
 import (
-	"bytes"
-	"encoding/json"
 	"io"
 	"slices"
 	"sync"
@@ -77,21 +75,20 @@ func (Discard) Sync() error { return nil }
 
 // Write writes records as JSON lines.
 func Write(w io.Writer, recs []Record) error {
-	var buf bytes.Buffer
+	var buf []byte
 	for _, rec := range recs {
-		line, err := json.Marshal(rec)
-		if err != nil {
+		var err error
+		if buf, err = rec.AppendJSON(buf); err != nil {
 			return err
 		}
-		buf.Write(line)
-		buf.WriteByte('\n')
-		if buf.Len() > 1<<16 {
-			if _, err := w.Write(buf.Bytes()); err != nil {
+		buf = append(buf, '\n')
+		if len(buf) > 1<<16 {
+			if _, err := w.Write(buf); err != nil {
 				return err
 			}
-			buf.Reset()
+			buf = buf[:0]
 		}
 	}
-	_, err := w.Write(buf.Bytes())
+	_, err := w.Write(buf)
 	return err
 }
