@@ -158,7 +158,9 @@ func planned(t *testing.T, path string, source []byte) []byte {
 	if diags.HasErrors() {
 		return buf.Bytes()
 	}
-	res, err := s.Plan(options(t, source))
+	opt := options(t, source)
+	opt.NotTaken = true
+	res, err := s.Plan(opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,8 @@ type PlanOptions struct {
 	FailSteps, BreachGuards []string
 	// OnRecord is given every record as it is written; it may be nil.
 	OnRecord func(journal.Record)
+	// NotTaken asks for the branches of the script that were not taken.
+	NotTaken bool
 }
 
 // Result is a run that ended.
@@ -38,7 +40,8 @@ type Result struct {
 	Records []journal.Record
 	// Cut is set where a plan reached its horizon.
 	Cut bool
-	// NotTaken are the branches of the script that no call was made from.
+	// NotTaken are the branches of the script that no call was made from, where they
+	// were asked for.
 	NotTaken []dsl.Site
 }
 
@@ -90,16 +93,20 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	env.Params, env.Services, env.Environment, env.AnyTarget = opt.Params, given.Services, given.Name, true
 	env.Targets = copyTargets(given.Targets)
 	env.FailSteps, env.BreachGuards = opt.FailSteps, opt.BreachGuards
-	reached := s.trackCalls(env)
+	var reached func(file string, line, col int32) bool
+	if opt.NotTaken {
+		reached = s.trackCalls(env)
+	}
 	r := runtime.New(s.config(&opt.Options, "virtual", runtime.VirtualOrigin), w)
 	out := r.Execute(env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
 	if err := w.Err(); err != nil {
 		return nil, err
 	}
-	return &Result{
-		Outcome: out, View: kept.fold.Run(), Records: kept.memory.Records(), Cut: w.Cut,
-		NotTaken: dsl.Untaken(s.Unit, dsl.Options{Builtins: builtins.Rows()}, reached),
-	}, nil
+	res := &Result{Outcome: out, View: kept.fold.Run(), Records: kept.memory.Records(), Cut: w.Cut}
+	if opt.NotTaken {
+		res.NotTaken = dsl.Untaken(s.Unit, dsl.Options{Builtins: rows()}, reached)
+	}
+	return res, nil
 }
 
 // config is what every run of the script has in common.

@@ -21,6 +21,9 @@ var language = sync.OnceValues(func() (starlark.StringDict, error) {
 	return builtins.Compile(builtins.Table(), builtins.Constants())
 })
 
+// rows is the table of builtins as package dsl takes it.
+var rows = sync.OnceValue(builtins.Rows)
+
 // Script is an orchestration that was read and checked.
 type Script struct {
 	Unit *dsl.Unit
@@ -34,14 +37,14 @@ type Script struct {
 // Load reads and checks the file at path and every module it loads. Where the
 // diagnostics hold an error there is no script; its Unit still serves the sources.
 func Load(path string) (*Script, dsl.Diagnostics) {
-	unit, diags := dsl.Load(path, dsl.Options{Builtins: builtins.Rows()})
+	unit, diags := dsl.Load(path, dsl.Options{Builtins: rows()})
 	return newScript(unit, path, diags)
 }
 
 // LoadText is Load for a script that is not a file; it can load only from the
 // standard library.
 func LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
-	unit, diags := dsl.LoadText(name, text, dsl.Options{Builtins: builtins.Rows()})
+	unit, diags := dsl.LoadText(name, text, dsl.Options{Builtins: rows()})
 	return newScript(unit, "", diags)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Kind is one kind of fault: a row of the table that constructors, checks, help,
@@ -65,23 +66,34 @@ const (
 
 // Kinds returns the table of fault kinds, in the order of the reference. The caller
 // owns the result.
-func Kinds() []Kind {
-	kinds := []Kind{latencyKind(), httpErrorKind()}
-	for i := range kinds {
-		kinds[i].Sig = signature(&kinds[i])
-	}
-	return kinds
+func Kinds() []Kind { return slices.Clone(kinds()) }
+
+// table is made once, when it is first asked for: looking a kind up is part of putting
+// a fault on. It has no initializer because the rows refer to functions that look
+// kinds up.
+var table struct {
+	once sync.Once
+	rows []Kind
+}
+
+func kinds() []Kind {
+	table.once.Do(func() {
+		table.rows = []Kind{latencyKind(), httpErrorKind()}
+		for i := range table.rows {
+			table.rows[i].Sig = signature(&table.rows[i])
+		}
+	})
+	return table.rows
 }
 
 // KindOf returns the row of a kind, or an error that names those there are.
 func KindOf(name string) (Kind, error) {
-	kinds := Kinds()
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
+	var names []string
+	for _, k := range kinds() {
 		if k.Name == name {
 			return k, nil
 		}
-		names[i] = k.Name
+		names = append(names, k.Name)
 	}
 	return Kind{}, fmt.Errorf("fault kind %q is unknown; there are %s", name, strings.Join(names, ", "))
 }

@@ -91,7 +91,7 @@ func New(policy Policy, opts Options) *Effects {
 	e.table = Table{
 		KindHTTP:  {KindHTTP, performFunc(e.performHTTP), planFunc(planHTTP), e.checkHTTP, simulatedHTTP()},
 		KindExec:  {KindExec, performFunc(e.performExec), planFunc(planExec), e.checkExec, simulatedExec()},
-		KindProbe: {KindProbe, performFunc(e.performProbe), planFunc(planProbe), e.checkProbe, simulatedReading()},
+		KindProbe: {KindProbe, performFunc(e.performProbe), new(readingPlanner), e.checkProbe, simulatedReading()},
 		KindWatch: {KindWatch, performFunc(e.performWatch), planFunc(planWatch), e.checkWatch, simulatedWatch()},
 	}
 	return e

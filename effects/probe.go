@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"starquake/runtime"
@@ -127,14 +128,44 @@ func (e *Effects) checkProbe(spec json.RawMessage) error {
 	return p.check(e)
 }
 
-// planProbe is the planner of KindProbe: it holds.
-func planProbe(req *runtime.Request) (runtime.Planned, error) {
-	p, err := parseProbe(req.Args)
+// maxPlannedProbes bounds how many probes a readingPlanner remembers.
+const maxPlannedProbes = 1000
+
+// readingPlanner is the planner of KindProbe: the probe holds. A script reads the same
+// few probes again and again, and reading their form costs more than all else about
+// a planned reading, so the answers are remembered.
+type readingPlanner struct {
+	mu    sync.Mutex
+	known map[string]runtime.Planned // by the arguments; never changed once there
+}
+
+// Plan implements runtime.Planner.
+func (p *readingPlanner) Plan(req *runtime.Request) (runtime.Planned, error) {
+	p.mu.Lock()
+	planned, ok := p.known[string(req.Args)]
+	p.mu.Unlock()
+	if ok {
+		return planned, nil
+	}
+	probe, err := parseProbe(req.Args)
 	if err != nil {
 		return runtime.Planned{}, err
 	}
-	reading := p.planned()
-	return runtime.Planned{Done: &runtime.PlannedEvent{After: reading.Elapsed, Data: reading}}, nil
+	reading := probe.planned()
+	data, err := marshal(reading)
+	if err != nil {
+		return runtime.Planned{}, err
+	}
+	planned = runtime.Planned{Done: &runtime.PlannedEvent{After: reading.Elapsed, Data: json.RawMessage(data)}}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known == nil {
+		p.known = map[string]runtime.Planned{}
+	}
+	if len(p.known) < maxPlannedProbes {
+		p.known[string(req.Args)] = planned
+	}
+	return planned, nil
 }
 
 // simulatedProbe is a probe whose planned reading the script gave.

@@ -115,7 +115,7 @@ func BenchmarkWakeUp(b *testing.B) {
 			now := time.Now()
 			w := runtime.NewReal(newFake(), journal.Discard{}, now)
 			r := runtime.New(runtime.Config{}, w)
-			r.Execute(func(br *runtime.Branch) (any, error) {
+			out := r.Execute(func(br *runtime.Branch) (any, error) {
 				if _, err := br.Start("others", staggered(others)); err != nil {
 					return nil, err
 				}
@@ -128,6 +128,7 @@ func BenchmarkWakeUp(b *testing.B) {
 				}
 				return nil, nil
 			})
+			wantVerdict(b, out, journal.VerdictPassed)
 			report(b, "", late)
 		})
 	}
