@@ -20,10 +20,6 @@ type approvals struct {
 	order   []string
 }
 
-func newApprovals() *approvals {
-	return &approvals{waiting: map[string]chan builtins.ApproveAnswer{}}
-}
-
 func (a *approvals) with(e *effects.Effects) *effects.Effects {
 	return e.With(builtins.KindApprove, performer(a.perform), planner(planApproval))
 }
@@ -33,6 +29,9 @@ func (a *approvals) perform(ctx context.Context, call *runtime.Call) (any, error
 	id := call.ID.String()
 	answer := make(chan builtins.ApproveAnswer, 1)
 	a.mu.Lock()
+	if a.waiting == nil {
+		a.waiting = map[string]chan builtins.ApproveAnswer{}
+	}
 	a.waiting[id] = answer
 	a.order = append(a.order, id)
 	a.mu.Unlock()

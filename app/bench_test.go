@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	goruntime "runtime"
+	"sync/atomic"
 	"testing"
 
 	"starquake/app"
@@ -126,19 +127,23 @@ func BenchmarkParkedScripts(b *testing.B) {
 	s := script(b, "def main():\n    sleep(\"1h\")\n")
 	const n = 10_000
 	for b.Loop() {
+		var asleep atomic.Int64
+		sleeping := func(rec journal.Record) {
+			if rec.Kind == journal.Sleep {
+				asleep.Add(1)
+			}
+		}
 		before := inUse()
 		runs := make([]*app.Running, n)
 		for i := range runs {
-			run, err := s.Start(app.RunOptions{})
+			run, err := s.Start(app.RunOptions{OnRecord: sleeping})
 			if err != nil {
 				b.Fatal(err)
 			}
 			runs[i] = run
 		}
-		for _, run := range runs {
-			for run.View().Counts.Events < 2 {
-				goruntime.Gosched()
-			}
+		for asleep.Load() < n {
+			goruntime.Gosched()
 		}
 		b.ReportMetric(float64(inUse()-before)/n, "B/run")
 		for _, run := range runs {
@@ -152,6 +157,7 @@ func BenchmarkParkedScripts(b *testing.B) {
 
 func inUse() uint64 {
 	goruntime.GC()
+	goruntime.GC() // the first may only have begun to sweep
 	var m goruntime.MemStats
 	goruntime.ReadMemStats(&m)
 	return m.HeapInuse + m.StackInuse

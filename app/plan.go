@@ -21,6 +21,8 @@ type PlanOptions struct {
 	Options
 	// Horizon cuts an endless run; 0: DefaultHorizon.
 	Horizon time.Duration
+	// MaxRecords cuts a run that has written more; 0: none.
+	MaxRecords int
 	// Answers, if set, changes planned answers: --answers FILE.
 	Answers func(runtime.Planner) runtime.Planner
 	// FailSteps and BreachGuards name what is to fail: --fail, --breach.
@@ -79,14 +81,14 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	}
 	e := effects.New(effects.Policy{}, effects.Options{})
 	defer e.Close()
-	e = newApprovals().with(newTargets(nil).with(e))
+	e = new(approvals).with(newTargets(nil).with(e))
 	var answers runtime.Planner = e
 	if opt.Answers != nil {
 		answers = opt.Answers(answers)
 	}
-	kept := &keeper{fold: view.New(), onRecord: opt.OnRecord}
+	kept := &keeper{onRecord: opt.OnRecord}
 	w := runtime.NewVirtual(answers, kept)
-	w.Horizon = opt.Horizon
+	w.Horizon, w.MaxRecords = opt.Horizon, opt.MaxRecords
 
 	env := s.newEnv()
 	given := opt.env()
@@ -102,7 +104,7 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	if err := w.Err(); err != nil {
 		return nil, err
 	}
-	res := &Result{Outcome: out, View: kept.fold.Run(), Records: kept.memory.Records(), Cut: w.Cut}
+	res := &Result{Outcome: out, View: kept.view(), Records: kept.memory.Records(), Cut: w.Cut}
 	if opt.NotTaken {
 		res.NotTaken = dsl.Untaken(s.Unit, dsl.Options{Builtins: rows()}, reached)
 	}
@@ -123,7 +125,7 @@ func (s *Script) config(opt *Options, world string, origin time.Time) runtime.Co
 	return runtime.Config{
 		Begin: journal.RunBeginBody{
 			Format: journal.FormatVersion, Interpreter: Interpreter(), Name: name, Script: s.Unit.Main.Name,
-			Modules: s.Unit.Texts(), Params: params, Seed: seed, Origin: origin, World: world,
+			Modules: s.texts(), Params: params, Seed: seed, Origin: origin, World: world,
 		},
 		Strict: opt.Strict, CleanupTimeout: opt.CleanupTimeout,
 		Describe: builtins.Describe, OnTurn: builtins.OnTurn,
@@ -139,18 +141,19 @@ func copyTargets(targets []*builtins.Target) []*builtins.Target {
 	return out
 }
 
-// keeper is a journal that keeps records in memory and folds them.
+// keeper is a journal that keeps records in memory, and folds them when somebody asks
+// for a view.
 type keeper struct {
 	memory   journal.Memory
-	fold     *view.Fold
+	fold     *view.Fold // of the first records; nil before anybody asked
+	folded   int
 	onRecord func(journal.Record)
 }
 
-// Append keeps and folds.
+// Append keeps records.
 func (k *keeper) Append(recs []journal.Record) error {
-	for _, rec := range recs {
-		k.fold.Add(rec)
-		if k.onRecord != nil {
+	if k.onRecord != nil {
+		for _, rec := range recs {
 			k.onRecord(rec)
 		}
 	}
@@ -159,3 +162,15 @@ func (k *keeper) Append(recs []journal.Record) error {
 
 // Sync does nothing.
 func (k *keeper) Sync() error { return nil }
+
+// view is the run after all records so far.
+func (k *keeper) view() *view.Run {
+	if k.fold == nil {
+		k.fold = view.New()
+	}
+	for _, rec := range k.memory.RecordsFrom(k.folded) {
+		k.fold.Add(rec)
+		k.folded++
+	}
+	return k.fold.Run()
+}

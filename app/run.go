@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -41,11 +40,11 @@ type Running struct {
 	// ID names the run; it sorts by the time of its start.
 	ID string
 
-	script    *Script
-	world     *runtime.Real
-	approvals *approvals
-	done      chan struct{}
-	result    *Result
+	script  *Script
+	world   *runtime.Real
+	outside outside
+	done    chan struct{}
+	result  *Result
 
 	mu   sync.Mutex
 	keep keeper
@@ -63,7 +62,7 @@ func NewRunID(now time.Time) string {
 // nothing was started: it is Refusals, or something in the options.
 func (s *Script) Start(opt RunOptions) (*Running, error) {
 	if opt.Logger == nil {
-		opt.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	given := opt.env()
 	policy := effects.Policy{AllowExec: slices.Concat(given.AllowExec, opt.AllowExec), Network: slices.Concat(given.AllowNet, opt.AllowNet)}
@@ -76,29 +75,30 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	if err := s.preflight(&opt, policy); err != nil {
 		return nil, err
 	}
-	redactor := newRedactor(given)
-	e := effects.New(policy, effects.Options{Reveal: redactor.reveal, Redact: redactor.redact})
-	r := &Running{ID: NewRunID(time.Now()), script: s, approvals: newApprovals(), done: make(chan struct{})}
-	r.keep.fold, r.keep.onRecord = view.New(), opt.OnRecord
-	performer := r.approvals.with(newTargets(opt.Logger).with(e))
+	r := &Running{ID: NewRunID(time.Now()), script: s, done: make(chan struct{})}
+	r.outside = outside{policy: policy, logger: opt.Logger, redactor: redactor{env: given}}
+	r.keep.onRecord = opt.OnRecord
 
 	env := s.newEnv()
 	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
 	env.Targets = copyTargets(given.Targets)
-	env.HasSecret = redactor.has
+	env.HasSecret = r.outside.redactor.has
 	origin := time.Now()
-	r.world = runtime.NewReal(performer, r, origin)
-	cfg := s.config(&opt.Options, "real", origin)
-	run := runtime.New(cfg, r.world)
-	go func() {
-		defer close(r.done)
-		defer e.Close()
-		out := run.Execute(env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.result = &Result{Outcome: out, View: r.keep.fold.Run(), Records: r.keep.memory.Records()}
-	}()
+	r.world = runtime.NewReal(&r.outside, r, origin)
+	run := runtime.New(s.config(&opt.Options, "real", origin), r.world)
+	go r.execute(run, env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
 	return r, nil
+}
+
+// execute is the life of the run. It is a function of its own so that nothing of
+// Start is kept while the run sleeps.
+func (r *Running) execute(run *runtime.Run, body runtime.Body) {
+	defer close(r.done)
+	defer r.outside.close()
+	out := run.Execute(body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.result = &Result{Outcome: out, View: r.keep.view(), Records: r.keep.memory.Records()}
 }
 
 // Append implements runtime.Journal.
@@ -131,7 +131,7 @@ func (r *Running) Done() <-chan struct{} { return r.done }
 func (r *Running) View() *view.Run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.keep.fold.Run()
+	return r.keep.view()
 }
 
 // Control asks something of the run. An action that it does not know is an error.
@@ -152,7 +152,7 @@ func (r *Running) Control(c runtime.Control) error {
 
 // Answer answers the approval at a place, or the oldest one for "".
 func (r *Running) Answer(id string, approved bool, by, comment string) error {
-	return r.approvals.answer(id, builtins.ApproveAnswer{Approved: approved, By: by, Comment: comment})
+	return r.outside.approvals.answer(id, builtins.ApproveAnswer{Approved: approved, By: by, Comment: comment})
 }
 
 // Follow calls fn with every record from the first, in order, until the run has
@@ -217,14 +217,18 @@ func (r Refusals) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// preflightHorizon and preflightEvents bound the plan that is made before a run.
-const preflightHorizon = 48 * time.Hour
+// preflightHorizon and preflightRecords bound the plan that is made before a run: it
+// must not delay the start of a long one.
+const (
+	preflightHorizon = 48 * time.Hour
+	preflightRecords = 10_000
+)
 
 // preflight plans the run and refuses what can be known to be impossible: commands
 // and hosts that are not permitted, questions that nobody can answer. What only
 // shows in the real world is found there.
 func (s *Script) preflight(opt *RunOptions, policy effects.Policy) error {
-	e := newApprovals().with(newTargets(opt.Logger).with(effects.New(policy, effects.Options{})))
+	e := new(approvals).with(newTargets(opt.Logger).with(effects.New(policy, effects.Options{})))
 	defer e.Close()
 	var refused Refusals
 	refuse := func(code, help, format string, args ...any) {
@@ -233,7 +237,7 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy) error {
 			refused = append(refused, d)
 		}
 	}
-	_, err := s.Plan(PlanOptions{Options: opt.Options, Horizon: preflightHorizon, OnRecord: func(rec journal.Record) {
+	_, err := s.Plan(PlanOptions{Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, OnRecord: func(rec journal.Record) {
 		start, ok := rec.Body.(*journal.EffectStartBody)
 		if !ok {
 			return

@@ -32,6 +32,7 @@ type Script struct {
 	// Warnings are what the checks say besides errors.
 	Warnings dsl.Diagnostics
 	names    starlark.StringDict
+	texts    func() map[string]string // of every module, for the journals of all runs
 }
 
 // Load reads and checks the file at path and every module it loads. Where the
@@ -53,7 +54,7 @@ func newScript(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Script, dsl
 	if err != nil {
 		return &Script{Unit: unit}, append(diags, dsl.Diagnostic{Severity: dsl.Error, Code: "internal_error", Message: err.Error()})
 	}
-	return &Script{Unit: unit, Path: path, Warnings: diags, names: names}, diags
+	return &Script{Unit: unit, Path: path, Warnings: diags, names: names, texts: sync.OnceValue(unit.Texts)}, diags
 }
 
 // Name is the orchestration's name as far as it can be known without running it: the

@@ -16,10 +16,6 @@ type redactor struct {
 	redo  *builtins.Redactor
 }
 
-func newRedactor(env *Environment) *redactor {
-	return &redactor{env: env, known: map[string]string{}, redo: builtins.NewRedactor(nil)}
-}
-
 // has reports whether there is such a secret, and remembers it.
 func (r *redactor) has(name string) bool {
 	_, ok := r.lookup(name)
@@ -34,7 +30,10 @@ func (r *redactor) lookup(name string) (string, bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known[name] != text {
+	if r.known == nil {
+		r.known = map[string]string{}
+	}
+	if have, ok := r.known[name]; !ok || have != text {
 		r.known[name] = text
 		r.redo = builtins.NewRedactor(r.known)
 	}
@@ -47,5 +46,8 @@ func (r *redactor) redact(s string) string {
 	r.mu.Lock()
 	redo := r.redo
 	r.mu.Unlock()
+	if redo == nil {
+		redo = builtins.NewRedactor(nil)
+	}
 	return redo.Redact(s)
 }

@@ -86,14 +86,14 @@ func (s *Script) test(path, name string) TestResult {
 	begun := time.Now()
 	e := effects.New(effects.Policy{}, effects.Options{})
 	defer e.Close()
-	kept := &keeper{fold: view.New()}
-	w := runtime.NewVirtual(newApprovals().with(newTargets(nil).with(e)), kept)
+	kept := &keeper{}
+	w := runtime.NewVirtual(new(approvals).with(newTargets(nil).with(e)), kept)
 	w.Horizon = DefaultHorizon
 	env := s.newEnv()
 	env.AnyTarget = true
 	env.Simulate = func(sim builtins.Simulation) (*view.Run, error) { return simulate(filepath.Dir(path), sim) }
 	out := runtime.New(s.config(&Options{}, "virtual", runtime.VirtualOrigin), w).Execute(env.Function(s.Unit.Main.Name, name))
-	res := TestResult{Name: name, OK: out.Verdict == journal.VerdictPassed, Took: time.Since(begun), Log: kept.fold.Run().Log}
+	res := TestResult{Name: name, OK: out.Verdict == journal.VerdictPassed, Took: time.Since(begun), Log: kept.view().Log}
 	for _, f := range out.Failures {
 		res.Problem = append(res.Problem, f.Problem)
 		for _, other := range f.Others {

@@ -30,6 +30,9 @@ func judging() []Builtin {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
 				return nil, c.Errorf("number", "expected a finite number, got %s", c.Value("number"))
 			}
+			if t.env.figures == nil {
+				t.env.figures = map[string]starlark.Value{}
+			}
 			t.env.figures[c.String("name")] = c.Value("number")
 			t.branch.Figure(c.String("name"), v, c.String("unit"), c.String("better"))
 			return starlark.None, nil

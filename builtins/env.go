@@ -118,7 +118,7 @@ func (e *Env) Script(name string, hasMain bool) runtime.Body {
 			_, err := e.load(t.thread, name)
 			return nil, err
 		}
-		globals, err := e.Declare(name)
+		main, err := e.declareMain(name)
 		if err != nil {
 			return nil, err
 		}
@@ -128,8 +128,18 @@ func (e *Env) Script(name string, hasMain bool) runtime.Body {
 		if d := e.Meta.MaxDuration; d > 0 {
 			b.Run().SetMaxDuration(d)
 		}
-		return starlark.Call(t.thread, globals["main"], nil, nil)
+		return starlark.Call(t.thread, main, nil, nil)
 	}
+}
+
+// declareMain declares and gives main. The globals, which no load asks for, go.
+func (e *Env) declareMain(name string) (starlark.Value, error) {
+	globals, err := e.Declare(name)
+	if err != nil {
+		return nil, err
+	}
+	delete(e.modules, name)
+	return globals["main"], nil
 }
 
 // Function gives the root body that calls one function of a script whose top level
@@ -149,7 +159,7 @@ func (e *Env) Function(script, function string) runtime.Body {
 func (e *Env) reset() {
 	e.Meta, e.Declared, e.Secrets = Meta{}, nil, nil
 	e.modules = make(map[string]*module)
-	e.figures = make(map[string]starlark.Value)
+	e.figures = nil
 	e.targets = append([]*Target(nil), e.Targets...)
 }
 

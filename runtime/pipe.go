@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"starquake/runtime/journal"
@@ -22,7 +23,7 @@ import (
 //	→ {"next":{"records":[{"at":0,"kind":"run.begin",…},{"at":0,"kind":"effect.start","place":"0:1",…}],"start":[{"id":"0:1"}],"due":1000}}
 //	← {"event":{"kind":"done","at":2,"id":"0:1","data":{"status":200}}}
 //	→ {"finish":{"records":[{"at":2,"kind":"run.end",…}]}}
-//	→ {"outcome":[{"class":1,"problem":{"code":"check_failed",…}}]}
+//	→ {"outcome":{"failures":[{"class":1,"problem":{"code":"check_failed",…}}],"counted":1}}
 //
 // A request crosses as its name and its seed only. Everything else is read from the
 // effect.start record that travels beside it, so nothing can be done that the
@@ -34,8 +35,8 @@ type pipeMessage struct {
 	Finish *pipeReady `json:"finish,omitempty"`
 	// Ask is a question that needs no event: it is answered within the turn.
 	Ask json.RawMessage `json:"ask,omitempty"`
-	// Outcome are the failures of a run that has ended; a list, possibly empty.
-	Outcome *[]pipeFailure `json:"outcome,omitempty"`
+	// Outcome are the failures of a run that has ended.
+	Outcome *pipeOutcome `json:"outcome,omitempty"`
 	// State is what the world's side must know to end the run by itself, sent when it
 	// has changed.
 	State *pipeState `json:"state,omitempty"`
@@ -98,11 +99,17 @@ type pipeEvent struct {
 	Control *Control             `json:"control,omitempty"`
 }
 
-// pipeFailure is the JSON form of a Failure.
+// pipeOutcome is the JSON form of Outcome.Failures. Two failures may name each other,
+// so they stand in one list and refer to it by index.
+type pipeOutcome struct {
+	Failures []pipeFailure `json:"failures"`
+	Counted  int           `json:"counted"` // the first so many are Outcome.Failures
+}
+
 type pipeFailure struct {
 	Class   Class           `json:"class"`
 	Problem journal.Problem `json:"problem"`
-	Others  []pipeFailure   `json:"others,omitempty"`
+	Others  []int           `json:"others,omitempty"`
 }
 
 // eventKinds are the kinds of event as they are written, by EventKind.
@@ -201,31 +208,46 @@ func (p *pipeEvent) event() (Event, error) {
 	return Event{}, fmt.Errorf("unknown kind of event %q", p.Kind)
 }
 
-// wireFailures gives the JSON form of failures. Two may name each other as others:
-// each is written once.
-func wireFailures(all []*Failure) []pipeFailure {
-	seen := map[*Failure]bool{}
-	var wire func(all []*Failure) []pipeFailure
-	wire = func(all []*Failure) []pipeFailure {
-		out := make([]pipeFailure, 0, len(all))
-		for _, f := range all {
-			if !seen[f] {
-				seen[f] = true
-				out = append(out, pipeFailure{f.Class, f.Problem, wire(f.Others)})
-			}
-		}
-		return out
+// wireFailures gives the JSON form of failures, with all those that they name.
+func wireFailures(counted []*Failure) *pipeOutcome {
+	all := slices.Clone(counted)
+	index := map[*Failure]int{}
+	for i, f := range all {
+		index[f] = i
 	}
-	return wire(all)
-}
-
-// failures gives the failures that p are the form of.
-func failures(p []pipeFailure) []*Failure {
-	var out []*Failure
-	for _, f := range p {
-		out = append(out, &Failure{Class: f.Class, Problem: f.Problem, Others: failures(f.Others), raised: true})
+	out := &pipeOutcome{Counted: len(counted)}
+	for i := 0; i < len(all); i++ { // grows as others are met
+		wire := pipeFailure{Class: all[i].Class, Problem: all[i].Problem}
+		for _, other := range all[i].Others {
+			if _, known := index[other]; !known {
+				index[other] = len(all)
+				all = append(all, other)
+			}
+			wire.Others = append(wire.Others, index[other])
+		}
+		out.Failures = append(out.Failures, wire)
 	}
 	return out
+}
+
+// failures gives the failures that p is the form of.
+func (p *pipeOutcome) failures() ([]*Failure, error) {
+	all := make([]*Failure, len(p.Failures))
+	for i := range all {
+		all[i] = &Failure{Class: p.Failures[i].Class, Problem: p.Failures[i].Problem, raised: true}
+	}
+	if p.Counted < 0 || p.Counted > len(all) {
+		return nil, fmt.Errorf("%d failures counted of %d", p.Counted, len(all))
+	}
+	for i, f := range p.Failures {
+		for _, other := range f.Others {
+			if other < 0 || other >= len(all) {
+				return nil, fmt.Errorf("failure %d of %d", other, len(all))
+			}
+			all[i].Others = append(all[i].Others, all[other])
+		}
+	}
+	return all[:p.Counted:p.Counted], nil
 }
 
 // errTooLong is a message longer than its bound.

@@ -189,6 +189,9 @@ func (s *pipeServer) finish(msg *pipeMessage) (Outcome, error) {
 		return Outcome{}, errors.New("the last record is not the end of the run")
 	}
 	end := msg.Finish.Records[n-1].Body.(*journal.RunEndBody)
+	if len(msg.Finish.Start) > 0 {
+		return Outcome{}, errors.New("the run ends and asks for an effect")
+	}
 	msg.Finish.Records = msg.Finish.Records[:n-1]
 	r, err := s.check(msg.Finish)
 	if err != nil {
@@ -205,7 +208,7 @@ func (s *pipeServer) finish(msg *pipeMessage) (Outcome, error) {
 	s.watchdog.Reset(s.opt.TurnLimit)
 	out := Outcome{RunEndBody: *end, Took: s.last}
 	if last, err := s.next(); err == nil && last.Outcome != nil { // else only the details are lost
-		out.Failures = failures(*last.Outcome)
+		out.Failures, _ = last.Outcome.failures()
 	}
 	return out, nil
 }
@@ -213,25 +216,30 @@ func (s *pipeServer) finish(msg *pipeMessage) (Outcome, error) {
 // check makes sure that what the process asks for can be a run's doing: the journal
 // must stay readable whatever the process is.
 func (s *pipeServer) check(p *pipeReady) (*Ready, error) {
+	begun, wrote := s.begun, s.wrote
 	for i := range p.Records {
 		rec := &p.Records[i]
 		switch {
-		case rec.At < s.wrote || rec.At > s.last:
-			return nil, fmt.Errorf("a %s record of time %s; expected %s to %s", rec.Kind, rec.At, s.wrote, s.last)
-		case (rec.Kind == journal.RunBegin) == s.begun:
+		case rec.At < wrote || rec.At > s.last:
+			return nil, fmt.Errorf("a %s record of time %s; expected %s to %s", rec.Kind, rec.At, wrote, s.last)
+		case (rec.Kind == journal.RunBegin) == begun:
 			return nil, fmt.Errorf("a %s record where run.begin must come first and once", rec.Kind)
 		case rec.Kind == journal.RunEnd:
 			return nil, errors.New("a run.end record before the end")
 		case rec.Kind == journal.RunBegin && s.opt.Begin != nil:
 			rec.Body = s.opt.Begin
 		}
-		s.begun, s.wrote = true, rec.At
+		begun, wrote = true, rec.At
 	}
 	r, err := p.ready()
 	if err != nil {
 		return nil, err
 	}
-	return r, s.facts.follow(r)
+	if err := s.facts.follow(r); err != nil {
+		return nil, err
+	}
+	s.begun, s.wrote = begun, wrote
+	return r, nil
 }
 
 // answer answers a question. Its time counts as the turn's.

@@ -338,7 +338,7 @@ func TestPipeRefuses(t *testing.T) {
 		{"two begins", `{"next":{"records":[` + begin + `,` + begin + `]}}`, "first and once"},
 		{"an end", `{"next":{"records":[` + begin + `,` + end + `]}}`, "before the end"},
 		{"a finish without end", `{"finish":{"records":[` + begin + `]}}`, "not the end of the run"},
-		{"a finish with effects", `{"finish":{"records":[` + begin + `,` + start + `,` + end + `],"start":[{"id":"0:1"}]}}`, "under way"},
+		{"a finish with effects", `{"finish":{"records":[` + begin + `,` + start + `,` + end + `],"start":[{"id":"0:1"}]}}`, "asks for an effect"},
 		{"from the future", `{"next":{"records":[` + strings.Replace(begin, `"at":0`, `"at":5`, 1) + `]}}`, "a run.begin record of time"},
 		{"effect without record", `{"next":{"records":[` + begin + `],"start":[{"id":"0:1"}]}}`, "not in the journal"},
 		{"record without effect", `{"next":{"records":[` + begin + `,` + start + `]}}`, "not asked for"},

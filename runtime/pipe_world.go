@@ -46,8 +46,7 @@ func NewPipeWorld(in io.Reader, out io.Writer) *PipeWorld {
 func (w *PipeWorld) Execute(cfg Config, body Body) error {
 	w.run = New(cfg, w)
 	out := w.run.Execute(body)
-	wire := wireFailures(out.Failures)
-	w.send(&pipeMessage{Outcome: &wire})
+	w.send(&pipeMessage{Outcome: wireFailures(out.Failures)})
 	return w.lost
 }
 

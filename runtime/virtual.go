@@ -32,11 +32,14 @@ type Virtual struct {
 	journal Journal
 	// Horizon is where an endless run is cut; 0: nowhere.
 	Horizon time.Duration
-	// Cut is set when the run reached Horizon.
+	// MaxRecords cuts a run that has written more; 0: none.
+	MaxRecords int
+	// Cut is set when the run reached Horizon or MaxRecords.
 	Cut bool
 
 	controls []plannedControl // by time
 	now      time.Duration
+	records  int
 	still    int // events since time last moved
 	seq      uint64
 	due      eventHeap
@@ -86,6 +89,9 @@ func (w *Virtual) Next(r *Ready) Event {
 		w.controls = w.controls[1:]
 		w.now = max(w.now, c.at)
 		return Event{Kind: EventControl, At: w.now, Control: c.control}
+	case w.MaxRecords > 0 && w.records > w.MaxRecords && !w.Cut:
+		w.Cut = true
+		return Event{Kind: EventControl, At: w.now, Control: Control{Action: ActionStop, By: "horizon", Detail: "the plan ends at its limit of records"}}
 	case r.Due == Never && next == Never:
 		return w.fail("deadlock", "nothing can happen any more: the run waits for something that no plan will bring")
 	case w.Horizon > 0 && min(r.Due, next) > w.Horizon && !w.Cut:
@@ -132,6 +138,7 @@ func (w *Virtual) Finish(r *Ready) {
 }
 
 func (w *Virtual) keep(recs []journal.Record) {
+	w.records += len(recs)
 	if err := w.journal.Append(recs); err != nil && w.err == nil {
 		w.err = err
 	}

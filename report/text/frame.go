@@ -326,7 +326,7 @@ func (f *frame) watches() {
 	}{{"guard", f.run.Guards}, {"steady", f.run.Steady}} {
 		for _, w := range group.watches {
 			bad := w.State != "holds" && w.State != "ended"
-			if !bad && f.run.State == view.Ended || !w.Live() || n >= maxWatchLines && !bad || n >= 2*maxWatchLines {
+			if !bad && f.run.State == view.Ended || !w.Live || n >= maxWatchLines && !bad || n >= 2*maxWatchLines {
 				continue
 			}
 			n++

@@ -6,27 +6,35 @@ import (
 	"starquake/runtime/journal"
 )
 
-// branch is what the fold knows of a branch that goes on.
+// branch is what the fold knows of a branch that goes on. What is open in it is
+// nested: of two things the one with the higher operation lies within the other or
+// within its present turn. So the end of an operation ends all that is open in its
+// branch and has a higher number, whether or not each has an end of its own.
 type branch struct {
 	// within is the step that encloses the branch, or nil.
 	within *Step
-	// open are the steps of this branch that have begun and not ended, innermost last.
-	open []*Step
-	// loops are its loops that go on, innermost last. Each belongs to the step
-	// that was innermost when it began and goes with it.
-	loops []openLoop
-	sleep journal.Place // of the sleep that goes on
+	steps  []openStep // innermost last, as the others
+	loops  []journal.Place
+	// watches are the guards and steady states whose scope goes on.
+	watches []openWatch
+	sleep   journal.Place // of the sleep that goes on
 }
 
-type openLoop struct {
-	at    journal.Place
-	depth int // len(open) when it began
+type openStep struct {
+	op   uint32
+	step *Step
+}
+
+type openWatch struct {
+	op    uint32
+	watch *Watch
+	guard bool
 }
 
 // inner is the innermost open step of a branch, or nil.
 func (b *branch) inner() *Step {
-	if n := len(b.open); n > 0 {
-		return b.open[n-1]
+	if n := len(b.steps); n > 0 {
+		return b.steps[n-1].step
 	}
 	return b.within
 }
@@ -56,26 +64,40 @@ func (f *Fold) branch(path string) *branch {
 	return b
 }
 
-// end closes a branch or a loop.
+// end closes a branch, a loop or an attempt.
 func (f *Fold) end(kind journal.Kind, at journal.Place) {
+	b := f.branches[at.Branch]
+	if b == nil {
+		return
+	}
 	switch kind {
 	case journal.BranchEnd:
-		if b := f.branches[at.Branch]; b != nil {
-			for _, l := range b.loops {
-				delete(f.loops, l.at)
-			}
-			delete(f.branches, at.Branch)
-		}
+		f.closeWithin(b, 0)
+		delete(f.branches, at.Branch)
 	case journal.LoopEnd:
-		delete(f.loops, at)
-		if b := f.branches[at.Branch]; b != nil {
-			for i := len(b.loops) - 1; i >= 0; i-- {
-				if b.loops[i].at == at {
-					b.loops = b.loops[:i]
-					break
-				}
-			}
+		f.closeWithin(b, at.Op)
+		if n := len(b.loops); n > 0 && b.loops[n-1] == at {
+			b.loops = b.loops[:n-1]
 		}
+		delete(f.loops, at)
+	case journal.AttemptEnd:
+		f.closeWithin(b, at.Op)
+	}
+}
+
+// closeWithin ends what is open in a branch within the operation op. Steps stay as
+// they are: each has an end of its own, or is closed with the run.
+func (f *Fold) closeWithin(b *branch, op uint32) {
+	for n := len(b.steps); n > 0 && b.steps[n-1].op > op; n-- {
+		b.steps = b.steps[:n-1]
+	}
+	for n := len(b.loops); n > 0 && b.loops[n-1].Op > op; n-- {
+		delete(f.loops, b.loops[n-1])
+		b.loops = b.loops[:n-1]
+	}
+	for n := len(b.watches); n > 0 && b.watches[n-1].op > op; n-- {
+		f.unwatch(b.watches[n-1])
+		b.watches = b.watches[:n-1]
 	}
 }
 
@@ -87,12 +109,13 @@ func (f *Fold) turn(at journal.Place, b *journal.TurnBody) {
 		r.Counts.LateTurns++
 		late = 1
 	}
+	br := f.branch(at.Branch)
+	f.closeWithin(br, at.Op) // of the turn before
 	l := f.loops[at]
 	if l == nil {
 		l = &Loop{ID: at.String(), Since: r.Now}
 		f.loops[at] = l
-		br := f.branch(at.Branch)
-		br.loops = append(br.loops, openLoop{at, len(br.open)})
+		br.loops = append(br.loops, at)
 	}
 	l.Path, l.Turn, l.Late = b.Path, b.Turn, l.Late+late
 }

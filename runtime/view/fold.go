@@ -20,8 +20,8 @@ type Fold struct {
 	steps    map[journal.Place]*Step   // open ones
 	loops    map[journal.Place]*Loop   // open ones
 	effects  map[journal.Place]*Effect // in flight
-	guards   map[string]*Watch         // by path and name
-	steady   map[string]*Watch
+	guards   map[journal.Place]*Watch
+	steady   map[journal.Place]*Watch
 	guarding int // live guards
 
 	uses  uses
@@ -45,8 +45,8 @@ func New() *Fold {
 		steps:    map[journal.Place]*Step{},
 		loops:    map[journal.Place]*Loop{},
 		effects:  map[journal.Place]*Effect{},
-		guards:   map[string]*Watch{},
-		steady:   map[string]*Watch{},
+		guards:   map[journal.Place]*Watch{},
+		steady:   map[journal.Place]*Watch{},
 		uses:     newUses(),
 	}
 }
@@ -129,7 +129,7 @@ func (f *Fold) Add(rec journal.Record) {
 		}
 	case *journal.WatchBody:
 		if b != nil {
-			f.watch(rec.Kind, b)
+			f.watch(rec.Kind, rec.Place, b)
 		}
 	case *journal.LogBody:
 		if b != nil {
@@ -147,7 +147,8 @@ func (f *Fold) Add(rec journal.Record) {
 }
 
 // Run returns the run as it stands. It is the fold's own: it must not be changed,
-// and Add changes it. The call costs in proportion to the effects in flight.
+// and Add changes it; who reads it while records come wants a Snapshot. The call
+// costs in proportion to the effects in flight.
 func (f *Fold) Run() *Run {
 	r := &f.run
 	r.Effects, r.Approvals, r.Loops = nil, nil, nil
@@ -223,6 +224,9 @@ func (f *Fold) runEnd(b *journal.RunEndBody) {
 				Message: "the run ended and the journal does not say that this fault is off",
 			})
 		}
+	}
+	for _, b := range f.branches {
+		f.closeWithin(b, 0)
 	}
 	clear(f.steps)
 	clear(f.loops)

@@ -26,31 +26,32 @@ func (f *Fold) check(b *journal.CheckBody) {
 	}
 }
 
-func (f *Fold) watch(kind journal.Kind, b *journal.WatchBody) {
+func (f *Fold) watch(kind journal.Kind, at journal.Place, b *journal.WatchBody) {
 	r := &f.run
-	byName, list := f.guards, &r.Guards
+	byPlace, list := f.guards, &r.Guards
 	if kind == journal.Steady {
-		byName, list = f.steady, &r.Steady
+		byPlace, list = f.steady, &r.Steady
 	}
-	key := b.Path + "\x00" + b.Name
-	w := byName[key]
+	w := byPlace[at]
 	if w == nil {
 		if len(*list) >= MaxWatches && (!bad(b.State) || len(*list) >= 2*MaxWatches) {
 			return
 		}
-		w = &Watch{Path: b.Path, Name: b.Name, State: watchEnded, Since: r.Now}
-		byName[key] = w
+		w = &Watch{Path: b.Path, Name: clip(b.Name), Since: r.Now, Live: r.State != Ended}
+		byPlace[at] = w
 		*list = append(*list, w)
-	}
-	if kind == journal.Guard {
-		switch was, is := w.Live(), b.State != watchEnded; {
-		case is && !was:
-			f.guarding++
-		case was && !is:
-			f.guarding--
+		if w.Live {
+			br := f.branch(at.Branch)
+			br.watches = append(br.watches, openWatch{at.Op, w, kind == journal.Guard})
+			if kind == journal.Guard {
+				f.guarding++
+			}
 		}
 	}
 	w.State, w.At = b.State, r.Now
+	if b.State == watchEnded {
+		f.unwatch(openWatch{watch: w, guard: kind == journal.Guard})
+	}
 	// The record of the end often brings the counts and no reading.
 	if b.Phase != "" {
 		w.Phase = b.Phase
@@ -61,5 +62,16 @@ func (f *Fold) watch(kind journal.Kind, b *journal.WatchBody) {
 	w.Seen, w.Bad, w.Missed = max(w.Seen, b.Seen), max(w.Bad, b.Bad), max(w.Missed, b.Missed)
 	if bad(b.State) && w.Worst == nil {
 		w.Worst = &Reading{At: r.Now, State: b.State, Phase: b.Phase, Value: w.Value, Detail: w.Detail}
+	}
+}
+
+// unwatch notes that a watch's scope is over.
+func (f *Fold) unwatch(o openWatch) {
+	if !o.watch.Live {
+		return
+	}
+	o.watch.Live = false
+	if o.guard {
+		f.guarding--
 	}
 }

@@ -50,6 +50,7 @@ type Watch struct {
 	Path   string          `json:"path,omitempty"`
 	Name   string          `json:"name"`
 	State  string          `json:"state"`
+	Live   bool            `json:"live"` // its scope goes on
 	Phase  string          `json:"phase,omitempty"`
 	Since  time.Duration   `json:"since"` // of the first record
 	At     time.Duration   `json:"at"`    // of the latest
@@ -61,9 +62,6 @@ type Watch struct {
 	// Worst is the first reading that did not hold; nil if all did.
 	Worst *Reading `json:"worst,omitempty"`
 }
-
-// Live says whether it is still watched.
-func (w *Watch) Live() bool { return w.State != watchEnded }
 
 // Reading is one reading of a Watch.
 type Reading struct {

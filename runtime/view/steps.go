@@ -33,7 +33,7 @@ func (f *Fold) stepBegin(at journal.Place, b *journal.StepBeginBody) {
 	r.Steps = append(r.Steps, s)
 	r.Counts.Steps++
 	f.steps[at] = s
-	br.open = append(br.open, s)
+	br.steps = append(br.steps, openStep{at.Op, s})
 }
 
 func (f *Fold) stepTry(at journal.Place, b *journal.StepTryBody) {
@@ -57,7 +57,10 @@ func (f *Fold) stepEnd(at journal.Place, b *journal.StepEndBody) {
 	f.step = s
 	delete(f.steps, at)
 	if br := f.branches[at.Branch]; br != nil {
-		f.leave(br, s)
+		f.closeWithin(br, at.Op)
+		if n := len(br.steps); n > 0 && br.steps[n-1].step == s {
+			br.steps = br.steps[:n-1]
+		}
 	}
 	if b.Started > 0 && s.Tries == 0 {
 		s.Start = min(max(b.Started, s.Begun), f.run.Now)
@@ -65,22 +68,6 @@ func (f *Fold) stepEnd(at journal.Place, b *journal.StepEndBody) {
 	s.Tries = max(s.Tries, b.Tries)
 	s.Error, s.Reason, s.Tolerated = b.Error, b.Reason, b.Tolerate
 	f.closeStep(s, b.Status)
-}
-
-// leave takes s off the branch's open steps, and with it what is still open
-// inside of it: an end that came early leaves those without one of their own.
-func (f *Fold) leave(br *branch, s *Step) {
-	for i := len(br.open) - 1; i >= 0; i-- {
-		if br.open[i] != s {
-			continue
-		}
-		br.open = br.open[:i]
-		for n := len(br.loops); n > 0 && br.loops[n-1].depth > i; n-- {
-			delete(f.loops, br.loops[n-1].at)
-			br.loops = br.loops[:n-1]
-		}
-		return
-	}
 }
 
 // closeStep ends s now.

@@ -1,0 +1,45 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"starquake/effects"
+	"starquake/runtime"
+)
+
+// outside performs the effects of one run. What that takes is made when the first
+// effect is asked for: a run that only sleeps costs nothing here, and a server may
+// have a hundred thousand of them.
+type outside struct {
+	policy   effects.Policy
+	logger   *slog.Logger
+	env      *Environment
+	redactor redactor
+
+	once      sync.Once
+	effects   *effects.Effects
+	approvals approvals
+}
+
+func (o *outside) ready() *effects.Effects {
+	o.once.Do(func() {
+		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact})
+		o.effects = o.approvals.with(newTargets(o.logger).with(base))
+	})
+	return o.effects
+}
+
+// Perform implements runtime.Performer.
+func (o *outside) Perform(ctx context.Context, call *runtime.Call) (any, error) {
+	return o.ready().Perform(ctx, call)
+}
+
+// close ends what is kept open for further effects.
+func (o *outside) close() {
+	o.once.Do(func() {}) // from now on nothing is made any more
+	if o.effects != nil {
+		o.effects.Close()
+	}
+}
