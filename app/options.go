@@ -26,9 +26,12 @@ type Options struct {
 	CleanupTimeout time.Duration
 }
 
+// noEnvironment is what a run without --env has; nothing changes it.
+var noEnvironment = &Environment{}
+
 func (o *Options) env() *Environment {
 	if o.Env == nil {
-		return &Environment{}
+		return noEnvironment
 	}
 	return o.Env
 }

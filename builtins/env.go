@@ -102,7 +102,7 @@ func (e *Env) Declare(main string) (starlark.StringDict, error) {
 	e.reset()
 	e.declaring = true
 	defer func() { e.declaring = false }()
-	return e.load(e.newTask(nil, nil).thread, main)
+	return e.Init(e.newTask(nil, nil).thread, main)
 }
 
 // Script gives the root body of a script: its top level and then, where it has one,
@@ -115,7 +115,7 @@ func (e *Env) Script(name string, hasMain bool) runtime.Body {
 			return nil, err
 		}
 		if !hasMain {
-			_, err := e.load(t.thread, name)
+			_, err := e.Init(t.thread, name)
 			return nil, err
 		}
 		main, err := e.declareMain(name)
@@ -135,11 +135,7 @@ func (e *Env) Script(name string, hasMain bool) runtime.Body {
 // declareMain declares and gives main. The globals, which no load asks for, go.
 func (e *Env) declareMain(name string) (starlark.Value, error) {
 	globals, err := e.Declare(name)
-	if err != nil {
-		return nil, err
-	}
-	delete(e.modules, name)
-	return globals["main"], nil
+	return globals["main"], err
 }
 
 // Function gives the root body that calls one function of a script whose top level
@@ -158,7 +154,7 @@ func (e *Env) Function(script, function string) runtime.Body {
 // reset forgets what an earlier pass over the script declared.
 func (e *Env) reset() {
 	e.Meta, e.Declared, e.Secrets = Meta{}, nil, nil
-	e.modules = make(map[string]*module)
+	e.modules = nil
 	e.figures = nil
 	e.targets = append([]*Target(nil), e.Targets...)
 }
@@ -168,6 +164,9 @@ func (e *Env) reset() {
 func (e *Env) load(thread *starlark.Thread, name string) (starlark.StringDict, error) {
 	m := e.modules[name]
 	if m == nil {
+		if e.modules == nil {
+			e.modules = make(map[string]*module)
+		}
 		m = &module{loading: true}
 		e.modules[name] = m
 		m.globals, m.err = e.Init(thread, name)

@@ -50,7 +50,7 @@ func (bg *Background) ended(child *Branch) {
 // await parks b, listed in list, until the branch has ended or b is cancelled.
 func (bg *Background) await(b *Branch, list *[]*Branch) {
 	*list = append(*list, b)
-	for !bg.branch.ended && b.check() == nil {
+	for !bg.branch.ended && b.over() == nil {
 		b.park()
 	}
 	*list = slices.Delete(*list, slices.Index(*list, b), slices.Index(*list, b)+1)
@@ -83,7 +83,7 @@ func (bg *Background) Wait(b *Branch) (*BranchResult, error) {
 	if child.ended && child.err != nil {
 		return nil, child.err // also to a branch that is being stopped: nobody else takes it
 	}
-	if err := b.check(); err != nil {
+	if err := b.over(); err != nil {
 		return nil, err
 	}
 	return &BranchResult{Label: child.own.path, Status: child.status, Value: child.value}, nil
@@ -102,7 +102,7 @@ func (bg *Background) Stop(b *Branch) error {
 	if !bg.contains(b) {
 		bg.await(b, &bg.stopping)
 	}
-	return b.check()
+	return b.over()
 }
 
 // ExitWhen says on which ends of its scope a clean-up runs.

@@ -122,11 +122,11 @@ func (b *Branch) Perform(ask Ask) (Answer, error) {
 	e.waiter = b
 	for !e.done {
 		b.park()
-		if b.check() != nil {
+		if b.over() != nil {
 			e.giveUp()
 		}
 	}
-	return Answer{Data: e.data, Err: e.err}, b.check()
+	return Answer{Data: e.data, Err: e.err}, b.over()
 }
 
 // Held is an effect that goes on until it is released, and belongs to a scope.
@@ -227,12 +227,12 @@ func (b *Branch) Hold(asks ...Ask) ([]*Held, error) {
 	}
 	for !slices.ContainsFunc(held, (*Held).failed) && !allOn(held) {
 		b.park()
-		if b.check() != nil {
+		if b.over() != nil {
 			break
 		}
 	}
 	failed := slices.IndexFunc(held, (*Held).failed)
-	if b.check() == nil && failed < 0 {
+	if b.over() == nil && failed < 0 {
 		for _, h := range held {
 			h.e.waiter = nil
 		}
@@ -241,7 +241,7 @@ func (b *Branch) Hold(asks ...Ask) ([]*Held, error) {
 	b.shield++
 	b.awaitOff(held)
 	b.shield--
-	if err := b.check(); err != nil {
+	if err := b.over(); err != nil {
 		return nil, err
 	}
 	h := held[failed]
@@ -271,7 +271,7 @@ func (b *Branch) Release(held ...*Held) error {
 	b.shield++
 	b.awaitOff(held)
 	b.shield--
-	return b.check()
+	return b.over()
 }
 
 // awaitOff releases and waits; the caller is shielded.
@@ -299,13 +299,13 @@ func (b *Branch) sleep(d time.Duration, why string) error {
 	r.after(&b.timer, d, b.livetime)
 	for b.timer.pos != 0 {
 		b.park()
-		if b.check() != nil {
+		if b.over() != nil {
 			r.disarm(&b.timer, b.livetime)
 			return ErrCancelled
 		}
 	}
 	r.record(journal.Timer, place, nil)
-	return b.check()
+	return b.over()
 }
 
 // HoldForRun puts a held effect on that lasts as long as the run: it is released
@@ -315,11 +315,11 @@ func (b *Branch) HoldForRun(ask Ask) (*Held, error) {
 		return nil, err
 	}
 	h := b.hold(b.run.base, ask)
-	for !h.on && !h.e.done && b.check() == nil {
+	for !h.on && !h.e.done && b.over() == nil {
 		b.park()
 	}
 	h.e.waiter = nil
-	if err := b.check(); err != nil {
+	if err := b.over(); err != nil {
 		return nil, err
 	}
 	if h.failed() {

@@ -82,11 +82,11 @@ func (b *Branch) Guard(spec *GuardSpec) error {
 
 // awaitOn waits until one held effect that is no chaos is on.
 func (b *Branch) awaitOn(h *Held) error {
-	for !h.on && !h.e.done && b.check() == nil {
+	for !h.on && !h.e.done && b.over() == nil {
 		b.park()
 	}
 	h.e.waiter = nil
-	if err := b.check(); err != nil {
+	if err := b.over(); err != nil {
 		return err
 	}
 	if h.failed() {
@@ -198,11 +198,11 @@ func (b *Branch) watchFunc(s *scope, name string, p *Probe, every time.Duration,
 		return err
 	}
 	w.waiter = b
-	for w.seen == 0 && !w.branch.ended && b.check() == nil {
+	for w.seen == 0 && !w.branch.ended && b.over() == nil {
 		b.park()
 	}
 	w.waiter = nil
-	return b.check()
+	return b.over()
 }
 
 func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration, live bool, saw func(*watch, Reading)) (*watch, error) {

@@ -109,12 +109,12 @@ func (b *Branch) Parallel(specs []BranchSpec, opt ParallelOptions) ([]*BranchRes
 	case err != nil: // also where b is cancelled: what failed before stays failed
 		return all, err
 	}
-	return all, b.check()
+	return all, b.over()
 }
 
 // stopStarting reports whether no further branch may begin.
 func (b *Branch) stopStarting(j *join, opt ParallelOptions) bool {
-	return b.check() != nil || j.failed && !opt.RunAll
+	return b.over() != nil || j.failed && !opt.RunAll
 }
 
 // results gives what each branch made, and the failure to raise. A branch that was
@@ -272,5 +272,5 @@ func (b *Branch) Attempt(body Body) (*AttemptResult, error) {
 		return nil, f
 	}
 	r.end.tolerate(f)
-	return &AttemptResult{Err: f, Value: v}, b.check()
+	return &AttemptResult{Err: f, Value: v}, b.over()
 }

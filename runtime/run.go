@@ -64,14 +64,18 @@ type Run struct {
 
 	steps map[string]*stepState // running steps by path, for skip
 
-	turnOps int // operations since the world was last asked
+	turnOps int // operations of this turn
 
 	end verdicts
 }
 
 // maxTurnOps bounds the operations of one turn. Their records stay in memory until
 // the run waits for something, so a loop that never does must end before memory.
-const maxTurnOps = 200_000
+// Each branch alive adds its own: a hundred thousand may begin in one turn.
+const (
+	maxTurnOps  = 200_000
+	turnOpsEach = 20
+)
 
 // New makes a run that will talk to w.
 func New(cfg Config, w World) *Run {
@@ -100,10 +104,9 @@ type Outcome struct {
 // every fault is off and every clean-up was done, and gives the verdict. It returns
 // after the world has taken the last record.
 func (r *Run) Execute(body Body) Outcome {
-	begin := r.cfg.Begin
 	r.root = &Branch{run: r, path: "0"}
 	r.live = 1
-	r.record(journal.RunBegin, journal.Place{Branch: "0"}, &begin)
+	r.record(journal.RunBegin, journal.Place{Branch: "0"}, &r.cfg.Begin)
 	r.running = r.root
 	r.base = &scope{kind: scopeRun, branch: r.root}
 	s := r.root.open(scopeRun, "")

@@ -35,6 +35,7 @@ func (b *Branch) park() {
 // next carries out what is ready and gets the next event. A pause keeps back what
 // completes meanwhile.
 func (r *Run) next() Event {
+	r.turnOps = 0
 	kept := !r.paused && len(r.waiting) > 0
 	if kept && len(r.ready.Start)+len(r.ready.Cancel)+len(r.ready.Signals) == 0 {
 		return r.nextKept()

@@ -163,13 +163,22 @@ func (b *Branch) interrupt() {
 	}
 }
 
-// check gives ErrCancelled if a scope around the branch was cancelled and the branch
-// is not cleaning up, and an error if the turn has become too long.
-func (b *Branch) check() error {
+// over gives ErrCancelled if a scope around the branch was cancelled and the branch
+// is not cleaning up.
+func (b *Branch) over() error {
 	if b.cancelled != nil && b.shield == 0 {
 		return ErrCancelled
 	}
-	if b.run.turnOps > maxTurnOps {
+	return nil
+}
+
+// check is what every operation asks before it begins: it may not if the branch is
+// over, or the turn has become too long.
+func (b *Branch) check() error {
+	if err := b.over(); err != nil {
+		return err
+	}
+	if b.run.turnOps > maxTurnOps+turnOpsEach*b.run.live {
 		return Failf(ClassScript, "turn_too_long", "more than %d operations without waiting for anything; an endless loop?", maxTurnOps)
 	}
 	return nil

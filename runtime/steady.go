@@ -127,7 +127,7 @@ func (b *Branch) beforeFault(st *steadyState) error {
 	for st.reading {
 		st.waiters = append(st.waiters, b)
 		b.park()
-		if err := b.check(); err != nil {
+		if err := b.over(); err != nil {
 			return err
 		}
 	}

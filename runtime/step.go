@@ -197,7 +197,7 @@ func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *time
 		}
 	}
 	for chaosOff.pos != 0 {
-		if err := b.check(); err != nil {
+		if err := b.over(); err != nil {
 			return v, err
 		}
 		b.park()
@@ -246,7 +246,7 @@ func (b *Branch) endStep(st *stepState, err error) error {
 	end.Status = res.Status
 	r.record(journal.StepEnd, st.place, end)
 	if raised == nil {
-		return b.check()
+		return b.over()
 	}
 	return raised
 }

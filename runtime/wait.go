@@ -96,7 +96,7 @@ func (b *Branch) waitValue(spec *WaitSpec) (*WaitResult, error) {
 			since = r.heldNow()
 		}
 	}
-	for !h.e.done && b.check() == nil {
+	for !h.e.done && b.over() == nil {
 		passed := r.heldNow() - began
 		res.OK = since >= 0 && r.heldNow()-since >= spec.Stable
 		if res.OK || passed >= spec.Timeout {
@@ -140,12 +140,12 @@ func (b *Branch) PerformWithin(ask Ask, limit time.Duration) (ans Answer, late b
 	for !e.done {
 		b.park()
 		late = late || b.timer.pos == 0 && !e.done
-		if late || b.check() != nil {
+		if late || b.over() != nil {
 			e.giveUp()
 		}
 	}
 	r.disarm(&b.timer, b.livetime)
-	return Answer{Data: e.data, Err: e.err}, late, b.check()
+	return Answer{Data: e.data, Err: e.err}, late, b.over()
 }
 
 // ChaosOn is how many faults are on or going on.

@@ -1,0 +1,275 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+)
+
+// ControlRequest is one request to a run.
+type ControlRequest struct {
+	// Op is "info", "watch", "pause", "resume", "skip", "stop", "approve" or "reject".
+	Op string `json:"op"`
+	// Path names the step to skip; "" is the only one that runs.
+	Path string `json:"path,omitempty"`
+	// Question is the place of the approval to answer; "" is the only one that waits.
+	Question string `json:"question,omitempty"`
+	By       string `json:"by,omitempty"`
+	Comment  string `json:"comment,omitempty"`
+	// Lift takes the faults off for the length of a pause.
+	Lift bool `json:"lift,omitempty"`
+	// Follow keeps the records coming until the run ends; without it those that there
+	// are come.
+	Follow bool `json:"follow,omitempty"`
+}
+
+// ControlAnswer is the answer to one.
+type ControlAnswer struct {
+	OK bool `json:"ok"`
+	// Error says why not; the run goes on as before.
+	Error string `json:"error,omitempty"`
+	// Message says for people what was done.
+	Message string `json:"message,omitempty"`
+
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	PID  int    `json:"pid"`
+	// State, Elapsed, in nanoseconds, and Verdict are those of the run.
+	State   view.State      `json:"state"`
+	Elapsed time.Duration   `json:"elapsed"`
+	Verdict journal.Verdict `json:"verdict,omitempty"`
+	// Records is how many there are; as many follow to a "watch" without Follow.
+	Records int `json:"records"`
+}
+
+// refusal is an error that a client is told and that changes nothing.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// answer carries out one request. An error means that the client is gone.
+func (c *ControlSocket) answer(conn net.Conn, req *ControlRequest) error {
+	if req.Op == "watch" {
+		return c.watch(conn, req.Follow)
+	}
+	ctx, stop := c.whileHere(conn)
+	defer stop()
+	message, err := c.do(ctx, req)
+	ans := c.running.info()
+	ans.OK, ans.Message = err == nil, message
+	if err != nil {
+		ans.Error = err.Error()
+	}
+	return send(conn, ans)
+}
+
+// do carries out a request that is answered with one line.
+func (c *ControlSocket) do(ctx context.Context, req *ControlRequest) (string, error) {
+	r := c.running
+	control := runtime.Control{Action: req.Op, Path: req.Path, By: req.By, Detail: req.Comment, Lift: req.Lift}
+	state := r.info().State
+	switch req.Op {
+	case "info":
+		return "", nil
+	case "pause":
+		if state == view.Paused && !req.Lift {
+			return "the run is paused already", nil
+		}
+		return "paused", r.heeds(ctx, control)
+	case "resume":
+		if state == view.Running {
+			return "", refusal("the run is not paused")
+		}
+		return "resumed", r.heeds(ctx, control)
+	case "skip":
+		return "skipped", r.heeds(ctx, control)
+	case "stop":
+		return r.stopped(ctx, control)
+	case "approve", "reject":
+		return r.answered(req)
+	}
+	return "", refusal(fmt.Sprintf("unknown request %q", req.Op))
+}
+
+// info is what every answer says of the run.
+func (r *Running) info() ControlAnswer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.keep.fold.Run()
+	elapsed := run.Now
+	if run.State != view.Ended && !run.Origin.IsZero() {
+		elapsed = time.Since(run.Origin)
+	}
+	return ControlAnswer{
+		ID: r.ID, Name: run.Name, PID: os.Getpid(), State: run.State, Elapsed: elapsed,
+		Verdict: run.Verdict, Records: run.Counts.Events,
+	}
+}
+
+// heeds asks something of the run and waits until it is a fact. A run that cannot do
+// it says so in its log, right behind.
+func (r *Running) heeds(ctx context.Context, c runtime.Control) error {
+	ctx, cancel := context.WithTimeout(ctx, controlRecorded)
+	defer cancel()
+	before := r.info().Records
+	if err := r.Control(c); err != nil {
+		return err
+	}
+	var found, complaint error
+	seen, asked := 0, false
+	heeded := errors.New("heeded")
+	found = r.Follow(ctx, func(recs []journal.Record) error {
+		for _, rec := range recs {
+			seen++
+			if seen <= before {
+				continue
+			}
+			switch b := rec.Body.(type) {
+			case *journal.ControlBody:
+				asked = asked || *b == c
+				continue
+			case *journal.LogBody:
+				if asked && b.Level == "warn" && rec.Place == (journal.Place{Branch: "0"}) {
+					complaint = refusal(b.Message)
+				}
+			}
+			if asked {
+				return heeded
+			}
+		}
+		if asked {
+			return heeded
+		}
+		return nil
+	})
+	switch {
+	case complaint != nil:
+		return complaint
+	case errors.Is(found, heeded):
+		return nil
+	case found == nil:
+		return refusal("the run ended before")
+	}
+	return fmt.Errorf("asked, but the run has not heeded it within %s", controlRecorded)
+}
+
+// stopped stops the run and waits for its end: then no fault is on.
+func (r *Running) stopped(ctx context.Context, c runtime.Control) (string, error) {
+	if err := r.Control(c); err != nil {
+		return "", refusal(err.Error())
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	out := r.result.Outcome
+	switch {
+	case out.Verdict == journal.VerdictUnclean:
+		return "", refusal("the run has ended, but a fault may still be on: " + out.Message)
+	case out.Verdict != journal.VerdictStopped:
+		return fmt.Sprintf("the run has ended, %s; every fault is off", out.Verdict), nil
+	}
+	return "stopped; every fault is off", nil
+}
+
+// answered answers an approval.
+func (r *Running) answered(req *ControlRequest) (string, error) {
+	r.mu.Lock()
+	var waiting []view.Approval
+	for _, a := range r.keep.fold.Run().Approvals {
+		if req.Question == "" || req.Question == a.ID {
+			waiting = append(waiting, *a)
+		}
+	}
+	r.mu.Unlock()
+	switch {
+	case len(waiting) == 0 && req.Question != "":
+		return "", refusal(fmt.Sprintf("no approval %q is waited for", req.Question))
+	case len(waiting) == 0:
+		return "", refusal("the run waits for no approval")
+	case len(waiting) > 1:
+		list := ""
+		for _, a := range waiting {
+			list += fmt.Sprintf("\n  %s  %s", a.ID, a.Message)
+		}
+		return "", refusal("several approvals are waited for; name one with --question:" + list)
+	}
+	if err := r.Answer(waiting[0].ID, req.Op == "approve", req.By, req.Comment); err != nil {
+		return "", refusal(err.Error())
+	}
+	if req.Op == "reject" {
+		return "rejected: " + waiting[0].Message, nil
+	}
+	return "approved: " + waiting[0].Message, nil
+}
+
+// watch sends the run's records.
+func (c *ControlSocket) watch(conn net.Conn, follow bool) error {
+	ctx, stop := c.whileHere(conn)
+	defer stop()
+	ans := c.running.info()
+	ans.OK = true
+	if err := send(conn, ans); err != nil {
+		return err
+	}
+	sent := 0
+	enough := errors.New("enough")
+	err := c.running.Follow(ctx, func(recs []journal.Record) error {
+		if left := ans.Records - sent; !follow && len(recs) > left {
+			recs = recs[:left]
+		}
+		sent += len(recs)
+		if err := journal.Write(deadlined{conn}, recs); err != nil {
+			return err
+		}
+		if !follow && sent == ans.Records {
+			return enough
+		}
+		return nil
+	})
+	if err == enough {
+		return nil
+	}
+	return err
+}
+
+// deadlined gives each write its time.
+type deadlined struct{ net.Conn }
+
+func (d deadlined) Write(p []byte) (int, error) {
+	if err := d.SetWriteDeadline(time.Now().Add(controlWrite)); err != nil {
+		return 0, err
+	}
+	return d.Conn.Write(p)
+}
+
+// whileHere is a context that ends when the client hangs up. A client says nothing
+// while it waits for an answer: one that does is treated as gone. Call stop before
+// the next request is read.
+func (c *ControlSocket) whileHere(conn net.Conn) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	_ = conn.SetReadDeadline(time.Time{})
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		var one [1]byte
+		_, err := conn.Read(one[:])
+		var timeout net.Error
+		if err == nil || !errors.As(err, &timeout) || !timeout.Timeout() {
+			cancel()
+		}
+	}()
+	return ctx, func() {
+		_ = conn.SetReadDeadline(time.Now())
+		<-gone
+		cancel()
+	}
+}

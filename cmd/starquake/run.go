@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"starquake/app"
+	"starquake/dsl"
+	"starquake/report/text"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+)
+
+// runCmd is `starquake run`.
+type runCmd struct {
+	givenFlags
+	AllowExec []string `placeholder:"COMMAND,…" help:"Commands that exec may run; none without it."`
+	AllowNet  []string `placeholder:"HOST|CIDR,…" help:"Hosts that may be reached; every one without it."`
+	Attended  bool     `help:"Somebody will answer approve() from another shell, though this is no terminal."`
+	Output    string   `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records as they come)."`
+	LogLevel  string   `enum:"debug,info,warn,error" default:"warn" help:"What is told of the program itself: debug, info, warn or error."`
+	dataFlag
+}
+
+// dataFlag names the folder in which runs are found.
+type dataFlag struct {
+	Data string `placeholder:"DIR" help:"The folder for data. Without it: $$XDG_STATE_HOME/starquake or ~/.local/state/starquake."`
+}
+
+// Run runs the orchestration to its end.
+func (c *runCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+
+func (c *runCmd) run(sh *shell) error {
+	opt, err := c.options()
+	if err != nil {
+		return err
+	}
+	s, err := sh.load(c.File)
+	if err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return asInvalid(err)
+	}
+	logs := newAside(sh.err)
+	defer logs.flush()
+	return sh.conduct(c.File, s, conducting{
+		opt: app.RunOptions{
+			Options: opt, AllowNet: c.AllowNet, AllowExec: c.AllowExec,
+			CanApprove: c.Attended || term.IsTerminal(int(os.Stdin.Fd())),
+			Logger:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})),
+		},
+		data: c.Data, format: c.Output, logs: logs,
+	})
+}
+
+// conducting is how a run is to be carried out.
+type conducting struct {
+	opt    app.RunOptions
+	data   string // --data
+	format string
+	logs   *aside
+	// show takes the place of the usual text; it may be nil.
+	show func(*shell, records) (*view.Run, error)
+}
+
+// conduct starts the script, shows it, heeds signals, and ends with its verdict.
+func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
+	socket, err := openControl(sh, c.data)
+	if err != nil {
+		return err
+	}
+	if socket != nil {
+		defer socket.Close()
+	}
+	draw := sh.text()
+	if sh.outTTY && c.format == formatText && c.show == nil {
+		draw.Planned = planned(s, c.opt.Options)
+	}
+	// Signals are ours before the first fault can be on.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the write, and stops the run
+
+	running, err := s.Start(c.opt)
+	if err != nil {
+		return refused(path, s, err)
+	}
+	go sh.heed(signals, running)
+	if socket != nil {
+		if err := socket.Serve(running); err != nil {
+			c.logs.logf("the run cannot be controlled from another shell: %v", err)
+		}
+	}
+	if c.format == formatText {
+		fmt.Fprintf(sh.err, "run %s\n", running.ID)
+	}
+	show := c.show
+	if show == nil {
+		show = func(sh *shell, src records) (*view.Run, error) { return sh.show(c.format, draw, src, c.logs) }
+	}
+	run, err := show(sh, running.Follow)
+	if err != nil { // nobody can see it any more: do not go on in the dark
+		_ = running.Control(runtime.Control{Action: runtime.ActionStop, By: "output", Detail: err.Error()})
+	}
+	res := running.Wait()
+	if err != nil {
+		return errored("the run was stopped and its faults are off, since it could not be shown: %w", err)
+	}
+	if err := sh.close(c.format, running.ID, run, draw); err != nil {
+		return err
+	}
+	sh.backtraces(path, s, res)
+	return ended(res.Outcome.Verdict.ExitCode())
+}
+
+// openControl makes the control socket. Where nobody asked for the folder a run goes
+// on without.
+func openControl(sh *shell, flag string) (*app.ControlSocket, error) {
+	data, err := app.DataDir(flag)
+	if err == nil {
+		var socket *app.ControlSocket
+		if socket, err = app.OpenControl(data); err == nil {
+			return socket, nil
+		}
+	}
+	if flag != "" {
+		return nil, invalid("--data %s: %w", flag, err)
+	}
+	sh.complain(fmt.Errorf("warning: the run cannot be controlled from another shell: %w", err))
+	return nil, nil
+}
+
+// refused is the error of a run that was not started.
+func refused(path string, s *app.Script, err error) error {
+	var refusals app.Refusals
+	if errors.As(err, &refusals) {
+		return wrong(path, s, dsl.Diagnostics(refusals))
+	}
+	return asInvalid(err)
+}
+
+// planned is how long the run takes if all goes as planned; nil if nobody knows.
+func planned(s *app.Script, opt app.Options) *time.Duration {
+	res, err := s.Plan(app.PlanOptions{Options: opt})
+	if err != nil {
+		return nil
+	}
+	return res.View.Total()
+}
+
+// heed stops the run at the first signal, and ends the process at the second.
+func (sh *shell) heed(signals <-chan os.Signal, running *app.Running) {
+	first := true
+	for {
+		select {
+		case <-running.Done():
+			return
+		case sig := <-signals:
+			if !first {
+				sh.leave(running)
+			}
+			first = false
+			_ = running.Control(runtime.Control{Action: runtime.ActionStop, By: "signal", Detail: sig.String()}) // it may just have ended
+			fmt.Fprintln(sh.err, "\nstarquake: stopping; faults are being taken off (once more: leave at once)")
+		}
+	}
+}
+
+// leave ends the process without waiting for the run.
+func (sh *shell) leave(running *app.Running) {
+	left := running.LeftBehind()
+	if len(left) == 0 {
+		fmt.Fprintln(sh.err, "\nstarquake: left at once; no fault was on")
+	} else {
+		fmt.Fprintf(sh.err, "\nstarquake: left at once; this may still be on (what the embedded proxy does ends with this process):\n  %s\n", strings.Join(left, "\n  "))
+	}
+	if sh.outTTY {
+		fmt.Fprint(sh.out, "\x1b[?25h") // the live view hid the cursor
+	}
+	os.Exit(codeStopped)
+}
+
+// close writes what comes at the end of a run.
+func (sh *shell) close(format, id string, run *view.Run, draw text.Options) error {
+	var err error
+	switch format {
+	case formatJSON:
+		err = sh.json(formatJSON, ran{ID: id, ExitCode: run.Verdict.ExitCode(), Run: run})
+	case formatText:
+		err = text.Summary(sh.out, run, draw)
+	}
+	if err != nil {
+		return errored("writing the result: %w", err)
+	}
+	return nil
+}
+
+// ran is the answer of --output json.
+type ran struct {
+	ID       string `json:"id"`
+	ExitCode int    `json:"exit_code"`
+	*view.Run
+}
+
+// records calls a function with the records of a run as they come, until it ends.
+type records func(context.Context, func([]journal.Record) error) error

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"starquake/report/text"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+)
+
+// show shows a run as it goes on and gives what it has become. An error is one of
+// the output or of the source.
+func (sh *shell) show(format string, draw text.Options, src records, logs *aside) (*view.Run, error) {
+	if format == formatText && sh.outTTY {
+		return sh.live(draw, src, logs)
+	}
+	fold := view.New()
+	err := src(context.Background(), func(recs []journal.Record) error {
+		var lines bytes.Buffer
+		for _, rec := range recs {
+			fold.Add(rec)
+			if format == formatText {
+				if err := text.Event(&lines, rec, fold, text.Options{Color: draw.Color, ASCII: draw.ASCII}); err != nil {
+					return err
+				}
+			}
+		}
+		if format == formatNDJSON {
+			return journal.Write(sh.out, recs)
+		}
+		logs.flush()
+		_, err := sh.out.Write(lines.Bytes())
+		return err
+	})
+	return fold.Run(), err
+}
+
+// liveEvery is how often the live view asks for a new frame, which it draws if the
+// time has come.
+const liveEvery = 100 * time.Millisecond
+
+// live shows the run as a tree that is redrawn in place.
+func (sh *shell) live(draw text.Options, src records, logs *aside) (*view.Run, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	batches := make(chan []journal.Record)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- src(ctx, func(recs []journal.Record) error {
+			select {
+			case batches <- recs:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	logs.hold(true)
+	defer logs.hold(false)
+	fold := view.New()
+	live := text.NewLive(sh.out, draw, sh.size)
+	tick := time.NewTicker(liveEvery)
+	defer tick.Stop()
+	stop := func(err error) (*view.Run, error) {
+		cancel()
+		if closeErr := live.Close(); err == nil {
+			err = closeErr
+		}
+		return fold.Run(), err
+	}
+	for {
+		select {
+		case recs := <-batches:
+			for _, rec := range recs {
+				fold.Add(rec)
+			}
+		case <-tick.C:
+		case err := <-ended:
+			return stop(err)
+		}
+		run := fold.Run()
+		if run.Origin.IsZero() {
+			continue
+		}
+		if logs.any() {
+			if err := live.Clear(); err != nil {
+				return stop(err)
+			}
+			logs.write()
+		}
+		now := run.Now
+		if run.State != view.Ended {
+			now = max(now, time.Since(run.Origin))
+		}
+		if err := live.Update(run, now); err != nil {
+			cancel()
+			<-ended
+			return stop(err)
+		}
+	}
+}
+
+// aside is what is said besides the run, such as the program's log. While a live view
+// is on the terminal it is kept for the pauses between two frames.
+type aside struct {
+	w    io.Writer
+	mu   sync.Mutex
+	kept bytes.Buffer
+	held bool
+}
+
+func newAside(w io.Writer) *aside { return &aside{w: w} }
+
+// maxAside bounds what is kept.
+const maxAside = 1 << 20
+
+// Write writes at once, or keeps what is written for later.
+func (a *aside) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.held {
+		return a.w.Write(p)
+	}
+	if a.kept.Len() < maxAside {
+		a.kept.Write(p)
+	}
+	return len(p), nil
+}
+
+func (a *aside) logf(format string, args ...any) {
+	fmt.Fprintf(a, "starquake: warning: "+format+"\n", args...)
+}
+
+// hold begins or ends keeping.
+func (a *aside) hold(held bool) {
+	a.mu.Lock()
+	a.held = held
+	a.mu.Unlock()
+	if !held {
+		a.write()
+	}
+}
+
+func (a *aside) any() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.kept.Len() > 0
+}
+
+// write writes what was kept.
+func (a *aside) write() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, _ = a.w.Write(a.kept.Bytes()) // nobody can be told that stderr is gone
+	a.kept.Reset()
+}
+
+func (a *aside) flush() {
+	if a.any() {
+		a.write()
+	}
+}

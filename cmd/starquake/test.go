@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"starquake/app"
+	"starquake/dsl"
+	"starquake/runtime/journal"
+)
+
+// testCmd is `starquake test`.
+type testCmd struct {
+	Paths   []string `arg:"" optional:"" name:"path" help:"Files and folders; *_test.star below a folder are its tests. The current folder without it."`
+	Verbose bool     `short:"v" help:"Show the tests that pass, too, and what tests log."`
+	Filter  string   `name:"run" placeholder:"REGEXP" help:"Only tests whose names match."`
+	Output  string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
+}
+
+// tested is the answer of --output json.
+type tested struct {
+	Passed      int              `json:"passed"`
+	Failed      int              `json:"failed"`
+	Tests       []testedOne      `json:"tests"`
+	Diagnostics []dsl.Diagnostic `json:"diagnostics"`
+}
+
+type testedOne struct {
+	File string `json:"file"`
+	app.TestResult
+}
+
+// Run runs the tests: exit code 1 if one failed, 2 if a file is wrong.
+func (c *testCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+
+func (c *testCmd) run(sh *shell) error {
+	var opt app.TestOptions
+	if c.Filter != "" {
+		var err error
+		if opt.Run, err = regexp.Compile(c.Filter); err != nil {
+			return invalid("--run: %w", err)
+		}
+	}
+	files, err := testFiles(c.Paths)
+	if err != nil {
+		return asInvalid(err)
+	}
+	sum := tested{Tests: []testedOne{}, Diagnostics: []dsl.Diagnostic{}}
+	wrong := false
+	for _, path := range files {
+		s, results, diags := app.TestFile(path, opt)
+		located, sources := locate(path, s, diags)
+		sum.Diagnostics = append(sum.Diagnostics, located...)
+		wrong = wrong || diags.HasErrors()
+		if c.Output == formatText && len(diags) > 0 {
+			sh.render(located, sources)
+		}
+		for _, res := range results {
+			sum.Tests = append(sum.Tests, testedOne{path, res})
+			if res.OK {
+				sum.Passed++
+			} else {
+				sum.Failed++
+			}
+			if c.Output == formatText {
+				c.print(sh, path, s, res)
+			}
+		}
+	}
+	code := 0
+	switch {
+	case wrong:
+		code = codeInvalid
+	case sum.Failed > 0:
+		code = codeFailed
+	}
+	if c.Output == formatJSON {
+		if err := sh.json(formatJSON, sum); err != nil {
+			return err
+		}
+		return ended(code)
+	}
+	if _, err := fmt.Fprintf(sh.out, "%d passed, %d failed\n", sum.Passed, sum.Failed); err != nil {
+		return err
+	}
+	return ended(code)
+}
+
+// print shows one test.
+func (c *testCmd) print(sh *shell, path string, s *app.Script, res app.TestResult) {
+	if res.OK && !c.Verbose {
+		return
+	}
+	word := "ok  "
+	if !res.OK {
+		word = "FAIL"
+	}
+	fmt.Fprintf(sh.out, "%s %s %s (%s)\n", word, path, res.Name, res.Took.Round(time.Millisecond))
+	for _, line := range res.Log {
+		fmt.Fprintf(sh.out, "     %s\n", safe(line.Message))
+	}
+	for _, p := range res.Problem {
+		sh.problem(path, s, p)
+	}
+}
+
+// problem shows what failed, where it stands in the text if that is known.
+func (sh *shell) problem(path string, s *app.Script, p journal.Problem) {
+	located, sources := locate(path, s, dsl.Diagnostics{app.Diagnostic(p)})
+	_ = located.Render(sh.out, sources, sh.color) // the closing line is what fails if stdout is gone
+}
+
+// testFiles finds the tests below the paths, in order, each once.
+func testFiles(paths []string) ([]string, error) {
+	if len(paths) == 0 {
+		paths = []string{"."}
+	}
+	var files []string
+	seen := map[string]bool{}
+	add := func(path string) {
+		if path = filepath.Clean(path); !seen[path] {
+			seen[path] = true
+			files = append(files, path)
+		}
+	}
+	for _, root := range paths {
+		info, err := os.Stat(root)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			if !strings.HasSuffix(root, app.TestSuffix) {
+				return nil, fmt.Errorf("%s: expected a file whose name ends in %s, or a folder", root, app.TestSuffix)
+			}
+			add(root)
+			continue
+		}
+		before := len(files)
+		err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && path != root && strings.HasPrefix(d.Name(), "."):
+				return fs.SkipDir
+			case !d.IsDir() && strings.HasSuffix(d.Name(), app.TestSuffix):
+				add(path)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("%s: no file below it has a name that ends in %s", root, app.TestSuffix)
+		}
+	}
+	return files, nil
+}
+
+// safe takes out of a text what a terminal would act on.
+func safe(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '·'
+		}
+		return r
+	}, s)
+}
