@@ -81,7 +81,7 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	}
 	e := effects.New(effects.Policy{}, effects.Options{})
 	defer e.Close()
-	e = new(approvals).with(newTargets(nil).with(e))
+	e = new(approvals).with(newTargets(nil, nil).with(e))
 	var answers runtime.Planner = e
 	if opt.Answers != nil {
 		answers = opt.Answers(answers)

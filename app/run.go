@@ -228,7 +228,7 @@ const (
 // and hosts that are not permitted, questions that nobody can answer. What only
 // shows in the real world is found there.
 func (s *Script) preflight(opt *RunOptions, policy effects.Policy) error {
-	e := new(approvals).with(newTargets(opt.Logger).with(effects.New(policy, effects.Options{})))
+	e := new(approvals).with(newTargets(nil, nil).with(effects.New(policy, effects.Options{})))
 	defer e.Close()
 	var refused Refusals
 	refuse := func(code, help, format string, args ...any) {

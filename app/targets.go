@@ -25,14 +25,15 @@ const drainTimeout = 5 * time.Second
 // targets are the targets of one run: its proxies, and the faults that are on.
 type targets struct {
 	logger *slog.Logger
+	idle   func() // closes the connections that the run's own requests keep
 
 	mu      sync.Mutex
 	proxies map[string]*proxy.Proxy
 	applied map[string]*proxy.Applied // by the fault's place in the run
 }
 
-func newTargets(logger *slog.Logger) *targets {
-	return &targets{logger: logger, proxies: map[string]*proxy.Proxy{}, applied: map[string]*proxy.Applied{}}
+func newTargets(logger *slog.Logger, idle func()) *targets {
+	return &targets{logger: logger, idle: idle, proxies: map[string]*proxy.Proxy{}, applied: map[string]*proxy.Applied{}}
 }
 
 // with adds the kinds of effect that concern targets.
@@ -70,16 +71,18 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	t.mu.Unlock()
 	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 	<-ctx.Done()
-	if n := p.ActiveConns(); n > 0 {
-		t.logger.Warn("clients are still connected at the end of the run", "target", args.Name, "connections", n, "drain", drainTimeout)
-	}
+	t.idle()
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	// What is still open after the drain is closed: the listener goes with the run.
-	if err := p.Close(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return nil, err
+	// Connections at rest are closed at once, others when the drain is over: the
+	// listener goes with the run.
+	n := p.ActiveConns()
+	err = p.Close(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.logger.Warn("clients were still busy at the end of the run and have been cut off", "target", args.Name, "connections", n, "drained", drainTimeout)
+		return nil, nil
 	}
-	return nil, nil
+	return nil, err
 }
 
 func planProxy(req *runtime.Request) (runtime.Planned, error) {

@@ -87,7 +87,7 @@ func (s *Script) test(path, name string) TestResult {
 	e := effects.New(effects.Policy{}, effects.Options{})
 	defer e.Close()
 	kept := &keeper{}
-	w := runtime.NewVirtual(new(approvals).with(newTargets(nil).with(e)), kept)
+	w := runtime.NewVirtual(new(approvals).with(newTargets(nil, nil).with(e)), kept)
 	w.Horizon = DefaultHorizon
 	env := s.newEnv()
 	env.AnyTarget = true

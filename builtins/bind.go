@@ -199,6 +199,11 @@ func (f *function) bindKeyword(c *Call, kv starlark.Tuple) error {
 			return &ArgError{f.name, name, "given twice", "once by position and once by name, or twice by name: keep one"}
 		}
 		c.given |= 1 << i
+		// run = None, by name, is what a function hands on that has no run itself.
+		if kv[1] == starlark.None && f.params[i].def.val == starlark.None {
+			c.slots[i] = f.params[i].def
+			return nil
+		}
 		return f.params[i].set(f.name, kv[1], &c.slots[i])
 	}
 	if f.kwargs == "" {

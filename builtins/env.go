@@ -54,6 +54,7 @@ type Env struct {
 	Declared []Param
 	Secrets  []string
 
+	interrupts
 	declaring bool // the top level of a script with main(): nothing acts
 	modules   map[string]*module
 	targets   []*Target // given, then declared
@@ -169,7 +170,9 @@ func (e *Env) load(thread *starlark.Thread, name string) (starlark.StringDict, e
 		}
 		m = &module{loading: true}
 		e.modules[name] = m
+		before := e.executes(thread)
 		m.globals, m.err = e.Init(thread, name)
+		e.executes(before)
 		m.loading = false
 	}
 	if m.loading {
@@ -205,6 +208,7 @@ func (e *Env) newTask(b *runtime.Branch, spawned []journal.Frame) *task {
 	t.thread.SetMaxExecutionSteps(stepBudget)
 	if b != nil {
 		b.Local = t
+		e.executes(t.thread)
 	}
 	return t
 }
@@ -220,6 +224,7 @@ func (t *task) print(msg string) {
 func OnTurn(b *runtime.Branch) {
 	if t, ok := b.Local.(*task); ok {
 		t.thread.SetMaxExecutionSteps(t.thread.ExecutionSteps() + stepBudget)
+		t.env.executes(t.thread)
 	}
 }
 
@@ -343,7 +348,10 @@ func Describe(b *runtime.Branch, err error, p *journal.Problem) {
 		p.Code, p.Message = "bad_argument", arg.Error()
 	} else if eval != nil && p.Code == "script_error" {
 		p.Message = eval.Msg
-		if strings.Contains(eval.Msg, "too many steps") {
+		t, _ := b.Local.(*task)
+		if t != nil && t.env.describe(eval.Msg, p) {
+			// it says who interrupted it, and why
+		} else if strings.Contains(eval.Msg, "too many steps") {
 			p.Code = "step_budget"
 			p.Message = fmt.Sprintf("the script computed for more than %d steps without waiting for anything; an endless loop?", stepBudget)
 		} else if hint := ExplainOperator(eval.Msg); hint != "" && !strings.Contains(eval.Msg, hint) {

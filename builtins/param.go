@@ -18,8 +18,8 @@ type param struct {
 	// def is the checked default, copied into the slot of a parameter not given.
 	def slot
 	// none is set if None may be written. That is so where None is the default or a
-	// type, but not for a function with the default None: an explicit None there is
-	// nearly always f() in place of f.
+	// type, but not for a function with the default None given by position: None there
+	// is nearly always f() in place of f.
 	none bool
 	// lo and hi bound numbers, and the elements of a list of numbers, if ranged.
 	ranged bool

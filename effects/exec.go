@@ -204,7 +204,7 @@ func (e *Effects) checkExec(raw json.RawMessage) error {
 
 // planExec is the planner of KindExec: the code that is expected and no output.
 func planExec(req *runtime.Request) (runtime.Planned, error) {
-	answer := json.RawMessage(`{"code":0,"elapsed":0}`)
+	answer := json.RawMessage(`{"code":0,"elapsed":10000000}`)
 	if mentions(req.Args, "planned_code") {
 		var args struct {
 			PlannedCode int `json:"planned_code"`
@@ -212,7 +212,7 @@ func planExec(req *runtime.Request) (runtime.Planned, error) {
 		if err := json.Unmarshal(req.Args, &args); err != nil {
 			return runtime.Planned{}, problem(CodeInvalid, "arguments of exec: %v", err)
 		}
-		answer = fmt.Appendf(nil, `{"code":%d,"elapsed":0}`, args.PlannedCode)
+		answer = fmt.Appendf(nil, `{"code":%d,"elapsed":%d}`, args.PlannedCode, plannedElapsed)
 	}
 	return runtime.Planned{Done: &runtime.PlannedEvent{Data: answer}}, nil
 }

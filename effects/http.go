@@ -239,9 +239,14 @@ func (e *Effects) checkHTTP(raw json.RawMessage) error {
 	return e.client.network.checkURL(args.URL)
 }
 
+// plannedElapsed is what a planned answer says it took, in nanoseconds: 10 ms, so that
+// a script can divide by it. The plan's own clock does not move for it; it does for an
+// elapsed that is simulated.
+const plannedElapsed = 10_000_000
+
 // planHTTP is the planner of KindHTTP: the status that is expected and no body.
 func planHTTP(req *runtime.Request) (runtime.Planned, error) {
-	answer := json.RawMessage(`{"status":200,"elapsed":0}`)
+	answer := json.RawMessage(`{"status":200,"elapsed":10000000}`)
 	if mentions(req.Args, "planned_status") {
 		var args struct {
 			PlannedStatus int `json:"planned_status"`
@@ -250,7 +255,7 @@ func planHTTP(req *runtime.Request) (runtime.Planned, error) {
 			return runtime.Planned{}, problem(CodeInvalid, "arguments of http: %v", err)
 		}
 		if args.PlannedStatus != 0 {
-			answer = fmt.Appendf(nil, `{"status":%d,"elapsed":0}`, args.PlannedStatus)
+			answer = fmt.Appendf(nil, `{"status":%d,"elapsed":%d}`, args.PlannedStatus, plannedElapsed)
 		}
 	}
 	return runtime.Planned{Done: &runtime.PlannedEvent{Data: answer}}, nil

@@ -24,7 +24,11 @@ func virtualRun(tb testing.TB, j runtime.Journal, body runtime.Body) runtime.Out
 	tb.Helper()
 	w := runtime.NewVirtual(planner{}, j)
 	r := runtime.New(runtime.Config{Begin: journal.RunBeginBody{Name: "bench", Seed: 1, Origin: runtime.VirtualOrigin, World: "virtual"}}, w)
-	return r.Execute(body)
+	out := r.Execute(body)
+	if out.Verdict != journal.VerdictPassed {
+		tb.Fatalf("the run is %s: %s", out.Verdict, out.Message)
+	}
+	return out
 }
 
 func sleeper(n int) runtime.Body {
@@ -77,7 +81,12 @@ func BenchmarkVirtualTimers(b *testing.B) {
 func BenchmarkStep(b *testing.B) {
 	b.ReportAllocs()
 	virtualRun(b, journal.Discard{}, func(br *runtime.Branch) (any, error) {
-		for range b.N {
+		for i := range b.N {
+			if i%10_000 == 9_999 { // a turn has a bound
+				if err := br.Sleep(time.Millisecond); err != nil {
+					return nil, err
+				}
+			}
 			if _, err := br.Step(&runtime.StepSpec{Name: "soak", Run: func(*runtime.Branch) (any, error) { return nil, nil }}); err != nil {
 				return nil, err
 			}

@@ -73,3 +73,16 @@ func mainCode() (code int) {
 	}
 	return sh.code(ctx.Run(sh))
 }
+
+// parseInto reads flags into a struct, for arguments behind "--".
+func parseInto(flags any, args []string) error {
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	parser, err := kong.New(flags, kong.Name("starquake demo --"))
+	if err != nil {
+		return err
+	}
+	_, err = parser.Parse(args)
+	return err
+}

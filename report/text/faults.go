@@ -25,7 +25,7 @@ func (s *summary) faults() {
 	byLabel := map[string]*faultSum{}
 	var sums []*faultSum
 	for _, f := range s.run.Faults {
-		label := faultLabel(f)
+		label := faultLabel(s.run, f)
 		sum := byLabel[label]
 		if sum == nil {
 			sum = &faultSum{label: label}

@@ -54,7 +54,7 @@ func (t *timeline) footer(opt Options) {
 func (t *timeline) faultTexts() {
 	seen := map[string]bool{}
 	for _, f := range t.run.Faults {
-		text := faultLabel(f)
+		text := faultLabel(t.run, f)
 		if seen[text] {
 			continue
 		}

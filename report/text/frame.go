@@ -292,7 +292,7 @@ func (f *frame) faultsOf(step, depth int) {
 			return
 		}
 		l := f.indent(depth)
-		l.put(magenta, f.fault()+" "+faultLabel(fl))
+		l.put(magenta, f.fault()+" "+faultLabel(f.run, fl))
 		switch {
 		case fl.State == view.FaultUnclean:
 			f.add(vital, l.put(boldRed, "  unclean, may still be on"+withMessage(errorText(fl.Error))))

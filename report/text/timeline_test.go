@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"starquake/report/text"
+	"starquake/runtime/journal"
 	"starquake/runtime/view"
 	"starquake/runtime/view/viewtest"
 )
@@ -46,4 +47,25 @@ func TestTimelineOptions(t *testing.T) {
 	for name, c := range cases {
 		golden(t, "timeline_"+name+"_option", timeline(t, c.run, c.opt))
 	}
+}
+
+// Every step and every fault has a row or is part of one, whatever the order in
+// which faults of branches were asked for.
+func TestTimelineLosesNothing(t *testing.T) {
+	j := viewtest.New("x", "virtual")
+	outer := j.Latency("0", "", "outer")
+	j.Branch("0.1", "a")
+	j.Branch("0.2", "b")
+	a := j.Begin("0.1", journal.StepBeginBody{Path: "a/one"})
+	b := j.Begin("0.2", journal.StepBeginBody{Path: "b/two"})
+	fb := j.Latency("0.2", "b/two", "of-two")
+	fa := j.Latency("0.1", "a/one", "of-one")
+	j.Wait(time.Second)
+	late := j.Latency("0", "", "late")
+	for _, f := range []journal.Place{fa, fb, outer, late} {
+		j.Lift(f, 1, 1)
+	}
+	j.End(a, "a/one")
+	j.End(b, "b/two")
+	golden(t, "timeline_order_option", timeline(t, j.Pass().Run(), text.Options{Width: 80}))
 }

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,8 @@ type item struct {
 	full  string // of a step: with its turn and its number, for a row of its own
 	kind  itemKind
 	kids  []*item
-	spans []stretch // of all it stands for, in order
+	asked time.Duration // when the first was called or asked for
+	spans []stretch     // of all it stands for, in order
 
 	status    journal.Status // of a step
 	tolerated bool
@@ -54,65 +56,76 @@ func treeOf(run *view.Run) []*item {
 		rel := below(run, s)
 		items[i] = &item{
 			label: label(s, rel), full: strings.ReplaceAll(rel, "/", " / "), status: s.Status, tolerated: s.Tolerated, tries: s.Tries,
-			count: 1, inside: 1, spans: []stretch{{s.Start, to}}, min: to - s.Start, max: to - s.Start,
+			asked: s.Begun, count: 1, inside: 1, spans: []stretch{{s.Start, to}}, min: to - s.Start, max: to - s.Start,
 		}
 	}
-	var roots []*item
+	faults := make([][]*item, len(items))
+	var free []*item // faults of no step
 	for _, f := range run.Faults {
-		to := f.End
-		if !f.Over() {
-			to = max(run.Now, f.Start)
-		}
-		it := &item{
-			label: faultLabel(f), kind: faultItem, fault: f, seen: f.Seen, hit: f.Hit,
-			count: 1, spans: []stretch{{f.Start, to}}, min: to - f.Start, max: to - f.Start,
-		}
+		it := faultItemOf(run, f)
+		it.setShape(exact)
 		if f.Step >= 0 {
-			items[f.Step].kids = append(items[f.Step].kids, it)
+			faults[f.Step] = append(faults[f.Step], it)
 		} else {
-			roots = append(roots, it)
+			free = append(free, it)
 		}
 	}
-	// Children before their parents, so that a parent's shape knows theirs. They are
-	// collected from the last to the first.
+	// From the last to the first, so that children come before their parents and a
+	// parent's shape knows theirs.
 	kids := make([][]*item, len(items))
 	var top []*item
 	for i := len(items) - 1; i >= 0; i-- {
-		it, s := items[i], run.Steps[i]
-		own := it.kids
-		for _, f := range own {
-			f.setShape(exact)
-		}
-		inner := kids[i]
-		reverse(inner)
-		it.kids = append(collapse(own), collapse(inner)...)
-		for _, k := range inner {
+		it := items[i]
+		slices.Reverse(kids[i])
+		for _, k := range kids[i] {
 			it.inside += k.inside
 		}
+		it.kids = collapse(inOrder(faults[i], kids[i]))
 		it.setShape(exact)
-		if s.Parent >= 0 {
-			kids[s.Parent] = append(kids[s.Parent], it)
+		if parent := run.Steps[i].Parent; parent >= 0 {
+			kids[parent] = append(kids[parent], it)
 		} else {
 			top = append(top, it)
 		}
 	}
-	reverse(top)
-	for _, f := range roots {
-		f.setShape(exact)
-	}
-	return append(collapse(roots), collapse(top)...)
+	slices.Reverse(top)
+	return collapse(inOrder(free, top))
 }
 
-func reverse(items []*item) {
-	for i, k := 0, len(items)-1; i < k; i, k = i+1, k-1 {
-		items[i], items[k] = items[k], items[i]
+// inOrder puts faults between steps as they were asked for, before what began at
+// the same time.
+func inOrder(faults, steps []*item) []*item {
+	if len(faults) == 0 {
+		return steps
+	}
+	out := make([]*item, 0, len(faults)+len(steps))
+	for _, s := range steps {
+		for len(faults) > 0 && faults[0].asked <= s.asked {
+			out = append(out, faults[0])
+			faults = faults[1:]
+		}
+		out = append(out, s)
+	}
+	return append(out, faults...)
+}
+
+// faultItemOf is the row of one fault.
+func faultItemOf(run *view.Run, f *view.Fault) *item {
+	to := f.End
+	if !f.Over() {
+		to = max(run.Now, f.Start)
+	}
+	return &item{
+		label: faultLabel(run, f), kind: faultItem, fault: f, seen: f.Seen, hit: f.Hit, asked: f.Asked,
+		count: 1, spans: []stretch{{f.Start, to}}, min: to - f.Start, max: to - f.Start,
 	}
 }
 
 // faultLabel names a fault as one reads it: the target, then what happens to it.
-func faultLabel(f *view.Fault) string {
+// A name that is that of its step says nothing new.
+func faultLabel(run *view.Run, f *view.Fault) string {
 	name := f.Text
-	if f.Name != "" && f.Name != f.Text {
+	if f.Name != "" && f.Name != f.Text && (f.Step < 0 || run.Steps[f.Step].Name != f.Name) {
 		name = f.Name + ": " + f.Text
 	}
 	if f.Target == "" {
@@ -148,12 +161,16 @@ func label(s *view.Step, rel string) string {
 	return strings.ReplaceAll(out.String(), "/", " / ") + s.Name
 }
 
-// isTurn says whether a segment of a path is a loop's turn: "[12]/".
+// isTurn says whether a segment of a path is a loop's turn: "[12]/", or "[12]#2/"
+// of the second loop of its scope.
 func isTurn(seg string) bool {
-	digits, open := strings.CutPrefix(seg, "[")
-	digits, closed := strings.CutSuffix(digits, "]/")
-	return open && closed && digits != "" && strings.Trim(digits, "0123456789") == ""
+	turn, number, numbered := strings.Cut(strings.TrimSuffix(seg, "/"), "#")
+	digits, open := strings.CutPrefix(turn, "[")
+	digits, closed := strings.CutSuffix(digits, "]")
+	return open && closed && isNumber(digits) && (!numbered || isNumber(number))
 }
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // setShape computes what must be equal for two rows to become one. In the virtual
 // world times are exact and count; in the real one they never are.

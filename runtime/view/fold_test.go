@@ -278,8 +278,8 @@ func TestTotal(t *testing.T) {
 
 func TestLoops(t *testing.T) {
 	j := viewtest.New("x", "real")
-	outer, inner := j.Place("0"), j.Place("0")
 	s := j.Begin("0", journal.StepBeginBody{Path: "s"})
+	outer, inner := j.Place("0"), j.Place("0")
 	j.Add(journal.TurnBegin, outer, &journal.TurnBody{Path: "s/[4]", Turn: 4, Late: time.Second})
 	j.Wait(time.Second)
 	j.Add(journal.TurnBegin, inner, &journal.TurnBody{Path: "s/[4]/[0]", Turn: 0})
@@ -360,5 +360,88 @@ func TestWorkedInPause(t *testing.T) {
 		}
 		j.Wait(55 * time.Second)
 		control(j, "resume")
+	}
+}
+
+// A guard lives as long as the scope that made it, although no record says that it
+// is over.
+func TestWatchLives(t *testing.T) {
+	live := func(j *viewtest.Journal) (names []string) {
+		for _, w := range j.Run().Guards {
+			if w.Live {
+				names = append(names, w.Name)
+			}
+		}
+		return names
+	}
+	expect := func(j *viewtest.Journal, when string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, live(j)); diff != "" {
+			t.Errorf("live guards %s:\n%s", when, diff)
+		}
+	}
+	j := viewtest.New("x", "real")
+	j.Guard("of the run", "holds", "", 1, 0)
+	s := j.Begin("0", journal.StepBeginBody{Path: "s"})
+	j.Guard("of the step", "holds", "", 1, 0)
+	loop := j.Place("0")
+	j.Add(journal.TurnBegin, loop, &journal.TurnBody{Turn: 0})
+	j.Guard("of turn 0", "holds", "", 1, 0)
+	expect(j, "in turn 0", "of the run", "of the step", "of turn 0")
+	j.Add(journal.TurnBegin, loop, &journal.TurnBody{Turn: 1})
+	expect(j, "in turn 1", "of the run", "of the step")
+	attempt := j.Place("0")
+	j.Guard("of the attempt", "holds", "", 1, 0)
+	j.Add(journal.AttemptEnd, attempt, &journal.EndBody{})
+	j.Guard("of turn 1", "holds", "", 1, 0)
+	expect(j, "after the attempt", "of the run", "of the step", "of turn 1")
+	j.Add(journal.LoopEnd, loop, &journal.EndBody{})
+	expect(j, "after the loop", "of the run", "of the step")
+	j.End(s, "s")
+	expect(j, "after the step", "of the run")
+	j.Latency("0", "", "payments")
+	if n := j.Run().Unguarded; n != 0 {
+		t.Errorf("%d faults unguarded, expected 0", n)
+	}
+	j.Guard("of the run", "ended", "", 1, 0)
+	expect(j, "after its end")
+	j.Latency("0", "", "payments")
+	if n := j.Run().Unguarded; n != 1 {
+		t.Errorf("%d faults unguarded, expected 1", n)
+	}
+}
+
+// A snapshot stays as it was, and can be read while the fold goes on.
+func TestSnapshot(t *testing.T) {
+	for name, j := range viewtest.Samples() {
+		f := view.New()
+		read := make(chan error)
+		half := len(j.Records) / 2
+		for _, rec := range j.Records[:half] {
+			f.Add(rec)
+		}
+		snap := f.Snapshot()
+		want, err := json.Marshal(f.Run())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, err := json.Marshal(snap) // the race detector looks on
+			read <- err
+		}()
+		for _, rec := range j.Records[half:] {
+			f.Add(rec)
+		}
+		f.Run()
+		if err := <-read; err != nil {
+			t.Fatal(err)
+		}
+		got, err := json.Marshal(snap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }

@@ -191,7 +191,7 @@ func Aborted() *Journal {
 	s := j.Begin("0", journal.StepBeginBody{Path: "payments slow", Duration: time.Minute})
 	f := j.Latency("0", "payments slow", "payments")
 	j.Wait(12340 * time.Millisecond)
-	j.Add(journal.Guard, journal.Place{Branch: "0", Op: 1}, &journal.WatchBody{
+	j.GuardReads(journal.WatchBody{
 		Name: "not burning the house", State: "breached", Value: json.RawMessage("0.73"),
 		Detail: "error_rate is 0.73, expected below 0.5", Seen: 13, Bad: 2,
 	})

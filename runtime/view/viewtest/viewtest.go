@@ -17,11 +17,12 @@ type Journal struct {
 	Now     time.Duration
 	op      uint32
 	tried   map[journal.Place]time.Duration // first try of each step
+	guards  map[string]journal.Place
 }
 
 // New begins the journal of a run.
 func New(name, world string) *Journal {
-	j := &Journal{tried: map[journal.Place]time.Duration{}}
+	j := &Journal{tried: map[journal.Place]time.Duration{}, guards: map[string]journal.Place{}}
 	j.Add(journal.RunBegin, journal.Place{Branch: "0"}, &journal.RunBeginBody{
 		Format: journal.FormatVersion, Name: name, Script: name + ".star", World: world, Seed: 7321,
 		Origin: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -129,9 +130,17 @@ func (j *Journal) EndBranch(branch, path string) {
 
 // Guard records a reading of a guard.
 func (j *Journal) Guard(name, state, value string, seen, bad int) {
-	j.Add(journal.Guard, journal.Place{Branch: "0", Op: 1}, &journal.WatchBody{
-		Name: name, State: state, Value: raw(value), Seen: seen, Bad: bad,
-	})
+	j.GuardReads(journal.WatchBody{Name: name, State: state, Value: raw(value), Seen: seen, Bad: bad})
+}
+
+// GuardReads records a reading of the guard of that name, made by the first.
+func (j *Journal) GuardReads(b journal.WatchBody) {
+	at, known := j.guards[b.Name]
+	if !known {
+		at = j.Place("0")
+		j.guards[b.Name] = at
+	}
+	j.Add(journal.Guard, at, &b)
 }
 
 // Check records a check.

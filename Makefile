@@ -1,0 +1,31 @@
+# Targets: build test bench demo fmt docs. Each works on a fresh checkout with Go.
+
+GO      ?= go
+VERSION ?=
+LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
+
+.PHONY: build test bench demo fmt docs
+
+build: ## bin/starquake, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
+
+test: ## layout, vet, and every test with the race detector
+	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.git/*')); \
+	if [ -n "$$bad" ]; then printf 'not laid out by gofmt (make fmt does it):\n%s\n' "$$bad" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test -race ./...
+
+bench: ## every benchmark, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+demo: build ## the quickstart against a service of its own
+	bin/starquake demo
+
+fmt: build ## Go with gofmt, orchestrations with starquake fmt
+	gofmt -w $$(find . -name '*.go' -not -path './.git/*')
+	bin/starquake fmt $$(find examples -name '*.star')
+
+docs: build ## the generated reference
+	mkdir -p docs/reference
+	bin/starquake builtins --output markdown > docs/reference/builtins.md.new
+	mv docs/reference/builtins.md.new docs/reference/builtins.md
