@@ -1,0 +1,76 @@
+package app
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownProgram is the file that this process executes, also if it was replaced since.
+func ownProgram() (string, error) { return "/proc/self/exe", nil }
+
+// isolateProcess: a group of its own, so that a terminal's Ctrl-C is for us alone, and
+// killed with us.
+func isolateProcess(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// cpuUsedUp reports whether RLIMIT_CPU ended the process.
+func cpuUsedUp(state *os.ProcessState) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGXCPU
+}
+
+// cpuLimit is far away: a turn is bounded by its steps and by the wall clock.
+const cpuLimit = 24 * 60 * 60
+
+// confine sets this process's limits for good. Memory is bounded by RLIMIT_DATA, which
+// counts what can be written to: of the address space Go reserves far more than it
+// ever uses, so RLIMIT_AS says nothing about it. The limit is above what the process
+// has now, which with the race detector is terabytes.
+func confine(memory int64) error {
+	data, err := writableMemory()
+	if err != nil {
+		return err
+	}
+	for _, l := range []struct {
+		resource int
+		limit    uint64
+	}{
+		{unix.RLIMIT_DATA, data + uint64(memory)},
+		{unix.RLIMIT_CPU, cpuLimit},
+		{unix.RLIMIT_CORE, 0},
+		{unix.RLIMIT_FSIZE, 0},
+		{unix.RLIMIT_NOFILE, 0}, // those that are open stay open
+	} {
+		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.limit, Max: l.limit}); err != nil {
+			return fmt.Errorf("setting limit %d to %d: %w", l.resource, l.limit, err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("giving up privileges: %w", err)
+	}
+	return nil
+}
+
+// writableMemory is what RLIMIT_DATA counts of this process, in bytes.
+func writableMemory() (uint64, error) {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0, fmt.Errorf("reading the process's memory: %w", err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), "VmData:"); ok {
+			kilobytes, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+			return kilobytes << 10, err
+		}
+	}
+	return 0, fmt.Errorf("reading the process's memory: /proc/self/status has no VmData")
+}

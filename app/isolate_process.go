@@ -1,0 +1,151 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	goruntime "runtime"
+	"strings"
+	"sync"
+
+	"starquake/runtime"
+)
+
+// scriptProcess is a child process that executes a script: its interpreter and its
+// scheduler, and nothing else.
+type scriptProcess struct {
+	cmd    *exec.Cmd
+	in     *os.File // what we say to it
+	out    *os.File // what it says
+	stderr tail
+	exited chan struct{} // closed when it has been waited for
+
+	mu   sync.Mutex
+	blow *runtime.Death // why it was killed, if by us
+}
+
+// startScriptProcess starts the same program again, as a child with a clean
+// environment and no descriptors but three pipes.
+func startScriptProcess() (*scriptProcess, error) {
+	childIn, in, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting the script's process: %w", err)
+	}
+	defer childIn.Close()
+	out, childOut, err := os.Pipe()
+	if err != nil {
+		in.Close()
+		return nil, fmt.Errorf("starting the script's process: %w", err)
+	}
+	defer childOut.Close()
+	p := &scriptProcess{in: in, out: out, exited: make(chan struct{})}
+	program, err := ownProgram()
+	if err == nil {
+		p.cmd = &exec.Cmd{
+			Path: program, Args: []string{"starquake", isolatedCommand}, Env: []string{isolatedVariable + "=1", "GOTRACEBACK=none", "TZ=UTC"},
+			Dir: os.TempDir(), Stdin: childIn, Stdout: childOut, Stderr: &p.stderr,
+		}
+		isolateProcess(p.cmd)
+		err = p.start()
+	}
+	if err != nil {
+		in.Close()
+		out.Close()
+		return nil, fmt.Errorf("starting the script's process: %w", err)
+	}
+	return p, nil
+}
+
+// start starts and waits for the process on a thread of its own: the kernel takes the
+// end of the thread that started a child for the death of the parent.
+func (p *scriptProcess) start() error {
+	started := make(chan error)
+	go func() {
+		goruntime.LockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = p.cmd.Wait() // ProcessState tells
+			close(p.exited)
+		}
+	}()
+	return <-started
+}
+
+// kill ends the process; the first reason is the one.
+func (p *scriptProcess) kill(why *runtime.Death) {
+	p.mu.Lock()
+	if p.blow == nil {
+		p.blow = why
+	}
+	p.mu.Unlock()
+	_ = p.cmd.Process.Kill() // it may have ended by itself
+}
+
+// close ends the process, waits for it, and closes the pipes.
+func (p *scriptProcess) close() {
+	p.kill(nil)
+	<-p.exited
+	p.in.Close()
+	p.out.Close()
+}
+
+// died waits for the end of the process and says why it came.
+func (p *scriptProcess) died(readErr error) runtime.Death {
+	p.mu.Lock()
+	blow := p.blow
+	p.mu.Unlock()
+	_ = p.cmd.Process.Kill() // nobody can talk to it any more
+	<-p.exited
+	if blow != nil {
+		return *blow
+	}
+	said := p.stderr.String()
+	for _, sign := range []string{"out of memory", "cannot allocate memory", "stack overflow", "failed to create new OS thread", "failed to reserve"} {
+		if strings.Contains(said, sign) {
+			return runtime.Death{Code: runtime.CodeScriptMemory, Script: true, Message: "the script used up the memory of its process; keep less, or raise the limit"}
+		}
+	}
+	if cpuUsedUp(p.cmd.ProcessState) {
+		return runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script used up the processor time of its process"}
+	}
+	msg := "the script's process ended before its run did: " + p.cmd.ProcessState.String()
+	if line, _, _ := strings.Cut(said, "\n"); line != "" {
+		msg += ": " + line
+	}
+	if errors.Is(readErr, os.ErrDeadlineExceeded) {
+		msg += ": " + readErr.Error()
+	}
+	return runtime.Death{Code: runtime.CodeScriptKilled, Message: msg}
+}
+
+// tail keeps the first kilobytes of what a process writes to its standard error, which
+// is where a Go program says what it dies of.
+type tail struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+const maxTail = 8 << 10
+
+// Write keeps what fits and takes the rest.
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text.Write(p[:min(len(p), maxTail-t.text.Len())])
+	return len(p), nil
+}
+
+// String gives what was kept, without control characters.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(t.text.String(), "?"))
+}

@@ -1,0 +1,172 @@
+package app
+
+import (
+	"fmt"
+	goruntime "runtime"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"starquake/runtime"
+	"starquake/units"
+)
+
+// DefaultMemoryLimit is how large the heap of the process may grow while a script
+// computes in it.
+const DefaultMemoryLimit = 1 << 30
+
+const (
+	// watchEvery is the time between two looks at the heap.
+	watchEvery = 50 * time.Millisecond
+	// turnLimit bounds a turn in this process. It is only there to end what the step
+	// budget does not see, a builtin that computes for ever: a machine under load must
+	// not fail a run by it. Under Isolate the limit is isolatedTurnLimit.
+	turnLimit = 10 * time.Second
+)
+
+// turnWorld is a world that knows whether the script computes: since an event was
+// delivered and until the next is asked for. A watch looks at it.
+type turnWorld struct {
+	runtime.World
+	watch *watch
+	// limit is for the heap of the process, in bytes.
+	limit uint64
+	// fail ends what the script computes, and the run, for a reason. It is called once,
+	// from the watch's goroutine.
+	fail func(code, message string)
+
+	began  atomic.Int64 // when the turn that goes on began, on the watch's clock; 0 between turns
+	failed bool         // the watch's own
+}
+
+// Next implements runtime.World.
+func (w *turnWorld) Next(r *runtime.Ready) runtime.Event {
+	w.pause()
+	ev := w.World.Next(r)
+	w.resume()
+	return ev
+}
+
+func (w *turnWorld) resume() {
+	w.began.Store(max(1, int64(time.Since(w.watch.epoch))))
+	w.watch.computing.Add(1)
+}
+
+func (w *turnWorld) pause() {
+	w.began.Store(0)
+	w.watch.computing.Add(-1)
+}
+
+// watch looks at the heap of the process while scripts compute in it, and at how long
+// they do. What it looks at belongs to the process, so there is one for all runs.
+type watch struct {
+	epoch     time.Time
+	computing atomic.Int64 // turns that go on
+	heap      func() uint64
+
+	mu   sync.Mutex
+	runs map[*turnWorld]struct{}
+	stop chan struct{} // closed to end the goroutine; nil while there is none
+}
+
+// processWatch is the watch of this process. Its goroutine lives while a run does.
+var processWatch = &watch{epoch: time.Now(), heap: heapInUse}
+
+// over makes the world of a run that is watched from now on, its first turn included,
+// until leave.
+func (h *watch) over(world runtime.World, limit int64, fail func(code, message string)) *turnWorld {
+	if limit <= 0 {
+		limit = DefaultMemoryLimit
+	}
+	w := &turnWorld{World: world, watch: h, limit: uint64(limit), fail: fail}
+	w.resume()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.runs == nil {
+		h.runs = make(map[*turnWorld]struct{})
+	}
+	h.runs[w] = struct{}{}
+	if h.stop == nil {
+		h.stop = make(chan struct{})
+		go h.look(h.stop)
+	}
+	return w
+}
+
+// leave ends the watching. It is called after the run's last turn.
+func (w *turnWorld) leave() {
+	w.pause()
+	h := w.watch
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.runs, w)
+	if len(h.runs) == 0 {
+		close(h.stop)
+		h.stop, h.runs = nil, nil
+	}
+}
+
+// look looks every so often until stop is closed.
+func (h *watch) look(stop chan struct{}) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			if h.computing.Load() > 0 {
+				h.check()
+			}
+		}
+	}
+}
+
+// check fails the run to blame, if one is.
+func (h *watch) check() {
+	heap := h.heap()
+	w, since := h.oldestTurn()
+	switch {
+	case w == nil || w.failed:
+	case since > turnLimit:
+		w.failed = true
+		w.fail(runtime.CodeScriptTime, "the script computed for more than "+units.FormatDuration(turnLimit)+" in one turn")
+	case heap > w.limit:
+		// What is counted may be garbage. A heap far too large leaves no time to ask.
+		if heap < 2*w.limit {
+			goruntime.GC()
+			heap = h.heap()
+		}
+		if heap > w.limit {
+			w.failed = true
+			w.fail(runtime.CodeScriptMemory, fmt.Sprintf("the script used up its memory: %s of %s; keep less, or raise the limit",
+				units.FormatSize(int64(heap>>20<<20)), units.FormatSize(int64(w.limit))))
+		}
+	}
+}
+
+// oldestTurn is the turn that has gone on for longest, and for how long. Nobody can
+// tell whose memory it is; who computes is the likeliest. While one that was failed
+// has not ended its turn, no other is.
+func (h *watch) oldestTurn() (oldest *turnWorld, since time.Duration) {
+	now := time.Since(h.epoch)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for w := range h.runs {
+		if w.failed {
+			return w, 0
+		}
+		if began := w.began.Load(); began != 0 && (oldest == nil || now-time.Duration(began) > since) {
+			oldest, since = w, now-time.Duration(began)
+		}
+	}
+	return oldest, since
+}
+
+// heapInUse is what the process has in heap objects, garbage included, and stacks.
+func heapInUse() uint64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64() + samples[1].Value.Uint64()
+}
