@@ -24,6 +24,13 @@ type Options struct {
 	Strict bool
 	// CleanupTimeout bounds each on_exit handler; 0: 30 seconds.
 	CleanupTimeout time.Duration
+	// Isolate executes the script in a child process with limits: whatever it computes,
+	// it can be ended, and the faults are off. See IsIsolatedChild.
+	Isolate bool
+	// MemoryLimit bounds the heap while the script computes, in bytes: that of its own
+	// process under Isolate (0: DefaultIsolatedMemory), else that of this process with
+	// all that is in it (0: DefaultMemoryLimit).
+	MemoryLimit int64
 }
 
 // noEnvironment is what a run without --env has; nothing changes it.

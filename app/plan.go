@@ -16,12 +16,16 @@ import (
 // DefaultHorizon is where the plan of an endless run is cut.
 const DefaultHorizon = 48 * time.Hour
 
+// DefaultMaxRecords is where the plan of a run is cut that is not endless but as good
+// as: some ten seconds, and some hundred megabytes.
+const DefaultMaxRecords = 1_000_000
+
 // PlanOptions are Options for the virtual world.
 type PlanOptions struct {
 	Options
 	// Horizon cuts an endless run; 0: DefaultHorizon.
 	Horizon time.Duration
-	// MaxRecords cuts a run that has written more; 0: none.
+	// MaxRecords cuts a run that has written more; 0: DefaultMaxRecords.
 	MaxRecords int
 	// Answers, if set, changes planned answers: --answers FILE.
 	Answers func(runtime.Planner) runtime.Planner
@@ -79,6 +83,9 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	if opt.Horizon == 0 {
 		opt.Horizon = DefaultHorizon
 	}
+	if opt.MaxRecords == 0 {
+		opt.MaxRecords = DefaultMaxRecords
+	}
 	e := effects.New(effects.Policy{}, effects.Options{})
 	defer e.Close()
 	e = new(approvals).with(newTargets(nil, nil).with(e))
@@ -99,8 +106,10 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	if opt.NotTaken {
 		reached = s.trackCalls(env)
 	}
-	r := runtime.New(s.config(&opt.Options, "virtual", runtime.VirtualOrigin), w)
-	out := r.Execute(env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
+	out, err := s.simulate(&opt, w, env)
+	if err != nil {
+		return nil, err
+	}
 	if err := w.Err(); err != nil {
 		return nil, err
 	}
@@ -111,6 +120,27 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	return res, nil
 }
 
+// simulate executes the script in w, here or in a process of its own.
+func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.Env) (runtime.Outcome, error) {
+	cfg := s.config(&opt.Options, "virtual", runtime.VirtualOrigin)
+	end := &planEnd{Virtual: w}
+	if opt.Isolate {
+		child, err := s.isolate(&opt.Options, cfg, opt)
+		if err != nil {
+			return runtime.Outcome{}, err
+		}
+		end.overdue = child.process.kill
+		return child.execute(end, nil), nil
+	}
+	end.overdue = func(why *runtime.Death) { env.Interrupt(why.Code, why.Message) }
+	turns := processWatch.over(end, opt.MemoryLimit, func(code, message string) {
+		end.fail(code, message)
+		env.Interrupt(code, message)
+	})
+	defer turns.leave()
+	return runtime.New(cfg, turns).Execute(env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain)), nil
+}
+
 // config is what every run of the script has in common.
 func (s *Script) config(opt *Options, world string, origin time.Time) runtime.Config {
 	params := paramsJSON(opt.Params)
@@ -119,8 +149,10 @@ func (s *Script) config(opt *Options, world string, origin time.Time) runtime.Co
 		seed = *opt.Seed
 	}
 	name := s.Name()
-	if d, err := s.Declare(opt.Params); err == nil && d.Meta.Name != "" {
-		name = d.Meta.Name
+	if !opt.Isolate { // else nothing of the script is executed here
+		if d, err := s.Declare(opt.Params); err == nil && d.Meta.Name != "" {
+			name = d.Meta.Name
+		}
 	}
 	return runtime.Config{
 		Begin: journal.RunBeginBody{

@@ -14,6 +14,7 @@ import (
 	"starquake/builtins"
 	"starquake/dsl"
 	"starquake/effects"
+	"starquake/internal/alarm"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
@@ -28,6 +29,9 @@ type RunOptions struct {
 	// CanApprove says that somebody can answer approve(): there is a terminal or a
 	// server.
 	CanApprove bool
+	// Clock wakes the run's sleeps to the tenth of a millisecond; one serves all runs of
+	// a process. Nil: time.Timer does, to a millisecond or two.
+	Clock *alarm.Clock
 	// Logger gets what is no fact of the run; nil: nothing.
 	Logger *slog.Logger
 	// OnRecord is given every record as it is written, in order; it must be quick.
@@ -85,6 +89,7 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	env.HasSecret = r.outside.redactor.has
 	origin := time.Now()
 	r.world = runtime.NewReal(&r.outside, r, origin)
+	r.world.Clock = opt.Clock
 	run := runtime.New(s.config(&opt.Options, "real", origin), r.world)
 	go r.execute(run, env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
 	return r, nil
@@ -96,6 +101,10 @@ func (r *Running) execute(run *runtime.Run, body runtime.Body) {
 	defer close(r.done)
 	defer r.outside.close()
 	out := run.Execute(body)
+	if err := r.world.Err(); err != nil && out.Verdict.ExitCode() < journal.VerdictErrored.ExitCode() {
+		// The last records could not be kept: a verdict that nobody can look up is none.
+		out.Verdict, out.Reason, out.Message = journal.VerdictErrored, "journal", err.Error()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.result = &Result{Outcome: out, View: r.keep.view(), Records: r.keep.memory.Records()}

@@ -80,6 +80,10 @@ func step(c *Call, t *task) (starlark.Value, error) {
 	if c.Has("timeout") && spec.Timeout == 0 {
 		return nil, c.Errorf("timeout", "expected a time longer than 0s").WithHint("leave it out for a step without one")
 	}
+	if spec.Timed && c.Has("timeout") && spec.Timeout <= spec.Duration {
+		return nil, c.Errorf("timeout", "expected longer than duration, got %s beside %s", Duration(spec.Timeout), Duration(spec.Duration)).
+			WithHint("a try takes at least its duration")
+	}
 	if pos := c.Pos(); pos.Line > 0 {
 		spec.Pos = fmt.Sprintf("%s:%d:%d", pos.Filename(), pos.Line, pos.Col)
 	}

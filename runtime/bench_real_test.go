@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"starquake/internal/alarm"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -109,11 +110,23 @@ func report(b *testing.B, name string, all []time.Duration) {
 // BenchmarkWakeUp is how late a sleep of 100 ms ends: in a process that does nothing
 // else, and beside 10 000 sleeping branches of the same run.
 func BenchmarkWakeUp(b *testing.B) {
-	for _, others := range []int{0, 10_000} {
-		b.Run(fmt.Sprintf("others=%d", others), func(b *testing.B) {
+	for _, c := range []struct {
+		others int
+		clock  string
+	}{{0, "time.Timer"}, {0, "alarm"}, {10_000, "time.Timer"}, {10_000, "alarm"}} {
+		others := c.others
+		b.Run(fmt.Sprintf("others=%d/clock=%s", others, c.clock), func(b *testing.B) {
 			var late []time.Duration
 			now := time.Now()
 			w := runtime.NewReal(newFake(), journal.Discard{}, now)
+			if c.clock == "alarm" {
+				clock, err := alarm.New()
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer clock.Close()
+				w.Clock = clock
+			}
 			r := runtime.New(runtime.Config{}, w)
 			out := r.Execute(func(br *runtime.Branch) (any, error) {
 				if _, err := br.Start("others", staggered(others)); err != nil {

@@ -187,6 +187,8 @@ func (h *Held) ended() {
 		f := Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off")
 		f.Problem.Path = h.scope.path
 		r.end.fail(f)
+	} else if h.on && h.scope == r.base && !h.e.cancelled {
+		r.end.fail(Failf(ClassErrored, "listener_lost", "what the run needs to its end has ended: %s", h.args))
 	}
 	if h.chaos {
 		r.chaosEnded(h)

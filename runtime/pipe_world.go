@@ -17,6 +17,9 @@ import (
 // ServePipe in another process. Fail may be called from any goroutine; all else is
 // for the goroutine that executes the run.
 type PipeWorld struct {
+	// Through, if set, is the world that the run is given: it hands on to this one.
+	Through World
+
 	in  *bufio.Reader
 	out io.Writer
 	buf bytes.Buffer
@@ -44,7 +47,11 @@ func NewPipeWorld(in io.Reader, out io.Writer) *PipeWorld {
 // Execute runs body as Run.Execute does, and tells the other side how it ended. The
 // error says that the pipe broke; the other side then ends the run by itself.
 func (w *PipeWorld) Execute(cfg Config, body Body) error {
-	w.run = New(cfg, w)
+	through := w.Through
+	if through == nil {
+		through = w
+	}
+	w.run = New(cfg, through)
 	out := w.run.Execute(body)
 	w.send(&pipeMessage{Outcome: wireFailures(out.Failures)})
 	return w.lost

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"starquake/internal/alarm"
 	"starquake/runtime/journal"
 )
 
@@ -21,7 +22,11 @@ type Real struct {
 	journal   Journal
 	origin    time.Time // with its monotonic reading
 
-	timer *time.Timer // made when first needed: a parked run should be small
+	// Clock, if set before the run begins, wakes it more exactly than time.Timer: one
+	// serves all runs of a process.
+	Clock *alarm.Clock
+	bell  alarm.Alarm
+	timer *time.Timer // where there is no Clock; made when first needed
 
 	mu       sync.Mutex
 	notify   chan struct{} // has a token when inbox or controls have something
@@ -138,6 +143,14 @@ func (w *Real) take(due time.Duration) (Event, bool) {
 // wait returns when something may have happened.
 func (w *Real) wait(due time.Duration) {
 	if due == Never {
+		<-w.notify
+		return
+	}
+	if w.Clock != nil {
+		if w.bell.Ring == nil {
+			w.bell.Ring = w.wake
+		}
+		w.Clock.Set(&w.bell, w.origin.Add(due))
 		<-w.notify
 		return
 	}
@@ -282,6 +295,9 @@ func (w *Real) receive(ev Event) {
 func (w *Real) Finish(r *Ready) {
 	if w.timer != nil {
 		w.timer.Stop()
+	}
+	if w.Clock != nil {
+		w.Clock.Stop(&w.bell)
 	}
 	_ = w.keep(&Ready{Records: r.Records, Start: []Request{{}}}) // Start: durable; Err tells
 }

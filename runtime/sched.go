@@ -271,6 +271,9 @@ func (b *Branch) spawn(s *scope, role, label string, body Body) (*Branch, error)
 		body: body, livetime: b.livetime, watch: b.watch, exit: b.exit,
 		wake: make(chan struct{}, 1),
 	}
+	if role == "watch" {
+		label = "watch " + label // not the path of a step of that name
+	}
 	child.own = &scope{kind: scopeBranch, parent: s, branch: child, path: s.childPath(label)}
 	child.scope = child.own
 	if exit {

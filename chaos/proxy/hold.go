@@ -1,6 +1,10 @@
 package proxy
 
-import "time"
+import (
+	"time"
+
+	"starquake/internal/alarm"
+)
 
 // delay is what one fault adds to the time of a request or chunk.
 type delay struct {
@@ -15,6 +19,14 @@ const soon = 30 * time.Microsecond
 // hold waits until start plus all delays whose faults are still on. It returns early
 // when faults go off or done is closed, and false in the latter case.
 func (p *Proxy) hold(start time.Time, delays []delay, done <-chan struct{}) bool {
+	rung := make(chan struct{}, 1)
+	bell := alarm.Alarm{Ring: func() {
+		select {
+		case rung <- struct{}{}:
+		default: // rang for a time that was set before
+		}
+	}}
+	defer p.clock.Stop(&bell)
 	for {
 		// The order matters: a fault is marked off before its snapshot is replaced,
 		// so either the mark is seen here or changed gets closed below.
@@ -30,13 +42,11 @@ func (p *Proxy) hold(start time.Time, delays []delay, done <-chan struct{}) bool
 			account(delays, now.Sub(due))
 			return true
 		}
-		alarm := p.clock.at(due)
+		p.clock.Set(&bell, due)
 		select {
-		case <-alarm.c:
+		case <-rung:
 		case <-snap.changed:
-			p.clock.stop(alarm)
 		case <-done:
-			p.clock.stop(alarm)
 			return false
 		}
 	}

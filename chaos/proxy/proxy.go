@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"starquake/internal/alarm"
 )
 
 // Config says what Listen opens. Name, Listen and Upstream are required.
@@ -47,7 +49,7 @@ func Protocols() []string { return []string{"auto", "http", "tcp"} }
 type Proxy struct {
 	config   Config
 	listener *net.TCPListener
-	clock    *clock
+	clock    *alarm.Clock
 	window   window
 	buffers  sync.Pool    // of *[]byte of bufferSize
 	queued   atomic.Int64 // bytes in all delay lines
@@ -77,7 +79,7 @@ func Listen(ctx context.Context, config Config) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy %s: cannot listen on %s: %w; free the address, or take another port (0 for any)",
 			config.Name, config.Listen, err)
 	}
-	clock, err := newClock()
+	clock, err := alarm.New()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("proxy %s: %w", config.Name, err), l.Close())
 	}
@@ -246,7 +248,7 @@ func (p *Proxy) close(ctx context.Context) error {
 	}
 	p.cancel()
 	p.wg.Wait()
-	p.clock.close()
+	p.clock.Close()
 	if cut > 0 {
 		return fmt.Errorf("proxy %s: %d connections were still busy and have been cut: %w", p.config.Name, cut, ctx.Err())
 	}

@@ -47,15 +47,18 @@ func (a axis) cell(t time.Duration) int {
 	return int(float64(t) / float64(a.total) * float64(a.cells))
 }
 
+// ticks is the number of ticks, that at 0 included.
+func (a axis) ticks() int { return int(a.total/a.step) + 1 }
+
 // labels is the line of tick labels.
 func (a axis) labels() string {
 	row := make([]byte, a.cells)
 	for i := range row {
 		row[i] = ' '
 	}
-	for t := time.Duration(0); t <= a.total; t += a.step {
-		text := units.FormatDuration(t)
-		at := a.cell(t)
+	for i := range a.ticks() {
+		t := time.Duration(i) * a.step
+		text, at := units.FormatDuration(t), a.cell(t)
 		if at+len(text) > a.cells {
 			break
 		}
@@ -70,8 +73,8 @@ func (a axis) ruler(s style) string {
 	for range a.cells {
 		row = append(row, []rune(s.sym("─", "-"))[0])
 	}
-	for t := time.Duration(0); t <= a.total; t += a.step {
-		if at := a.cell(t); at < a.cells {
+	for i := range a.ticks() {
+		if at := a.cell(time.Duration(i) * a.step); at < a.cells {
 			row[at] = []rune(s.sym("┬", "+"))[0]
 		}
 	}

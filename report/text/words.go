@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 // short writes a duration with as many digits as a person reads.
 func short(d time.Duration) string {
 	if d < 0 {
-		return "-" + short(-d)
+		return "-" + short(-max(d, -math.MaxInt64))
 	}
 	to := time.Second
 	switch {

@@ -1,4 +1,4 @@
-package proxy
+package alarm
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ type sysTimer struct {
 func newSysTimer() (*sysTimer, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("make a timer for injected delays: %w", err)
+		return nil, fmt.Errorf("make a timer: %w", err)
 	}
 	return &sysTimer{fd, os.NewFile(uintptr(fd), "timerfd")}, nil
 }

@@ -1,0 +1,120 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"starquake/dsl"
+	"starquake/runtime"
+)
+
+// Under Options.Isolate a child process executes the script: it holds interpreter and
+// scheduler, and speaks with this one over a pipe (package runtime, PipeWorld and
+// ServePipe). Journal, clock, effects, faults and secrets stay here, so whatever the
+// script does to its process, it can be killed and the faults are off.
+//
+// A child is this same program, started again. Its main must begin with
+//
+//	if app.IsIsolatedChild() {
+//		os.Exit(app.IsolatedChild())
+//	}
+
+const (
+	// DefaultIsolatedMemory is how large the heap of a script may grow in a process of
+	// its own.
+	DefaultIsolatedMemory = 512 << 20
+	// isolatedTurnLimit bounds a turn of such a script.
+	isolatedTurnLimit = 2 * time.Second
+	// isolatedStart bounds the start of the process, and the declarations of the script.
+	isolatedStart = 10 * time.Second
+	// maxName bounds what the process gives as the orchestration's name, in bytes.
+	maxName = 64 << 10
+)
+
+// isolated is a child that is ready to begin.
+type isolated struct {
+	process *scriptProcess
+	said    *bufio.Reader
+	setup   isolatedSetup
+}
+
+// isolate starts a child for the script. Refusals say that the script is to blame.
+func (s *Script) isolate(opt *Options, cfg runtime.Config, plan *PlanOptions) (*isolated, error) {
+	given := opt.env()
+	c := &isolated{setup: isolatedSetup{
+		Begin: cfg.Begin, Strict: cfg.Strict, CleanupTimeout: cfg.CleanupTimeout,
+		Params: opt.Params, Services: given.Services, Environment: given.Name, MemoryLimit: opt.MemoryLimit,
+	}}
+	if c.setup.MemoryLimit <= 0 {
+		c.setup.MemoryLimit = DefaultIsolatedMemory
+	}
+	for _, t := range given.Targets {
+		c.setup.Targets = append(c.setup.Targets, isolatedTarget{*t, t.Open})
+	}
+	if plan != nil {
+		c.setup.Plan, c.setup.FailSteps, c.setup.BreachGuards = true, plan.FailSteps, plan.BreachGuards
+	}
+	line, err := json.Marshal(&c.setup)
+	if err != nil {
+		return nil, fmt.Errorf("telling the script's process what to execute: %w", err)
+	}
+	if c.process, err = startScriptProcess(); err != nil {
+		return nil, err
+	}
+	c.said = bufio.NewReaderSize(c.process.out, 1<<16)
+	if err := c.greet(line); err != nil {
+		why := c.process.died(err)
+		c.process.close()
+		if why.Script {
+			return nil, Refusals{{Severity: dsl.Error, Code: why.Code, File: s.Unit.Main.Name, Message: why.Message}}
+		}
+		return nil, errors.New(why.Message)
+	}
+	return c, nil
+}
+
+// greet tells the child what to execute and waits until it is ready. An error says
+// that it has ended, or must.
+func (c *isolated) greet(setup []byte) error {
+	late := time.AfterFunc(isolatedStart, func() {
+		c.process.kill(&runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script was not ready within " + isolatedStart.String()})
+	})
+	defer late.Stop()
+	if _, err := c.process.in.Write(append(setup, '\n')); err != nil {
+		return err
+	}
+	line, err := c.said.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	var hello isolatedHello
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&hello); err != nil || len(hello.Name) > maxName {
+		c.process.kill(&runtime.Death{Code: runtime.CodeProtocol, Message: "the script's process did not say that it is ready"})
+		return errors.New("no greeting")
+	}
+	c.setup.Begin.Name = hello.Name
+	return nil
+}
+
+// execute carries out in world what the child asks for, until its run has ended, and
+// ends the child. hasSecret answers for the secrets that the script declares.
+func (c *isolated) execute(world runtime.World, hasSecret func(string) bool) runtime.Outcome {
+	defer c.process.close()
+	return runtime.ServePipe(c.said, c.process.in, world, runtime.PipeOptions{
+		Begin: &c.setup.Begin, Strict: c.setup.Strict, TurnLimit: isolatedTurnLimit,
+		Kill: func() { c.process.kill(nil) }, Died: c.process.died,
+		Answer: func(question json.RawMessage) (any, error) {
+			var q isolatedQuestion
+			if err := json.Unmarshal(question, &q); err != nil || hasSecret == nil {
+				return nil, errors.New("a question that nobody can answer")
+			}
+			return hasSecret(q.Secret), nil
+		},
+	})
+}

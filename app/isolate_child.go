@@ -1,0 +1,144 @@
+package app
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"starquake/builtins"
+	"starquake/dsl"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+)
+
+// How a child is told from any other call of the program: both must be there.
+const (
+	isolatedCommand  = "isolated-script"
+	isolatedVariable = "STARQUAKE_ISOLATED"
+)
+
+// isolatedSlack is what a child's process may have above its script's heap: the
+// interpreter, garbage, and memory that comes in pieces of 64 MiB.
+const isolatedSlack = 256 << 20
+
+// isolatedSetup is the first line that a child is given. It has no secrets in it, and
+// no permissions: what the script asks for is performed, or refused, by the parent.
+type isolatedSetup struct {
+	Begin          journal.RunBeginBody           `json:"begin"`
+	Strict         bool                           `json:"strict,omitempty"`
+	CleanupTimeout time.Duration                  `json:"cleanup_timeout,omitempty"`
+	Params         map[string]builtins.GivenParam `json:"params,omitempty"`
+	Services       map[string]string              `json:"services,omitempty"`
+	Environment    string                         `json:"environment,omitempty"`
+	Targets        []isolatedTarget               `json:"targets,omitempty"`
+	MemoryLimit    int64                          `json:"memory_limit"`
+	// Plan says that nothing is real: every target and every secret is there.
+	Plan         bool     `json:"plan,omitempty"`
+	FailSteps    []string `json:"fail_steps,omitempty"`
+	BreachGuards []string `json:"breach_guards,omitempty"`
+}
+
+type isolatedTarget struct {
+	builtins.Target
+	Open bool `json:"open,omitempty"`
+}
+
+// isolatedHello is the first line that a child says: it is ready to begin.
+type isolatedHello struct {
+	Name string `json:"name"` // the orchestration's
+}
+
+// isolatedQuestion is what a script may know without an effect.
+type isolatedQuestion struct {
+	Secret string `json:"secret"` // is there one of that name?
+}
+
+// IsIsolatedChild reports whether this process was started by a run under
+// Options.Isolate. Main asks first of all, and then does nothing but IsolatedChild.
+func IsIsolatedChild() bool {
+	return len(os.Args) == 2 && os.Args[1] == isolatedCommand && os.Getenv(isolatedVariable) == "1"
+}
+
+// IsolatedChild executes one script for the parent process, over standard input and
+// output, and gives the exit code.
+func IsolatedChild() int {
+	if err := executeIsolated(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func executeIsolated(in io.Reader, out io.Writer) error {
+	r := bufio.NewReaderSize(in, 1<<16)
+	line, err := r.ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("reading what to execute: %w", err)
+	}
+	var setup isolatedSetup
+	if err := json.Unmarshal(line, &setup); err != nil {
+		return fmt.Errorf("reading what to execute: %w", err)
+	}
+	debug.SetMemoryLimit(setup.MemoryLimit)
+	if err := confine(setup.MemoryLimit + isolatedSlack); err != nil {
+		return err
+	}
+	unit, diags := dsl.LoadModules(setup.Begin.Script, setup.Begin.Modules, dsl.Options{Builtins: rows(), NoCheck: true})
+	s, diags := newScript(unit, "", diags)
+	if diags.HasErrors() {
+		return errors.New("the script's process cannot read the script: " + diags[0].String())
+	}
+	world := runtime.NewPipeWorld(r, out)
+	env := s.isolatedEnv(&setup, world)
+	turns := processWatch.over(world, setup.MemoryLimit, func(code, message string) {
+		world.Fail(code, message)
+		env.Interrupt(code, message)
+	})
+	defer turns.leave()
+	world.Through = turns
+	if d, err := s.Declare(setup.Params); err == nil && d.Meta.Name != "" {
+		setup.Begin.Name = d.Meta.Name
+	}
+	hello, err := json.Marshal(isolatedHello{setup.Begin.Name})
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(append(hello, '\n')); err != nil {
+		return fmt.Errorf("saying that the script is ready: %w", err)
+	}
+	return world.Execute(runtime.Config{
+		Begin: setup.Begin, Strict: setup.Strict, CleanupTimeout: setup.CleanupTimeout,
+		Describe: builtins.Describe, OnTurn: builtins.OnTurn,
+	}, env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
+}
+
+// isolatedEnv makes the surroundings of the script.
+func (s *Script) isolatedEnv(setup *isolatedSetup, world *runtime.PipeWorld) *builtins.Env {
+	env := s.newEnv()
+	env.Params, env.Services, env.Environment = setup.Params, setup.Services, setup.Environment
+	env.FailSteps, env.BreachGuards, env.AnyTarget = setup.FailSteps, setup.BreachGuards, setup.Plan
+	for i := range setup.Targets {
+		t := &setup.Targets[i].Target
+		t.Open = setup.Targets[i].Open
+		env.Targets = append(env.Targets, t)
+	}
+	if !setup.Plan {
+		env.HasSecret = func(name string) (has bool) {
+			err := world.Ask(isolatedQuestion{name}, &has)
+			return err == nil && has
+		}
+	}
+	env.OnCall = func(thread *starlark.Thread) {
+		if thread.CallFrame(0).Name == "on_exit" {
+			world.CleanupRegistered()
+		}
+	}
+	return env
+}

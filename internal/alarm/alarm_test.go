@@ -1,0 +1,48 @@
+package alarm_test
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"starquake/internal/alarm"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Alarms ring in the order of their times, not before them, and only while set.
+func TestOrder(t *testing.T) {
+	c, err := alarm.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	rung := make(chan int, 10)
+	now := time.Now()
+	set := make([]*alarm.Alarm, 4)
+	for i, after := range []time.Duration{30, 10, 20, 5} {
+		set[i] = &alarm.Alarm{Ring: func() { rung <- i }}
+		c.Set(set[i], now.Add(after*time.Millisecond))
+	}
+	c.Stop(set[3])                                   // never rings
+	c.Set(set[2], now.Add(40*time.Millisecond))      // rings last, once
+	c.Stop(&alarm.Alarm{Ring: func() { rung <- 9 }}) // was never set
+	for _, want := range []int{1, 0, 2} {
+		if got := <-rung; got != want {
+			t.Fatalf("alarm %d rang, expected %d", got, want)
+		}
+	}
+	if took := time.Since(now); took < 40*time.Millisecond {
+		t.Errorf("the last rang after %s, which is early", took)
+	}
+	c.Set(set[3], time.Now().Add(-time.Second)) // overdue: at once
+	if got := <-rung; got != 3 {
+		t.Errorf("alarm %d rang", got)
+	}
+	select {
+	case got := <-rung:
+		t.Errorf("alarm %d rang again", got)
+	default:
+	}
+}
