@@ -58,6 +58,14 @@ func (w *turnWorld) pause() {
 	w.watch.computing.Add(-1)
 }
 
+// executes gives the whole of a run that is watched.
+func (w *turnWorld) executes(run *runtime.Run, body runtime.Body) func() runtime.Outcome {
+	return func() runtime.Outcome {
+		defer w.leave()
+		return run.Execute(body)
+	}
+}
+
 // watch looks at the heap of the process while scripts compute in it, and at how long
 // they do. What it looks at belongs to the process, so there is one for all runs.
 type watch struct {

@@ -137,8 +137,7 @@ func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.En
 		end.fail(code, message)
 		env.Interrupt(code, message)
 	})
-	defer turns.leave()
-	return runtime.New(cfg, turns).Execute(env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain)), nil
+	return turns.executes(runtime.New(cfg, turns), env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))(), nil
 }
 
 // config is what every run of the script has in common.

@@ -90,17 +90,29 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	origin := time.Now()
 	r.world = runtime.NewReal(&r.outside, r, origin)
 	r.world.Clock = opt.Clock
-	run := runtime.New(s.config(&opt.Options, "real", origin), r.world)
-	go r.execute(run, env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
+	cfg := s.config(&opt.Options, "real", origin)
+	if opt.Isolate {
+		child, err := s.isolate(&opt.Options, cfg, nil)
+		if err != nil {
+			return nil, err
+		}
+		go r.execute(func() runtime.Outcome { return child.execute(r.world, r.outside.redactor.has) })
+		return r, nil
+	}
+	turns := processWatch.over(r.world, opt.MemoryLimit, func(code, message string) {
+		r.world.Control(runtime.Control{Action: runtime.ActionFail, By: code, Detail: message})
+		env.Interrupt(code, message)
+	})
+	go r.execute(turns.executes(runtime.New(cfg, turns), env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain)))
 	return r, nil
 }
 
 // execute is the life of the run. It is a function of its own so that nothing of
 // Start is kept while the run sleeps.
-func (r *Running) execute(run *runtime.Run, body runtime.Body) {
+func (r *Running) execute(run func() runtime.Outcome) {
 	defer close(r.done)
 	defer r.outside.close()
-	out := run.Execute(body)
+	out := run()
 	if err := r.world.Err(); err != nil && out.Verdict.ExitCode() < journal.VerdictErrored.ExitCode() {
 		// The last records could not be kept: a verdict that nobody can look up is none.
 		out.Verdict, out.Reason, out.Message = journal.VerdictErrored, "journal", err.Error()
@@ -246,7 +258,7 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy) error {
 			refused = append(refused, d)
 		}
 	}
-	_, err := s.Plan(PlanOptions{Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, OnRecord: func(rec journal.Record) {
+	planned, err := s.Plan(PlanOptions{Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, OnRecord: func(rec journal.Record) {
 		start, ok := rec.Body.(*journal.EffectStartBody)
 		if !ok {
 			return
@@ -261,6 +273,10 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy) error {
 	}})
 	if err != nil {
 		return err
+	}
+	switch out := planned.Outcome; out.Reason {
+	case runtime.CodeScriptMemory, runtime.CodeScriptTime, runtime.CodeScriptOutput, runtime.CodeScriptKilled, runtime.CodeProtocol:
+		refuse(out.Reason, "", "the plan that is made before a run could not be made: %s", out.Message)
 	}
 	if len(refused) > 0 {
 		return refused
