@@ -44,7 +44,7 @@ func startScriptProcess() (*scriptProcess, error) {
 	program, err := ownProgram()
 	if err == nil {
 		p.cmd = &exec.Cmd{
-			Path: program, Args: []string{"starquake", isolatedCommand}, Env: []string{isolatedVariable + "=1", "GOTRACEBACK=none", "TZ=UTC"},
+			Path: program, Args: []string{"starquake", isolatedCommand}, Env: []string{isolatedVariable + "=1", "GOTRACEBACK=all", "TZ=UTC"},
 			Dir: os.TempDir(), Stdin: childIn, Stdout: childOut, Stderr: &p.stderr,
 		}
 		isolateProcess(p.cmd)
@@ -112,7 +112,7 @@ func (p *scriptProcess) died(readErr error) runtime.Death {
 		return runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script used up the processor time of its process"}
 	}
 	msg := "the script's process ended before its run did: " + p.cmd.ProcessState.String()
-	if line, _, _ := strings.Cut(said, "\n"); line != "" {
+	if line := said; line != "" {
 		msg += ": " + line
 	}
 	if errors.Is(readErr, os.ErrDeadlineExceeded) {
@@ -128,7 +128,7 @@ type tail struct {
 	text bytes.Buffer
 }
 
-const maxTail = 8 << 10
+const maxTail = 64 << 10
 
 // Write keeps what fits and takes the rest.
 func (t *tail) Write(p []byte) (int, error) {

@@ -15,7 +15,7 @@ import (
 func branching() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig: `parallel(*branches, over: iterable|None = None, limit: int|None = None, fail_fast: bool = True, **named)`,
+			Sig: `parallel(*branches: function, over: iterable|None = None, limit: int|None = None, fail_fast: bool = True, **named: function)`,
 			Doc: "Calls every branch concurrently and waits for all. It returns result objects in order (.ok .status .error .value), a dict of them for named branches. parallel(f, over = items) calls f(item) for each item; limit bounds how many go at once. " +
 				"A failure stops the siblings, unless fail_fast = False; once all have ended the first failure in branch order is raised.",
 			Family: "structure", Phase: dsl.Acting, Blocks: true,
@@ -234,14 +234,16 @@ func waiting() []Builtin {
 			Family: "structure", Phase: dsl.Acting,
 		}, looks(func(c *Call, t *task) (starlark.Value, error) { return Duration(t.branch.Elapsed()), nil })},
 		{dsl.Builtin{
-			Sig:    `wait_until(probe: probe|function, timeout: duration, every: duration = "1s", stable: duration = "0s", must: bool = True)`,
-			Doc:    "Waits until the probe holds, and has held for stable without a bad reading. The result has .ok .elapsed .attempts .last. With must a time-out fails with the last value.",
-			Family: "structure", Phase: dsl.Acting, Blocks: true,
+			Sig:     `wait_until(probe: probe|function, timeout: duration, every: duration = "1s", stable: duration = "0s", must: bool = True)`,
+			Doc:     "Waits until the probe holds, and has held for stable without a bad reading. The result has .ok .elapsed .attempts .last. With must a time-out fails with the last value.",
+			Planned: "the probe holds at once, and for stable; a function is called",
+			Family:  "structure", Phase: dsl.Acting, Blocks: true,
 		}, acts(waitUntil)},
 		{dsl.Builtin{
-			Sig:    `approve(message: string, timeout: duration = "1h", on_timeout: string = "stop", faults: string = "refuse", *, simulated: dict|None = None)`,
-			Doc:    "Holds until a person answers, with starquake approve or reject. The result has .by .at .comment; a rejection stops the run. While a fault is on it is an error, unless faults is keep or lift. Without a terminal or a server it is refused before the start.",
-			Family: "structure", Phase: dsl.Acting, Blocks: true,
+			Sig:     `approve(message: string, timeout: duration = "1h", on_timeout: string = "stop", faults: string = "refuse", *, simulated: dict|None = None)`,
+			Doc:     "Holds until a person answers, with starquake approve or reject. The result has .by .at .comment; a rejection stops the run. While a fault is on it is an error, unless faults is keep or lift. Without a terminal or a server it is refused before the start.",
+			Planned: "approved at once",
+			Family:  "structure", Phase: dsl.Acting, Blocks: true,
 			Choices: map[string][]string{"on_timeout": {"stop", "fail", "continue"}, "faults": {"refuse", "keep", "lift"}},
 		}, acts(approve)},
 	}

@@ -51,9 +51,10 @@ type WindowArgs struct {
 func injecting() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig:    `apply_chaos(*faults, on: targets|None = None, name: string|None = None, duration: duration|None = None)`,
-			Doc:    "Puts faults on now. Without duration they stay until the innermost scope ends; with it the call holds that long. The handle has .revert() and .stats(), a list with target, kind, seen and hit of each; after its scope it is inert.",
-			Family: "chaos", Phase: dsl.Acting, Blocks: true,
+			Sig:     `apply_chaos(*faults: faults, on: targets|None = None, name: string|None = None, duration: duration|None = None)`,
+			Doc:     "Puts faults on now. Without duration they stay until the innermost scope ends; with it the call holds that long. The handle has .revert() and .stats(), a list with target, kind, seen and hit of each; after its scope it is inert.",
+			Planned: "on at once; seen is one request a second, at least one, and hit is seen × probability, at least one unless the probability is 0",
+			Family:  "chaos", Phase: dsl.Acting, Blocks: true,
 			Help: map[string]string{"faults": "faults, lists of them, scenarios or profiles", "on": "a target or a list of them; not beside fault.KIND(…).on(target)"},
 		}, acts(applyChaos)},
 	}

@@ -29,9 +29,10 @@ func declaring() []Builtin {
 			Choices: map[string][]string{"type": {"string", "int", "float", "bool", "duration", "size", "list", "json"}},
 		}, declares(parameter)},
 		{dsl.Builtin{
-			Sig:    `secret(name: string)`,
-			Doc:    "Names a secret. It can be joined to text, formatted and passed to effects, but not read, compared or printed: the journal holds its name, and its text in any answer is replaced before the script sees it. It comes from the environment's secrets, or from the variable STARQUAKE_SECRET_NAME.",
-			Family: "structure",
+			Sig:     `secret(name: string)`,
+			Doc:     "Names a secret. It can be joined to text, formatted and passed to effects, but not read, compared or printed: the journal holds its name, and its text in any answer is replaced before the script sees it. It comes from the environment's secrets, or from the variable STARQUAKE_SECRET_NAME.",
+			Planned: "every name is there; its text is not read",
+			Family:  "structure",
 		}, declares(secret)},
 	}
 }

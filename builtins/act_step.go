@@ -19,7 +19,8 @@ func stepping() []Builtin {
 			Doc: "Runs one step. It waits delay_before and evaluates when, once. Each try then: chaos on; run(*args) goes; chaos off after exactly duration, or without one when run ends; the try ends when all have ended. " +
 				"A timeout counts one try. recovered fails the step if the steady state is not back that soon after chaos-off. Chaos that fewer than min_hits requests met makes the run inconclusive. " +
 				"The result has .name .ok .status .error .value .duration .started .attempts .faults; status is passed, failed, skipped or stopped.",
-			Family: "structure", Phase: dsl.Acting, Blocks: true,
+			Planned: "its chaos as with apply_chaos; --fail NAME fails it when its body has run",
+			Family:  "structure", Phase: dsl.Acting, Blocks: true,
 			Ranges:  map[string][2]float64{"retries": {0, 10_000}, "backoff": {1, 100}, "min_hits": {0, 1e9}},
 			Choices: map[string][]string{"on_failure": {"stop", "continue", "tolerate"}},
 			Help: map[string]string{

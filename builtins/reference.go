@@ -27,7 +27,24 @@ func Reference(table []Builtin) ([]byte, error) {
 			b.WriteString(text)
 		}
 	}
+	b.WriteString(plannedAnswers(table))
 	return []byte(b.String()), nil
+}
+
+// plannedAnswers is the table of what effects answer in a plan.
+func plannedAnswers(table []Builtin) string {
+	var b strings.Builder
+	for i := range table {
+		if table[i].Planned == "" {
+			continue
+		}
+		if b.Len() == 0 {
+			b.WriteString("\n## Answers in a plan\n\nIn `plan`, in `simulate` and before a real run starts, effects answer like this, unless `simulated =`, `--answers`, `--fail` or `--breach` say otherwise.\n\n| builtin | answer |\n|---|---|\n")
+		}
+		name, _, _ := strings.Cut(table[i].Sig, "(")
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, cell(table[i].Planned))
+	}
+	return b.String()
 }
 
 // families lists the families in the order of their first row.

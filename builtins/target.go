@@ -102,9 +102,10 @@ func (t *Target) supports(kind string) error {
 func targeting() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig:    `proxy(name: string, listen: string, upstream: string, protocol: string = "auto", labels: dict = {})`,
-			Doc:    "Declares an embedded proxy, which lives as long as the run, and gives it as a target. Its listener opens when main starts. Clients connect to listen (host:port, port 0 for any), and it passes on to upstream.",
-			Family: "chaos", Choices: map[string][]string{"protocol": {"auto", "http", "tcp"}},
+			Sig:     `proxy(name: string, listen: string, upstream: string, protocol: string = "auto", labels: dict = {})`,
+			Doc:     "Declares an embedded proxy, which lives as long as the run, and gives it as a target. Its listener opens when main starts. Clients connect to listen (host:port, port 0 for any), and it passes on to upstream.",
+			Planned: "listens; nothing is opened",
+			Family:  "chaos", Choices: map[string][]string{"protocol": {"auto", "http", "tcp"}},
 		}, declares(proxy)},
 		{dsl.Builtin{
 			Sig:    `target(name: string)`,

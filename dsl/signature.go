@@ -35,6 +35,8 @@ type Builtin struct {
 	Choices map[string][]string
 	// Help says more on parameters, by name, where Doc does not.
 	Help map[string]string
+	// Planned says what it gives in a plan, where an effect answers as planned.
+	Planned string
 }
 
 // Phase says when a builtin may be called.
