@@ -10,6 +10,7 @@ import (
 
 	"starquake/dsl"
 	"starquake/runtime"
+	"starquake/units"
 )
 
 // Under Options.Isolate a child process executes the script: it holds interpreter and
@@ -29,10 +30,8 @@ const (
 	DefaultIsolatedMemory = 512 << 20
 	// isolatedTurnLimit bounds a turn of such a script.
 	isolatedTurnLimit = 2 * time.Second
-	// isolatedStart bounds the start of the process, and the declarations of the script.
+	// isolatedStart bounds the start of the process.
 	isolatedStart = 10 * time.Second
-	// maxName bounds what the process gives as the orchestration's name, in bytes.
-	maxName = 64 << 10
 )
 
 // isolated is a child that is ready to begin.
@@ -81,25 +80,37 @@ func (s *Script) isolate(opt *Options, cfg runtime.Config, plan *PlanOptions) (*
 // that it has ended, or must.
 func (c *isolated) greet(setup []byte) error {
 	late := time.AfterFunc(isolatedStart, func() {
-		c.process.kill(&runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script was not ready within " + isolatedStart.String()})
+		c.process.kill(&runtime.Death{Code: runtime.CodeScriptKilled, Message: "the script's process was not ready within " + units.FormatDuration(isolatedStart)})
 	})
-	defer late.Stop()
+	defer func() { late.Stop() }()
 	if _, err := c.process.in.Write(append(setup, '\n')); err != nil {
 		return err
 	}
-	line, err := c.said.ReadSlice('\n')
-	if err != nil {
+	if _, err := c.hello(); err != nil {
 		return err
 	}
-	var hello isolatedHello
+	late.Stop()
+	late = time.AfterFunc(isolatedTurnLimit, func() {
+		c.process.kill(&runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script computed for more than " + units.FormatDuration(isolatedTurnLimit) + " before it began"})
+	})
+	hello, err := c.hello()
+	c.setup.Begin.Name = hello.Name
+	return err
+}
+
+// hello reads one greeting.
+func (c *isolated) hello() (hello isolatedHello, err error) {
+	line, err := c.said.ReadSlice('\n')
+	if err != nil && err != bufio.ErrBufferFull {
+		return hello, err
+	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&hello); err != nil || len(hello.Name) > maxName {
+	if err := dec.Decode(&hello); err != nil {
 		c.process.kill(&runtime.Death{Code: runtime.CodeProtocol, Message: "the script's process did not say that it is ready"})
-		return errors.New("no greeting")
+		return hello, err
 	}
-	c.setup.Begin.Name = hello.Name
-	return nil
+	return hello, nil
 }
 
 // execute carries out in world what the child asks for, until its run has ended, and

@@ -50,9 +50,10 @@ type isolatedTarget struct {
 	Open bool `json:"open,omitempty"`
 }
 
-// isolatedHello is the first line that a child says: it is ready to begin.
+// isolatedHello is what a child says before the run: that it has read the script, and
+// then, with the orchestration's name, that the script has declared.
 type isolatedHello struct {
-	Name string `json:"name"` // the orchestration's
+	Name string `json:"name,omitempty"`
 }
 
 // isolatedQuestion is what a script may know without an effect.
@@ -86,7 +87,7 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal(line, &setup); err != nil {
 		return fmt.Errorf("reading what to execute: %w", err)
 	}
-	debug.SetMemoryLimit(setup.MemoryLimit)
+	debug.SetMemoryLimit(setup.MemoryLimit + isolatedSlack/2) // the watch ends what needs it, not an ever busier collector
 	if err := confine(setup.MemoryLimit + isolatedSlack); err != nil {
 		return err
 	}
@@ -103,14 +104,14 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	})
 	defer turns.leave()
 	world.Through = turns
+	say := json.NewEncoder(out)
+	if err := say.Encode(isolatedHello{}); err != nil {
+		return fmt.Errorf("saying that the script was read: %w", err)
+	}
 	if d, err := s.Declare(setup.Params); err == nil && d.Meta.Name != "" {
 		setup.Begin.Name = d.Meta.Name
 	}
-	hello, err := json.Marshal(isolatedHello{setup.Begin.Name})
-	if err != nil {
-		return err
-	}
-	if _, err := out.Write(append(hello, '\n')); err != nil {
+	if err := say.Encode(isolatedHello{setup.Begin.Name}); err != nil {
 		return fmt.Errorf("saying that the script is ready: %w", err)
 	}
 	return world.Execute(runtime.Config{

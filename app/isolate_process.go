@@ -44,7 +44,7 @@ func startScriptProcess() (*scriptProcess, error) {
 	program, err := ownProgram()
 	if err == nil {
 		p.cmd = &exec.Cmd{
-			Path: program, Args: []string{"starquake", isolatedCommand}, Env: []string{isolatedVariable + "=1", "GOTRACEBACK=all", "TZ=UTC"},
+			Path: program, Args: []string{"starquake", isolatedCommand}, Env: []string{isolatedVariable + "=1", "GOTRACEBACK=none", "TZ=UTC"},
 			Dir: os.TempDir(), Stdin: childIn, Stdout: childOut, Stderr: &p.stderr,
 		}
 		isolateProcess(p.cmd)
@@ -103,7 +103,7 @@ func (p *scriptProcess) died(readErr error) runtime.Death {
 		return *blow
 	}
 	said := p.stderr.String()
-	for _, sign := range []string{"out of memory", "cannot allocate memory", "stack overflow", "failed to create new OS thread", "failed to reserve"} {
+	for _, sign := range memorySigns {
 		if strings.Contains(said, sign) {
 			return runtime.Death{Code: runtime.CodeScriptMemory, Script: true, Message: "the script used up the memory of its process; keep less, or raise the limit"}
 		}
@@ -112,13 +112,20 @@ func (p *scriptProcess) died(readErr error) runtime.Death {
 		return runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script used up the processor time of its process"}
 	}
 	msg := "the script's process ended before its run did: " + p.cmd.ProcessState.String()
-	if line := said; line != "" {
+	if line, _, _ := strings.Cut(said, "\n"); line != "" {
 		msg += ": " + line
 	}
 	if errors.Is(readErr, os.ErrDeadlineExceeded) {
 		msg += ": " + readErr.Error()
 	}
 	return runtime.Death{Code: runtime.CodeScriptKilled, Message: msg}
+}
+
+// memorySigns are what a Go program says when the kernel refuses it memory. A
+// segmentation fault is among them: not every part of Go's runtime looks whether it got
+// what it asked for, and nothing but the runtime can cause one.
+var memorySigns = []string{
+	"out of memory", "cannot allocate memory", "stack overflow", "failed to create new OS thread", "failed to reserve", "SIGSEGV: segmentation violation",
 }
 
 // tail keeps the first kilobytes of what a process writes to its standard error, which
@@ -128,7 +135,7 @@ type tail struct {
 	text bytes.Buffer
 }
 
-const maxTail = 64 << 10
+const maxTail = 8 << 10
 
 // Write keeps what fits and takes the rest.
 func (t *tail) Write(p []byte) (int, error) {

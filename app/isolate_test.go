@@ -37,7 +37,7 @@ var bombs = map[string]string{
 	"one list": `x = [0] * 1000000000`,
 	"lists":    `x = [[0] * 1000000 for _ in range(10000)]`,
 	"doubling": "x = 'x'\n    for _ in range(60): x = x + x",
-	"nesting":  "x = ()\n    for _ in range(3000000): x = (x,)\n    y = str(x)",
+	"nesting":  "x = ()\n    for _ in range(1500000): x = (x,)\n    y = str(x)",
 	"stuck":    "x = range(3000000)\n    for _ in range(1000): y = sorted(x)",
 	"turns":    "x = []\n    loop(lambda i: x.append('x' * (1 << 20)) or sleep(0.001), times = 1000000)",
 	"journal":  "x = 'x' * (1 << 20)\n    loop(lambda i: [log(x) for _ in range(10)] and sleep(0.001), times = 1000000)",
@@ -200,7 +200,7 @@ def main():
     check("n", n, equals = 3)
     with_fault = step("slow", chaos = fault.latency("5ms"), on = target("shop"), min_hits = 1,
                       run = lambda: http.get(url, headers = {"Authorization": "Bearer " + token}).status)
-    log("status", value = with_fault.value, dice = random.randint(1, 1000000))
+    log("status", value = with_fault.value, dice = random.int(1, 1000000))
     def a(): sleep("2ms")
     def b(): log("b <&> \u2028 ü")
     parallel(a, b)

@@ -71,7 +71,7 @@ func (w *turnWorld) executes(run *runtime.Run, body runtime.Body) func() runtime
 type watch struct {
 	epoch     time.Time
 	computing atomic.Int64 // turns that go on
-	heap      func() uint64
+	heap      func() (inUse, live uint64)
 
 	mu   sync.Mutex
 	runs map[*turnWorld]struct{}
@@ -133,24 +133,19 @@ func (h *watch) look(stop chan struct{}) {
 
 // check fails the run to blame, if one is.
 func (h *watch) check() {
-	heap := h.heap()
+	heap, live := h.heap()
 	w, since := h.oldestTurn()
 	switch {
 	case w == nil || w.failed:
 	case since > turnLimit:
 		w.failed = true
 		w.fail(runtime.CodeScriptTime, "the script computed for more than "+units.FormatDuration(turnLimit)+" in one turn")
-	case heap > w.limit:
-		// What is counted may be garbage. A heap far too large leaves no time to ask.
-		if heap < 2*w.limit {
-			goruntime.GC()
-			heap = h.heap()
-		}
-		if heap > w.limit {
-			w.failed = true
-			w.fail(runtime.CodeScriptMemory, fmt.Sprintf("the script used up its memory: %s of %s; keep less, or raise the limit",
-				units.FormatSize(int64(heap>>20<<20)), units.FormatSize(int64(w.limit))))
-		}
+	case heap > w.limit && live > w.limit/4*3, heap > 2*w.limit:
+		w.failed = true
+		w.fail(runtime.CodeScriptMemory, fmt.Sprintf("the script used up its memory: %s of %s; keep less, or raise the limit",
+			units.FormatSize(int64(heap>>20<<20)), units.FormatSize(int64(w.limit))))
+	case heap > w.limit: // much of it may be garbage
+		goruntime.GC()
 	}
 }
 
@@ -172,9 +167,11 @@ func (h *watch) oldestTurn() (oldest *turnWorld, since time.Duration) {
 	return oldest, since
 }
 
-// heapInUse is what the process has in heap objects, garbage included, and stacks.
-func heapInUse() uint64 {
-	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+// heapInUse is what the process has in heap objects, garbage included, and stacks; and
+// what of it the last collection found to be live.
+func heapInUse() (inUse, live uint64) {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(samples)
-	return samples[0].Value.Uint64() + samples[1].Value.Uint64()
+	stacks := samples[1].Value.Uint64()
+	return samples[0].Value.Uint64() + stacks, samples[2].Value.Uint64() + stacks
 }

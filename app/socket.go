@@ -194,6 +194,9 @@ func (c *ControlSocket) accept() {
 // serve answers one client's requests.
 func (c *ControlSocket) serve(conn net.Conn) {
 	defer func() {
+		if p := recover(); p != nil { // a defect here must not end the run with its faults on
+			_ = send(conn, ControlAnswer{Error: fmt.Sprintf("internal error: %v", p)})
+		}
 		_ = conn.Close()
 		c.mu.Lock()
 		delete(c.clients, conn)

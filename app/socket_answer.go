@@ -102,7 +102,7 @@ func (c *ControlSocket) do(ctx context.Context, req *ControlRequest) (string, er
 func (r *Running) info() ControlAnswer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	run := r.keep.fold.Run()
+	run := r.keep.view()
 	elapsed := run.Now
 	if run.State != view.Ended && !run.Origin.IsZero() {
 		elapsed = time.Since(run.Origin)
@@ -184,7 +184,7 @@ func (r *Running) stopped(ctx context.Context, c runtime.Control) (string, error
 func (r *Running) answered(req *ControlRequest) (string, error) {
 	r.mu.Lock()
 	var waiting []view.Approval
-	for _, a := range r.keep.fold.Run().Approvals {
+	for _, a := range r.keep.view().Approvals {
 		if req.Question == "" || req.Question == a.ID {
 			waiting = append(waiting, *a)
 		}
@@ -262,6 +262,9 @@ func (c *ControlSocket) whileHere(conn net.Conn) (ctx context.Context, stop func
 		defer close(gone)
 		var one [1]byte
 		_, err := conn.Read(one[:])
+		for err == nil && one[0] <= ' ' { // the line's end may come after the line
+			_, err = conn.Read(one[:])
+		}
 		var timeout net.Error
 		if err == nil || !errors.As(err, &timeout) || !timeout.Timeout() {
 			cancel()

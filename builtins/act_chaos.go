@@ -52,7 +52,7 @@ func injecting() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
 			Sig:     `apply_chaos(*faults: faults, on: targets|None = None, name: string|None = None, duration: duration|None = None)`,
-			Doc:     "Puts faults on now. Without duration they stay until the innermost scope ends; with it the call holds that long. The handle has .revert() and .stats(), a list with target, kind, seen and hit of each; after its scope it is inert.",
+			Doc:     "Puts faults on now. Without duration they stay until the innermost scope ends; with it the call holds that long. The handle has .revert() and .stats() (.seen .hit .inapplicable, and .faults with those of each); after its scope it is inert.",
 			Planned: "on at once; seen is one request a second, at least one, and hit is seen × probability, at least one unless the probability is 0",
 			Family:  "chaos", Phase: dsl.Acting, Blocks: true,
 			Help: map[string]string{"faults": "faults, lists of them, scenarios or profiles", "on": "a target or a list of them; not beside fault.KIND(…).on(target)"},
@@ -198,14 +198,16 @@ func faultStats(held []*runtime.Held) starlark.Value {
 		if json.Unmarshal(h.Args(), &args) != nil {
 			continue // what this package marshalled can be read
 		}
-		out = append(out, statsObject(args, h.Answer().Data))
+		var res faultResult
+		if json.Unmarshal(h.Answer().Data, &res) != nil {
+			continue // it never was on
+		}
+		out = append(out, statsObject(args, res))
 	}
 	return starlark.NewList(out)
 }
 
-func statsObject(args FaultArgs, raw json.RawMessage) *Object {
-	var res faultResult
-	_ = json.Unmarshal(raw, &res) // a fault that is not off yet has no counts
+func statsObject(args FaultArgs, res faultResult) *Object {
 	return NewObject("fault_stats",
 		Field{Name: "target", Value: starlark.String(args.Target)},
 		Field{Name: "kind", Value: starlark.String(args.Fault.Kind)},
@@ -216,9 +218,10 @@ func statsObject(args FaultArgs, raw json.RawMessage) *Object {
 }
 
 // currentStats asks faults that are on for their counts, and takes the last ones of
-// those that are off.
+// those that are off. The result has the sums, and each fault's own.
 func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
-	var out []starlark.Value
+	var each []starlark.Value
+	var sum faultResult
 	for _, h := range held {
 		var args FaultArgs
 		if err := json.Unmarshal(h.Args(), &args); err != nil {
@@ -226,7 +229,7 @@ func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
 		}
 		raw := h.Answer().Data
 		if !h.Off() {
-			ask, _ := json.Marshal(FaultStatsArgs{ID: h.ID().String()})
+			ask, _ := json.Marshal(FaultStatsArgs{ID: h.ID().String()}) // a string: cannot fail
 			ans, err := t.branch.Perform(runtime.Ask{Kind: KindFaultStats, Args: ask, Repeat: true})
 			if err != nil {
 				return nil, err
@@ -236,9 +239,19 @@ func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
 			}
 			raw = ans.Data
 		}
-		out = append(out, statsObject(args, raw))
+		var res faultResult
+		if err := json.Unmarshal(raw, &res); err != nil {
+			return nil, fmt.Errorf("the counts of a fault are unreadable: %w", err)
+		}
+		sum.Seen, sum.Hit, sum.Inapplicable = sum.Seen+res.Seen, sum.Hit+res.Hit, sum.Inapplicable+res.Inapplicable
+		each = append(each, statsObject(args, res))
 	}
-	return starlark.NewList(out), nil
+	return NewObject("chaos_stats",
+		Field{Name: "seen", Value: starlark.MakeUint64(sum.Seen)},
+		Field{Name: "hit", Value: starlark.MakeUint64(sum.Hit)},
+		Field{Name: "inapplicable", Value: starlark.MakeUint64(sum.Inapplicable)},
+		Field{Name: "faults", Value: starlark.NewList(each)},
+	), nil
 }
 
 // window gives a target's traffic.

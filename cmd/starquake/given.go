@@ -11,6 +11,7 @@ import (
 
 	"starquake/app"
 	"starquake/dsl"
+	"starquake/units"
 )
 
 // givenFlags are what run and plan give to a script.
@@ -23,16 +24,30 @@ type givenFlags struct {
 	Proxy  []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Give an embedded proxy as a target; may be repeated."`
 	Strict bool     `help:"Fail also for tolerated failures and passes after a retry."`
 
+	Isolate     bool   `help:"Execute the script in a process of its own, with limits on memory and time."`
+	MemoryLimit string `placeholder:"SIZE" help:"The most memory that the script may take, such as 512MiB."`
+
 	CleanupTimeout time.Duration `default:"30s" help:"The most that each on_exit handler may take."`
 }
 
+// minMemory is what the program itself needs.
+const minMemory = 64 << 20
+
 // options gives the options of the run.
 func (g *givenFlags) options() (app.Options, error) {
-	opt := app.Options{Seed: g.Seed, Strict: g.Strict, CleanupTimeout: g.CleanupTimeout, Env: &app.Environment{}}
+	opt := app.Options{Seed: g.Seed, Strict: g.Strict, CleanupTimeout: g.CleanupTimeout, Env: &app.Environment{}, Isolate: g.Isolate}
 	if g.CleanupTimeout <= 0 {
 		return opt, invalid("--cleanup-timeout %s: expected more than 0", g.CleanupTimeout)
 	}
 	var err error
+	if g.MemoryLimit != "" {
+		if opt.MemoryLimit, err = units.ParseSize(g.MemoryLimit); err != nil {
+			return opt, invalid("--memory-limit: %w", err)
+		}
+		if opt.MemoryLimit < minMemory {
+			return opt, invalid("--memory-limit %s: expected at least %s", g.MemoryLimit, units.FormatSize(minMemory))
+		}
+	}
 	if opt.Params, err = app.ParseParams(g.Param); err != nil {
 		return opt, asInvalid(err)
 	}

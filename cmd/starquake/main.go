@@ -15,6 +15,8 @@ import (
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+
+	"starquake/app"
 )
 
 // commands are the command line.
@@ -44,7 +46,12 @@ const description = `Chaos orchestrations as programs. Start with: starquake dem
 Exit codes: 0 passed, 1 failed, 2 invalid (nothing was started), 3 aborted by a guard, 4 errored, ` +
 	`5 unclean (a fault may still be on), 6 inconclusive, 130 stopped.`
 
-func main() { os.Exit(mainCode()) }
+func main() {
+	if app.IsIsolatedChild() {
+		os.Exit(app.IsolatedChild())
+	}
+	os.Exit(mainCode())
+}
 
 // mainCode executes the command line and gives the exit code.
 func mainCode() (code int) {

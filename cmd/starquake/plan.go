@@ -73,7 +73,7 @@ func (c *planCmd) planOptions() (opt app.PlanOptions, err error) {
 	if opt.Horizon < time.Second {
 		return opt, invalid("--horizon %s: expected at least 1s", c.Horizon)
 	}
-	opt.FailSteps, opt.BreachGuards = c.Fail, c.Breach
+	opt.FailSteps, opt.BreachGuards, opt.NotTaken = c.Fail, c.Breach, true
 	if c.Answers != "" {
 		content, err := os.ReadFile(c.Answers)
 		if err != nil {
