@@ -159,13 +159,13 @@ func planned(t *testing.T, path string, source []byte) []byte {
 		return buf.Bytes()
 	}
 	opt := options(t, source)
-	opt.NotTaken = true
+	opt.Details = true
 	res, err := s.Plan(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var plan, problems bytes.Buffer
-	if err := text.Timeline(&plan, res.View, text.Options{Width: 100, NotTaken: res.NotTakenText()}); err != nil {
+	if err := text.Timeline(&plan, res.View, text.Options{Width: 100, NotTaken: res.NotTakenText(), Longest: res.Longest}); err != nil {
 		t.Fatal(err)
 	}
 	section(&buf, "plan", plan.String())

@@ -1,6 +1,10 @@
+//go:build linux
+
 package app_test
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,9 +12,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,8 +34,33 @@ var _ = func() bool {
 	if app.IsIsolatedChild() {
 		os.Exit(app.IsolatedChild())
 	}
+	if os.Getenv(parentVariable) != "" {
+		beParent()
+	}
 	return true
 }()
+
+// parentVariable makes this program a parent that can be killed; see TestParentKilled.
+const parentVariable = "STARQUAKE_TEST_PARENT"
+
+// beParent starts a run under Isolate whose script is busy, and waits to be killed.
+func beParent() {
+	s, _ := app.LoadText("busy.star", []byte(busy))
+	if _, err := s.Start(app.RunOptions{Options: app.Options{Isolate: true}}); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("started")
+	select {}
+}
+
+const busy = `
+def main():
+    if time.now().year > 2000:
+        x = range(3000000)
+        for _ in range(1000):
+            y = sorted(x)
+`
 
 // bombs are what a hostile script does to its process. They go off in the real world
 // only, unless now is "True".
@@ -37,7 +69,7 @@ var bombs = map[string]string{
 	"one list": `x = [0] * 1000000000`,
 	"lists":    `x = [[0] * 1000000 for _ in range(10000)]`,
 	"doubling": "x = 'x'\n    for _ in range(60): x = x + x",
-	"nesting":  "x = ()\n    for _ in range(1500000): x = (x,)\n    y = str(x)",
+	"nesting":  "x = [()]\n    loop(lambda i: [x.append((x.pop(),)) for _ in range(500000)] and None, times = 12)\n    y = str(x)",
 	"stuck":    "x = range(3000000)\n    for _ in range(1000): y = sorted(x)",
 	"turns":    "x = []\n    loop(lambda i: x.append('x' * (1 << 20)) or sleep(0.001), times = 1000000)",
 	"journal":  "x = 'x' * (1 << 20)\n    loop(lambda i: [log(x) for _ in range(10)] and sleep(0.001), times = 1000000)",
@@ -119,11 +151,14 @@ def main():
 				resp.Body.Close()
 				t.Error("the proxy still listens")
 			}
-			if n := children(t); n != 0 {
+			if n := len(childPIDs(t)); n != 0 {
 				t.Errorf("%d processes are left", n)
 			}
 			whole(t, res.Records)
 		})
+	}
+	if peak := peakOfChildren(t); peak > 1<<30 {
+		t.Errorf("a process used %d MiB", peak>>20)
 	}
 }
 
@@ -147,27 +182,47 @@ func whole(t testing.TB, recs []journal.Record) {
 	}
 }
 
-// children counts the processes that this one has started and that have not ended.
-func children(t testing.TB) int {
+// childPIDs are the processes that this one has started and that have not ended.
+func childPIDs(t testing.TB) []int {
 	t.Helper()
-	files, err := filepath.Glob("/proc/self/task/*/children")
+	return pidsIn(t, "/proc/self/task/*/children")
+}
+
+func pidsIn(t testing.TB, pattern string) (pids []int) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
-		t.Skip("no /proc: processes cannot be counted")
+		t.Skipf("no %s: processes cannot be counted", pattern)
 	}
-	n := 0
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
 			t.Fatal(err)
 		}
-		n += len(strings.Fields(string(text)))
+		for _, field := range strings.Fields(string(text)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
 	}
-	return n
+	return pids
+}
+
+// peakOfChildren is the most that any child that has ended had in memory.
+func peakOfChildren(t testing.TB) int64 {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return usage.Maxrss << 10
 }
 
 // TestBombsBeforeTheStart are found by the plan that is made first: nothing is started.
 func TestBombsBeforeTheStart(t *testing.T) {
-	for _, name := range []string{"string", "one list", "nesting", "stuck"} {
+	for _, name := range []string{"string", "one list", "stuck"} {
 		for where, text := range map[string]string{
 			"top level": "def bomb():\n    %s\nbomb()\ndef main(): sleep(1)\n",
 			"main":      "def main():\n    %s\n",
@@ -179,7 +234,7 @@ func TestBombsBeforeTheStart(t *testing.T) {
 				if !errors.As(err, &refused) || !strings.HasPrefix(refused[0].Code, "script_") {
 					t.Fatalf("got %v, expected to be refused", err)
 				}
-				if n := children(t); n != 0 {
+				if n := len(childPIDs(t)); n != 0 {
 					t.Errorf("%d processes are left", n)
 				}
 			})
@@ -320,5 +375,197 @@ func poll(t testing.TB, what string, done func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited for 30s: %s", what)
 		}
+	}
+}
+
+// TestKilled kills the script's process from outside while the script sleeps.
+func TestKilled(t *testing.T) {
+	env, _ := target(t)
+	s := load(t, "sleeper.star", `
+def main():
+    on_exit(lambda: log("bye"))
+    step("held", run = lambda: sleep("1h"), chaos = fault.latency("1ms"), on = target("shop"))
+`)
+	r := start(t, s, app.RunOptions{Options: app.Options{Env: env, Isolate: true}})
+	poll(t, "a fault to be on", func() bool { return r.View().FaultsOn == 1 })
+	for _, pid := range childPIDs(t) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res := result(t, r)
+	// The clean-up could not run: somebody must be told.
+	if res.Outcome.Verdict != journal.VerdictUnclean || res.Outcome.Reason != "cleanup_not_run" {
+		t.Errorf("got %v", res.Outcome.RunEndBody)
+	}
+	if len(res.Outcome.Failures) != 1 || res.Outcome.Failures[0].Problem.Code != runtime.CodeScriptKilled {
+		t.Errorf("failures %v", res.Outcome.Failures)
+	}
+	if res.View.FaultsOn != 0 || len(r.LeftBehind()) != 0 {
+		t.Error("the fault is still on")
+	}
+	whole(t, res.Records)
+}
+
+// TestParentKilled kills the parent while the script computes: its process goes too.
+func TestParentKilled(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), parentVariable+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if line != "started\n" {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		t.Fatalf("got %q, %v", line, err)
+	}
+	pids := pidsIn(t, fmt.Sprintf("/proc/%d/task/*/children", cmd.Process.Pid))
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	if len(pids) != 1 {
+		t.Fatalf("processes of the parent: %v", pids)
+	}
+	poll(t, "the script's process to end", func() bool {
+		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pids[0]))
+		return err != nil || bytes.Contains(state, []byte(") Z ")) // nobody may wait for it here
+	})
+}
+
+// TestProcessIsBare looks at what the script's process has got.
+func TestProcessIsBare(t *testing.T) {
+	t.Setenv("STARQUAKE_SECRET_TOKEN", "s3cr3t-text")
+	s := load(t, "sleeper.star", `def main(): sleep("1h")`)
+	r := start(t, s, app.RunOptions{Options: app.Options{Isolate: true}})
+	pids := childPIDs(t)
+	if len(pids) != 1 {
+		t.Fatalf("processes: %v", pids)
+	}
+	read := func(name string) string {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pids[0], name))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(text)
+	}
+	if environ := read("environ"); environ != "STARQUAKE_ISOLATED=1\x00GOTRACEBACK=none\x00TZ=UTC\x00" {
+		t.Errorf("environment %q", environ)
+	}
+	limits := read("limits")
+	for _, limit := range []string{"Max open files +0 +0", "Max core file size +0 +0", "Max file size +0 +0", "Max data size +[0-9]+ +[0-9]+"} {
+		if !regexp.MustCompile(limit).MatchString(limits) {
+			t.Errorf("no limit %q in\n%s", limit, limits)
+		}
+	}
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pids[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pids[0], f.Name()))
+		if !strings.HasPrefix(to, "pipe:") && !strings.HasPrefix(to, "anon_inode:") {
+			t.Errorf("descriptor %s is %s", f.Name(), to)
+		}
+	}
+	if err := r.Control(runtime.Control{Action: runtime.ActionStop}); err != nil {
+		t.Fatal(err)
+	}
+	if res := result(t, r); res.Outcome.Verdict != journal.VerdictStopped {
+		t.Errorf("got %v", res.Outcome.RunEndBody)
+	}
+}
+
+// TestWatchFailsTheRun grows the heap of this process, without Isolate, in the real
+// world and in the virtual one.
+func TestWatchFailsTheRun(t *testing.T) {
+	const grows = `
+def main():
+    sleep("1ms")
+    on_exit(lambda: log("bye"))
+    x = []
+    if time.now().year >= %d:
+        for i in range(200000):
+            x.append("x" * (1 << 20))
+            y = sorted(range(30000)) # time for the watch
+`
+	limit := app.Options{MemoryLimit: 200 << 20}
+	check := func(t *testing.T, res *app.Result) {
+		t.Helper()
+		if res.Outcome.Verdict != journal.VerdictErrored || res.Outcome.Reason != runtime.CodeScriptMemory {
+			t.Errorf("got %v", res.Outcome.RunEndBody)
+		}
+		if len(res.View.Log) == 0 || res.View.Log[len(res.View.Log)-1].Message != "bye" {
+			t.Error("the clean-up did not run")
+		}
+	}
+	t.Run("real", func(t *testing.T) {
+		check(t, result(t, start(t, load(t, "grows.star", fmt.Sprintf(grows, 2001)), app.RunOptions{Options: limit})))
+	})
+	t.Run("plan", func(t *testing.T) {
+		res, err := load(t, "grows.star", fmt.Sprintf(grows, 2000)).Plan(app.PlanOptions{Options: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, res)
+	})
+	t.Run("refused", func(t *testing.T) {
+		_, err := load(t, "grows.star", fmt.Sprintf(grows, 2000)).Start(app.RunOptions{Options: limit})
+		var refused app.Refusals
+		if !errors.As(err, &refused) || refused[0].Code != runtime.CodeScriptMemory {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestPlanEnds plans what would take for ever.
+func TestPlanEnds(t *testing.T) {
+	for name, body := range map[string]string{
+		"turns":    `loop(lambda i: sleep("1us"), times = 1000000000)`,
+		"clean-up": `on_exit(lambda: loop(lambda i: sleep("1ns"), times = 1000000000)); sleep("100h")`,
+	} {
+		for _, isolate := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%t", name, isolate), func(t *testing.T) {
+				began := time.Now()
+				res, err := load(t, "endless.star", "def main():\n    "+body+"\n").Plan(app.PlanOptions{Options: app.Options{Isolate: isolate}, MaxRecords: 20_000})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%d records, %s, %v", len(res.Records), time.Since(began), res.Outcome.RunEndBody)
+				if !res.Cut || res.Outcome.Verdict == journal.VerdictPassed {
+					t.Errorf("cut: %t, %v", res.Cut, res.Outcome.RunEndBody)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkIsolatedStart is a whole run under Isolate that does nothing: two processes,
+// one for the plan that is made first.
+func BenchmarkIsolatedStart(b *testing.B) {
+	s := load(b, "nothing.star", `def main(): log("hello")`)
+	for b.Loop() {
+		result(b, start(b, s, app.RunOptions{Options: app.Options{Isolate: true}}))
+	}
+}
+
+// BenchmarkIsolatedTurns is one virtual turn of a script under Isolate and without.
+func BenchmarkIsolatedTurns(b *testing.B) {
+	for _, isolate := range []bool{false, true} {
+		b.Run(strconv.FormatBool(isolate), func(b *testing.B) {
+			s := load(b, "turns.star", fmt.Sprintf("def main():\n    loop(lambda i: sleep(1), times = %d)\n", b.N))
+			if _, err := s.Plan(app.PlanOptions{Options: app.Options{Isolate: isolate}, Horizon: 1 << 62, MaxRecords: 1 << 40}); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }

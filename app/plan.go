@@ -33,8 +33,11 @@ type PlanOptions struct {
 	FailSteps, BreachGuards []string
 	// OnRecord is given every record as it is written; it may be nil.
 	OnRecord func(journal.Record)
-	// NotTaken asks for the branches of the script that were not taken.
-	NotTaken bool
+	// Details asks for what takes more than the one plan: the branches of the script that
+	// were not taken, and how long the run can take where waits decide.
+	Details bool
+
+	slowWaits bool
 }
 
 // Result is a run that ended.
@@ -49,6 +52,9 @@ type Result struct {
 	// NotTaken are the branches of the script that no call was made from, where they
 	// were asked for.
 	NotTaken []dsl.Site
+	// Longest is how long the run takes if every wait takes all the time it may; 0 where
+	// no wait decides, or Details were not asked for.
+	Longest time.Duration
 }
 
 // NotTakenText are the branches of the script that were not taken, a line each.
@@ -101,9 +107,11 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	given := opt.env()
 	env.Params, env.Services, env.Environment, env.AnyTarget = opt.Params, given.Services, given.Name, true
 	env.Targets = copyTargets(given.Targets)
+	env.SlowWaits = opt.slowWaits
+	env.HasChaos = len(opt.BreachGuards) > 0 && s.hasChaos()
 	env.FailSteps, env.BreachGuards = opt.FailSteps, opt.BreachGuards
 	var reached func(file string, line, col int32) bool
-	if opt.NotTaken {
+	if opt.Details {
 		reached = s.trackCalls(env)
 	}
 	out, err := s.simulate(&opt, w, env)
@@ -114,10 +122,26 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 		return nil, err
 	}
 	res := &Result{Outcome: out, View: kept.view(), Records: kept.memory.Records(), Cut: w.Cut}
-	if opt.NotTaken {
+	if opt.Details {
 		res.NotTaken = dsl.Untaken(s.Unit, dsl.Options{Builtins: rows()}, reached)
+		if env.Waited && !opt.slowWaits {
+			err = s.longest(opt, res)
+		}
 	}
-	return res, nil
+	return res, err
+}
+
+// longest plans once more, with every wait taking all the time it may.
+func (s *Script) longest(opt PlanOptions, res *Result) error {
+	opt.slowWaits, opt.OnRecord = true, nil
+	slow, err := s.Plan(opt)
+	if err != nil {
+		return err
+	}
+	if !slow.Cut {
+		res.Longest = slow.Outcome.Took
+	}
+	return nil
 }
 
 // simulate executes the script in w, here or in a process of its own.

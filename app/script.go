@@ -127,6 +127,16 @@ func (s *Script) seed(params json.RawMessage) uint64 {
 // SourceOf gives the text of a module, for diagnostics.
 func (s *Script) SourceOf(file string) []byte { return s.Unit.Sources(file) }
 
+// hasChaos says whether the script makes faults somewhere.
+func (s *Script) hasChaos() bool {
+	for call := range dsl.Calls(s.Unit, dsl.Options{Builtins: rows()}) {
+		if strings.HasPrefix(call.Name, "fault.") || call.Name == "scenario" || call.Name == "profile" {
+			return true
+		}
+	}
+	return false
+}
+
 // trackCalls notes every position from which a builtin was called, callers included,
 // and gives the question whether one was reached.
 func (s *Script) trackCalls(env *builtins.Env) func(file string, line, col int32) bool {

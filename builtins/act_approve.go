@@ -38,6 +38,9 @@ func approve(c *Call, t *task) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.waitLong(limit); err != nil {
+		return nil, err
+	}
 	var ans runtime.Answer
 	var late bool
 	perform := func() error {

@@ -249,6 +249,15 @@ func waiting() []Builtin {
 	}
 }
 
+// waitLong lets all the time of a wait pass, where the plan asks for the longest run.
+func (t *task) waitLong(d time.Duration) error {
+	t.env.Waited = true
+	if !t.env.SlowWaits {
+		return nil
+	}
+	return t.branch.Sleep(d)
+}
+
 func waitUntil(c *Call, t *task) (starlark.Value, error) {
 	p, err := c.probe(t, "probe")
 	if err != nil {
@@ -257,6 +266,9 @@ func waitUntil(c *Call, t *task) (starlark.Value, error) {
 	spec := &runtime.WaitSpec{Probe: p, Timeout: c.Duration("timeout"), Every: c.Duration("every"), Stable: c.Duration("stable")}
 	if spec.Every < time.Millisecond {
 		return nil, c.Errorf("every", "expected at least 1ms, got %s", Duration(spec.Every))
+	}
+	if err := t.waitLong(spec.Timeout); err != nil {
+		return nil, err
 	}
 	res, err := t.branch.WaitUntil(spec)
 	if err != nil {

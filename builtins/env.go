@@ -48,6 +48,12 @@ type Env struct {
 	Simulate func(Simulation) (*view.Run, error)
 	// FailSteps and BreachGuards name steps and guards that are to fail, in a plan.
 	FailSteps, BreachGuards []string
+	// HasChaos says that the script makes faults somewhere.
+	HasChaos bool
+
+	// SlowWaits makes wait_until and approve take all the time they may, in a plan, and
+	// Waited says that one was called: together they tell how long a run can take.
+	SlowWaits, Waited bool
 
 	// Meta, Declared and Secrets are what the script said of itself.
 	Meta     Meta

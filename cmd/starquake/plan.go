@@ -45,6 +45,10 @@ func (c *planCmd) run(sh *shell) error {
 	case formatJSON:
 		plan := view.PlanJSON(res.View)
 		plan.NotTaken = append(plan.NotTaken, res.NotTakenText()...)
+		if res.Longest > 0 {
+			longest := res.Longest.Seconds()
+			plan.LongestSeconds = &longest
+		}
 		err = sh.json(formatJSON, plan)
 	case formatNDJSON:
 		w := bufio.NewWriter(sh.out)
@@ -53,7 +57,7 @@ func (c *planCmd) run(sh *shell) error {
 		}
 	default:
 		draw := sh.text()
-		draw.NotTaken = res.NotTakenText()
+		draw.NotTaken, draw.Longest = res.NotTakenText(), res.Longest
 		err = text.Timeline(sh.out, res.View, draw)
 	}
 	if err != nil {
@@ -67,13 +71,14 @@ func (c *planCmd) planOptions() (opt app.PlanOptions, err error) {
 	if opt.Options, err = c.options(); err != nil {
 		return opt, err
 	}
+	opt.Details = true
 	if opt.Horizon, err = units.ParseDuration(c.Horizon); err != nil {
 		return opt, invalid("--horizon: %w", err)
 	}
 	if opt.Horizon < time.Second {
 		return opt, invalid("--horizon %s: expected at least 1s", c.Horizon)
 	}
-	opt.FailSteps, opt.BreachGuards, opt.NotTaken = c.Fail, c.Breach, true
+	opt.FailSteps, opt.BreachGuards = c.Fail, c.Breach
 	if c.Answers != "" {
 		content, err := os.ReadFile(c.Answers)
 		if err != nil {

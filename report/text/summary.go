@@ -120,8 +120,7 @@ func (s *summary) unclean() {
 	if byHand {
 		s.last("what to do", "every fault is off; finish by hand what the clean-up named here left undone")
 	} else {
-		s.last("what to do", "make the target reachable, then run `starquake cleanup`, which takes off what it can and names the rest; "+
-			"until then count on it being broken")
+		s.last("what to do", "look at the target and take off by hand what is still there; until then count on it being broken")
 	}
 	s.block(boldRed, "unclean: this may still be broken")
 }

@@ -13,8 +13,11 @@ type Plan struct {
 	Name    string          `json:"name"`
 	Verdict journal.Verdict `json:"verdict"`
 	// TotalSeconds is nil where the plan has no total: an endless loop that was cut.
-	TotalSeconds *float64   `json:"total_seconds"`
-	Steps        []PlanStep `json:"steps"`
+	TotalSeconds *float64 `json:"total_seconds"`
+	// LongestSeconds is the total if every wait takes all the time it may, where waits
+	// decide; for the caller to fill.
+	LongestSeconds *float64   `json:"longest_seconds,omitempty"`
+	Steps          []PlanStep `json:"steps"`
 	// Faults are those outside any step; each of the others is with its step.
 	Faults []PlanFault `json:"faults"`
 
