@@ -114,7 +114,7 @@ func (r *Run) verdict() Outcome {
 		set(journal.VerdictUnclean, v.unclean[0])
 	case v.aborted != nil:
 		set(journal.VerdictAborted, *v.aborted)
-	case v.stopped != nil:
+	case v.stopped != nil && v.stopped.Code != "horizon":
 		set(journal.VerdictStopped, *v.stopped)
 	case len(v.errored) > 0 && !r.started && v.errored[0].Class == ClassScript:
 		set(journal.VerdictInvalid, v.errored[0].Problem)
@@ -127,6 +127,8 @@ func (r *Run) verdict() Outcome {
 	case r.cfg.Strict && v.tolerated+v.flaky > 0:
 		set(journal.VerdictFailed, journal.Problem{Code: "strict", Message: fmt.Sprintf(
 			"--strict: %d failures were tolerated and %d steps passed only after a retry", v.tolerated, v.flaky)})
+	case v.stopped != nil: // a plan that was cut: up to there nothing failed
+		set(journal.VerdictPassed, *v.stopped)
 	default:
 		set(journal.VerdictPassed, journal.Problem{Code: "passed"})
 	}
