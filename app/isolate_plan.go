@@ -8,7 +8,7 @@ import (
 
 // maxAfterCut is how many events a plan may take to come to its end once it was cut:
 // clean-ups run then, which a stop does not reach.
-const maxAfterCut = 1_000_000
+const maxAfterCut = 20_000
 
 // planEnd is the virtual world of a plan that comes to an end, whatever the script
 // does.

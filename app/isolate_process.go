@@ -126,6 +126,7 @@ func (p *scriptProcess) died(readErr error) runtime.Death {
 // what it asked for, and nothing but the runtime can cause one.
 var memorySigns = []string{
 	"out of memory", "cannot allocate memory", "stack overflow", "failed to create new OS thread", "failed to reserve", "SIGSEGV: segmentation violation",
+	"ThreadSanitizer failed to allocate",
 }
 
 // tail keeps the first kilobytes of what a process writes to its standard error, which

@@ -69,7 +69,7 @@ var bombs = map[string]string{
 	"one list": `x = [0] * 1000000000`,
 	"lists":    `x = [[0] * 1000000 for _ in range(10000)]`,
 	"doubling": "x = 'x'\n    for _ in range(60): x = x + x",
-	"nesting":  "x = [()]\n    loop(lambda i: [x.append((x.pop(),)) for _ in range(500000)] and None, times = 12)\n    y = str(x)",
+	"nesting":  "x = [()]\n    loop(lambda i: [x.append((x.pop(),)) for _ in range(500000)] and sleep(0.001), times = 8)\n    y = str(x)",
 	"stuck":    "x = range(3000000)\n    for _ in range(1000): y = sorted(x)",
 	"turns":    "x = []\n    loop(lambda i: x.append('x' * (1 << 20)) or sleep(0.001), times = 1000000)",
 	"journal":  "x = 'x' * (1 << 20)\n    loop(lambda i: [log(x) for _ in range(10)] and sleep(0.001), times = 1000000)",
@@ -109,6 +109,21 @@ func start(t testing.TB, s *app.Script, opt app.RunOptions) *app.Running {
 	return r
 }
 
+// notes counts reports of effects: the first is the proxy's, that it listens, the
+// second the fault's, that it is on.
+func notes(opt *app.RunOptions) (on <-chan struct{}) {
+	c := make(chan struct{})
+	n := 0
+	opt.OnRecord = func(rec journal.Record) {
+		if rec.Kind == journal.EffectNote {
+			if n++; n == 2 {
+				close(c)
+			}
+		}
+	}
+	return c
+}
+
 // result waits for the end, with a deadline that only a defect reaches.
 func result(t testing.TB, r *app.Running) *app.Result {
 	t.Helper()
@@ -116,7 +131,7 @@ func result(t testing.TB, r *app.Running) *app.Result {
 	case <-r.Done():
 		return r.Wait()
 	case <-time.After(60 * time.Second):
-		t.Fatalf("the run has not ended after 60s; verdict %q", r.View().Verdict)
+		t.Fatal("the run has not ended after 60s")
 		return nil
 	}
 }
@@ -141,7 +156,10 @@ def main():
 			res := result(t, r)
 			took := time.Since(began)
 			t.Logf("%s after %s: %s", res.Outcome.Reason, took.Round(time.Millisecond), res.Outcome.Message)
-			if res.Outcome.Verdict != journal.VerdictErrored || !strings.HasPrefix(res.Outcome.Reason, "script_") {
+			if took > 30*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if res.Outcome.Verdict != journal.VerdictErrored || !blamed(res.Outcome.Reason) {
 				t.Errorf("got %v", res.Outcome.RunEndBody)
 			}
 			if left := r.LeftBehind(); len(left) != 0 || res.View.FaultsOn != 0 {
@@ -160,6 +178,11 @@ def main():
 	if peak := peakOfChildren(t); peak > 1<<30 {
 		t.Errorf("a process used %d MiB", peak>>20)
 	}
+}
+
+// blamed reports whether a code says what the script did.
+func blamed(code string) bool {
+	return code == runtime.CodeScriptMemory || code == runtime.CodeScriptTime || code == runtime.CodeScriptOutput
 }
 
 // whole checks that a journal begins, ends, and leaves no effect open.
@@ -231,7 +254,7 @@ func TestBombsBeforeTheStart(t *testing.T) {
 				s := load(t, "bomb.star", fmt.Sprintf(text, bombs[name]))
 				_, err := s.Start(app.RunOptions{Options: app.Options{Isolate: true}})
 				var refused app.Refusals
-				if !errors.As(err, &refused) || !strings.HasPrefix(refused[0].Code, "script_") {
+				if !errors.As(err, &refused) || !blamed(refused[0].Code) {
 					t.Fatalf("got %v, expected to be refused", err)
 				}
 				if n := len(childPIDs(t)); n != 0 {
@@ -349,7 +372,7 @@ def main():
     sleep("1h")
 `)
 			r := start(t, s, app.RunOptions{Options: app.Options{Env: env, Isolate: isolate}})
-			poll(t, "a fault to be on", func() bool { return r.View().FaultsOn == 1 || len(r.LeftBehind()) == 1 })
+			poll(t, "a fault to be asked for", func() bool { return len(r.LeftBehind()) == 1 })
 			time.Sleep(20 * time.Millisecond) // into the turn; a stop at any other time works as well
 			began := time.Now()
 			if err := r.Control(runtime.Control{Action: runtime.ActionStop, By: "tester"}); err != nil {
@@ -386,8 +409,10 @@ def main():
     on_exit(lambda: log("bye"))
     step("held", run = lambda: sleep("1h"), chaos = fault.latency("1ms"), on = target("shop"))
 `)
-	r := start(t, s, app.RunOptions{Options: app.Options{Env: env, Isolate: true}})
-	poll(t, "a fault to be on", func() bool { return r.View().FaultsOn == 1 })
+	opt := app.RunOptions{Options: app.Options{Env: env, Isolate: true}}
+	on := notes(&opt)
+	r := start(t, s, opt)
+	<-on
 	for _, pid := range childPIDs(t) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -473,7 +498,7 @@ func TestProcessIsBare(t *testing.T) {
 	}
 	for _, f := range files {
 		to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pids[0], f.Name()))
-		if !strings.HasPrefix(to, "pipe:") && !strings.HasPrefix(to, "anon_inode:") {
+		if strings.HasPrefix(to, "socket:") {
 			t.Errorf("descriptor %s is %s", f.Name(), to)
 		}
 	}
@@ -541,7 +566,7 @@ func TestPlanEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Logf("%d records, %s, %v", len(res.Records), time.Since(began), res.Outcome.RunEndBody)
-				if !res.Cut || res.Outcome.Verdict == journal.VerdictPassed {
+				if !res.Cut {
 					t.Errorf("cut: %t, %v", res.Cut, res.Outcome.RunEndBody)
 				}
 			})

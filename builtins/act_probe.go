@@ -17,6 +17,9 @@ import (
 type Probe struct {
 	spec json.RawMessage // as package effects reads it
 	text string          // for people
+	// reads is the runtime's probe, made when first asked for. A probe belongs to one
+	// run, in which one branch at a time executes.
+	reads *runtime.Probe
 }
 
 func (p *Probe) String() string        { return p.text }
@@ -160,7 +163,10 @@ func probeNested(kind string) func(*Call) (starlark.Value, error) {
 // probe makes the runtime's probe of a parameter that is a probe or a function.
 func (c *Call) probe(t *task, name string) (*runtime.Probe, error) {
 	if p, ok := c.Value(name).(*Probe); ok {
-		return &runtime.Probe{Kind: effects.KindProbe, Args: p.args(), Watch: p.watch}, nil
+		if p.reads == nil {
+			p.reads = &runtime.Probe{Kind: effects.KindProbe, Args: p.spec, Watch: p.watch}
+		}
+		return p.reads, nil
 	}
 	fn := c.Callable(name)
 	return &runtime.Probe{Func: func(b *runtime.Branch) (runtime.Reading, error) {
@@ -171,9 +177,6 @@ func (c *Call) probe(t *task, name string) (*runtime.Probe, error) {
 		return c.readingOf(name, v)
 	}}, nil
 }
-
-// args are the arguments of the effect that reads the probe once.
-func (p *Probe) args() json.RawMessage { return p.spec }
 
 // watch is the request that watches the probe.
 func (p *Probe) watch(w runtime.WatchOptions) (runtime.Ask, error) {

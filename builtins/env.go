@@ -355,12 +355,12 @@ func Describe(b *runtime.Branch, err error, p *journal.Problem) {
 	} else if eval != nil && p.Code == "script_error" {
 		p.Message = eval.Msg
 		t, _ := b.Local.(*task)
-		if t != nil && t.env.describe(eval.Msg, p) {
-			// it says who interrupted it, and why
-		} else if strings.Contains(eval.Msg, "too many steps") {
+		switch hint := ExplainOperator(eval.Msg); {
+		case t != nil && t.env.describe(eval.Msg, p):
+		case strings.Contains(eval.Msg, "too many steps"):
 			p.Code = "step_budget"
 			p.Message = fmt.Sprintf("the script computed for more than %d steps without waiting for anything; an endless loop?", stepBudget)
-		} else if hint := ExplainOperator(eval.Msg); hint != "" && !strings.Contains(eval.Msg, hint) {
+		case hint != "" && !strings.Contains(eval.Msg, hint):
 			p.Message += "; " + hint
 		}
 	}

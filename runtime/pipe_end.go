@@ -16,7 +16,7 @@ type pipeFacts struct {
 	open  map[journal.Place]*openEffect
 	asked int              // effects so far
 	begun []journal.Record // of steps and branches that go on, oldest first
-	exits int              // clean-ups that have begun
+	exits int              // clean-ups that have ended
 	// undelivered are the events that the process was given and that its records do not
 	// have yet: the last one, and more in a pause.
 	undelivered []Event
@@ -92,9 +92,6 @@ func (f *pipeFacts) note(rec *journal.Record) error {
 		f.taken(EventControl, journal.Place{})
 	case journal.StepBegin, journal.BranchBegin:
 		f.begun = append(f.begun, *rec)
-		if b, ok := rec.Body.(*journal.BranchBeginBody); ok && b.Role == "exit" {
-			f.exits++
-		}
 	case journal.StepEnd:
 		f.close(journal.StepBegin, rec.Place)
 	case journal.BranchEnd:
@@ -111,6 +108,9 @@ func (f *pipeFacts) newest() []*openEffect {
 func (f *pipeFacts) close(kind journal.Kind, at journal.Place) {
 	for i := len(f.begun) - 1; i >= 0; i-- {
 		if f.begun[i].Kind == kind && f.begun[i].Place == at {
+			if b, ok := f.begun[i].Body.(*journal.BranchBeginBody); ok && b.Role == "exit" {
+				f.exits++
+			}
 			f.begun = slices.Delete(f.begun, i, i+1)
 			return
 		}

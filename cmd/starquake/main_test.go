@@ -44,6 +44,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("USER", "tester")
 			env.Setenv("TERM", "xterm")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each process of a -race build sleeps for a second
 			jobs := &jobs{running: map[string]*job{}}
 			env.Values["jobs"] = jobs
 			env.Defer(jobs.kill)
@@ -140,7 +141,7 @@ func spawn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	j := &job{cmd: exec.Command(path, args[1:]...), done: make(chan struct{})}
 	j.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "XDG_STATE_HOME", "USER", "TMPDIR", "GOCOVERDIR"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_STATE_HOME", "USER", "TMPDIR", "GOCOVERDIR", "GORACE"} {
 		if v := ts.Getenv(name); v != "" {
 			j.cmd.Env = append(j.cmd.Env, name+"="+v)
 		}

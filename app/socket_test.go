@@ -1,0 +1,161 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"starquake/app"
+	"starquake/runtime/journal"
+)
+
+// served starts a script with a control socket below a short folder.
+func served(t *testing.T, script string) (data string, r *app.Running, c *app.ControlSocket) {
+	t.Helper()
+	data, err := os.MkdirTemp("", "sq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(data) })
+	if c, err = app.OpenControl(data); err != nil {
+		t.Fatal(err)
+	}
+	s, diags := app.LoadText("t.star", []byte(script))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	if r, err = s.Start(app.RunOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Serve(r); err != nil {
+		t.Fatal(err)
+	}
+	return data, r, c
+}
+
+const waits = "def main():\n    step(\"waits\", duration = \"1h\")\n"
+
+// end stops the run and closes its socket, and expects that nothing is left.
+func end(t *testing.T, data string, r *app.Running, c *app.ControlSocket) {
+	t.Helper()
+	_ = r.Control(journal.ControlBody{Action: "stop"}) // it may have ended
+	r.Wait()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	left, err := os.ReadDir(filepath.Join(data, "runs"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left in the folder for runs: %v %v", left, err)
+	}
+}
+
+func dial(t *testing.T, data, id string) *net.UnixConn {
+	t.Helper()
+	conn, err := net.Dial("unix", filepath.Join(data, "runs", id, "control.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.(*net.UnixConn)
+}
+
+// TestSocketHostile connects clients that say nothing, say nonsense, say too much, ask
+// for everything and read nothing, and hang up: others are served, and the end waits
+// for none of them.
+func TestSocketHostile(t *testing.T) {
+	data, r, c := served(t, waits)
+	for _, says := range []string{
+		"", "{", "null\n", "[]\n", "\x00\xff\n", `{"op":"rm"}` + "\n", `{"op":1}` + "\n", strings.Repeat("[", 1<<20), `{"op":"` + strings.Repeat("x", 1<<20),
+		`{"op":"watch","follow":true}` + "\n", `{"op":"stop","by":"` + strings.Repeat("x", 1<<17) + `"}`, `{"op":"info"}` + "\n" + `{"op":"info"}` + "\n",
+	} {
+		conn := dial(t, data, r.ID)
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // nobody reads too much
+		_, _ = io.WriteString(conn, says)
+	}
+	remote, err := app.DialRun(t.Context(), data, r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remote.Close()
+	for range 3 {
+		ans, err := remote.Do(t.Context(), app.ControlRequest{Op: "info"})
+		if err != nil || ans.State != "running" || ans.ID != r.ID {
+			t.Fatal(ans, err)
+		}
+	}
+	var refused *app.RefusedError
+	if _, err := remote.Do(t.Context(), app.ControlRequest{Op: "explode"}); !errors.As(err, &refused) || !strings.Contains(err.Error(), `unknown request "explode"`) {
+		t.Error(err)
+	}
+	end(t, data, r, c)
+}
+
+// TestSocketMode checks who may get at the socket.
+func TestSocketMode(t *testing.T) {
+	data, r, c := served(t, waits)
+	defer end(t, data, r, c)
+	for path, want := range map[string]os.FileMode{"": 0o700, "control.sock": 0o600, "lock": 0o600} {
+		info, err := os.Stat(filepath.Join(data, "runs", r.ID, path))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%q: %v, want %v (%v)", path, info.Mode().Perm(), want, err)
+		}
+	}
+}
+
+// TestSocketWatch follows a run to its end: the client sees every record.
+func TestSocketWatch(t *testing.T) {
+	data, r, c := served(t, waits)
+	remote, err := app.DialRun(t.Context(), data, r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remote.Close()
+	n := 0
+	err = remote.Watch(t.Context(), true, func(recs []journal.Record) error {
+		n += len(recs)
+		if recs[0].Kind == journal.StepBegin {
+			return r.Control(journal.ControlBody{Action: "stop"})
+		}
+		return nil
+	})
+	if want := len(r.Wait().Records); err != nil || n != want {
+		t.Errorf("%d records of %d, %v", n, want, err)
+	}
+	end(t, data, r, c)
+}
+
+// TestDeadRun finds a folder without a process: it is removed, and is no run. What is
+// no run's folder is left alone.
+func TestDeadRun(t *testing.T) {
+	data := t.TempDir()
+	dead := filepath.Join(data, "runs", "20260101-000000-dead00")
+	other := filepath.Join(data, "runs", "notes")
+	for _, dir := range []string{dead, other} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"lock", "control.sock"} {
+		if err := os.WriteFile(filepath.Join(dead, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if live, err := app.LiveRuns(data); err != nil || len(live) != 0 {
+		t.Error(live, err)
+	}
+	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the dead run's folder is still there")
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error(err)
+	}
+	if _, err := app.FindRun(context.Background(), data, ""); err == nil || !strings.Contains(err.Error(), "no run is going on") {
+		t.Error(err)
+	}
+}
