@@ -15,6 +15,8 @@ import (
 
 // approvals hold the questions of a run that wait for a person.
 type approvals struct {
+	nobody bool // there is nobody to answer: to ask is an error
+
 	mu      sync.Mutex
 	waiting map[string]chan builtins.ApproveAnswer // by place
 	order   []string
@@ -26,6 +28,9 @@ func (a *approvals) with(e *effects.Effects) *effects.Effects {
 
 // perform waits for the answer.
 func (a *approvals) perform(ctx context.Context, call *runtime.Call) (any, error) {
+	if a.nobody {
+		return nil, &journal.EffectError{Code: "nobody_to_approve", Message: "nobody can answer here; run it on a terminal, or on a server"}
+	}
 	id := call.ID.String()
 	answer := make(chan builtins.ApproveAnswer, 1)
 	a.mu.Lock()

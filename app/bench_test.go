@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"starquake/app"
+	"starquake/internal/alarm"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -126,6 +127,11 @@ def main():
 func BenchmarkParkedScripts(b *testing.B) {
 	s := script(b, "def main():\n    sleep(\"1h\")\n")
 	const n = 10_000
+	clock, err := alarm.New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer clock.Close()
 	for b.Loop() {
 		var asleep atomic.Int64
 		sleeping := func(rec journal.Record) {
@@ -136,7 +142,7 @@ func BenchmarkParkedScripts(b *testing.B) {
 		before := inUse()
 		runs := make([]*app.Running, n)
 		for i := range runs {
-			run, err := s.Start(app.RunOptions{OnRecord: sleeping})
+			run, err := s.Start(app.RunOptions{OnRecord: sleeping, Clock: clock})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -38,7 +38,9 @@ func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 // the innermost line of its backtrace.
 func Diagnostic(p journal.Problem) dsl.Diagnostic {
 	message, help, _ := strings.Cut(p.Message, "; ")
-	if p.Code != "bad_argument" {
+	switch p.Code {
+	case "bad_argument", builtins.CodeNotGiven, builtins.CodeUnsupported:
+	default:
 		message, help = p.Message, ""
 	}
 	d := dsl.Diagnostic{Severity: dsl.Error, Code: p.Code, Message: message, Help: help}

@@ -83,6 +83,9 @@ func LoadEnvironment(path string) (*Environment, error) {
 	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("environment %s: %w", path, err)
 	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("environment %s: expected one YAML document, and there is something behind it", path)
+	}
 	env := &Environment{Name: file.Name, Services: file.Services, AllowNet: file.AllowNet, AllowExec: file.AllowExec, secrets: map[string]string{}}
 	for _, name := range sortedKeys(file.Targets) {
 		t := file.Targets[name]
@@ -106,9 +109,20 @@ func LoadEnvironment(path string) (*Environment, error) {
 	return env, nil
 }
 
+// maxSecret bounds a secret's file, in bytes.
+const maxSecret = 64 << 10
+
 // read gets a secret's text. A trailing line break, which editors add, is no part of
-// it.
+// it. An empty one is none: what it should open would be tried without it.
 func (s envSecrets) read() (string, error) {
+	text, err := s.text()
+	if err == nil && text == "" {
+		err = errors.New("it is empty")
+	}
+	return text, err
+}
+
+func (s envSecrets) text() (string, error) {
 	switch {
 	case (s.Env == "") == (s.File == ""):
 		return "", errors.New("expected exactly one of env and file")
@@ -119,7 +133,15 @@ func (s envSecrets) read() (string, error) {
 		}
 		return text, nil
 	}
-	text, err := os.ReadFile(s.File)
+	f, err := os.Open(s.File)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if len(text) > maxSecret {
+		err = fmt.Errorf("%s is longer than %d bytes", s.File, maxSecret)
+	}
 	return strings.TrimRight(string(text), "\r\n"), err
 }
 
@@ -129,7 +151,8 @@ func (e *Environment) Secret(name string) (string, bool) {
 	if text, ok := e.secrets[name]; ok {
 		return text, true
 	}
-	return os.LookupEnv(builtins.SecretVariable(name))
+	text := os.Getenv(builtins.SecretVariable(name))
+	return text, text != "" // an empty one opens nothing, and could not be hidden
 }
 
 // AddProxy adds a target in the form of --proxy: NAME=LISTEN,UPSTREAM[,PROTOCOL]. It
@@ -166,10 +189,11 @@ func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error
 	if protocol != "auto" && protocol != "http" && protocol != "tcp" {
 		return nil, fmt.Errorf("target %s: protocol: expected auto, http or tcp, got %q", name, protocol)
 	}
-	for _, addr := range []string{listen, upstream} {
-		if err := builtins.CheckAddress(addr); err != nil {
-			return nil, fmt.Errorf("target %s: %w", name, err)
-		}
+	if err := builtins.CheckAddress(listen); err != nil {
+		return nil, fmt.Errorf("target %s: listen: %w", name, err)
+	}
+	if err := builtins.CheckUpstream(upstream); err != nil {
+		return nil, fmt.Errorf("target %s: upstream: %w", name, err)
 	}
 	return &builtins.Target{Name: name, Listen: listen, Upstream: upstream, Protocol: protocol, Open: true}, nil
 }

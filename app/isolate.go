@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"starquake/builtins"
 	"starquake/dsl"
 	"starquake/runtime"
 	"starquake/units"
@@ -39,23 +40,17 @@ type isolated struct {
 	process *scriptProcess
 	said    *bufio.Reader
 	setup   isolatedSetup
+	// hasSecret answers for the secrets that the script declares; nil in a plan.
+	hasSecret func(name string) bool
 }
 
 // isolate starts a child for the script. Refusals say that the script is to blame.
-func (s *Script) isolate(opt *Options, cfg runtime.Config, plan *PlanOptions) (*isolated, error) {
-	given := opt.env()
-	c := &isolated{setup: isolatedSetup{
-		Begin: cfg.Begin, Strict: cfg.Strict, CleanupTimeout: cfg.CleanupTimeout,
-		Params: opt.Params, Services: given.Services, Environment: given.Name, MemoryLimit: opt.MemoryLimit,
+func (s *Script) isolate(opt *Options, cfg runtime.Config, env *builtins.Env) (*isolated, error) {
+	c := &isolated{hasSecret: env.HasSecret, setup: isolatedSetup{
+		Begin: cfg.Begin, Strict: cfg.Strict, CleanupTimeout: cfg.CleanupTimeout, MemoryLimit: opt.MemoryLimit, Env: wireEnv(env),
 	}}
 	if c.setup.MemoryLimit <= 0 {
 		c.setup.MemoryLimit = DefaultIsolatedMemory
-	}
-	for _, t := range given.Targets {
-		c.setup.Targets = append(c.setup.Targets, isolatedTarget{*t, t.Open})
-	}
-	if plan != nil {
-		c.setup.Plan, c.setup.FailSteps, c.setup.BreachGuards = true, plan.FailSteps, plan.BreachGuards
 	}
 	line, err := json.Marshal(&c.setup)
 	if err != nil {
@@ -114,18 +109,18 @@ func (c *isolated) hello() (hello isolatedHello, err error) {
 }
 
 // execute carries out in world what the child asks for, until its run has ended, and
-// ends the child. hasSecret answers for the secrets that the script declares.
-func (c *isolated) execute(world runtime.World, hasSecret func(string) bool) runtime.Outcome {
+// ends the child.
+func (c *isolated) execute(world runtime.World) runtime.Outcome {
 	defer c.process.close()
 	return runtime.ServePipe(c.said, c.process.in, world, runtime.PipeOptions{
 		Begin: &c.setup.Begin, Strict: c.setup.Strict, TurnLimit: isolatedTurnLimit,
 		Kill: func() { c.process.kill(nil) }, Died: c.process.died,
 		Answer: func(question json.RawMessage) (any, error) {
 			var q isolatedQuestion
-			if err := json.Unmarshal(question, &q); err != nil || hasSecret == nil {
+			if err := json.Unmarshal(question, &q); err != nil || c.hasSecret == nil {
 				return nil, errors.New("a question that nobody can answer")
 			}
-			return hasSecret(q.Secret), nil
+			return c.hasSecret(q.Secret), nil
 		},
 	})
 }

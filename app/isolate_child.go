@@ -31,23 +31,56 @@ const isolatedSlack = 256 << 20
 // isolatedSetup is the first line that a child is given. It has no secrets in it, and
 // no permissions: what the script asks for is performed, or refused, by the parent.
 type isolatedSetup struct {
-	Begin          journal.RunBeginBody           `json:"begin"`
-	Strict         bool                           `json:"strict,omitempty"`
-	CleanupTimeout time.Duration                  `json:"cleanup_timeout,omitempty"`
-	Params         map[string]builtins.GivenParam `json:"params,omitempty"`
-	Services       map[string]string              `json:"services,omitempty"`
-	Environment    string                         `json:"environment,omitempty"`
-	Targets        []isolatedTarget               `json:"targets,omitempty"`
-	MemoryLimit    int64                          `json:"memory_limit"`
-	// Plan says that nothing is real: every target and every secret is there.
-	Plan         bool     `json:"plan,omitempty"`
-	FailSteps    []string `json:"fail_steps,omitempty"`
-	BreachGuards []string `json:"breach_guards,omitempty"`
+	Begin          journal.RunBeginBody `json:"begin"`
+	Strict         bool                 `json:"strict,omitempty"`
+	CleanupTimeout time.Duration        `json:"cleanup_timeout,omitempty"`
+	MemoryLimit    int64                `json:"memory_limit"`
+	Env            isolatedEnv          `json:"env"`
+}
+
+// isolatedEnv is a builtins.Env as plain data.
+type isolatedEnv struct {
+	Params       map[string]builtins.GivenParam `json:"params,omitempty"`
+	Targets      []isolatedTarget               `json:"targets,omitempty"`
+	Services     map[string]string              `json:"services,omitempty"`
+	Environment  string                         `json:"environment,omitempty"`
+	AskSecrets   bool                           `json:"ask_secrets,omitempty"` // else all are there
+	AnyTarget    bool                           `json:"any_target,omitempty"`
+	AnyParam     bool                           `json:"any_param,omitempty"`
+	FailSteps    []string                       `json:"fail_steps,omitempty"`
+	BreachGuards []string                       `json:"breach_guards,omitempty"`
+	HasChaos     bool                           `json:"has_chaos,omitempty"`
+	SlowWaits    bool                           `json:"slow_waits,omitempty"`
 }
 
 type isolatedTarget struct {
 	builtins.Target
 	Open bool `json:"open,omitempty"`
+}
+
+// wireEnv gives the plain data of env.
+func wireEnv(env *builtins.Env) isolatedEnv {
+	e := isolatedEnv{
+		Params: env.Params, Services: env.Services, Environment: env.Environment, AskSecrets: env.HasSecret != nil,
+		AnyTarget: env.AnyTarget, AnyParam: env.AnyParam, FailSteps: env.FailSteps, BreachGuards: env.BreachGuards,
+		HasChaos: env.HasChaos, SlowWaits: env.SlowWaits,
+	}
+	for _, t := range env.Targets {
+		e.Targets = append(e.Targets, isolatedTarget{*t, t.Open})
+	}
+	return e
+}
+
+// fill sets what e is the plain data of.
+func (e *isolatedEnv) fill(env *builtins.Env) {
+	env.Params, env.Services, env.Environment = e.Params, e.Services, e.Environment
+	env.AnyTarget, env.AnyParam, env.FailSteps, env.BreachGuards = e.AnyTarget, e.AnyParam, e.FailSteps, e.BreachGuards
+	env.HasChaos, env.SlowWaits = e.HasChaos, e.SlowWaits
+	for i := range e.Targets {
+		t := &e.Targets[i].Target
+		t.Open = e.Targets[i].Open
+		env.Targets = append(env.Targets, t)
+	}
 }
 
 // isolatedHello is what a child says before the run: that it has read the script, and
@@ -97,7 +130,7 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 		return errors.New("the script's process cannot read the script: " + diags[0].String())
 	}
 	world := runtime.NewPipeWorld(r, out)
-	env := s.isolatedEnv(&setup, world)
+	env := s.surroundings(&setup, world)
 	turns := processWatch.over(world, setup.MemoryLimit, func(code, message string) {
 		world.Fail(code, message)
 		env.Interrupt(code, message)
@@ -108,7 +141,7 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	if err := say.Encode(isolatedHello{}); err != nil {
 		return fmt.Errorf("saying that the script was read: %w", err)
 	}
-	if d, err := s.Declare(setup.Params); err == nil && d.Meta.Name != "" {
+	if d, err := s.Declare(setup.Env.Params); err == nil && d.Meta.Name != "" {
 		setup.Begin.Name = d.Meta.Name
 	}
 	if err := say.Encode(isolatedHello{setup.Begin.Name}); err != nil {
@@ -120,17 +153,11 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	}, env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
 }
 
-// isolatedEnv makes the surroundings of the script.
-func (s *Script) isolatedEnv(setup *isolatedSetup, world *runtime.PipeWorld) *builtins.Env {
+// surroundings makes those of the script.
+func (s *Script) surroundings(setup *isolatedSetup, world *runtime.PipeWorld) *builtins.Env {
 	env := s.newEnv()
-	env.Params, env.Services, env.Environment = setup.Params, setup.Services, setup.Environment
-	env.FailSteps, env.BreachGuards, env.AnyTarget = setup.FailSteps, setup.BreachGuards, setup.Plan
-	for i := range setup.Targets {
-		t := &setup.Targets[i].Target
-		t.Open = setup.Targets[i].Open
-		env.Targets = append(env.Targets, t)
-	}
-	if !setup.Plan {
+	setup.Env.fill(env)
+	if setup.Env.AskSecrets {
 		env.HasSecret = func(name string) (has bool) {
 			err := world.Ask(isolatedQuestion{name}, &has)
 			return err == nil && has

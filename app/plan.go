@@ -38,6 +38,9 @@ type PlanOptions struct {
 	Details bool
 
 	slowWaits bool
+	// hasSecret, if set, makes it the plan of a run that is to begin: there are only the
+	// targets, services and secrets that it was given.
+	hasSecret func(name string) bool
 }
 
 // Result is a run that ended.
@@ -105,7 +108,8 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 
 	env := s.newEnv()
 	given := opt.env()
-	env.Params, env.Services, env.Environment, env.AnyTarget = opt.Params, given.Services, given.Name, true
+	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
+	env.AnyTarget, env.HasSecret = opt.hasSecret == nil, opt.hasSecret
 	env.Targets = copyTargets(given.Targets)
 	env.SlowWaits = opt.slowWaits
 	env.HasChaos = len(opt.BreachGuards) > 0 && s.hasChaos()
@@ -122,7 +126,7 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 		return nil, err
 	}
 	res := &Result{Outcome: out, View: kept.view(), Records: kept.memory.Records(), Cut: w.Cut}
-	if opt.Details {
+	if opt.Details && !opt.Isolate { // a process of its own does not say where it has been
 		res.NotTaken = dsl.Untaken(s.Unit, dsl.Options{Builtins: rows()}, reached)
 		if env.Waited && !opt.slowWaits {
 			err = s.longest(opt, res)
@@ -149,12 +153,12 @@ func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.En
 	cfg := s.config(&opt.Options, "virtual", runtime.VirtualOrigin)
 	end := &planEnd{Virtual: w}
 	if opt.Isolate {
-		child, err := s.isolate(&opt.Options, cfg, opt)
+		child, err := s.isolate(&opt.Options, cfg, env)
 		if err != nil {
 			return runtime.Outcome{}, err
 		}
 		end.overdue = child.process.kill
-		return child.execute(end, nil), nil
+		return child.execute(end), nil
 	}
 	end.overdue = func(why *runtime.Death) { env.Interrupt(why.Code, why.Message) }
 	turns := processWatch.over(end, opt.MemoryLimit, func(code, message string) {

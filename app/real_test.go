@@ -347,7 +347,7 @@ func TestAsPlanned(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	script := s.prelude() + fmt.Sprintf(`
-def load():
+def traffic_load():
     for i in range(3):
         check("ok", get().status, equals = 200)
     return random.randint(1, 6)
@@ -360,20 +360,20 @@ def main():
     check("observed", observe(probe.http(%[1]q)).ok)
     wait_until(probe.http(%[1]q), "10s")
     wait_until(lambda: True, "10s")
-    first = step("first", load, chaos = [fault.latency("1ms"), fault.latency("2ms", match = fault.match(path = "/"))], on = p)
+    first = step("first", traffic_load, chaos = [fault.latency("1ms"), fault.latency("2ms", match = fault.match(path = "/"))], on = p)
     check("counted", [f.kind for f in first.faults], equals = ["latency", "latency"])
-    step("timed", load, duration = "30ms", delay_before = "1ms", chaos = fault.latency("1ms").on(p), labels = {"a": "b"})
+    step("timed", traffic_load, duration = "30ms", delay_before = "1ms", chaos = fault.latency("1ms").on(p), labels = {"a": "b"})
     def failing(): fail("on purpose")
     step("tolerated", failing, retries = 1, retry_delay = "1ms", on_failure = "tolerate")
     step("skipped", lambda: skip("not today"))
-    step("not now", load, when = lambda: False)
+    step("not now", traffic_load, when = lambda: False)
     parallel(a = lambda: sleep("60ms"), b = lambda: sleep("1ms"))
     parallel(lambda x: log(x), over = ["x", "y"], limit = 1)
     loop(lambda i: step("turn", lambda: sleep("1ms")), times = 2)
     bg = start(lambda: sleep("1h"), name = "behind")
     attempt(failing)
     bg.stop()
-    start(load).wait()
+    start(traffic_load).wait()
     record("dice", random.randint(1, 6))
     on = apply_chaos(fault.latency("1ms"), on = p)
     get()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -23,8 +25,9 @@ import (
 // RunOptions are Options for the real world.
 type RunOptions struct {
 	Options
-	// AllowNet and AllowExec are added to what the environment permits. AllowNet nil
-	// and no environment: every host, as `starquake run` has it.
+	// AllowNet and AllowExec are added to what the environment permits. Where neither
+	// says anything of the network every host is open, as `starquake run` has it; an
+	// environment with an empty list opens none.
 	AllowNet, AllowExec []string
 	// CanApprove says that somebody can answer approve(): there is a terminal or a
 	// server.
@@ -70,18 +73,18 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	}
 	given := opt.env()
 	policy := effects.Policy{AllowExec: slices.Concat(given.AllowExec, opt.AllowExec), Network: slices.Concat(given.AllowNet, opt.AllowNet)}
-	if len(policy.Network) == 0 {
+	if given.AllowNet == nil && len(opt.AllowNet) == 0 {
 		policy.Network = []string{"*"}
 	}
 	if err := policy.Validate(); err != nil {
 		return nil, err
 	}
-	if err := s.preflight(&opt, policy); err != nil {
+	r := &Running{ID: NewRunID(time.Now()), script: s, done: make(chan struct{})}
+	r.outside = outside{policy: policy, logger: opt.Logger, redactor: redactor{env: given}, approvals: approvals{nobody: !opt.CanApprove}}
+	r.keep.onRecord = opt.OnRecord
+	if err := s.preflight(&opt, policy, &r.outside.redactor); err != nil {
 		return nil, err
 	}
-	r := &Running{ID: NewRunID(time.Now()), script: s, done: make(chan struct{})}
-	r.outside = outside{policy: policy, logger: opt.Logger, redactor: redactor{env: given}}
-	r.keep.onRecord = opt.OnRecord
 
 	env := s.newEnv()
 	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
@@ -92,11 +95,11 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	r.world.Clock = opt.Clock
 	cfg := s.config(&opt.Options, "real", origin)
 	if opt.Isolate {
-		child, err := s.isolate(&opt.Options, cfg, nil)
+		child, err := s.isolate(&opt.Options, cfg, env)
 		if err != nil {
 			return nil, err
 		}
-		go r.execute(func() runtime.Outcome { return child.execute(r.world, r.outside.redactor.has) })
+		go r.execute(func() runtime.Outcome { return child.execute(r.world) })
 		return r, nil
 	}
 	turns := processWatch.over(r.world, opt.MemoryLimit, func(code, message string) {
@@ -148,11 +151,12 @@ func (r *Running) Wait() *Result {
 // Done is closed when the run has ended.
 func (r *Running) Done() <-chan struct{} { return r.done }
 
-// View is the run as it stands.
+// View is the run as it stands. It is the caller's: what comes later does not change it.
 func (r *Running) View() *view.Run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.keep.view()
+	r.keep.view()
+	return r.keep.fold.Snapshot()
 }
 
 // Control asks something of the run. An action that it does not know is an error.
@@ -219,10 +223,17 @@ func (r *Running) Follow(ctx context.Context, fn func([]journal.Record) error) e
 func (r *Running) LeftBehind() []string {
 	var left []string
 	for _, req := range r.world.InFlight() {
-		if req.Chaos {
-			left = append(left, string(req.Args))
+		if !req.Chaos {
+			continue
 		}
+		var args builtins.FaultArgs
+		if json.Unmarshal(req.Args, &args) != nil {
+			left = append(left, string(req.Args)) // better raw than not at all
+			continue
+		}
+		left = append(left, args.Text+" on "+args.Target)
 	}
+	slices.Sort(left)
 	return left
 }
 
@@ -246,9 +257,10 @@ const (
 )
 
 // preflight plans the run and refuses what can be known to be impossible: commands
-// and hosts that are not permitted, questions that nobody can answer. What only
-// shows in the real world is found there.
-func (s *Script) preflight(opt *RunOptions, policy effects.Policy) error {
+// and hosts that are not permitted, questions that nobody can answer, targets and
+// secrets that were not given, faults that a target cannot do. What only shows in the
+// real world is found there.
+func (s *Script) preflight(opt *RunOptions, policy effects.Policy, secrets *redactor) error {
 	e := new(approvals).with(newTargets(nil, nil).with(effects.New(policy, effects.Options{})))
 	defer e.Close()
 	var refused Refusals
@@ -258,21 +270,34 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy) error {
 			refused = append(refused, d)
 		}
 	}
-	planned, err := s.Plan(PlanOptions{Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, OnRecord: func(rec journal.Record) {
+	anyPort := false // a proxy of the run takes any port, which nobody knows yet
+	planned, err := s.Plan(PlanOptions{Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, hasSecret: secrets.has, OnRecord: func(rec journal.Record) {
 		start, ok := rec.Body.(*journal.EffectStartBody)
 		if !ok {
 			return
+		}
+		if start.Kind == builtins.KindProxy {
+			var target builtins.Target
+			anyPort = anyPort || json.Unmarshal(start.Args, &target) == nil && strings.HasSuffix(target.Listen, ":0")
 		}
 		if start.Kind == builtins.KindApprove && !opt.CanApprove {
 			refuse("nobody_to_approve", "run it on a terminal, or on a server", "approve(…) waits for a person, and nobody can answer here")
 			return
 		}
-		if err := e.Check(start.Kind, start.Args); err != nil {
-			refuse("denied", "", "%v", err)
+		err := e.Check(start.Kind, builtins.RevealJSON(start.Args, secrets.lookup))
+		var p *journal.EffectError
+		if err == nil || anyPort && errors.As(err, &p) && p.Code == effects.CodeInvalid {
+			return // or found out when it is done
 		}
+		refuse("denied", "", "%s", secrets.redact(err.Error()))
 	}})
 	if err != nil {
 		return err
+	}
+	for _, f := range planned.Outcome.Failures {
+		if f.Problem.Code == builtins.CodeNotGiven || f.Problem.Code == builtins.CodeUnsupported {
+			refused = append(refused, Diagnostic(f.Problem))
+		}
 	}
 	switch out := planned.Outcome; out.Reason {
 	case runtime.CodeScriptMemory, runtime.CodeScriptTime, runtime.CodeScriptOutput, runtime.CodeScriptKilled, runtime.CodeProtocol:

@@ -196,7 +196,11 @@ func (t *targets) window(_ context.Context, call *runtime.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Window(args.Last), nil
+	last := args.Last
+	if last == 0 {
+		last = math.MaxInt64 // cut to what it has
+	}
+	return p.Window(last), nil
 }
 
 func planWindow(*runtime.Request) (runtime.Planned, error) {

@@ -40,7 +40,8 @@ type FaultStatsArgs struct {
 	ID string `json:"id"`
 }
 
-// WindowArgs ask for a target's traffic of the last so long; 0 is all.
+// WindowArgs ask for a target's traffic of the last so long; 0 is as far as it goes
+// back, which is ten minutes.
 type WindowArgs struct {
 	Target    string          `json:"target"`
 	Last      time.Duration   `json:"last,omitempty"`
@@ -121,7 +122,7 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) ([]runtime.Ask, erro
 			}
 			for _, target := range where {
 				if err := target.supports(f.Fault.Kind); err != nil {
-					return nil, c.Errorf("chaos", "%v", err)
+					return nil, runtime.Failf(runtime.ClassScript, CodeUnsupported, "%w", c.Errorf("chaos", "%v", err))
 				}
 				args, err := json.Marshal(FaultArgs{Target: target.Name, Name: name, Fault: f.Fault, Text: f.Fault.String()})
 				if err != nil {
@@ -235,13 +236,16 @@ func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
 				return nil, err
 			}
 			if ans.Err != nil {
-				return nil, ans.Err
+				return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "the counts of %s on %q: %s", args.Fault.Kind, args.Target, ans.Err.Message)
 			}
 			raw = ans.Data
+			if h.Off() { // it went off meanwhile: these are its last
+				raw = h.Answer().Data
+			}
 		}
 		var res faultResult
 		if err := json.Unmarshal(raw, &res); err != nil {
-			return nil, fmt.Errorf("the counts of a fault are unreadable: %w", err)
+			return nil, runtime.Failf(runtime.ClassErrored, "no_stats", "%s on %q gave no counts when it went off: %v", args.Fault.Kind, args.Target, err)
 		}
 		sum.Seen, sum.Hit, sum.Inapplicable = sum.Seen+res.Seen, sum.Hit+res.Hit, sum.Inapplicable+res.Inapplicable
 		each = append(each, statsObject(args, res))
@@ -298,13 +302,20 @@ func windowObject(raw json.RawMessage) (starlark.Value, error) {
 	), nil
 }
 
+// CheckUpstream checks "host:port" of something to connect to.
+func CheckUpstream(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
+		return fmt.Errorf("expected an address to connect to such as \"127.0.0.1:8081\", got %s", quote(s))
+	}
+	return nil
+}
+
 // CheckAddress checks "host:port"; the host may be empty, the port 0.
 func CheckAddress(s string) error {
 	_, port, err := net.SplitHostPort(s)
 	if err == nil {
-		if n, perr := strconv.ParseUint(port, 10, 16); perr != nil || n > 65535 {
-			err = perr
-		}
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
 		return fmt.Errorf("expected an address such as \"127.0.0.1:8080\", got %s", quote(s))

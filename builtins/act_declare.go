@@ -21,6 +21,7 @@ func declaring() []Builtin {
 			Sig:    `orchestration(name: string, description: string = "", tags: list = [], owner: string = "", runbook: string = "", max_duration: duration|None = None, environments: list = [])`,
 			Doc:    "Says what the orchestration is, at most once. Past max_duration the run is stopped; where environments are named, it is refused in any other.",
 			Family: "structure", Phase: dsl.Declaring,
+			Ranges: map[string][2]float64{"max_duration": someTime},
 		}, declares(orchestration)},
 		{dsl.Builtin{
 			Sig:    `param(name: string, type: string|None = None, default: any = None, min: any = None, max: any = None, choices: list = [], help: string = "")`,
@@ -36,6 +37,10 @@ func declaring() []Builtin {
 		}, declares(secret)},
 	}
 }
+
+// someTime is the range of a duration, in seconds, that must not be 0: where 0 would
+// mean that there is no limit, or another.
+var someTime = [2]float64{0.001, units.MaxDuration.Seconds()}
 
 func orchestration(c *Call, e *Env) (starlark.Value, error) {
 	if e.Meta.declared {
@@ -56,9 +61,10 @@ func orchestration(c *Call, e *Env) (starlark.Value, error) {
 	if e.Meta.Name == "" {
 		return nil, c.Errorf("name", "expected a name, got an empty string")
 	}
-	if len(envs) > 0 && !e.AnyTarget && !slices.Contains(envs, e.Environment) {
-		return nil, c.Errorf("environments", "this orchestration runs in %s only, and this is %s",
-			strings.Join(envs, ", "), orElse(e.Environment, "no environment")).WithHint("give one with --env")
+	planned := e.AnyTarget && e.Environment == "" // a plan needs none
+	if len(envs) > 0 && !planned && !slices.Contains(envs, e.Environment) {
+		return nil, notGiven(c.Errorf("environments", "this orchestration runs in %s only, and this is %s",
+			strings.Join(envs, ", "), orElse(e.Environment, "no environment")).WithHint("give one with --env"))
 	}
 	if t := taskOf(c.Thread); t.branch != nil && e.Meta.MaxDuration > 0 {
 		t.branch.Run().SetMaxDuration(e.Meta.MaxDuration)
@@ -354,8 +360,8 @@ func secret(c *Call, e *Env) (starlark.Value, error) {
 		return nil, c.Errorf("name", "%v", err)
 	}
 	if e.HasSecret != nil && !e.HasSecret(s.name) {
-		return nil, c.Errorf("name", "no secret %q was given to this run", s.name).
-			WithHint("set the variable %s, or name it under secrets in the environment's file", SecretVariable(s.name))
+		return nil, notGiven(c.Errorf("name", "no secret %q was given to this run", s.name).
+			WithHint("set the variable %s to its text, or name it under secrets in the environment's file", SecretVariable(s.name)))
 	}
 	if !slices.Contains(e.Secrets, s.name) {
 		e.Secrets = append(e.Secrets, s.name)

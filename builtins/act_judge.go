@@ -134,12 +134,18 @@ func likeValue(v, bound starlark.Value) starlark.Value {
 	return bound
 }
 
-// compare compares; None is neither below nor above anything, and equal to itself.
+// compare compares; None is neither below nor above anything, and equal to itself. What
+// is not a number is neither, though Starlark has it above all others.
 func compare(op syntax.Token, v, bound starlark.Value) (bool, error) {
-	if v == starlark.None && op != syntax.EQL {
+	if op != syntax.EQL && (v == starlark.None || notANumber(v) || notANumber(bound)) {
 		return false, nil
 	}
 	return starlark.Compare(op, v, bound)
+}
+
+func notANumber(v starlark.Value) bool {
+	f, ok := v.(starlark.Float)
+	return ok && math.IsNaN(float64(f))
 }
 
 func logLine(c *Call, t *task) (starlark.Value, error) {

@@ -3,6 +3,7 @@ package builtins
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,10 +18,11 @@ import (
 func requesting() []Builtin {
 	rows := []Builtin{
 		{dsl.Builtin{
-			Sig:     `http.request(method: string, url: string, *, headers: headers = {}, body: string|bytes|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, simulated: dict|None = None)`,
+			Sig:     `http.request(method: string, url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, simulated: dict|None = None)`,
 			Doc:     "Sends a request. The result has .status .headers .text .json() .elapsed .error .truncated; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
 			Planned: "the first status of expect (200 without one), an empty body, elapsed 10 ms, for which the plan's clock does not move; an elapsed in simulated moves it",
 			Family:  "effects", Phase: dsl.Acting, Blocks: true,
+			Ranges: map[string][2]float64{"timeout": someTime},
 			Help: map[string]string{
 				"headers": "names and values", "json": "sent as JSON, instead of body", "expect": `statuses such as "2xx", "200,404", 201 or "any"`,
 				"follow": "follow redirects, at most ten", "simulated": `what the plan answers, for example {"status": 503} or {"body": "…", "elapsed": "2s"}`,
@@ -29,16 +31,18 @@ func requesting() []Builtin {
 			return httpRequest(c, t, strings.ToUpper(c.String("method")))
 		})},
 		{dsl.Builtin{
-			Sig:     `exec.run(argv: list, *, env: dict = {}, timeout: duration = "1m", stdin: string = "", expect: int|list|string = 0, simulated: dict|None = None)`,
+			Sig:     `exec.run(argv: list, *, env: dict = {}, timeout: duration = "1m", stdin: string|secret = "", expect: int|list|string = 0, simulated: dict|None = None)`,
 			Doc:     "Runs a program with a clean environment, where permitted (--allow-exec). The result has .code .stdout .stderr .elapsed .error .truncated; another exit code than expect fails; expect = \"any\" returns it as it is. No shell reads argv.",
 			Planned: "the exit code of expect, no output, elapsed 10 ms",
 			Family:  "effects", Phase: dsl.Acting, Blocks: true,
+			Ranges: map[string][2]float64{"timeout": someTime},
 		}, looks(execRun)},
 	}
 	for _, method := range []string{"get", "head", "delete", "post", "put", "patch"} {
 		rows = append(rows, Builtin{dsl.Builtin{
-			Sig: `http.` + method + `(url: string, *, headers: headers = {}, body: string|bytes|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, simulated: dict|None = None)`,
+			Sig: `http.` + method + `(url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, simulated: dict|None = None)`,
 			Doc: "Sends a " + strings.ToUpper(method) + " request; see http.request.", Planned: "as http.request", Family: "effects", Phase: dsl.Acting, Blocks: true,
+			Ranges: map[string][2]float64{"timeout": someTime},
 		}, looks(func(c *Call, t *task) (starlark.Value, error) { return httpRequest(c, t, strings.ToUpper(method)) })})
 	}
 	return rows
@@ -92,7 +96,7 @@ func httpRequest(c *Call, t *task, method string) (starlark.Value, error) {
 		if args.Headers == nil {
 			args.Headers = map[string]string{}
 		}
-		if args.Headers["Content-Type"] == "" {
+		if !slices.ContainsFunc(keys(args.Headers), func(name string) bool { return strings.EqualFold(name, "Content-Type") }) {
 			args.Headers["Content-Type"] = "application/json"
 		}
 	}
@@ -217,9 +221,14 @@ func execRun(c *Call, t *task) (starlark.Value, error) {
 	if len(argv) == 0 {
 		return nil, c.Errorf("argv", "expected a program and its arguments, got an empty list")
 	}
-	env, err := c.labels("env")
-	if err != nil {
-		return nil, err
+	env := map[string]string{}
+	for k, v := range c.Dict("env").Entries() {
+		key, ok := k.(starlark.String)
+		val, also := text(v) // a secret too
+		if !ok || !also {
+			return nil, c.Errorf("env", "expected strings, got %s = %s", describe(k), describe(v))
+		}
+		env[string(key)] = val
 	}
 	codes, any, err := c.exitCodes("expect")
 	if err != nil {

@@ -32,14 +32,16 @@ func (p *Probe) Hash() (uint32, error) { return 0, fmt.Errorf("a probe cannot be
 func probing() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig:    `probe.http(url: string, method: string = "GET", headers: headers = {}, body: string|None = None, status: string|int|list = "2xx", contains: string|None = None, json: dict|None = None, below: duration|None = None, timeout: duration = "2s", *, simulated: dict|bool|None = None)`,
+			Sig:    `probe.http(url: string|secret, method: string = "GET", headers: headers = {}, body: string|secret|None = None, status: string|int|list = "2xx", contains: string|None = None, json: dict|None = None, below: duration|None = None, timeout: duration = "2s", *, simulated: dict|bool|None = None)`,
 			Doc:    "Is a probe that holds if the request is answered with such a status, in less than below, with a body that contains the text and has the values in json (by path, \"a.b[0]\"). Its value is the status.",
 			Family: "judging",
+			Ranges: map[string][2]float64{"below": someTime, "timeout": someTime},
 			Help:   map[string]string{"simulated": `what a plan reads: False, or {"ok": False, "bad_after": "30s", "bad_for": "10s"} when it is watched`},
 		}, probeHTTP},
 		{dsl.Builtin{
 			Sig: `probe.tcp(addr: string, below: duration|None = None, timeout: duration = "2s", *, simulated: dict|bool|None = None)`,
 			Doc: "Is a probe that holds if a connection to host:port can be made, in less than below.", Family: "judging",
+			Ranges: map[string][2]float64{"below": someTime, "timeout": someTime},
 		}, func(c *Call) (starlark.Value, error) {
 			p := effects.TCPProbe{Kind: "tcp", Addr: c.String("addr"), Below: c.Duration("below"), Timeout: c.Duration("timeout")}
 			return c.newProbe(&p, &p.Simulated, "tcp "+p.Addr)
@@ -47,7 +49,7 @@ func probing() []Builtin {
 		{dsl.Builtin{
 			Sig: `probe.exec(argv: list, code: int = 0, stdout: string|None = None, timeout: duration = "10s", *, simulated: dict|bool|None = None)`,
 			Doc: "Is a probe that holds if the program ends with that exit code and its output contains the text. It needs permission (--allow-exec).", Family: "judging",
-			Ranges: map[string][2]float64{"code": {0, 255}},
+			Ranges: map[string][2]float64{"code": {0, 255}, "timeout": someTime},
 		}, func(c *Call) (starlark.Value, error) {
 			argv, err := c.Strings("argv")
 			if err != nil {

@@ -21,7 +21,7 @@ func stepping() []Builtin {
 				"The result has .name .ok .status .error .value .duration .started .attempts .faults; status is passed, failed, skipped or stopped.",
 			Planned: "its chaos as with apply_chaos; --fail NAME fails it when its body has run",
 			Family:  "structure", Phase: dsl.Acting, Blocks: true,
-			Ranges:  map[string][2]float64{"retries": {0, 10_000}, "backoff": {1, 100}, "min_hits": {0, 1e9}},
+			Ranges:  map[string][2]float64{"retries": {0, 10_000}, "backoff": {1, 100}, "min_hits": {0, 1e9}, "recovered": someTime},
 			Choices: map[string][]string{"on_failure": {"stop", "continue", "tolerate"}},
 			Help: map[string]string{
 				"run": "called with args; what it returns is .value", "backoff": "retry_delay × backoffⁿ passes between tries",
@@ -101,6 +101,8 @@ func step(c *Call, t *task) (starlark.Value, error) {
 		if err := c.stepChaos(t, spec); err != nil {
 			return nil, err
 		}
+	} else if err := c.noChaos(); err != nil {
+		return nil, err
 	}
 	if slices.Contains(t.env.FailSteps, spec.Name) {
 		failInPlan(spec)
@@ -123,6 +125,17 @@ func failInPlan(spec *runtime.StepSpec) {
 		}
 		return nil, runtime.Failf(runtime.ClassFailed, "fail_asked", "step %q fails, as --fail asks", spec.Name)
 	}
+}
+
+// noChaos refuses what says something of chaos that there is not. chaos = None, written
+// out, is what a function hands on that has none.
+func (c *Call) noChaos() error {
+	for _, name := range []string{"on", "min_hits", "recovered"} {
+		if c.Has(name) && !c.Given("chaos") {
+			return c.Errorf(name, "there is no chaos beside it").WithHint("add chaos = fault.…, or leave %s out", name)
+		}
+	}
+	return nil
 }
 
 // stepChaos adds what chaos and on ask for.

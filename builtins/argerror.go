@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"go.starlark.net/starlark"
+
+	"starquake/runtime"
 )
 
 // ArgError says which argument of which builtin cannot be used, and what to write
@@ -37,6 +39,19 @@ func (e *ArgError) Error() string {
 		b.WriteString(e.Hint)
 	}
 	return b.String()
+}
+
+// The codes of errors of a script that a plan can find where the run itself would only
+// find them with faults on: something that it names was not given to the run, or is
+// given and cannot do what is asked. A run is not started where its plan has one.
+const (
+	CodeNotGiven    = "not_given"
+	CodeUnsupported = "unsupported"
+)
+
+// notGiven is an error about something that nobody gave to the run.
+func notGiven(e *ArgError) error {
+	return runtime.Failf(runtime.ClassScript, CodeNotGiven, "%w", e)
 }
 
 // describe names v for a message: short values as they are, others by their type.

@@ -76,9 +76,17 @@ func (t *Target) Attr(name string) (starlark.Value, error) {
 		d.Freeze()
 		return d, nil
 	case "supports":
-		return Method(Builtin{dsl.Builtin{Sig: `target.supports(fault: fault)`}, func(c *Call) (starlark.Value, error) {
-			f, _ := c.Value("fault").(*faultValue)
-			return starlark.Bool(t.supports(f.Fault.Kind) == nil), nil
+		return Method(Builtin{dsl.Builtin{Sig: `target.supports(fault: faults)`}, func(c *Call) (starlark.Value, error) {
+			all, err := Faults(c.Value("fault"))
+			if err != nil {
+				return nil, c.Errorf("fault", "%v", err)
+			}
+			for _, f := range all {
+				if t.supports(f.Fault.Kind) != nil {
+					return starlark.False, nil
+				}
+			}
+			return starlark.True, nil
 		}}).Value, nil
 	case "window":
 		return Method(Builtin{dsl.Builtin{Sig: `target.window(last: duration|None = None, *, simulated: dict|None = None)`}, looks(t.window)}).Value, nil
@@ -134,10 +142,11 @@ func proxy(c *Call, e *Env) (starlark.Value, error) {
 	if t.Name == "" {
 		return nil, c.Errorf("name", "expected a name, got an empty string")
 	}
-	for _, addr := range []struct{ param, value string }{{"listen", t.Listen}, {"upstream", t.Upstream}} {
-		if err := CheckAddress(addr.value); err != nil {
-			return nil, c.Errorf(addr.param, "%v", err)
-		}
+	if err := CheckAddress(t.Listen); err != nil {
+		return nil, c.Errorf("listen", "%v", err)
+	}
+	if err := CheckUpstream(t.Upstream); err != nil {
+		return nil, c.Errorf("upstream", "%v", err)
 	}
 	if have := e.find(t.Name); have != nil {
 		if slices.Contains(e.Targets, have) {
@@ -223,19 +232,27 @@ func target(c *Call, e *Env) (starlark.Value, error) {
 	}
 	err := c.Errorf("name", "there is no target %q", name)
 	if near := nearest(name, names); near != "" {
-		return nil, err.WithHint("did you mean %q?", near)
+		return nil, notGiven(err.WithHint("did you mean %q?", near))
 	}
-	return nil, err.WithHint("give it with --proxy %s=LISTEN,UPSTREAM or in the environment (--env)", name)
+	return nil, notGiven(err.WithHint("give it with --proxy %s=LISTEN,UPSTREAM or in the environment (--env)", name))
 }
 
 func targets(c *Call, e *Env) (starlark.Value, error) {
+	want := map[string]string{}
+	for _, kv := range c.Named() {
+		key, _ := text(kv[0])
+		label, ok := kv[1].(starlark.String)
+		if !ok {
+			return nil, c.Errorf(key, "expected a string, as labels are, got %s", describe(kv[1]))
+		}
+		want[key] = string(label)
+	}
 	var found []starlark.Value
 	for _, t := range e.targets {
 		fits := true
-		for _, kv := range c.Named() {
-			key, _ := text(kv[0])
-			want, _ := text(kv[1])
-			fits = fits && t.Labels[key] == want
+		for key, label := range want {
+			have, ok := t.Labels[key]
+			fits = fits && ok && have == label
 		}
 		if fits {
 			found = append(found, t)
@@ -249,7 +266,7 @@ func targets(c *Call, e *Env) (starlark.Value, error) {
 		if len(c.Named()) == 0 {
 			return nil, c.noTarget()
 		}
-		return nil, c.Errorf("", "no target of this run has these labels").WithHint("its targets: %s", e.targetList())
+		return nil, notGiven(c.Errorf("", "no target of this run has these labels").WithHint("its targets: %s", e.targetList()))
 	}
 	return starlark.NewList(found), nil
 }
@@ -268,8 +285,8 @@ func (e *Env) targetList() string {
 
 // noTarget is the error for chaos that would reach nothing.
 func (c *Call) noTarget() error {
-	return c.Errorf("", "this run has no target, so chaos would reach nothing").
-		WithHint("declare one with proxy(…), or give one with --proxy NAME=LISTEN,UPSTREAM or --env FILE")
+	return notGiven(c.Errorf("", "this run has no target, so chaos would reach nothing").
+		WithHint("declare one with proxy(…), or give one with --proxy NAME=LISTEN,UPSTREAM or --env FILE"))
 }
 
 func service(c *Call, e *Env) (starlark.Value, error) {
@@ -279,9 +296,9 @@ func service(c *Call, e *Env) (starlark.Value, error) {
 		if !e.AnyTarget {
 			err := c.Errorf("name", "the environment defines no service %q", name)
 			if near := nearest(name, keys(e.Services)); near != "" {
-				return nil, err.WithHint("did you mean %q?", near)
+				return nil, notGiven(err.WithHint("did you mean %q?", near))
 			}
-			return nil, err.WithHint("name its address under services in the file given with --env")
+			return nil, notGiven(err.WithHint("name its address under services in the file given with --env"))
 		}
 		base = "http://" + name + ".invalid"
 	}

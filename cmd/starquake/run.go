@@ -92,13 +92,13 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the write, and stops the run
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the next write, which stops the run
 
 	running, err := s.Start(c.opt)
 	if err != nil {
 		return refused(path, s, err)
 	}
-	go sh.heed(signals, running)
+	go sh.heed(signals, running, c.logs)
 	if socket != nil {
 		if err := socket.Serve(running); err != nil {
 			c.logs.logf("the run cannot be controlled from another shell: %v", err)
@@ -162,7 +162,7 @@ func planned(s *app.Script, opt app.Options) *time.Duration {
 }
 
 // heed stops the run at the first signal, and ends the process at the second.
-func (sh *shell) heed(signals <-chan os.Signal, running *app.Running) {
+func (sh *shell) heed(signals <-chan os.Signal, running *app.Running, logs *aside) {
 	first := true
 	for {
 		select {
@@ -174,7 +174,7 @@ func (sh *shell) heed(signals <-chan os.Signal, running *app.Running) {
 			}
 			first = false
 			_ = running.Control(runtime.Control{Action: runtime.ActionStop, By: "signal", Detail: sig.String()}) // it may just have ended
-			fmt.Fprintln(sh.err, "\nstarquake: stopping; faults are being taken off (once more: leave at once)")
+			fmt.Fprintln(logs, "\nstarquake: stopping; faults are being taken off (once more: leave at once)")
 		}
 	}
 }
