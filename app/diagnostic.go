@@ -39,7 +39,7 @@ func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 func Diagnostic(p journal.Problem) dsl.Diagnostic {
 	message, help, _ := strings.Cut(p.Message, "; ")
 	switch p.Code {
-	case "bad_argument", builtins.CodeNotGiven, builtins.CodeUnsupported:
+	case "bad_argument", builtins.CodeNotGiven, builtins.CodeUnsupported, builtins.CodeUnknownParam:
 	default:
 		message, help = p.Message, ""
 	}

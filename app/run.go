@@ -295,7 +295,8 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy, secrets *reda
 		return err
 	}
 	for _, f := range planned.Outcome.Failures {
-		if f.Problem.Code == builtins.CodeNotGiven || f.Problem.Code == builtins.CodeUnsupported {
+		switch f.Problem.Code {
+		case builtins.CodeNotGiven, builtins.CodeUnsupported, builtins.CodeUnknownParam:
 			refused = append(refused, Diagnostic(f.Problem))
 		}
 	}

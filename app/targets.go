@@ -198,7 +198,7 @@ func (t *targets) window(_ context.Context, call *runtime.Call) (any, error) {
 	}
 	last := args.Last
 	if last == 0 {
-		last = math.MaxInt64 // cut to what it has
+		last = time.Hour // cut to the ten minutes that it has
 	}
 	return p.Window(last), nil
 }

@@ -11,6 +11,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/dsl"
+	"starquake/runtime"
 	"starquake/units"
 )
 
@@ -137,6 +138,28 @@ func parameter(c *Call, e *Env) (starlark.Value, error) {
 	}
 	e.Declared = append(e.Declared, p)
 	return v, nil
+}
+
+// checkParams refuses a parameter that was given and that the script does not declare:
+// what it should have set would silently keep its default.
+func (e *Env) checkParams() error {
+	declared := make([]string, len(e.Declared))
+	for i, p := range e.Declared {
+		declared[i] = p.Name
+	}
+	for _, name := range keys(e.Params) {
+		if slices.Contains(declared, name) {
+			continue
+		}
+		help := "it declares none"
+		if near := nearest(name, declared); near != "" {
+			help = fmt.Sprintf("did you mean %s?", quote(near))
+		} else if len(declared) > 0 {
+			help = "it declares " + clip(strings.Join(declared, ", "), 300)
+		}
+		return runtime.Failf(runtime.ClassScript, CodeUnknownParam, "the script declares no parameter %s; %s", quote(name), help)
+	}
+	return nil
 }
 
 // typeOfDefault is the type of a parameter that names none. A string stays a string

@@ -41,12 +41,14 @@ func (e *ArgError) Error() string {
 	return b.String()
 }
 
-// The codes of errors of a script that a plan can find where the run itself would only
-// find them with faults on: something that it names was not given to the run, or is
-// given and cannot do what is asked. A run is not started where its plan has one.
+// The codes of errors that a plan can find where the run itself would only find them
+// with faults on: something that the script names was not given to the run, or cannot
+// do what is asked, or was given and is not the script's. A run is not started where
+// its plan has one.
 const (
-	CodeNotGiven    = "not_given"
-	CodeUnsupported = "unsupported"
+	CodeNotGiven     = "not_given"
+	CodeUnsupported  = "unsupported"
+	CodeUnknownParam = "unknown_parameter"
 )
 
 // notGiven is an error about something that nobody gave to the run.

@@ -123,9 +123,15 @@ func (e *Env) Script(name string, hasMain bool) runtime.Body {
 		}
 		if !hasMain {
 			_, err := e.Init(t.thread, name)
+			if err == nil && e.AnyTarget { // only a plan can still refuse it
+				err = e.checkParams()
+			}
 			return nil, err
 		}
 		main, err := e.declareMain(name)
+		if err == nil {
+			err = e.checkParams()
+		}
 		if err != nil {
 			return nil, err
 		}
