@@ -175,7 +175,7 @@ def main():
 			whole(t, res.Records)
 		})
 	}
-	if peak := peakOfChildren(t); peak > 1<<30 {
+	if peak := peakOfChildren(t); peak > memoryFactor<<30 {
 		t.Errorf("a process used %d MiB", peak>>20)
 	}
 }

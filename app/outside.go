@@ -26,7 +26,7 @@ type outside struct {
 func (o *outside) ready() *effects.Effects {
 	o.once.Do(func() {
 		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact})
-		o.effects = o.approvals.with(newTargets(o.logger, base.Close).with(base))
+		o.effects = o.approvals.with(newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base.Close).with(base))
 	})
 	return o.effects
 }

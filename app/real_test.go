@@ -427,7 +427,8 @@ func operations(t *testing.T, recs []journal.Record) string {
 // has its text.
 func TestSecrets(t *testing.T) {
 	const text = "hunter2-hunter2"
-	s := serve(t)
+	s, gone := serve(t), serve(t)
+	gone.Close()
 	t.Setenv("STARQUAKE_SECRET_TOKEN", text)
 	t.Setenv("STARQUAKE_SECRET_HOOK", s.URL+"/hook-"+text)
 	var logs bytes.Buffer
@@ -444,6 +445,8 @@ def main():
     log("printed", out = e.stdout)
     log("piped", out = exec.run(["cat"], stdin = token).stdout)
     observe(probe.http(secret("hook"), contains = "nothing", body = token))
+    lost = proxy("lost " + token, listen = "127.0.0.1:0", upstream = "` + gone.Listener.Addr().String() + `")
+    http.get("http://" + lost.listen, expect = "any")
     check("equal", e.stdout, equals = "something else")
 `, opt)
 	res := finish(t, r, journal.VerdictFailed)
@@ -462,6 +465,9 @@ def main():
 	}
 	if !strings.Contains(all.String(), "⟦secret:token⟧") {
 		t.Error("the secret's name stands nowhere")
+	}
+	if !strings.Contains(logs.String(), "cannot reach the upstream") {
+		t.Errorf("the log is %q, expected the unreachable upstream in it", &logs)
 	}
 	if n := s.requests.Load(); n != 5 {
 		t.Errorf("%d requests reached the service, expected 5", n)

@@ -101,7 +101,7 @@ func TestNotStarted(t *testing.T) {
 		{name: "secret", body: `secret("never")`, want: "STARQUAKE_SECRET_NEVER"},
 		{name: "empty secret", body: `secret("empty")`, want: "STARQUAKE_SECRET_EMPTY"},
 		{name: "kind", body: `step("y", duration = "1s", chaos = fault.http_error(500).on(q))`, want: `target "q"`},
-		{name: "parameter", body: `pass`, want: `no parameter "rat"; did you mean "rate"?`,
+		{name: "parameter", body: `pass`, want: `did you mean "rate"?`,
 			opt: app.RunOptions{Options: app.Options{Params: map[string]builtins.GivenParam{"rat": {Text: "1"}}}}},
 		{name: "closed network", body: `http.get("` + service.URL + `")`, want: "opens no network",
 			opt: app.RunOptions{Options: app.Options{Env: &app.Environment{AllowNet: []string{}}}}},

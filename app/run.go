@@ -297,7 +297,11 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy, secrets *reda
 	for _, f := range planned.Outcome.Failures {
 		switch f.Problem.Code {
 		case builtins.CodeNotGiven, builtins.CodeUnsupported, builtins.CodeUnknownParam:
-			refused = append(refused, Diagnostic(f.Problem))
+			d := Diagnostic(f.Problem)
+			if d.File == "" {
+				d.File = s.Unit.Main.Name
+			}
+			refused = append(refused, d)
 		}
 	}
 	switch out := planned.Outcome; out.Reason {

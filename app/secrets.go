@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+	"log/slog"
 	"sync"
 
 	"starquake/builtins"
@@ -50,4 +52,50 @@ func (r *redactor) redact(s string) string {
 		redo = builtins.NewRedactor(nil)
 	}
 	return redo.Redact(s)
+}
+
+// redacting is a log handler that takes secrets out of what others log: an address of a
+// proxy may have one in it.
+type redacting struct {
+	slog.Handler
+	redact func(string) string
+}
+
+// Handle implements slog.Handler.
+func (h redacting) Handle(ctx context.Context, rec slog.Record) error {
+	clean := slog.NewRecord(rec.Time, rec.Level, h.redact(rec.Message), rec.PC)
+	rec.Attrs(func(a slog.Attr) bool {
+		clean.AddAttrs(h.attr(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, clean)
+}
+
+// WithAttrs implements slog.Handler.
+func (h redacting) WithAttrs(attrs []slog.Attr) slog.Handler {
+	clean := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		clean[i] = h.attr(a)
+	}
+	return redacting{h.Handler.WithAttrs(clean), h.redact}
+}
+
+// WithGroup implements slog.Handler.
+func (h redacting) WithGroup(name string) slog.Handler {
+	return redacting{h.Handler.WithGroup(name), h.redact}
+}
+
+// attr is an attribute with its text redacted, whatever it is: numbers keep their kind.
+func (h redacting) attr(a slog.Attr) slog.Attr {
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindGroup:
+		group := make([]slog.Attr, len(v.Group()))
+		for i, inner := range v.Group() {
+			group[i] = h.attr(inner)
+		}
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(group...)}
+	case slog.KindString, slog.KindAny:
+		return slog.String(a.Key, h.redact(v.String()))
+	}
+	return a
 }

@@ -123,7 +123,7 @@ func (e *Env) Script(name string, hasMain bool) runtime.Body {
 		}
 		if !hasMain {
 			_, err := e.Init(t.thread, name)
-			if err == nil && e.AnyTarget { // only a plan can still refuse it
+			if err == nil { // known only now; a plan before the run has found it earlier
 				err = e.checkParams()
 			}
 			return nil, err

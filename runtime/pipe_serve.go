@@ -22,7 +22,8 @@ type PipeOptions struct {
 	TurnLimit time.Duration
 	// MaxMessage bounds one message, in bytes; 0: 32 MiB.
 	MaxMessage int
-	// MaxJournal bounds all messages of a run together, in bytes; 0: 256 MiB.
+	// MaxJournal bounds all messages of a run together, in bytes; 0: 128 MiB, which the
+	// parent holds in some four times as much memory.
 	MaxJournal int64
 	// Answer answers what the process asks with PipeWorld.Ask.
 	Answer func(question json.RawMessage) (any, error)
@@ -69,7 +70,7 @@ func ServePipe(in io.Reader, out io.Writer, world World, opt PipeOptions) Outcom
 		opt.MaxMessage = 32 << 20
 	}
 	if opt.MaxJournal == 0 {
-		opt.MaxJournal = 256 << 20
+		opt.MaxJournal = 128 << 20
 	}
 	if opt.Kill == nil {
 		opt.Kill = func() {}
