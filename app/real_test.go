@@ -184,7 +184,7 @@ def main():
     done = step("outer", outer, chaos = fault.latency("40ms"), on = p)
     check("all met the outer one", done.faults[0].hit, equals = 5)
 
-    on = apply_chaos(fault.http_error([500]), fault.latency("1ms"), on = p)
+    on = apply_chaos(fault.http_error([500]), fault.latency("1ms"), on = [p, p])
     get()
     check("counted while on", [f.hit for f in on.stats().faults], equals = [1, 1])
     on.revert()
@@ -445,7 +445,7 @@ def main():
     log("printed", out = e.stdout)
     log("piped", out = exec.run(["cat"], stdin = token).stdout)
     observe(probe.http(secret("hook"), contains = "nothing", body = token))
-    lost = proxy("lost " + token, listen = "127.0.0.1:0", upstream = "` + gone.Listener.Addr().String() + `")
+    lost = proxy("lost " + token, listen = "127.0.0.1:0", upstream = "`+gone.Listener.Addr().String()+`", protocol = "tcp")
     http.get("http://" + lost.listen, expect = "any")
     check("equal", e.stdout, equals = "something else")
 `, opt)

@@ -33,6 +33,8 @@ b = proxy("b", listen = "127.0.0.1:3", upstream = "127.0.0.1:4")
 		`observe(probe.http("http://x/", below = 0))`:                                  "below",
 		`observe(probe.tcp("x:1", below = 0))`:                                         "below",
 		`observe(probe.exec(["x"], timeout = 0))`:                                      "timeout",
+		`apply_chaos([], on = a)`:                                                      "at least one fault",
+		`step("x", duration = "1s", chaos = [], on = a)`:                               "at least one fault",
 		`targets(tier = 1)`:                                                            "expected a string",
 		`proxy("c", listen = "127.0.0.1:5", upstream = "127.0.0.1:0")`:                 "upstream",
 		`proxy("c", listen = "127.0.0.1:5", upstream = ":80")`:                         "upstream",

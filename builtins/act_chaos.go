@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -115,6 +116,9 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) ([]runtime.Ask, erro
 		if err != nil {
 			return nil, c.Errorf("chaos", "%v", err)
 		}
+		if len(bound) == 0 { // else an experiment without its chaos would pass
+			return nil, c.Errorf("chaos", "expected at least one fault, got %s", describe(v)).WithHint("for a step without chaos write chaos = None")
+		}
 		for _, f := range bound {
 			where, err := c.faultTargets(t, f, on)
 			if err != nil {
@@ -136,8 +140,20 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) ([]runtime.Ask, erro
 }
 
 // faultTargets says where a fault goes: to the targets it is bound to, to those of
-// on =, or to the run's only target. Anything else would be an accident.
+// on =, or to the run's only target. Anything else would be an accident, and so would
+// be to go twice to one that two selections have in common.
 func (c *Call) faultTargets(t *task, f BoundFault, on []*Target) ([]*Target, error) {
+	where, err := c.namedTargets(t, f, on)
+	var once []*Target
+	for _, target := range where {
+		if !slices.Contains(once, target) {
+			once = append(once, target)
+		}
+	}
+	return once, err
+}
+
+func (c *Call) namedTargets(t *task, f BoundFault, on []*Target) ([]*Target, error) {
 	if len(f.Targets) > 0 {
 		if on != nil {
 			return nil, c.Errorf("on", "the fault %s is bound to a target with .on(…) already", f.Fault.Kind).WithHint("keep one of them")

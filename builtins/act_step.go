@@ -148,9 +148,6 @@ func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
 	if err != nil {
 		return err
 	}
-	if len(asks) == 0 {
-		return nil // an empty list, or a config that is not enabled
-	}
 	spec.Chaos = func() ([]runtime.Ask, error) { return asks, nil }
 	minHits := c.Int("min_hits")
 	spec.Judge = func(b *runtime.Branch, try *runtime.Try) error { return judgeHits(try.Held, minHits) }

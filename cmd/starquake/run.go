@@ -15,6 +15,7 @@ import (
 
 	"starquake/app"
 	"starquake/dsl"
+	"starquake/internal/alarm"
 	"starquake/report/text"
 	"starquake/runtime"
 	"starquake/runtime/journal"
@@ -94,6 +95,10 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the next write, which stops the run
 
+	if clock, err := alarm.New(); err == nil { // without one sleeps end a millisecond late
+		defer clock.Close()
+		c.opt.Clock = clock
+	}
 	running, err := s.Start(c.opt)
 	if err != nil {
 		return refused(path, s, err)
