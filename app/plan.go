@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,6 +127,9 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 		return nil, err
 	}
 	res := &Result{Outcome: out, View: kept.view(), Records: kept.memory.Records(), Cut: w.Cut}
+	if err := res.met(&opt); err != nil {
+		return nil, err
+	}
 	if opt.Details && !opt.Isolate { // a process of its own does not say where it has been
 		res.NotTaken = dsl.Untaken(s.Unit, dsl.Options{Builtins: rows()}, reached)
 		if env.Waited && !opt.slowWaits {
@@ -133,6 +137,44 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 		}
 	}
 	return res, err
+}
+
+// met refuses a step or guard that --fail or --breach names and the plan did not come
+// by: what was asked did not happen.
+func (r *Result) met(opt *PlanOptions) error {
+	var steps, guards []string
+	for _, s := range r.View.Steps {
+		steps = append(steps, s.Name)
+	}
+	for _, g := range r.View.Guards {
+		guards = append(guards, g.Name)
+	}
+	for _, asked := range []struct {
+		flag, what  string
+		names, have []string
+	}{{"--fail", "step", opt.FailSteps, steps}, {"--breach", "guard", opt.BreachGuards, guards}} {
+		for _, name := range asked.names {
+			if slices.Contains(asked.have, name) {
+				continue
+			}
+			have := slices.Compact(slices.Sorted(slices.Values(asked.have)))
+			return Refusals{{Severity: dsl.Error, Code: "not_met", Message: fmt.Sprintf("%s %q: the plan came by no %s of that name", asked.flag, name, asked.what),
+				Help: fmt.Sprintf("it came by: %s", clipList(have))}}
+		}
+	}
+	return nil
+}
+
+// clipList joins the first names of a list.
+func clipList(names []string) string {
+	const most = 20
+	switch {
+	case len(names) == 0:
+		return "none"
+	case len(names) > most:
+		return strings.Join(names[:most], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
 }
 
 // longest plans once more, with every wait taking all the time it may.

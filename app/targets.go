@@ -140,6 +140,7 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 				applied.Lift()
 			case runtime.SignalResume:
 				applied.Resume()
+			case runtime.SignalRestore:
 				applied.Restore()
 			}
 		}

@@ -81,6 +81,10 @@ func step(c *Call, t *task) (starlark.Value, error) {
 	if c.Has("timeout") && spec.Timeout == 0 {
 		return nil, c.Errorf("timeout", "expected a time longer than 0s").WithHint("leave it out for a step without one")
 	}
+	if spec.Recovered > 0 && c.Has("chaos") && !t.branch.HasSteadyState() {
+		return nil, c.Errorf("recovered", "says how soon the steady state must be back, and there is none around the step").
+			WithHint("call steady_state(name, probe) before it")
+	}
 	if spec.Timed && c.Has("timeout") && spec.Timeout <= spec.Duration {
 		return nil, c.Errorf("timeout", "expected longer than duration, got %s beside %s", Duration(spec.Timeout), Duration(spec.Duration)).
 			WithHint("a try takes at least its duration")

@@ -48,7 +48,7 @@ func (r *Run) pause(lift bool) {
 	}
 	if lift && !r.lifted {
 		r.lifted = true
-		r.signal(SignalLift)
+		r.lift()
 	}
 }
 
@@ -56,11 +56,37 @@ func (r *Run) unpause() {
 	if !r.paused {
 		return
 	}
-	r.paused, r.lifted = false, false
+	r.paused = false
 	r.offset = r.now - r.frozen
 	r.queue = append(r.queue, r.stalled...)
 	r.stalled = nil
 	r.signal(SignalResume)
+	if r.lifted {
+		r.lifted = false
+		r.restore()
+	}
+}
+
+// lift takes every fault off for a while: for a pause, or while a person is asked.
+// Faults that are asked for meanwhile are lifted too. Each lift needs its restore.
+func (r *Run) lift() {
+	if r.lifts++; r.lifts == 1 {
+		r.signalChaos(SignalLift)
+	}
+}
+
+func (r *Run) restore() {
+	if r.lifts--; r.lifts == 0 {
+		r.signalChaos(SignalRestore)
+	}
+}
+
+func (r *Run) signalChaos(what SignalKind) {
+	for _, h := range r.allHeld() {
+		if h.chaos && !h.e.cancelled {
+			r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: what})
+		}
+	}
 }
 
 // signal tells every held effect but those of guards, which go on.

@@ -162,6 +162,9 @@ func (b *Branch) hold(s *scope, ask Ask) *Held {
 	s.held = append(s.held, h)
 	if h.chaos {
 		r.chaosAsked(b, h)
+		if r.lifts > 0 {
+			r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: SignalLift})
+		}
 	}
 	return h
 }

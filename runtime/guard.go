@@ -106,6 +106,7 @@ type watchReport struct {
 	Seen    int     `json:"seen"`
 	Bad     int     `json:"bad"`
 	Missed  int     `json:"missed"`
+	Count   int     `json:"count"` // bad ones in a row
 }
 
 // report takes a report of a watched value. The world has counted to Breaches.
@@ -114,7 +115,7 @@ func (g *guard) report(r *Run, data json.RawMessage) {
 	if err := json.Unmarshal(data, &rep); err != nil {
 		rep = watchReport{State: "bad", Reading: Reading{Error: "unreadable report: " + err.Error()}}
 	}
-	g.body.Seen, g.body.Bad, g.body.Missed = rep.Seen, rep.Bad, rep.Missed
+	g.body.Seen, g.body.Bad, g.body.Missed = rep.Seen, max(rep.Bad, rep.Count), rep.Missed
 	g.change(r, rep.State == "bad", rep.Reading)
 }
 

@@ -162,7 +162,7 @@ func (p *pipeReady) ready() (*Ready, error) {
 	}
 	for _, s := range p.Signals {
 		switch s.What {
-		case SignalPause, SignalLift, SignalResume:
+		case SignalPause, SignalResume, SignalLift, SignalRestore:
 			r.Signals = append(r.Signals, Signal{journal.Place(s.ID), s.What})
 		default:
 			return nil, fmt.Errorf("unknown signal %q", s.What)

@@ -127,7 +127,7 @@ func TestPauseReal(t *testing.T) {
 		for s := range heard {
 			all = append(all, s)
 		}
-		if want := []runtime.SignalKind{runtime.SignalPause, runtime.SignalLift, runtime.SignalResume}; !slices.Equal(all, want) {
+		if want := []runtime.SignalKind{runtime.SignalPause, runtime.SignalLift, runtime.SignalResume, runtime.SignalRestore}; !slices.Equal(all, want) {
 			t.Errorf("the effect heard %v, expected %v", all, want)
 		}
 	})

@@ -52,6 +52,7 @@ type Run struct {
 	clocks  [2]clock // held: stops in a pause; live: does not
 	paused  bool
 	lifted  bool          // this pause took the faults off
+	lifts   int           // pauses and questions that took the faults off
 	frozen  time.Duration // held time at which the pause began
 	offset  time.Duration // world time minus held time, for pauses that are over
 	waiting []Event       // completions that came during a pause

@@ -292,11 +292,22 @@ func (b *Branch) untilHolds(st *steadyState, within time.Duration) (bool, Readin
 	}
 }
 
+// HasSteadyState reports whether a hypothesis is held to around the branch.
+func (b *Branch) HasSteadyState() bool {
+	for s := b.scope; s != nil; s = s.parent {
+		if len(s.steady) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // recovered waits, after a step's chaos, until every hypothesis around it holds.
 func (b *Branch) recovered(st *stepState) error {
-	began := b.run.heldNow()
+	began, hypotheses := b.run.heldNow(), 0
 	for s := b.scope; s != nil; s = s.parent {
 		for _, hyp := range s.steady {
+			hypotheses++
 			ok, reading, err := b.untilHolds(hyp, st.spec.Recovered-(b.run.heldNow()-began))
 			if err != nil {
 				return err
@@ -306,6 +317,9 @@ func (b *Branch) recovered(st *stepState) error {
 					hyp.spec.Name, units.FormatDuration(st.spec.Recovered), st.spec.Name, reading)
 			}
 		}
+	}
+	if hypotheses == 0 {
+		return Failf(ClassScript, "no_steady_state", "step %q: recovered says how soon the steady state must be back, and there is none around the step; call steady_state(…) before it", st.spec.Name)
 	}
 	st.result.Recovery = b.run.heldNow() - began
 	value, _ := json.Marshal(st.result.Recovery.Seconds())

@@ -153,15 +153,7 @@ func (b *Branch) ChaosOn() int { return b.run.chaosOn }
 
 // Lift takes every fault off for as long as do runs, and puts them on again.
 func (b *Branch) Lift(do func() error) error {
-	r := b.run
-	lift := func(what SignalKind) {
-		for _, h := range r.allHeld() {
-			if h.chaos && !h.e.cancelled {
-				r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: what})
-			}
-		}
-	}
-	lift(SignalLift)
-	defer lift(SignalResume)
+	b.run.lift()
+	defer b.run.restore()
 	return do()
 }

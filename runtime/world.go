@@ -76,12 +76,13 @@ type Signal struct {
 // SignalKind is what a Signal says.
 type SignalKind string
 
-// The signals. Pause stops an effect's own clock (ramps, load); Lift takes a fault
-// off for the length of the pause; Resume ends both.
+// The signals. Pause stops an effect's own clock (ramps, load), Resume lets it go on.
 const (
 	SignalPause  SignalKind = "pause"
-	SignalLift   SignalKind = "lift"
 	SignalResume SignalKind = "resume"
+	// SignalLift takes a fault off for a while, SignalRestore puts it on again.
+	SignalLift    SignalKind = "lift"
+	SignalRestore SignalKind = "restore"
 )
 
 // EventKind is what an Event tells.

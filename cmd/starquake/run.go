@@ -188,14 +188,14 @@ func (sh *shell) heed(signals <-chan os.Signal, running *app.Running, logs *asid
 func (sh *shell) leave(running *app.Running) {
 	left := running.LeftBehind()
 	if len(left) == 0 {
-		fmt.Fprintln(sh.err, "\nstarquake: left at once; no fault was on")
+		fmt.Fprintln(sh.err, "\nstarquake: left at once; no fault was on, but on_exit handlers that had not ended were cut off")
 	} else {
-		fmt.Fprintf(sh.err, "\nstarquake: left at once; this may still be on (what the embedded proxy does ends with this process):\n  %s\n", strings.Join(left, "\n  "))
+		fmt.Fprintf(sh.err, "\nstarquake: left at once; this may still be on (what the embedded proxy does ends with this process), and on_exit handlers were cut off:\n  %s\n", strings.Join(left, "\n  "))
 	}
 	if sh.outTTY {
 		fmt.Fprint(sh.out, "\x1b[?25h") // the live view hid the cursor
 	}
-	os.Exit(codeStopped)
+	os.Exit(journal.VerdictUnclean.ExitCode()) // nothing was confirmed
 }
 
 // close writes what comes at the end of a run.
