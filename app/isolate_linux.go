@@ -39,6 +39,9 @@ func confine(memory int64) error {
 	if err != nil {
 		return err
 	}
+	// What the process has at its start is mostly address space that it never touches, but
+	// garbage can come to lie there: it counts only so far.
+	data = min(data, untouched)
 	for _, l := range []struct {
 		resource int
 		limit    uint64
@@ -58,6 +61,9 @@ func confine(memory int64) error {
 	}
 	return nil
 }
+
+// untouched is how much of a new process's memory is counted as never used, in bytes.
+const untouched = 300 << 20
 
 // writableMemory is what RLIMIT_DATA counts of this process, in bytes.
 func writableMemory() (uint64, error) {

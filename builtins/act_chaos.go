@@ -53,12 +53,37 @@ type WindowArgs struct {
 func injecting() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig:     `apply_chaos(*faults: faults, on: targets|None = None, name: string|None = None, duration: duration|None = None)`,
+			Sig:     `apply_chaos(*faults: faults, on: targets|None = None, name: string|None = None, duration: duration|None = None, min_hits: int = 1)`,
 			Doc:     "Puts faults on now. Without duration they stay until the innermost scope ends; with it the call holds that long. The handle has .revert() and .stats() (.seen .hit .inapplicable, and .faults with those of each); after its scope it is inert.",
 			Planned: "on at once; seen is one request a second, at least one, and hit is seen × probability, at least one unless the probability is 0",
 			Family:  "chaos", Phase: dsl.Acting, Blocks: true,
-			Help: map[string]string{"faults": "faults, lists of them, scenarios or profiles", "on": "a target or a list of them; not beside fault.KIND(…).on(target)"},
+			Ranges: map[string][2]float64{"min_hits": {0, 1e9}},
+			Help:   map[string]string{"min_hits": "fewer requests that meet the faults make the run inconclusive", "faults": "faults, lists of them, scenarios or profiles", "on": "a target or a list of them; not beside fault.KIND(…).on(target)"},
 		}, acts(applyChaos)},
+	}
+}
+
+// judgeTogether makes the run inconclusive if fewer requests than min have met all the
+// faults of one apply_chaos when the last of them is off.
+func judgeTogether(asks []runtime.Ask, min int) {
+	if min == 0 {
+		return
+	}
+	left, hit := len(asks), uint64(0)
+	judge := func(answer json.RawMessage) *runtime.Failure {
+		var res faultResult
+		if err := json.Unmarshal(answer, &res); err != nil {
+			return runtime.Failf(runtime.ClassErrored, "no_stats", "a fault gave no counts when it went off: %v", err)
+		}
+		left, hit = left-1, hit+res.Hit
+		if left > 0 || hit >= uint64(min) {
+			return nil
+		}
+		return runtime.Failf(runtime.ClassInconclusive, "no_hits",
+			"%d requests met the chaos of an apply_chaos, expected at least %d: it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min)
+	}
+	for i := range asks {
+		asks[i].Judge = judge
 	}
 }
 
@@ -70,6 +95,7 @@ func applyChaos(c *Call, t *task) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	judgeTogether(asks, c.Int("min_hits"))
 	held, err := t.branch.Hold(asks...)
 	if err != nil {
 		return nil, err

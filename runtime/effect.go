@@ -42,6 +42,9 @@ type Ask struct {
 	Repeat bool // may be asked again after a crash
 	// Setup effects prepare a run (a listener): they alone do not make it started.
 	Setup bool
+	// Judge, if set, looks at the answer of a held effect that was on and went off as
+	// asked; what it finds fails the run, or makes it inconclusive.
+	Judge func(answer json.RawMessage) *Failure
 	live  bool // goes on and is delivered in a pause
 }
 
@@ -136,6 +139,7 @@ type Held struct {
 	chaos bool
 	on    bool // its first report came
 	args  json.RawMessage
+	judge func(json.RawMessage) *Failure
 	// watchedBy are the hypotheses that are watched because of it.
 	watchedBy []*steadyState
 	// First is the data of its first report.
@@ -154,7 +158,7 @@ func (h *Held) ID() journal.Place { return h.e.id }
 // hold starts a held effect that belongs to s.
 func (b *Branch) hold(s *scope, ask Ask) *Held {
 	r := b.run
-	h := &Held{e: r.start(b, ask, true), scope: s, chaos: ask.Chaos, args: ask.Args}
+	h := &Held{e: r.start(b, ask, true), scope: s, chaos: ask.Chaos, args: ask.Args, judge: ask.Judge}
 	h.e.held = h
 	h.e.waiter = b
 	h.e.notify = h.note
@@ -192,6 +196,12 @@ func (h *Held) ended() {
 		r.end.fail(f)
 	} else if h.on && h.scope == r.base && !h.e.cancelled {
 		r.end.fail(Failf(ClassErrored, "listener_lost", "what the run needs to its end has ended: %s", h.args))
+	}
+	if h.judge != nil && h.on && h.e.err == nil {
+		if f := h.judge(h.e.data); f != nil {
+			f.Problem.Path = h.scope.path
+			r.end.fail(f)
+		}
 	}
 	if h.chaos {
 		r.chaosEnded(h)
