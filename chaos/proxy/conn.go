@@ -191,6 +191,7 @@ func (c *conn) endGently() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ending = true
+	c.lastByte.Store(time.Now().UnixNano())
 	_ = c.client.CloseWrite()
 	_ = c.client.SetReadDeadline(time.Now()) // wakes the client's goroutine
 	if c.link != nil {
@@ -227,7 +228,9 @@ func (c *conn) atRest() bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tunnel {
+	// A client that has been sent all that it gets, and a FIN, need not be waited for
+	// any longer than it takes to read it.
+	if c.tunnel || c.ending && len(c.pending) == 0 {
 		return time.Since(time.Unix(0, c.lastByte.Load())) > restTime
 	}
 	return !c.busy && len(c.pending) == 0 && !c.ending
