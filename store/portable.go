@@ -1,0 +1,124 @@
+package store
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"starquake/runtime/journal"
+)
+
+// An exported run is JSON lines: first one object with the run's Info, then its
+// journal as it stands, a record a line. The journal begins with the scripts' texts,
+// so the file is the whole run.
+
+// exportHead is the first line.
+type exportHead struct {
+	// Export is the version of this form.
+	Export int  `json:"starquake_run"`
+	Info   Info `json:"info"`
+}
+
+const exportVersion = 1
+
+// Export writes a run as JSON lines.
+func (s *Store) Export(id string, w io.Writer) error {
+	e, recs, err := s.Read(id)
+	if err != nil {
+		return err
+	}
+	head, err := json.Marshal(exportHead{exportVersion, e.Info})
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(append(head, '\n')); err != nil {
+		return err
+	}
+	return journal.Write(w, recs)
+}
+
+// maxImport bounds an exported run.
+const maxImport = 4 << 30
+
+// Import takes up a run that Export wrote, whole or not at all, and returns its id. A
+// run of that id must not be there.
+func (s *Store) Import(r io.Reader) (id string, err error) {
+	in := bufio.NewReaderSize(io.LimitReader(r, maxImport), 1<<16)
+	line, err := readLine(in)
+	if err != nil {
+		return "", fmt.Errorf("line 1: expected a run as `starquake runs export` writes it: %w", err)
+	}
+	var head exportHead
+	if err := json.Unmarshal(line, &head); err != nil || head.Export == 0 {
+		return "", errors.New("line 1: expected a run as `starquake runs export` writes it")
+	}
+	if head.Export > exportVersion {
+		return "", fmt.Errorf("line 1: the form has version %d, this version knows up to %d", head.Export, exportVersion)
+	}
+	if err := checkID(head.Info.ID); err != nil {
+		return "", fmt.Errorf("line 1: %w", err)
+	}
+	dir, err := os.MkdirTemp(filepath.Join(s.dir, runsFolder), ".new-")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dir)
+		}
+	}()
+	if err := importInto(dir, &head.Info, in); err != nil {
+		return "", err
+	}
+	to := s.RunDir(head.Info.ID)
+	if _, serr := os.Lstat(to); serr == nil {
+		return "", fmt.Errorf("run %s is there already", head.Info.ID)
+	}
+	if err := os.Rename(dir, to); err != nil {
+		return "", err
+	}
+	return head.Info.ID, syncFolder(filepath.Dir(to))
+}
+
+// importInto fills a new folder.
+func importInto(dir string, info *Info, in *bufio.Reader) (err error) {
+	info.Imported = true
+	text, err := marshal(info)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(filepath.Join(dir, infoFile), text); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if _, err := io.Copy(f, in); err != nil {
+		return err
+	}
+	length, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	recs, size, err := readJournal(f)
+	if err != nil {
+		return err
+	}
+	if len(recs) == 0 || size != length {
+		return fmt.Errorf("the file ends in the middle of a record, after %d records", len(recs))
+	}
+	if err := datasync(f); err != nil {
+		return err
+	}
+	return finishFolder(dir, recs)
+}

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Retention says which ended runs stay.
+type Retention struct {
+	// Keep is for how long after its start a run stays; 0 is for ever.
+	Keep time.Duration
+	// Runs is how many of the newest stay; 0 is all.
+	Runs int
+}
+
+// Prune removes the ended runs that do not stay, or with dry only says which. A run
+// that goes on or was interrupted always stays: it may have faults on.
+func (s *Store) Prune(keep Retention, now time.Time, dry bool) (removed []Entry, err error) {
+	runs, err := s.Runs(Filter{Status: Ended})
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range runs {
+		old := keep.Keep > 0 && now.Sub(e.Started) > keep.Keep
+		if !old && (keep.Runs <= 0 || i < keep.Runs) {
+			continue
+		}
+		if !dry {
+			if err := s.Remove(e.ID); err != nil {
+				return removed, err
+			}
+		}
+		removed = append(removed, e)
+	}
+	slices.Reverse(removed) // the oldest first
+	return removed, nil
+}
+
+// Remove removes a run that no process holds, whether it has ended or not.
+func (s *Store) Remove(id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	dir := s.RunDir(id)
+	f, err := os.Open(filepath.Join(dir, journalFile))
+	if err == nil {
+		defer f.Close()
+		if ok, err := tryLock(f); err != nil {
+			return fmt.Errorf("run %s: %w", id, err)
+		} else if !ok {
+			return fmt.Errorf("run %s: %w", id, ErrBusy)
+		}
+	} else if !isMissing(err) {
+		return fmt.Errorf("run %s: %w", id, err)
+	}
+	// Out of the list at once, so that nobody sees half of it.
+	gone := filepath.Join(filepath.Dir(dir), ".gone-"+id)
+	if err := os.Rename(dir, gone); err != nil {
+		return fmt.Errorf("run %s: %w", id, err)
+	}
+	return os.RemoveAll(gone)
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"starquake/runtime/journal"
+)
+
+// maxLine bounds one record; answers are cut long before.
+const maxLine = 64 << 20
+
+// readJournal reads the records of a journal, and says how long the part is that holds
+// them: a last line without an end, or with zeros where the machine stopped before the
+// text was written, is not part of it. Damage before the last line is an error.
+func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, 0, err
+	}
+	in := bufio.NewReaderSize(f, 1<<16)
+	for {
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) {
+			return recs, size, nil
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("its journal, at byte %d: %w", size, err)
+		}
+		var rec journal.Record
+		if err := json.Unmarshal(line, &rec); err != nil {
+			if rest, _ := in.Peek(1); len(rest) == 0 || isZero(line) {
+				return recs, size, nil
+			}
+			return nil, 0, fmt.Errorf("its journal is damaged at byte %d, line %d: %w", size, len(recs)+1, err)
+		}
+		if len(recs) == 0 {
+			if err := checkFormat(&rec); err != nil {
+				return nil, 0, err
+			}
+		}
+		recs = append(recs, rec)
+		size += int64(len(line)) + 1
+	}
+}
+
+// checkFormat refuses a journal of a later version.
+func checkFormat(first *journal.Record) error {
+	body, ok := first.Body.(*journal.RunBeginBody)
+	if !ok {
+		return fmt.Errorf("its journal begins with %q; expected %q", first.Kind, journal.RunBegin)
+	}
+	if body.Format > journal.FormatVersion {
+		return fmt.Errorf("its journal has format %d, this version knows up to %d; use a later version", body.Format, journal.FormatVersion)
+	}
+	return nil
+}
+
+// readLine returns a line without its end, or io.EOF where none is complete.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return line[:len(line)-1], nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		case len(line) > maxLine:
+			return nil, fmt.Errorf("a line has more than %d bytes", maxLine)
+		}
+	}
+}
+
+func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
+
+// Read gives what is known of a run, whoever holds it: what its journal has by now.
+func (s *Store) Read(id string) (Entry, []journal.Record, error) {
+	e, err := s.Entry(id)
+	if err != nil {
+		return e, nil, err
+	}
+	f, err := os.Open(filepath.Join(s.RunDir(id), journalFile))
+	if err != nil {
+		return e, nil, fmt.Errorf("run %s: %w", id, err)
+	}
+	defer f.Close()
+	recs, _, err := readJournal(f)
+	if err != nil {
+		return e, nil, fmt.Errorf("run %s: %w", id, err)
+	}
+	return e, recs, nil
+}

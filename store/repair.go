@@ -1,0 +1,203 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// Repair completes the journals of runs from the logs of processes that have died, and
+// drops those logs. A log whose process lives is left alone.
+func (s *Store) Repair() error {
+	dir := filepath.Join(s.dir, walFolder)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("the write-ahead logs: %w", err)
+	}
+	// The segments of one process sort in the order in which they were written.
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case strings.HasSuffix(e.Name(), ".log"):
+			err = s.repairFrom(path)
+		case strings.HasPrefix(e.Name(), ".new-"):
+			err = dropUnnamed(path)
+		}
+		if err != nil {
+			return fmt.Errorf("repairing from %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// unnamedFor is for how long a file that has no name yet is left alone: its process may
+// be about to give it one.
+const unnamedFor = time.Hour
+
+// dropUnnamed removes what a process has left that died while it began a segment.
+func dropUnnamed(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || time.Since(info.ModTime()) < unnamedFor {
+		return ignoreMissing(err)
+	}
+	return ignoreMissing(os.Remove(path))
+}
+
+// repairFrom completes runs from one segment, if its process has died.
+func (s *Store) repairFrom(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer f.Close()
+	if ok, err := tryLock(f); err != nil || !ok {
+		return err
+	}
+	// Another may have done it and removed the file between our Open and our lock.
+	if _, err := os.Lstat(path); err != nil {
+		return ignoreMissing(err)
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	frames, left := readFrames(text)
+	if left > 0 {
+		s.logger.Warn("the log of a process that died ends in a turn that was not written whole; nobody was told that it is kept",
+			"log", path, "bytes", left)
+	}
+	whole := true
+	for _, run := range frames {
+		if err := s.complete(run.id, run.frames); err != nil { // not the others' fault
+			whole = false
+			s.logger.Error("a run cannot be completed from the log of a process that died; the log is kept",
+				"run", run.id, "log", path, "error", err)
+		}
+	}
+	if !whole {
+		return nil
+	}
+	return os.Remove(path)
+}
+
+func ignoreMissing(err error) error {
+	if isMissing(err) {
+		return nil
+	}
+	return err
+}
+
+// runFrames are the frames of one run, in order.
+type runFrames struct {
+	id     string
+	frames []frame
+}
+
+// readFrames reads a segment and sorts its frames by run; left is how many bytes at
+// the end are no frame.
+func readFrames(text []byte) (runs []runFrames, left int) {
+	rest, ok := bytes.CutPrefix(text, []byte(walMagic))
+	if !ok {
+		return nil, len(text)
+	}
+	at := map[string]int{}
+	for len(rest) > 0 {
+		f, size, err := readFrame(rest)
+		if err != nil {
+			return runs, len(rest)
+		}
+		rest = rest[size:]
+		i, known := at[f.run]
+		if !known {
+			i = len(runs)
+			at[f.run] = i
+			runs = append(runs, runFrames{id: f.run})
+		}
+		runs[i].frames = append(runs[i].frames, f)
+	}
+	return runs, 0
+}
+
+// complete writes into a run's folder what the frames say and it lacks. Frames say
+// only what was written before, so doing it again changes nothing.
+func (s *Store) complete(id string, frames []frame) error {
+	dir := s.RunDir(id)
+	if _, err := os.Lstat(dir); isMissing(err) {
+		if frames[0].kind != frameInfo {
+			return nil // it was pruned: the log of a run that is there has its beginning
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if ok, err := tryLock(f); err != nil {
+		return err
+	} else if !ok {
+		return nil // taken up by another process, which has repaired it
+	}
+	for _, fr := range frames {
+		if fr.kind == frameInfo {
+			err = writeMissing(filepath.Join(dir, infoFile), fr.payload)
+		} else {
+			err = writeDiffering(f, fr.payload, fr.offset)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	recs, size, err := readJournal(f)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Truncate(size), f.Sync(), syncFolder(dir), syncFolder(filepath.Dir(dir))); err != nil {
+		return err
+	}
+	return finishFolder(dir, recs)
+}
+
+// finishFolder writes what follows from the journal and is not there.
+func finishFolder(dir string, recs []journal.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	if begin, ok := recs[0].Body.(*journal.RunBeginBody); ok {
+		if err := writeScripts(dir, begin.Modules); err != nil {
+			return err
+		}
+	}
+	if end := endOf(&recs[len(recs)-1]); end != nil {
+		return writeEnd(dir, end)
+	}
+	return nil
+}
+
+// writeMissing writes a file that is missing or was not written whole.
+func writeMissing(path string, text []byte) error {
+	if old, err := os.ReadFile(path); err == nil && slices.Equal(old, text) {
+		return nil
+	}
+	return replaceFile(path, text)
+}
+
+// writeDiffering writes text at offset unless it stands there.
+func writeDiffering(f *os.File, text []byte, offset int64) error {
+	old := make([]byte, len(text))
+	if n, _ := f.ReadAt(old, offset); n == len(text) && bytes.Equal(old, text) {
+		return nil
+	}
+	_, err := f.WriteAt(text, offset)
+	return err
+}

@@ -1,0 +1,331 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"starquake/runtime/journal"
+)
+
+const (
+	infoFile     = "run.json"
+	endFile      = "end.json"
+	journalFile  = "journal.jsonl"
+	scriptFolder = "script"
+)
+
+// ErrBusy says that another process holds the run.
+var ErrBusy = errors.New("another process holds the run")
+
+// Run is one run that this process writes. It implements runtime.Journal.
+type Run struct {
+	store *Store
+	log   *wal
+	id    string
+	dir   string
+
+	mu   sync.Mutex
+	file *os.File // the journal, locked; nil once closed
+	// size is that of the journal, settled how much of it is durable in its own file,
+	// marked how much will be once the file system is synced.
+	// Invariant: settled <= size.
+	size, settled, marked int64
+	// noted says that the end is written into its file, which is as durable as settled.
+	noted bool
+	// logged is up to where the log must be synced to have all of the run.
+	logged int64
+	// err is the first failure to write; nothing is accepted after it.
+	err error
+	buf []byte
+	end *End
+}
+
+// Create begins a run. Its folder appears whole.
+func (s *Store) Create(info Info) (*Run, error) {
+	if err := checkID(info.ID); err != nil {
+		return nil, err
+	}
+	log, err := s.openLog()
+	if err != nil {
+		return nil, err
+	}
+	text, err := marshal(info)
+	if err != nil {
+		return nil, err
+	}
+	runs := filepath.Join(s.dir, runsFolder)
+	dir, err := os.MkdirTemp(runs, ".new-")
+	if err != nil {
+		return nil, fmt.Errorf("the folder of run %s: %w", info.ID, err)
+	}
+	r := &Run{store: s, log: log, id: info.ID, dir: filepath.Join(runs, info.ID)}
+	if err := r.create(dir, text); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, fmt.Errorf("the folder of run %s: %w", info.ID, err)
+	}
+	if r.logged, err = log.append(r, frameInfo, 0, text); err != nil {
+		_ = r.file.Close()
+		_ = os.RemoveAll(r.dir)
+		return nil, err
+	}
+	return r, nil
+}
+
+// create fills a new folder, and gives it its name when all is in it.
+func (r *Run) create(dir string, info []byte) (err error) {
+	if err := os.WriteFile(filepath.Join(dir, infoFile), info, 0o600); err != nil {
+		return err
+	}
+	if r.file, err = os.OpenFile(filepath.Join(dir, journalFile), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	ok, err := tryLock(r.file)
+	if err == nil && !ok {
+		err = ErrBusy
+	}
+	if err == nil {
+		if _, serr := os.Lstat(r.dir); serr == nil {
+			err = fs.ErrExist
+		} else {
+			err = os.Rename(dir, r.dir)
+		}
+	}
+	if err != nil {
+		_ = r.file.Close()
+	}
+	return err
+}
+
+// Resume takes up a run that no process holds, and returns what its journal has. The
+// error is ErrBusy if a process does.
+func (s *Store) Resume(id string) (*Run, []journal.Record, error) {
+	if err := checkID(id); err != nil {
+		return nil, nil, err
+	}
+	if e, err := s.Entry(id); err == nil && e.Imported {
+		return nil, nil, fmt.Errorf("run %s was imported: it ran somewhere else and cannot go on here", id)
+	}
+	if err := s.Repair(); err != nil { // its process may have died since Open
+		return nil, nil, err
+	}
+	log, err := s.openLog()
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &Run{store: s, log: log, id: id, dir: s.RunDir(id)}
+	if r.file, err = os.OpenFile(filepath.Join(r.dir, journalFile), os.O_RDWR, 0); err != nil {
+		return nil, nil, fmt.Errorf("run %s: %w", id, err)
+	}
+	recs, err := r.takeUp()
+	if err != nil {
+		_ = r.file.Close()
+		return nil, nil, fmt.Errorf("run %s: %w", id, err)
+	}
+	return r, recs, nil
+}
+
+// takeUp locks the journal, reads it, and cuts a last line that was not written whole.
+func (r *Run) takeUp() ([]journal.Record, error) {
+	ok, err := tryLock(r.file)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, ErrBusy
+	}
+	recs, size, err := readJournal(r.file)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.file.Truncate(size); err != nil {
+		return nil, err
+	}
+	r.size = size
+	return recs, nil
+}
+
+// ID is the run's.
+func (r *Run) ID() string { return r.id }
+
+// Dir is the run's folder.
+func (r *Run) Dir() string { return r.dir }
+
+// Append keeps records; they are durable after Sync.
+func (r *Run) Append(recs []journal.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file == nil {
+		return fmt.Errorf("run %s is closed", r.id)
+	}
+	if r.err != nil {
+		return r.err
+	}
+	r.err = r.append(recs)
+	return r.err
+}
+
+func (r *Run) append(recs []journal.Record) (err error) {
+	r.buf = r.buf[:0]
+	for i := range recs {
+		if r.buf, err = recs[i].AppendJSON(r.buf); err != nil {
+			return fmt.Errorf("run %s: record %s: %w", r.id, recs[i].Kind, err)
+		}
+		r.buf = append(r.buf, '\n')
+	}
+	if r.logged, err = r.log.append(r, frameRecords, r.size, r.buf); err != nil {
+		return err
+	}
+	n, err := r.file.WriteAt(r.buf, r.size)
+	if err != nil {
+		return fmt.Errorf("run %s: its journal: %w", r.id, err)
+	}
+	r.size += int64(n)
+	if cap(r.buf) > 1<<20 {
+		r.buf = nil // thousands of runs may be open
+	}
+	for i := range recs {
+		switch body := recs[i].Body.(type) {
+		case *journal.RunBeginBody:
+			if err := writeScripts(r.dir, body.Modules); err != nil {
+				return fmt.Errorf("run %s: its scripts: %w", r.id, err)
+			}
+		case *journal.RunEndBody:
+			r.end = endOf(&recs[i])
+		}
+	}
+	return nil
+}
+
+// Sync returns once everything appended so far is durable.
+func (r *Run) Sync() error {
+	r.mu.Lock()
+	upto, err := r.logged, r.err
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return r.log.sync(upto)
+}
+
+// settle makes the run's folder durable in its own files, so that the log is not
+// needed for it. The name of the folder itself is the caller's business.
+func (r *Run) settle() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.settled == r.size {
+		return nil
+	}
+	names := []string{journalFile, infoFile}
+	if r.noted {
+		names = append(names, endFile)
+	}
+	for _, name := range names {
+		if err := syncFile(filepath.Join(r.dir, name)); err != nil && !isMissing(err) { // removed by now
+			return fmt.Errorf("run %s: %w", r.id, err)
+		}
+	}
+	if err := syncFolder(r.dir); err != nil && !isMissing(err) {
+		return fmt.Errorf("run %s: %w", r.id, err)
+	}
+	r.settled = r.size
+	return nil
+}
+
+// mark notes what a sync of the whole file system that begins now will make durable.
+func (r *Run) mark() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.marked = r.size
+}
+
+// settleMarked says that the sync has succeeded.
+func (r *Run) settleMarked() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled = max(r.settled, r.marked)
+}
+
+// done reports whether the run is closed and durable in its own files.
+func (r *Run) done() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.file == nil && r.settled == r.size
+}
+
+// Close ends the writing: everything is durable, how the run ended is noted, and the
+// lock is free.
+func (r *Run) Close() error {
+	err := r.Sync()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file == nil {
+		return err
+	}
+	if err == nil && r.end != nil {
+		r.noted, r.settled = true, min(r.settled, r.size-1)
+		err = writeEnd(r.dir, r.end)
+	}
+	if cerr := r.file.Close(); err == nil {
+		err = cerr
+	}
+	r.file, r.buf = nil, nil
+	return err
+}
+
+// writeEnd notes how a run ended, for lists. Like the journal it follows from the log,
+// and is made durable with it.
+func writeEnd(dir string, end *End) error {
+	text, err := marshal(end)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, endFile), text)
+}
+
+// endOf makes an End of the last record of a run, or nil of another.
+func endOf(rec *journal.Record) *End {
+	body, ok := rec.Body.(*journal.RunEndBody)
+	if !ok {
+		return nil
+	}
+	return &End{Verdict: body.Verdict, Reason: body.Reason, Message: body.Message, Duration: rec.At}
+}
+
+// writeScripts writes the modules' texts for people to read. The journal has them too:
+// they are what a run is taken up with.
+func writeScripts(dir string, modules map[string]string) error {
+	if len(modules) == 0 {
+		return nil
+	}
+	base := filepath.Join(dir, scriptFolder)
+	if err := os.MkdirAll(base, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(base)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for name, text := range modules {
+		name = path.Clean(strings.TrimPrefix(name, "/"))
+		if !fs.ValidPath(name) || strings.ContainsRune(name, 0) {
+			continue // a name that is no path: the journal has it
+		}
+		if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
+			return err
+		}
+		if err := root.WriteFile(name, []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}

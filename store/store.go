@@ -1,0 +1,120 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Version is the version of the data folder's format.
+const Version = 1
+
+// Options are those of a store. The zero value works.
+type Options struct {
+	// SegmentSize is from how many bytes on the log goes on in a new file; 0 is 64 MiB.
+	SegmentSize int64
+	// Logger gets what was repaired; nil: nothing.
+	Logger *slog.Logger
+}
+
+// Store is a data folder, opened by this process. Its methods may be called from any
+// goroutine.
+type Store struct {
+	dir    string
+	opt    Options
+	logger *slog.Logger
+
+	mu     sync.Mutex
+	log    *wal // nil until the first run is written
+	closed bool
+}
+
+// Open opens the data folder, makes it if it is not there, and completes what
+// processes that died have left (see Repair). A folder of a later version is refused.
+func Open(dir string, opt Options) (*Store, error) {
+	if opt.SegmentSize <= 0 {
+		opt.SegmentSize = 64 << 20
+	}
+	s := &Store{dir: dir, opt: opt, logger: opt.Logger}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	for _, sub := range []string{runsFolder, walFolder} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("the data folder: %w", err)
+		}
+	}
+	if err := s.checkVersion(); err != nil {
+		return nil, err
+	}
+	if err := s.Repair(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+const (
+	runsFolder  = "runs"
+	walFolder   = "wal"
+	versionFile = "version"
+)
+
+// checkVersion reads the format's version, or writes it into a new folder.
+func (s *Store) checkVersion() error {
+	path := filepath.Join(s.dir, versionFile)
+	text, err := os.ReadFile(path)
+	if isMissing(err) {
+		return replaceFile(path, []byte(strconv.Itoa(Version)+"\n"))
+	}
+	if err != nil {
+		return fmt.Errorf("the data folder: %w", err)
+	}
+	version, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	switch {
+	case err != nil || version < 1:
+		return fmt.Errorf("%s holds %q; expected the number of a format", path, text)
+	case version > Version:
+		return fmt.Errorf("%s: the data folder has format %d, this version knows up to %d; use a later version, or another folder", path, version, Version)
+	}
+	return nil
+}
+
+// Dir is the data folder.
+func (s *Store) Dir() string { return s.dir }
+
+// RunDir is the folder of a run, which need not be there.
+func (s *Store) RunDir(id string) string { return filepath.Join(s.dir, runsFolder, id) }
+
+// openLog gives the write-ahead log of this process, and begins it the first time.
+func (s *Store) openLog() (*wal, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("the store is closed")
+	}
+	if s.log == nil {
+		log, err := newWAL(filepath.Join(s.dir, walFolder), filepath.Join(s.dir, runsFolder), s.opt.SegmentSize, s.logger)
+		if err != nil {
+			return nil, fmt.Errorf("the write-ahead log: %w", err)
+		}
+		s.log = log
+	}
+	return s.log, nil
+}
+
+// Close makes everything durable in its own place and drops the log. Every run must
+// have been closed.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.log == nil {
+		return nil
+	}
+	return s.log.close()
+}

@@ -1,0 +1,253 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+)
+
+// walMagic begins every segment.
+const walMagic = "starquake wal 1\n"
+
+// wal is the write-ahead log of this process. Frames gather in memory; whoever wants
+// them durable writes and syncs all there are, also those of others, so that one sync
+// serves everybody who waits.
+type wal struct {
+	dir, name string
+	runs      string // the folder of the runs' folders
+	limit     int64  // of a segment
+	logger    *slog.Logger
+
+	mu   sync.Mutex
+	cond *sync.Cond // synced or err has changed
+	// buf are frames not yet written, spare the buffer that was written last.
+	buf, spare []byte
+	// end counts the bytes of all frames so far, synced those that are durable.
+	// Invariant: synced <= end.
+	end, synced int64
+	// syncing is set while one goroutine writes and syncs on behalf of all.
+	syncing bool
+	// err is the first failure to write or sync. It stays: after a failed sync the
+	// kernel may have dropped what was not written, and another sync would succeed.
+	err error
+
+	// touched are the runs that may have frames in a segment that is not dropped.
+	touched map[*Run]bool
+
+	// Used only by the one who is syncing.
+	current segment
+	size    int64
+	serial  int
+
+	retiring sync.WaitGroup
+}
+
+// segment is one file of the log, locked for as long as it is open.
+type segment struct {
+	file *os.File
+	path string
+}
+
+func newWAL(dir, runs string, limit int64, logger *slog.Logger) (*wal, error) {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // crypto/rand does not fail
+	w := &wal{dir: dir, runs: runs, name: hex.EncodeToString(random[:]), limit: limit, logger: logger, touched: map[*Run]bool{}}
+	w.cond = sync.NewCond(&w.mu)
+	return w, w.begin()
+}
+
+// begin makes the next segment. Its name appears when it is locked, so that nobody
+// takes it for that of a dead process.
+func (w *wal) begin() error {
+	f, err := os.CreateTemp(w.dir, ".new-")
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(w.dir, fmt.Sprintf("%s-%06d.log", w.name, w.serial+1))
+	ok, err := tryLock(f)
+	if err == nil && !ok {
+		err = errors.New("a new log is locked by another process")
+	}
+	if err == nil {
+		_, err = f.WriteString(walMagic)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err == nil {
+		err = syncFolder(w.dir)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		_ = f.Close()
+		return err
+	}
+	w.current, w.size = segment{f, name}, int64(len(walMagic))
+	w.serial++
+	return nil
+}
+
+// maxBuffered is from how many bytes on whoever appends has to write them.
+const maxBuffered = 4 << 20
+
+// append adds one frame and returns up to where the log must be synced to have it.
+func (w *wal) append(r *Run, kind frameKind, offset int64, payload []byte) (int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return 0, w.err
+	}
+	start := len(w.buf)
+	w.buf = beginFrame(w.buf, kind, r.id, offset)
+	w.buf = append(w.buf, payload...)
+	endFrame(w.buf, start)
+	w.end += int64(len(w.buf) - start)
+	w.touched[r] = true
+	if len(w.buf) > maxBuffered && !w.syncing {
+		w.flush()
+	}
+	return w.end, w.err
+}
+
+// sync returns once the log is durable up to the given end.
+func (w *wal) sync(upto int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.synced < upto && w.err == nil {
+		if w.syncing {
+			w.cond.Wait()
+			continue
+		}
+		w.flush()
+	}
+	if w.synced >= upto {
+		return nil
+	}
+	return w.err
+}
+
+// flush writes and syncs what there is. The caller holds mu, which is not held
+// meanwhile.
+func (w *wal) flush() {
+	w.syncing = true
+	buf, end := w.buf, w.end
+	w.buf, w.spare = w.spare[:0], nil
+	w.mu.Unlock()
+
+	err := w.write(buf)
+
+	w.mu.Lock()
+	w.spare = buf[:0]
+	if cap(buf) > 2*maxBuffered {
+		w.spare = nil // one huge turn must not hold its memory for ever
+	}
+	w.syncing = false
+	if err != nil {
+		w.err = fmt.Errorf("the write-ahead log: %w", err)
+	} else {
+		w.synced = end
+	}
+	w.cond.Broadcast()
+}
+
+func (w *wal) write(buf []byte) error {
+	if w.size > int64(len(walMagic)) && w.size+int64(len(buf)) > w.limit {
+		if err := w.rotate(); err != nil {
+			return err
+		}
+	}
+	n, err := w.current.file.Write(buf)
+	w.size += int64(n)
+	if err != nil {
+		return err
+	}
+	return datasync(w.current.file)
+}
+
+// rotate goes on in a new segment. The old one is dropped as soon as the runs that it
+// speaks of have their own journals synced.
+func (w *wal) rotate() error {
+	old := w.current
+	if err := w.begin(); err != nil {
+		return err
+	}
+	w.retiring.Go(func() {
+		if err := w.settle(); err != nil {
+			w.logger.Error("a part of the log is kept: a run's own journal cannot be synced", "log", old.path, "error", err)
+			_ = old.file.Close() // Repair will find it
+			return
+		}
+		w.drop(old)
+	})
+	return nil
+}
+
+// settleAtOnce is from how many runs on the file system is synced as a whole: that takes
+// one call, where each run takes four.
+const settleAtOnce = 64
+
+// settle makes all runs durable in their own files, and forgets those that are closed.
+func (w *wal) settle() error {
+	w.mu.Lock()
+	runs := slices.Collect(maps.Keys(w.touched))
+	w.mu.Unlock()
+	if len(runs) >= settleAtOnce {
+		for _, r := range runs {
+			r.mark()
+		}
+		if err := syncAll(w.runs); err == nil {
+			for _, r := range runs {
+				r.settleMarked()
+			}
+		}
+	}
+	for _, r := range runs {
+		if err := r.settle(); err != nil {
+			return err
+		}
+	}
+	if err := syncFolder(w.runs); err != nil {
+		return err
+	}
+	// A run's lock is never taken under ours: Append takes them the other way.
+	runs = slices.DeleteFunc(runs, func(r *Run) bool { return !r.done() })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range runs {
+		delete(w.touched, r)
+	}
+	return nil
+}
+
+// drop removes a segment that is no longer needed.
+func (w *wal) drop(s segment) {
+	if err := os.Remove(s.path); err != nil {
+		w.logger.Warn("a part of the log that is no longer needed cannot be removed", "error", err)
+	}
+	_ = s.file.Close() // and with it the lock
+}
+
+// close makes everything durable in its own place and drops the log.
+func (w *wal) close() error {
+	w.mu.Lock()
+	end := w.end
+	w.mu.Unlock()
+	err := w.sync(end)
+	w.retiring.Wait()
+	if err == nil {
+		err = w.settle()
+	}
+	if err != nil {
+		_ = w.current.file.Close() // the file stays: Repair will find it
+		return err
+	}
+	w.drop(w.current)
+	return nil
+}
