@@ -29,3 +29,5 @@ docs: build ## the generated reference
 	mkdir -p docs/reference
 	bin/starquake builtins --output markdown > docs/reference/builtins.md.new
 	mv docs/reference/builtins.md.new docs/reference/builtins.md
+	bin/starquake faults --output markdown > docs/reference/faults.md.new
+	mv docs/reference/faults.md.new docs/reference/faults.md

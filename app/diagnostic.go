@@ -6,6 +6,7 @@ import (
 
 	"starquake/builtins"
 	"starquake/dsl"
+	"starquake/runtime"
 	"starquake/runtime/journal"
 )
 
@@ -19,10 +20,7 @@ func (s *Script) diagnostic(err error) dsl.Diagnostic {
 		plain.Hint = ""
 		d.Message = plain.Error()
 	}
-	if d.File == "" {
-		d.File = s.Unit.Main.Name
-	}
-	return d
+	return s.located(d)
 }
 
 // Check is what validate says of a script besides its static checks: it executes the
@@ -32,6 +30,30 @@ func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 		return dsl.Diagnostics{s.diagnostic(err)}
 	}
 	return nil
+}
+
+// Errors gives what the script itself did wrong in a run or a plan, each where it
+// stands. Where all of the run is invalid there is at least one.
+func (s *Script) Errors(res *Result) dsl.Diagnostics {
+	var diags dsl.Diagnostics
+	invalid := res.Outcome.Verdict == journal.VerdictInvalid
+	for _, f := range res.Outcome.Failures {
+		if f.Class == runtime.ClassScript && (invalid || len(f.Problem.Stack) > 0) {
+			diags = append(diags, s.located(Diagnostic(f.Problem)))
+		}
+	}
+	if invalid && len(diags) == 0 {
+		diags = append(diags, s.located(dsl.Diagnostic{Severity: dsl.Error, Code: res.Outcome.Reason, Message: res.Outcome.Message}))
+	}
+	return diags
+}
+
+// located gives a diagnostic that has no place the script as its file.
+func (s *Script) located(d dsl.Diagnostic) dsl.Diagnostic {
+	if d.File == "" {
+		d.File = s.Unit.Main.Name
+	}
+	return d
 }
 
 // Diagnostic gives a problem of a run in the form in which scripts are diagnosed: at

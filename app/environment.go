@@ -24,7 +24,8 @@ type Environment struct {
 	// AllowNet and AllowExec are permissions, as --allow-net and --allow-exec give them.
 	AllowNet, AllowExec []string
 
-	secrets map[string]string
+	path    string                // its file, for messages
+	secrets map[string]envSecrets // by name; their texts are read when a run asks for them
 }
 
 // envFile is the form of an environment's file:
@@ -63,7 +64,8 @@ type envSecrets struct {
 const maxEnvFile = 1 << 20
 
 // LoadEnvironment reads an environment's file. An unknown key, a target without an
-// address and a secret that is not there are errors.
+// address and a secret from nowhere are errors. The secrets themselves are not read: a
+// plan does without them.
 func LoadEnvironment(path string) (*Environment, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -86,7 +88,7 @@ func LoadEnvironment(path string) (*Environment, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("environment %s: expected one YAML document, and there is something behind it", path)
 	}
-	env := &Environment{Name: file.Name, Services: file.Services, AllowNet: file.AllowNet, AllowExec: file.AllowExec, secrets: map[string]string{}}
+	env := &Environment{Name: file.Name, Services: file.Services, AllowNet: file.AllowNet, AllowExec: file.AllowExec, path: path, secrets: file.Secrets}
 	for _, name := range sortedKeys(file.Targets) {
 		t := file.Targets[name]
 		target, err := newTarget(name, t.Listen, t.Upstream, t.Protocol)
@@ -100,11 +102,9 @@ func LoadEnvironment(path string) (*Environment, error) {
 		if _, err := builtins.NewSecret(name); err != nil {
 			return nil, fmt.Errorf("environment %s: %w", path, err)
 		}
-		text, err := file.Secrets[name].read()
-		if err != nil {
-			return nil, fmt.Errorf("environment %s: secret %s: %w", path, name, err)
+		if s := file.Secrets[name]; (s.Env == "") == (s.File == "") {
+			return nil, fmt.Errorf("environment %s: secret %s: expected exactly one of env and file", path, name)
 		}
-		env.secrets[name] = text
 	}
 	return env, nil
 }
@@ -123,10 +123,7 @@ func (s envSecrets) read() (string, error) {
 }
 
 func (s envSecrets) text() (string, error) {
-	switch {
-	case (s.Env == "") == (s.File == ""):
-		return "", errors.New("expected exactly one of env and file")
-	case s.Env != "":
+	if s.Env != "" {
 		text, ok := os.LookupEnv(s.Env)
 		if !ok {
 			return "", fmt.Errorf("the variable %s is not set", s.Env)
@@ -145,14 +142,22 @@ func (s envSecrets) text() (string, error) {
 	return strings.TrimRight(string(text), "\r\n"), err
 }
 
-// Secret gives a secret's text: the environment file's, else that of the variable
-// STARQUAKE_SECRET_NAME.
-func (e *Environment) Secret(name string) (string, bool) {
-	if text, ok := e.secrets[name]; ok {
-		return text, true
+// Secret reads a secret's text: from where the environment's file says, else from the
+// variable STARQUAKE_SECRET_NAME. The error says what to do.
+func (e *Environment) Secret(name string) (string, error) {
+	if from, ok := e.secrets[name]; ok {
+		text, err := from.read()
+		if err != nil {
+			return "", fmt.Errorf("secret %q, as environment %s has it, cannot be read: %w", name, e.path, err)
+		}
+		return text, nil
 	}
-	text := os.Getenv(builtins.SecretVariable(name))
-	return text, text != "" // an empty one opens nothing, and could not be hidden
+	variable := builtins.SecretVariable(name)
+	text := os.Getenv(variable)
+	if text == "" { // an empty one opens nothing, and could not be hidden
+		return "", fmt.Errorf("no secret %q was given to this run; set the variable %s to its text, or name it under secrets in the environment's file", name, variable)
+	}
+	return text, nil
 }
 
 // AddProxy adds a target in the form of --proxy: NAME=LISTEN,UPSTREAM[,PROTOCOL]. It

@@ -165,7 +165,7 @@ func planned(t *testing.T, path string, source []byte) []byte {
 		t.Fatal(err)
 	}
 	var plan, problems bytes.Buffer
-	if err := text.Timeline(&plan, res.View, text.Options{Width: 100, NotTaken: res.NotTakenText(), Longest: res.Longest}); err != nil {
+	if err := text.Timeline(&plan, res.View, text.Options{Width: 100, NotTaken: res.NotTakenText(), Longest: res.Longest, Warnings: res.Warnings}); err != nil {
 		t.Fatal(err)
 	}
 	section(&buf, "plan", plan.String())

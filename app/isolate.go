@@ -40,14 +40,16 @@ type isolated struct {
 	process *scriptProcess
 	said    *bufio.Reader
 	setup   isolatedSetup
-	// hasSecret answers for the secrets that the script declares; nil in a plan.
-	hasSecret func(name string) bool
+	// checkSecret answers for the secrets that the script declares; nil in a plan.
+	checkSecret func(name string) error
+	trail       *trail // what it told; nil before its run has ended
 }
 
-// isolate starts a child for the script. Refusals say that the script is to blame.
-func (s *Script) isolate(opt *Options, cfg runtime.Config, env *builtins.Env) (*isolated, error) {
-	c := &isolated{hasSecret: env.HasSecret, setup: isolatedSetup{
-		Begin: cfg.Begin, Strict: cfg.Strict, CleanupTimeout: cfg.CleanupTimeout, MemoryLimit: opt.MemoryLimit, Env: wireEnv(env),
+// isolate starts a child for the script, which leaves a trail if it is asked for one.
+// Refusals say that the script is to blame.
+func (s *Script) isolate(opt *Options, cfg runtime.Config, env *builtins.Env, trail *trailSetup) (*isolated, error) {
+	c := &isolated{checkSecret: env.CheckSecret, setup: isolatedSetup{
+		Begin: cfg.Begin, Strict: cfg.Strict, CleanupTimeout: cfg.CleanupTimeout, MemoryLimit: opt.MemoryLimit, Env: wireEnv(env), Trail: trail,
 	}}
 	if c.setup.MemoryLimit <= 0 {
 		c.setup.MemoryLimit = DefaultIsolatedMemory
@@ -115,12 +117,23 @@ func (c *isolated) execute(world runtime.World) runtime.Outcome {
 	return runtime.ServePipe(c.said, c.process.in, world, runtime.PipeOptions{
 		Begin: &c.setup.Begin, Strict: c.setup.Strict, TurnLimit: isolatedTurnLimit,
 		Kill: func() { c.process.kill(nil) }, Died: c.process.died,
-		Answer: func(question json.RawMessage) (any, error) {
-			var q isolatedQuestion
-			if err := json.Unmarshal(question, &q); err != nil || c.hasSecret == nil {
-				return nil, errors.New("a question that nobody can answer")
-			}
-			return c.hasSecret(q.Secret), nil
-		},
+		Answer: c.answer,
 	})
+}
+
+// answer answers what the child asks within a turn.
+func (c *isolated) answer(question json.RawMessage) (any, error) {
+	var q isolatedQuestion
+	err := json.Unmarshal(question, &q)
+	switch {
+	case err == nil && q.Trail != nil && c.setup.Trail != nil && c.trail == nil:
+		c.trail = q.Trail
+		return "", nil
+	case err == nil && q.Trail == nil && c.checkSecret != nil:
+		if missing := c.checkSecret(q.Secret); missing != nil {
+			return missing.Error(), nil
+		}
+		return "", nil
+	}
+	return nil, errors.New("a question that nobody can answer")
 }

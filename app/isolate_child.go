@@ -36,6 +36,8 @@ type isolatedSetup struct {
 	CleanupTimeout time.Duration        `json:"cleanup_timeout,omitempty"`
 	MemoryLimit    int64                `json:"memory_limit"`
 	Env            isolatedEnv          `json:"env"`
+	// Trail, if set, asks for what the script left besides its records.
+	Trail *trailSetup `json:"trail,omitempty"`
 }
 
 // isolatedEnv is a builtins.Env as plain data.
@@ -61,7 +63,7 @@ type isolatedTarget struct {
 // wireEnv gives the plain data of env.
 func wireEnv(env *builtins.Env) isolatedEnv {
 	e := isolatedEnv{
-		Params: env.Params, Services: env.Services, Environment: env.Environment, AskSecrets: env.HasSecret != nil,
+		Params: env.Params, Services: env.Services, Environment: env.Environment, AskSecrets: env.CheckSecret != nil,
 		AnyTarget: env.AnyTarget, AnyParam: env.AnyParam, FailSteps: env.FailSteps, BreachGuards: env.BreachGuards,
 		HasChaos: env.HasChaos, SlowWaits: env.SlowWaits,
 	}
@@ -89,9 +91,11 @@ type isolatedHello struct {
 	Name string `json:"name,omitempty"`
 }
 
-// isolatedQuestion is what a script may know without an effect.
+// isolatedQuestion is what a script may know without an effect, and, with Trail, what a
+// plan tells at its end. The answer is a string.
 type isolatedQuestion struct {
-	Secret string `json:"secret"` // is there one of that name?
+	Secret string `json:"secret,omitempty"` // why is there none of that name? "": there is
+	Trail  *trail `json:"trail,omitempty"`
 }
 
 // IsIsolatedChild reports whether this process was started by a run under
@@ -124,7 +128,9 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	if err := confine(setup.MemoryLimit + isolatedSlack); err != nil {
 		return err
 	}
-	unit, diags := dsl.LoadModules(setup.Begin.Script, setup.Begin.Modules, dsl.Options{Builtins: rows(), NoCheck: true})
+	opt := Loader{Lenient: true}.options(setup.Begin.Script) // as strict as it had to be, it has been
+	opt.NoCheck = true
+	unit, diags := dsl.LoadModules(setup.Begin.Script, setup.Begin.Modules, opt)
 	s, diags := newScript(unit, "", diags)
 	if diags.HasErrors() {
 		return errors.New("the script's process cannot read the script: " + diags[0].String())
@@ -136,7 +142,15 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 		env.Interrupt(code, message)
 	})
 	defer turns.leave()
+	cfg := runtime.Config{
+		Strict: setup.Strict, CleanupTimeout: setup.CleanupTimeout, Describe: builtins.Describe, OnTurn: builtins.OnTurn,
+	}
 	world.Through = turns
+	if setup.Trail != nil {
+		tracker := track(env, *setup.Trail)
+		cfg.OnEffect = tracker.onEffect()
+		world.Through = &telling{turns, world, tracker}
+	}
 	say := json.NewEncoder(out)
 	if err := say.Encode(isolatedHello{}); err != nil {
 		return fmt.Errorf("saying that the script was read: %w", err)
@@ -147,10 +161,22 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	if err := say.Encode(isolatedHello{setup.Begin.Name}); err != nil {
 		return fmt.Errorf("saying that the script is ready: %w", err)
 	}
-	return world.Execute(runtime.Config{
-		Begin: setup.Begin, Strict: setup.Strict, CleanupTimeout: setup.CleanupTimeout,
-		Describe: builtins.Describe, OnTurn: builtins.OnTurn,
-	}, env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
+	cfg.Begin = setup.Begin
+	return world.Execute(cfg, env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))
+}
+
+// telling is a world that tells the run's trail before its end.
+type telling struct {
+	runtime.World
+	pipe    *runtime.PipeWorld
+	tracker *tracker
+}
+
+// Finish implements runtime.World.
+func (w *telling) Finish(r *runtime.Ready) {
+	var ack string
+	_ = w.pipe.Ask(isolatedQuestion{Trail: w.tracker.trail()}, &ack) // a broken pipe shows when the end is written
+	w.World.Finish(r)
 }
 
 // surroundings makes those of the script.
@@ -158,9 +184,15 @@ func (s *Script) surroundings(setup *isolatedSetup, world *runtime.PipeWorld) *b
 	env := s.newEnv()
 	setup.Env.fill(env)
 	if setup.Env.AskSecrets {
-		env.HasSecret = func(name string) (has bool) {
-			err := world.Ask(isolatedQuestion{name}, &has)
-			return err == nil && has
+		env.CheckSecret = func(name string) error {
+			var missing string
+			if err := world.Ask(isolatedQuestion{Secret: name}, &missing); err != nil {
+				return err
+			}
+			if missing != "" {
+				return errors.New(missing)
+			}
+			return nil
 		}
 	}
 	env.OnCall = func(thread *starlark.Thread) {

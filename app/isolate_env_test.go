@@ -16,9 +16,9 @@ import (
 func TestEnvCrossesThePipe(t *testing.T) {
 	stays := map[string]bool{
 		"Names": true, "Init": true, "Resolve": true, // made of the script's text
-		"HasSecret": true, "OnCall": true, // asked over the pipe
-		"Simulate": true,                                                  // only in tests
-		"Waited":   true, "Meta": true, "Declared": true, "Secrets": true, // what the script says
+		"CheckSecret": true, "OnCall": true, // asked over the pipe
+		"Simulate": true,                                                                   // only in tests
+		"Waited":   true, "Meta": true, "Declared": true, "Secrets": true, "Notices": true, // what the script says
 	}
 	env := &builtins.Env{
 		Params:      map[string]builtins.GivenParam{"a": {Text: "1"}, "b": {JSON: []byte(`[1]`)}},

@@ -320,11 +320,12 @@ func TestIsolatedIsTheSame(t *testing.T) {
 		t.Errorf("real (-here +isolated):\n%s", diff)
 	}
 	plan := func(isolate bool) string {
-		res, err := s.Plan(app.PlanOptions{Options: app.Options{Env: env, Params: params, Isolate: isolate}})
+		res, err := s.Plan(app.PlanOptions{Options: app.Options{Env: env, Params: params, Isolate: isolate}, Details: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var b strings.Builder
+		fmt.Fprintln(&b, res.NotTakenText(), res.Longest, res.Warnings)
 		if err := journal.Write(&b, res.Records); err != nil {
 			t.Fatal(err)
 		}
@@ -332,6 +333,40 @@ func TestIsolatedIsTheSame(t *testing.T) {
 	}
 	if diff := cmp.Diff(plan(false), plan(true)); diff != "" {
 		t.Errorf("virtual (-here +isolated):\n%s", diff)
+	}
+}
+
+// TestIsolatedPlanTells: the plan of a script in a process of its own knows as much of it
+// as any other, where it has been and what it took for granted.
+func TestIsolatedPlanTells(t *testing.T) {
+	s := load(t, "tells.star", `
+def main():
+    wait_until(lambda: exec.run(["kubectl"]).ok, timeout = "1m")
+    if now() == None:
+        log("never")
+    step("slow", duration = "1m", chaos = fault.latency("1s"), on = target("shop"))
+    on_exit(lambda: log("late", url = service("web").url("/")))
+    if elapsed() == duration(0):
+        step("not now", duration = "1s")
+    approve("go on?", timeout = "30m")
+`)
+	want := &app.Result{Longest: time.Minute + time.Minute + 30*time.Minute, Warnings: []string{
+		`tells.star:6:75: target "shop" is not defined; give it with --proxy shop=LISTEN,UPSTREAM or in --env`,
+		`tells.star:7:46: service "web" is not defined, and http://web.invalid stands for it; name its address under services in --env`,
+		`tells.star:3:32: run would refuse this: running kubectl is not permitted: the policy permits no program; --allow-exec=kubectl would permit it`,
+	}}
+	wantNotTaken := []string{`tells.star:4: if now() == None: log "never"`, `tells.star:8: if elapsed() == duration(0): step "not now"`}
+	for _, isolate := range []bool{false, true} {
+		res, err := s.Plan(app.PlanOptions{Options: app.Options{Isolate: isolate}, Details: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(wantNotTaken, res.NotTakenText()); diff != "" {
+			t.Errorf("isolate %t: branches not taken (-want +got):\n%s", isolate, diff)
+		}
+		if diff := cmp.Diff(want.Warnings, res.Warnings); diff != "" || res.Longest != want.Longest {
+			t.Errorf("isolate %t: the longest is %s, warnings (-want +got):\n%s", isolate, res.Longest, diff)
+		}
 	}
 }
 

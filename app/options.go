@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"starquake/builtins"
+	"starquake/dsl"
+	"starquake/effects"
 )
 
 // Options are what a run is given besides its script. The zero value works.
@@ -20,6 +22,10 @@ type Options struct {
 	Seed *uint64
 	// Env is the environment; nil is an empty one.
 	Env *Environment
+	// AllowNet and AllowExec are added to what the environment permits. Where neither
+	// says anything of the network every host is open, as `starquake run` has it; an
+	// environment with an empty list opens none. A plan warns of what a run would refuse.
+	AllowNet, AllowExec []string
 	// Strict makes a run fail that only passed with tolerated failures or retries.
 	Strict bool
 	// CleanupTimeout bounds each on_exit handler; 0: 30 seconds.
@@ -41,6 +47,19 @@ func (o *Options) env() *Environment {
 		return noEnvironment
 	}
 	return o.Env
+}
+
+// policy says what a run with these options may touch.
+func (o *Options) policy() (effects.Policy, error) {
+	given := o.env()
+	p := effects.Policy{AllowExec: slices.Concat(given.AllowExec, o.AllowExec), Network: slices.Concat(given.AllowNet, o.AllowNet)}
+	if given.AllowNet == nil && len(o.AllowNet) == 0 {
+		p.Network = []string{"*"}
+	}
+	if err := p.Validate(); err != nil {
+		return p, Refusals{{Severity: dsl.Error, Code: "policy", Message: err.Error()}}
+	}
+	return p, nil
 }
 
 // ParseParams reads --param flags, "name=value" each.

@@ -17,6 +17,7 @@ type outside struct {
 	logger   *slog.Logger
 	env      *Environment
 	redactor redactor
+	compress int
 
 	once      sync.Once
 	effects   *effects.Effects
@@ -26,7 +27,9 @@ type outside struct {
 func (o *outside) ready() *effects.Effects {
 	o.once.Do(func() {
 		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact})
-		o.effects = o.approvals.with(newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base.Close).with(base))
+		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base.Close)
+		targets.compress = o.compress
+		o.effects = o.approvals.with(targets.with(base))
 	})
 	return o.effects
 }

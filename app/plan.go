@@ -35,13 +35,14 @@ type PlanOptions struct {
 	// OnRecord is given every record as it is written; it may be nil.
 	OnRecord func(journal.Record)
 	// Details asks for what takes more than the one plan: the branches of the script that
-	// were not taken, and how long the run can take where waits decide.
+	// were not taken, how long the run can take where waits decide, and what it would
+	// refuse.
 	Details bool
 
 	slowWaits bool
-	// hasSecret, if set, makes it the plan of a run that is to begin: there are only the
-	// targets, services and secrets that it was given.
-	hasSecret func(name string) bool
+	// checkSecret, if set, makes it the plan of a run that is to begin: there are only
+	// the targets, services and secrets that it was given.
+	checkSecret func(name string) error
 }
 
 // Result is a run that ended.
@@ -59,6 +60,12 @@ type Result struct {
 	// Longest is how long the run takes if every wait takes all the time it may; 0 where
 	// no wait decides, or Details were not asked for.
 	Longest time.Duration
+	// Warnings are what a plan says besides those of the view, each with its place in the
+	// script: what had to be assumed, and, where Details were asked for, what a run with
+	// these options would refuse.
+	Warnings []string
+
+	trail *trail // nil where the process of the script took it along
 }
 
 // NotTakenText are the branches of the script that were not taken, a line each.
@@ -104,39 +111,71 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 		answers = opt.Answers(answers)
 	}
 	kept := &keeper{onRecord: opt.OnRecord}
+	var refuses *gate
+	if opt.details() {
+		policy, err := opt.policy()
+		if err != nil {
+			return nil, err
+		}
+		refuses = newGate(policy)
+		defer refuses.close()
+		refuses.canApprove = true // who will start it knows
+		kept.onRecord = func(rec journal.Record) {
+			refuses.note(rec)
+			if opt.OnRecord != nil {
+				opt.OnRecord(rec)
+			}
+		}
+	}
 	w := runtime.NewVirtual(answers, kept)
 	w.Horizon, w.MaxRecords = opt.Horizon, opt.MaxRecords
 
-	env := s.newEnv()
-	given := opt.env()
-	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
-	env.AnyTarget, env.HasSecret = opt.hasSecret == nil, opt.hasSecret
-	env.Targets = copyTargets(given.Targets)
-	env.SlowWaits = opt.slowWaits
-	env.HasChaos = len(opt.BreachGuards) > 0 && s.hasChaos()
-	env.FailSteps, env.BreachGuards = opt.FailSteps, opt.BreachGuards
-	var reached func(file string, line, col int32) bool
-	if opt.Details {
-		reached = s.trackCalls(env)
-	}
-	out, err := s.simulate(&opt, w, env)
+	out, trail, err := s.simulate(&opt, w, s.planned(&opt))
 	if err != nil {
 		return nil, err
 	}
 	if err := w.Err(); err != nil {
 		return nil, err
 	}
-	res := &Result{Outcome: out, View: kept.view(), Records: kept.memory.Records(), Cut: w.Cut}
+	res := &Result{Outcome: out, View: kept.view(), Records: kept.memory.Records(), Cut: w.Cut, trail: trail}
 	if err := res.met(&opt); err != nil {
 		return nil, err
 	}
-	if opt.Details && !opt.Isolate { // a process of its own does not say where it has been
-		res.NotTaken = dsl.Untaken(s.Unit, dsl.Options{Builtins: rows()}, reached)
-		if env.Waited && !opt.slowWaits {
+	if trail != nil {
+		for _, n := range trail.Notices {
+			res.Warnings = append(res.Warnings, at(n.At, n.Message))
+		}
+	}
+	if refuses != nil {
+		res.Warnings = append(res.Warnings, refuses.warnings(trail)...)
+	}
+	if trail != nil && opt.details() {
+		res.NotTaken = dsl.Untaken(s.Unit, dsl.Options{Builtins: rows()}, trail.reached())
+		if trail.Waited {
 			err = s.longest(opt, res)
 		}
 	}
 	return res, err
+}
+
+// details reports whether Details are asked for, and of this very plan.
+func (opt *PlanOptions) details() bool { return opt.Details && !opt.slowWaits }
+
+// trail says what the trail must have.
+func (opt *PlanOptions) trail() trailSetup {
+	return trailSetup{Reached: opt.details(), Asked: opt.details() || opt.checkSecret != nil}
+}
+
+// planned makes the surroundings of a script that is planned.
+func (s *Script) planned(opt *PlanOptions) *builtins.Env {
+	env, given := s.newEnv(), opt.env()
+	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
+	env.AnyTarget, env.CheckSecret = opt.checkSecret == nil, opt.checkSecret
+	env.Targets = copyTargets(given.Targets)
+	env.SlowWaits = opt.slowWaits
+	env.HasChaos = len(opt.BreachGuards) > 0 && s.hasChaos()
+	env.FailSteps, env.BreachGuards = opt.FailSteps, opt.BreachGuards
+	return env
 }
 
 // met refuses a step or guard that --fail or --breach names and the plan did not come
@@ -190,24 +229,30 @@ func (s *Script) longest(opt PlanOptions, res *Result) error {
 	return nil
 }
 
-// simulate executes the script in w, here or in a process of its own.
-func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.Env) (runtime.Outcome, error) {
+// simulate executes the script in w, here or in a process of its own, whose trail is
+// nil if it did not come to its end.
+func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.Env) (runtime.Outcome, *trail, error) {
 	cfg := s.config(&opt.Options, "virtual", runtime.VirtualOrigin)
 	end := &planEnd{Virtual: w}
 	if opt.Isolate {
-		child, err := s.isolate(&opt.Options, cfg, env)
+		want := opt.trail()
+		child, err := s.isolate(&opt.Options, cfg, env, &want)
 		if err != nil {
-			return runtime.Outcome{}, err
+			return runtime.Outcome{}, nil, err
 		}
 		end.overdue = child.process.kill
-		return child.execute(end), nil
+		out := child.execute(end)
+		return out, child.trail, nil
 	}
+	tracker := track(env, opt.trail())
+	cfg.OnEffect = tracker.onEffect()
 	end.overdue = func(why *runtime.Death) { env.Interrupt(why.Code, why.Message) }
 	turns := processWatch.over(end, opt.MemoryLimit, func(code, message string) {
 		end.fail(code, message)
 		env.Interrupt(code, message)
 	})
-	return turns.executes(runtime.New(cfg, turns), env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))(), nil
+	out := turns.executes(runtime.New(cfg, turns), env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain))()
+	return out, tracker.trail(), nil
 }
 
 // config is what every run of the script has in common.
@@ -240,38 +285,4 @@ func copyTargets(targets []*builtins.Target) []*builtins.Target {
 		out[i] = &c
 	}
 	return out
-}
-
-// keeper is a journal that keeps records in memory, and folds them when somebody asks
-// for a view.
-type keeper struct {
-	memory   journal.Memory
-	fold     *view.Fold // of the first records; nil before anybody asked
-	folded   int
-	onRecord func(journal.Record)
-}
-
-// Append keeps records.
-func (k *keeper) Append(recs []journal.Record) error {
-	if k.onRecord != nil {
-		for _, rec := range recs {
-			k.onRecord(rec)
-		}
-	}
-	return k.memory.Append(recs)
-}
-
-// Sync does nothing.
-func (k *keeper) Sync() error { return nil }
-
-// view is the run after all records so far.
-func (k *keeper) view() *view.Run {
-	if k.fold == nil {
-		k.fold = view.New()
-	}
-	for _, rec := range k.memory.RecordsFrom(k.folded) {
-		k.fold.Add(rec)
-		k.folded++
-	}
-	return k.fold.Run()
 }

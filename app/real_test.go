@@ -432,7 +432,7 @@ func TestSecrets(t *testing.T) {
 	t.Setenv("STARQUAKE_SECRET_TOKEN", text)
 	t.Setenv("STARQUAKE_SECRET_HOOK", s.URL+"/hook-"+text)
 	var logs bytes.Buffer
-	opt := app.RunOptions{Options: app.Options{Env: &app.Environment{AllowExec: []string{"printenv", "cat"}}}, AllowNet: []string{"127.0.0.1"}, Logger: slog.New(slog.NewTextHandler(&logs, nil))}
+	opt := app.RunOptions{Options: app.Options{Env: &app.Environment{AllowExec: []string{"printenv", "cat"}}, AllowNet: []string{"127.0.0.1"}}, Logger: slog.New(slog.NewTextHandler(&logs, nil))}
 	r := begin(t, s.prelude()+`
 token = secret("token")
 def main():
@@ -465,6 +465,9 @@ def main():
 	}
 	if !strings.Contains(all.String(), "⟦secret:token⟧") {
 		t.Error("the secret's name stands nowhere")
+	}
+	if strings.Contains(all.String(), "[secret:") {
+		t.Error("a placeholder was broken up")
 	}
 	if !strings.Contains(logs.String(), "cannot reach the upstream") {
 		t.Errorf("the log is %q, expected the unreachable upstream in it", &logs)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -107,17 +108,28 @@ func TestNotStarted(t *testing.T) {
 			opt: app.RunOptions{Options: app.Options{Params: map[string]builtins.GivenParam{"rat": {Text: "1"}}}}},
 		{name: "closed network", body: `http.get("` + service.URL + `")`, want: "opens no network",
 			opt: app.RunOptions{Options: app.Options{Env: &app.Environment{AllowNet: []string{}}}}},
-		{name: "command", body: `exec.run(["true"])`, want: "true"},
-		{name: "nobody", body: `approve("?", faults = "keep")`, want: "nobody can answer"},
+		{name: "command", body: `exec.run(["true"])`, want: "--allow-exec=true would permit it"},
+		{name: "in a guard", body: `guard("h", probe.exec(["true"]))`, want: "--allow-exec=true would permit it"},
+		{name: "in a function", body: `guard("h", lambda: exec.run(["true"]).ok)`, want: "--allow-exec=true would permit it"},
+		{name: "in a branch", body: `parallel(lambda: exec.run(["true"]))`, want: "--allow-exec=true would permit it"},
+		{name: "nobody", body: `approve("?", faults = "keep")`, want: "--attended"},
+		{name: "parameter's value", body: `pass`, want: "expected an int, got",
+			opt: app.RunOptions{Options: app.Options{Params: map[string]builtins.GivenParam{"rate": {Text: "many"}}}}},
+		{name: "isolated", body: `exec.run(["true"])`, want: "--allow-exec=true would permit it", opt: app.RunOptions{Options: app.Options{Isolate: true}}},
+		{name: "isolated secret", body: `secret("never")`, want: "STARQUAKE_SECRET_NEVER", opt: app.RunOptions{Options: app.Options{Isolate: true}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, diags := app.LoadText("t.star", []byte(service.prelude()+`
+			if test.opt.Isolate && goruntime.GOOS != "linux" {
+				t.Skip("scripts are isolated on Linux only")
+			}
+			source := service.prelude() + `
 q = proxy("q", listen = "127.0.0.1:0", upstream = p.upstream, protocol = "tcp")
 rate = param("rate", default = 1)
 def main():
     guard("g", lambda: True)
     step("first", lambda: sleep("1h"), chaos = fault.latency("1s").on(p))
-    `+test.body+"\n"))
+    ` + test.body + "\n"
+			s, diags := app.LoadText("t.star", []byte(source))
 			if diags.HasErrors() {
 				t.Fatal(diags)
 			}
@@ -130,8 +142,19 @@ def main():
 				t.Fatal("it was started")
 			}
 			var refused app.Refusals
-			if !errors.As(err, &refused) || !strings.Contains(refused.Error()+refused[0].Help, test.want) {
-				t.Errorf("%v, expected %q", err, test.want)
+			if !errors.As(err, &refused) || len(refused) != 1 || !strings.Contains(refused.Error()+refused[0].Help, test.want) {
+				t.Fatalf("%v, expected one with %q", err, test.want)
+			}
+			line, col := strings.Count(source, "\n"), 1
+			switch test.name {
+			case "parameter": // of the whole script
+				line, col = 0, 0
+			case "parameter's value":
+				before, _, _ := strings.Cut(source, "rate =")
+				line = strings.Count(before, "\n") + 1
+			}
+			if d := refused[0]; d.File != "t.star" || d.Line != line || d.Col < col {
+				t.Errorf("it stands at %s:%d:%d, expected line %d", d.File, d.Line, d.Col, line)
 			}
 			if len(asked) > 0 {
 				t.Errorf("records of a run that was not started: %v", asked)
@@ -159,7 +182,6 @@ def main():
 // TestEnvironmentFiles has files that are refused, each with what is wrong.
 func TestEnvironmentFiles(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv("EMPTY", "")
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -167,15 +189,10 @@ func TestEnvironmentFiles(t *testing.T) {
 		}
 		return path
 	}
-	empty, large := write("empty", "\n"), write("large", strings.Repeat("x", 1<<20))
 	for text, want := range map[string]string{
 		"targets: {a: {listen: ':0', upstream: ':80'}}": "upstream",
 		"targets: {a: {listen: 'x', upstream: 'h:80'}}": "listen",
 		"name: a\n---\nallow_net: [x]\n":                "one YAML document",
-		"secrets: {a: {env: EMPTY}}":                    "empty",
-		"secrets: {a: {file: " + empty + "}}":           "empty",
-		"secrets: {a: {file: " + large + "}}":           "longer than",
-		"secrets: {a: {file: " + dir + "/none}}":        "no such file",
 		"secrets: {a: {}}":                              "exactly one",
 		"secrets: {'a b': {env: EMPTY}}":                "name",
 		"nmae: a":                                       "nmae",
@@ -192,6 +209,104 @@ func TestEnvironmentFiles(t *testing.T) {
 	}
 	if env, err := app.LoadEnvironment(write("env.yaml", "allow_net: []")); err != nil || env.AllowNet == nil {
 		t.Errorf("an empty list is not nothing: %+v %v", env, err)
+	}
+}
+
+// TestSecretsAreReadLate: an environment's secrets are read by a run that asks for them,
+// and by no plan. One that cannot be read is refused at its call.
+func TestSecretsAreReadLate(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("EMPTY", "")
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	empty, large, good := write("empty", "\n"), write("large", strings.Repeat("x", 1<<20)), write("good", "hunter2\n")
+	s, diags := app.LoadText("t.star", []byte(`
+token = secret("a")
+def main():
+    log("token", text = exec.run(["printf", token]).stdout)
+`))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	for from, want := range map[string]string{
+		"{env: EMPTY}":                  "it is empty",
+		"{env: STARQUAKE_NOT_THERE}":    "the variable STARQUAKE_NOT_THERE is not set",
+		"{file: " + empty + "}":         "it is empty",
+		"{file: " + large + "}":         "longer than",
+		"{file: " + dir + "/not-there}": "no such file",
+		"{file: " + good + "}":          "",
+	} {
+		env, err := app.LoadEnvironment(write("env.yaml", "secrets: {a: "+from+", unused: {env: STARQUAKE_NOT_THERE}}\nallow_exec: [printf]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt := app.Options{Env: env}
+		if res, err := s.Plan(app.PlanOptions{Options: opt, Details: true}); err != nil || res.Outcome.Verdict != journal.VerdictPassed || len(res.Warnings) != 0 {
+			t.Errorf("%s: the plan: %v %+v", from, err, res)
+		} else if len(res.View.Secrets) != 1 || res.View.Secrets[0] != "a" {
+			t.Errorf("%s: the plan's secrets are %q", from, res.View.Secrets)
+		}
+		r, err := s.Start(app.RunOptions{Options: opt})
+		if want != "" {
+			var refused app.Refusals
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "env.yaml") || refused[0].Line != 2 {
+				t.Errorf("%s: %v, expected %q in line 2", from, err, want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res := finish(t, r, journal.VerdictPassed); !strings.Contains(events(t, res.Records), `"fields":{"text":"⟦secret:a⟧"}`) {
+			t.Errorf("the log is %+v", res.View.Log)
+		}
+	}
+}
+
+// TestGivesWay: a target that the run was given takes the place of the script's, which
+// goes on to find it by its labels; the run's log and the plan say so.
+func TestGivesWay(t *testing.T) {
+	for _, script := range []string{`
+shop = proxy("shop", listen = "127.0.0.1:1", upstream = "127.0.0.1:2", labels = {"tier": "back", "zone": "a"})
+def main():
+    log("found", labels = str([t.labels for t in targets(tier = "back")]))
+`, `
+shop = proxy("shop", listen = "127.0.0.1:1", upstream = "127.0.0.1:2", labels = {"tier": "back", "zone": "a"})
+log("found", labels = str([t.labels for t in targets(tier = "back")]))
+`} {
+		s, diags := app.LoadText("t.star", []byte(script))
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		path := filepath.Join(t.TempDir(), "env.yaml")
+		if err := os.WriteFile(path, []byte(`targets: {shop: {listen: "127.0.0.1:3", upstream: "127.0.0.1:4", labels: {zone: b}}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		env, err := app.LoadEnvironment(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const notice = `proxy "shop" of the script (127.0.0.1:1 → 127.0.0.1:2) gives way to the target of that name that the run was given (127.0.0.1:3 → 127.0.0.1:4)`
+		for range 2 { // nothing of the first is left in the second
+			res, err := s.Plan(app.PlanOptions{Options: app.Options{Env: env}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(res.Warnings) != 1 || res.Warnings[0] != "t.star:2:13: "+notice {
+				t.Errorf("warnings %q", res.Warnings)
+			}
+			if log := res.View.Log; len(log) != 2 || log[0].Message != notice || string(log[1].Fields) != `{"labels":"[{\"tier\": \"back\", \"zone\": \"b\"}]"}` {
+				t.Errorf("log %+v", log)
+			}
+		}
+		if got := env.Targets[0].Labels; len(got) != 1 {
+			t.Errorf("the environment itself has now the labels %v", got)
+		}
 	}
 }
 

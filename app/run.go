@@ -5,17 +5,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"starquake/builtins"
-	"starquake/dsl"
-	"starquake/effects"
 	"starquake/internal/alarm"
 	"starquake/runtime"
 	"starquake/runtime/journal"
@@ -25,16 +21,15 @@ import (
 // RunOptions are Options for the real world.
 type RunOptions struct {
 	Options
-	// AllowNet and AllowExec are added to what the environment permits. Where neither
-	// says anything of the network every host is open, as `starquake run` has it; an
-	// environment with an empty list opens none.
-	AllowNet, AllowExec []string
 	// CanApprove says that somebody can answer approve(): there is a terminal or a
 	// server.
 	CanApprove bool
 	// Clock wakes the run's sleeps to the tenth of a millisecond; one serves all runs of
 	// a process. Nil: time.Timer does, to a millisecond or two.
 	Clock *alarm.Clock
+	// Compress makes the run's own time pass so many times faster than the wall clock, to
+	// try a long orchestration out; 0 and 1 are as fast. The run says so wherever it is shown.
+	Compress int
 	// Logger gets what is no fact of the run; nil: nothing.
 	Logger *slog.Logger
 	// OnRecord is given every record as it is written, in order; it must be quick.
@@ -72,11 +67,8 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	given := opt.env()
-	policy := effects.Policy{AllowExec: slices.Concat(given.AllowExec, opt.AllowExec), Network: slices.Concat(given.AllowNet, opt.AllowNet)}
-	if given.AllowNet == nil && len(opt.AllowNet) == 0 {
-		policy.Network = []string{"*"}
-	}
-	if err := policy.Validate(); err != nil {
+	policy, err := opt.policy()
+	if err != nil {
 		return nil, err
 	}
 	r := &Running{ID: NewRunID(time.Now()), script: s, done: make(chan struct{})}
@@ -89,13 +81,14 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	env := s.newEnv()
 	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
 	env.Targets = copyTargets(given.Targets)
-	env.HasSecret = r.outside.redactor.has
+	env.CheckSecret = r.outside.redactor.check
 	origin := time.Now()
 	r.world = runtime.NewReal(&r.outside, r, origin)
-	r.world.Clock = opt.Clock
+	r.world.Clock, r.world.Compress, r.outside.compress = opt.Clock, opt.Compress, opt.Compress
 	cfg := s.config(&opt.Options, "real", origin)
+	cfg.Begin.Compress = opt.Compress
 	if opt.Isolate {
-		child, err := s.isolate(&opt.Options, cfg, env)
+		child, err := s.isolate(&opt.Options, cfg, env, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -235,81 +228,4 @@ func (r *Running) LeftBehind() []string {
 	}
 	slices.Sort(left)
 	return left
-}
-
-// Refusals are the reasons why a run is not started: nothing has been touched.
-type Refusals []dsl.Diagnostic
-
-// Error gives every reason on a line of its own.
-func (r Refusals) Error() string {
-	lines := make([]string, len(r))
-	for i, d := range r {
-		lines[i] = d.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// preflightHorizon and preflightRecords bound the plan that is made before a run: it
-// must not delay the start of a long one.
-const (
-	preflightHorizon = 48 * time.Hour
-	preflightRecords = 10_000
-)
-
-// preflight plans the run and refuses what can be known to be impossible: commands
-// and hosts that are not permitted, questions that nobody can answer, targets and
-// secrets that were not given, faults that a target cannot do. What only shows in the
-// real world is found there.
-func (s *Script) preflight(opt *RunOptions, policy effects.Policy, secrets *redactor) error {
-	e := new(approvals).with(newTargets(nil, nil).with(effects.New(policy, effects.Options{})))
-	defer e.Close()
-	var refused Refusals
-	refuse := func(code, help, format string, args ...any) {
-		d := dsl.Diagnostic{Severity: dsl.Error, Code: code, File: s.Unit.Main.Name, Message: fmt.Sprintf(format, args...), Help: help}
-		if !slices.ContainsFunc(refused, func(o dsl.Diagnostic) bool { return o.Message == d.Message }) {
-			refused = append(refused, d)
-		}
-	}
-	anyPort := false // a proxy of the run takes any port, which nobody knows yet
-	planned, err := s.Plan(PlanOptions{Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, hasSecret: secrets.has, OnRecord: func(rec journal.Record) {
-		start, ok := rec.Body.(*journal.EffectStartBody)
-		if !ok {
-			return
-		}
-		if start.Kind == builtins.KindProxy {
-			var target builtins.Target
-			anyPort = anyPort || json.Unmarshal(start.Args, &target) == nil && strings.HasSuffix(target.Listen, ":0")
-		}
-		if start.Kind == builtins.KindApprove && !opt.CanApprove {
-			refuse("nobody_to_approve", "run it on a terminal, or on a server", "approve(…) waits for a person, and nobody can answer here")
-			return
-		}
-		err := e.Check(start.Kind, builtins.RevealJSON(start.Args, secrets.lookup))
-		var p *journal.EffectError
-		if err == nil || anyPort && errors.As(err, &p) && p.Code == effects.CodeInvalid {
-			return // or found out when it is done
-		}
-		refuse("denied", "", "%s", secrets.redact(err.Error()))
-	}})
-	if err != nil {
-		return err
-	}
-	for _, f := range planned.Outcome.Failures {
-		switch f.Problem.Code {
-		case builtins.CodeNotGiven, builtins.CodeUnsupported, builtins.CodeUnknownParam:
-			d := Diagnostic(f.Problem)
-			if d.File == "" {
-				d.File = s.Unit.Main.Name
-			}
-			refused = append(refused, d)
-		}
-	}
-	switch out := planned.Outcome; out.Reason {
-	case runtime.CodeScriptMemory, runtime.CodeScriptTime, runtime.CodeScriptOutput, runtime.CodeScriptKilled, runtime.CodeProtocol:
-		refuse(out.Reason, "", "the plan that is made before a run could not be made: %s", out.Message)
-	}
-	if len(refused) > 0 {
-		return refused
-	}
-	return nil
 }

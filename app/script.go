@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"starquake/builtins"
 	"starquake/dsl"
+	"starquake/dsl/files"
 )
 
 // language is the table of builtins, compiled once a process: it is immutable.
@@ -35,18 +37,73 @@ type Script struct {
 	texts    func() map[string]string // of every module, for the journals of all runs
 }
 
-// Load reads and checks the file at path and every module it loads. Where the
-// diagnostics hold an error there is no script; its Unit still serves the sources.
-func Load(path string) (*Script, dsl.Diagnostics) {
-	unit, diags := dsl.Load(path, dsl.Options{Builtins: rows()})
+// A Loader reads scripts and orchestration files. The zero value reads strictly.
+type Loader struct {
+	// Lenient makes warnings of the keys of an orchestration file that its schema does
+	// not know, which are otherwise errors.
+	Lenient bool
+	// Library is the folder of the user's own scenarios, "" without one: its modules are
+	// part of every script, and scenario(name) finds what they define.
+	Library string
+}
+
+// Load reads and checks the file at path, a script with every module it loads or an
+// orchestration file, strictly. Where the diagnostics hold an error there is no script;
+// its Unit still serves the sources.
+func Load(path string) (*Script, dsl.Diagnostics) { return Loader{}.Load(path) }
+
+// LoadText is Load for a script that is not a file; it can load only from the
+// standard library. The name tells what it is, as that of a file does.
+func LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
+	return Loader{}.LoadText(name, text)
+}
+
+// Load reads and checks the file at path; see the function Load.
+func (l Loader) Load(path string) (*Script, dsl.Diagnostics) {
+	unit, diags := dsl.Load(path, l.options(path))
 	return newScript(unit, path, diags)
 }
 
-// LoadText is Load for a script that is not a file; it can load only from the
-// standard library.
-func LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
-	unit, diags := dsl.LoadText(name, text, dsl.Options{Builtins: rows()})
+// LoadText reads and checks a script that is not a file; see the function LoadText.
+func (l Loader) LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
+	unit, diags := dsl.LoadText(name, text, l.options(name))
 	return newScript(unit, "", diags)
+}
+
+// options say how the file of a name is read.
+func (l Loader) options(name string) dsl.Options {
+	opt := dsl.Options{Builtins: rows()}
+	if l.Library != "" {
+		opt.UserLibrary = os.DirFS(l.Library)
+	}
+	if IsOrchestrationFile(name) {
+		opt.Transpile, opt.MaxFile = l.transpile, files.MaxSize
+	}
+	return opt
+}
+
+// IsOrchestrationFile tells by its name whether a file is an orchestration in YAML or
+// JSON. Any other is taken for a script.
+func IsOrchestrationFile(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+// transpile makes a script of an orchestration file.
+func (l Loader) transpile(name string, text []byte, scenario func(string) bool) ([]byte, *dsl.Origin, dsl.Diagnostics) {
+	doc, diags := files.Read(name, text, files.ReadOptions{Lenient: l.Lenient, Scenario: scenario})
+	if doc == nil {
+		return nil, nil, diags
+	}
+	star, origin, more := files.Transpile(doc)
+	for _, d := range more {
+		d.File = name
+		diags = append(diags, d)
+	}
+	return star, origin, diags
 }
 
 func newScript(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Script, dsl.Diagnostics) {
@@ -54,6 +111,7 @@ func newScript(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Script, dsl
 	if err != nil {
 		return &Script{Unit: unit}, append(diags, dsl.Diagnostic{Severity: dsl.Error, Code: "internal_error", Message: err.Error()})
 	}
+	diags = append(diags, predefined(unit)...)
 	return &Script{Unit: unit, Path: path, Warnings: diags, names: names, texts: sync.OnceValue(unit.Texts)}, diags
 }
 
@@ -65,8 +123,12 @@ func (s *Script) Name() string {
 
 // newEnv makes the surroundings of one run of the script.
 func (s *Script) newEnv() *builtins.Env {
+	scenarios := make(map[string]string, len(s.Unit.Scenarios))
+	for name, own := range s.Unit.Scenarios {
+		scenarios[name] = own.Module
+	}
 	return &builtins.Env{
-		Names: s.names,
+		Names: s.names, Scenarios: scenarios,
 		Init: func(thread *starlark.Thread, name string) (starlark.StringDict, error) {
 			m := s.Unit.Modules[name]
 			if m == nil || m.Program == nil {
@@ -135,25 +197,6 @@ func (s *Script) hasChaos() bool {
 		}
 	}
 	return false
-}
-
-// trackCalls notes every position from which a builtin was called, callers included,
-// and gives the question whether one was reached.
-func (s *Script) trackCalls(env *builtins.Env) func(file string, line, col int32) bool {
-	type place struct {
-		file      string
-		line, col int32
-	}
-	reached := map[place]bool{}
-	env.OnCall = func(thread *starlark.Thread) {
-		for depth := range thread.CallStackDepth() {
-			pos := thread.CallFrame(depth).Pos
-			if pos.Line > 0 {
-				reached[place{pos.Filename(), pos.Line, pos.Col}] = true
-			}
-		}
-	}
-	return func(file string, line, col int32) bool { return reached[place{file, line, col}] }
 }
 
 // Interpreter names what executes scripts, with its version: a journal is replayed

@@ -18,28 +18,41 @@ type redactor struct {
 	redo  *builtins.Redactor
 }
 
-// has reports whether there is such a secret, and remembers it.
-func (r *redactor) has(name string) bool {
-	_, ok := r.lookup(name)
-	return ok
+// check says why a secret is not there; one that is there is remembered.
+func (r *redactor) check(name string) error {
+	_, err := r.find(name)
+	return err
 }
 
-// lookup gives a secret's text. From then on it is taken out of every answer.
 func (r *redactor) lookup(name string) (string, bool) {
-	text, ok := r.env.Secret(name)
-	if !ok {
-		return "", false
+	text, err := r.find(name)
+	return text, err == nil
+}
+
+// find gives a secret's text, which is read once a run. From then on it is taken out of
+// every answer.
+func (r *redactor) find(name string) (string, error) {
+	r.mu.Lock()
+	text, ok := r.known[name]
+	r.mu.Unlock()
+	if ok {
+		return text, nil
+	}
+	text, err := r.env.Secret(name) // may take its time: a file
+	if err != nil {
+		return "", err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if first, ok := r.known[name]; ok { // somebody else was quicker
+		return first, nil
+	}
 	if r.known == nil {
 		r.known = map[string]string{}
 	}
-	if have, ok := r.known[name]; !ok || have != text {
-		r.known[name] = text
-		r.redo = builtins.NewRedactor(r.known)
-	}
-	return text, true
+	r.known[name] = text
+	r.redo = builtins.NewRedactor(r.known)
+	return text, nil
 }
 
 func (r *redactor) reveal(s string) string { return builtins.Reveal(s, r.lookup) }

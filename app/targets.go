@@ -25,7 +25,9 @@ const drainTimeout = 5 * time.Second
 // targets are the targets of one run: its proxies, and the faults that are on.
 type targets struct {
 	logger *slog.Logger
-	idle   func() // closes the connections that the run's own requests keep
+	// compress is that of the run: what a fault changes with time, it changes in the run's.
+	compress int
+	idle     func() // closes the connections that the run's own requests keep
 
 	mu      sync.Mutex
 	proxies map[string]*proxy.Proxy
@@ -114,7 +116,7 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 		return nil, err
 	}
 	id := call.ID.String()
-	applied, err := p.Apply(args.Fault, id, call.Seed)
+	applied, err := p.Apply(args.Fault.Compress(t.compress), id, call.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("%s on %q: %w", args.Text, args.Target, err)
 	}
@@ -205,7 +207,7 @@ func (t *targets) window(_ context.Context, call *runtime.Call) (any, error) {
 }
 
 func planWindow(*runtime.Request) (runtime.Planned, error) {
-	return answered(proxy.WindowStats{}), nil
+	return answered(chaos.WindowStats{}), nil
 }
 
 // answered is a planned effect that completes at once.

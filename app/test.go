@@ -34,13 +34,15 @@ type TestResult struct {
 type TestOptions struct {
 	// Run selects functions by name; nil: all.
 	Run *regexp.Regexp
+	// Loader reads the tests, and the orchestrations that they simulate.
+	Loader Loader
 }
 
 // TestFile runs every function test_…() of a file, each as a run of its own in the
 // virtual world. A test passes if nothing in it fails. Where the diagnostics hold an
 // error no test was run.
 func TestFile(path string, opt TestOptions) (*Script, []TestResult, dsl.Diagnostics) {
-	s, diags := Load(path)
+	s, diags := opt.Loader.Load(path)
 	if diags.HasErrors() {
 		return s, nil, diags
 	}
@@ -51,7 +53,7 @@ func TestFile(path string, opt TestOptions) (*Script, []TestResult, dsl.Diagnost
 	var results []TestResult
 	for _, name := range names {
 		if opt.Run == nil || opt.Run.MatchString(name) {
-			results = append(results, s.test(path, name))
+			results = append(results, s.test(path, name, opt.Loader))
 		}
 	}
 	return s, results, diags
@@ -82,7 +84,7 @@ func (s *Script) testNames(path string) ([]string, error) {
 }
 
 // test runs one test function.
-func (s *Script) test(path, name string) TestResult {
+func (s *Script) test(path, name string, loader Loader) TestResult {
 	begun := time.Now()
 	e := effects.New(effects.Policy{}, effects.Options{})
 	defer e.Close()
@@ -91,7 +93,7 @@ func (s *Script) test(path, name string) TestResult {
 	w.Horizon = DefaultHorizon
 	env := s.newEnv()
 	env.AnyTarget = true
-	env.Simulate = func(sim builtins.Simulation) (*view.Run, error) { return simulate(filepath.Dir(path), sim) }
+	env.Simulate = func(sim builtins.Simulation) (*view.Run, error) { return simulate(filepath.Dir(path), sim, loader) }
 	out := runtime.New(s.config(&Options{}, "virtual", runtime.VirtualOrigin), w).Execute(env.Function(s.Unit.Main.Name, name))
 	res := TestResult{Name: name, OK: out.Verdict == journal.VerdictPassed, Took: time.Since(begun), Log: kept.view().Log}
 	for _, f := range out.Failures {
@@ -107,11 +109,11 @@ func (s *Script) test(path, name string) TestResult {
 }
 
 // simulate carries out simulate(…): a plan of a script below the test's folder.
-func simulate(dir string, sim builtins.Simulation) (*view.Run, error) {
+func simulate(dir string, sim builtins.Simulation, loader Loader) (*view.Run, error) {
 	if !filepath.IsLocal(sim.File) {
 		return nil, fmt.Errorf("%q is not below the test's folder", sim.File)
 	}
-	s, diags := Load(filepath.Join(dir, sim.File))
+	s, diags := loader.Load(filepath.Join(dir, sim.File))
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ const KindApprove = "approve"
 type ApproveArgs struct {
 	Message   string          `json:"message"`
 	Timeout   time.Duration   `json:"timeout,omitempty"`
+	OnTimeout string          `json:"on_timeout,omitempty"` // "" for "stop"
+	Faults    string          `json:"faults,omitempty"`     // "" for "refuse"
 	Simulated json.RawMessage `json:"simulated,omitempty"`
 }
 
@@ -34,6 +36,12 @@ func approve(c *Call, t *task) (starlark.Value, error) {
 	}
 	limit := c.Duration("timeout")
 	args := ApproveArgs{Message: c.String("message"), Timeout: limit}
+	if c.String("on_timeout") != "stop" {
+		args.OnTimeout = c.String("on_timeout")
+	}
+	if c.String("faults") != "refuse" {
+		args.Faults = c.String("faults")
+	}
 	ask, err := c.ask(KindApprove, &args, &args.Simulated)
 	if err != nil {
 		return nil, err

@@ -263,7 +263,7 @@ func waitUntil(c *Call, t *task) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := &runtime.WaitSpec{Probe: p, Timeout: c.Duration("timeout"), Every: c.Duration("every"), Stable: c.Duration("stable")}
+	spec := &runtime.WaitSpec{Probe: p, Timeout: c.Duration("timeout"), Every: c.Duration("every"), Stable: c.Duration("stable"), Must: c.Bool("must")}
 	if spec.Every < time.Millisecond {
 		return nil, c.Errorf("every", "expected at least 1ms, got %s", Duration(spec.Every))
 	}
@@ -273,10 +273,6 @@ func waitUntil(c *Call, t *task) (starlark.Value, error) {
 	res, err := t.branch.WaitUntil(spec)
 	if err != nil {
 		return nil, err
-	}
-	if !res.OK && c.Bool("must") {
-		return nil, runtime.Failf(runtime.ClassFailed, "wait_timeout", "wait_until: it does not hold after %s and %d readings; the last was: %s",
-			Duration(spec.Timeout), res.Attempts, res.Last)
 	}
 	last, err := readingValue(res.Last)
 	if err != nil {

@@ -3,15 +3,11 @@ package builtins
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
-	"time"
 
 	"go.starlark.net/starlark"
 
 	"starquake/chaos"
-	dataplane "starquake/chaos/proxy"
 	"starquake/dsl"
 	"starquake/runtime"
 )
@@ -29,26 +25,6 @@ type FaultArgs struct {
 	Simulated json.RawMessage `json:"simulated,omitempty"`
 }
 
-// KindFaultStats asks a fault that is on for its counts, KindWindow a target for its
-// traffic.
-const (
-	KindFaultStats = "fault.stats"
-	KindWindow     = "target.window"
-)
-
-// FaultStatsArgs name the fault by its place.
-type FaultStatsArgs struct {
-	ID string `json:"id"`
-}
-
-// WindowArgs ask for a target's traffic of the last so long; 0 is as far as it goes
-// back, which is ten minutes.
-type WindowArgs struct {
-	Target    string          `json:"target"`
-	Last      time.Duration   `json:"last,omitempty"`
-	Simulated json.RawMessage `json:"simulated,omitempty"`
-}
-
 // injecting are the builtins that put faults on.
 func injecting() []Builtin {
 	return []Builtin{
@@ -63,30 +39,6 @@ func injecting() []Builtin {
 	}
 }
 
-// judgeTogether makes the run inconclusive if fewer requests than min have met all the
-// faults of one apply_chaos when the last of them is off.
-func judgeTogether(asks []runtime.Ask, min int) {
-	if min == 0 {
-		return
-	}
-	left, hit := len(asks), uint64(0)
-	judge := func(answer json.RawMessage) *runtime.Failure {
-		var res faultResult
-		if err := json.Unmarshal(answer, &res); err != nil {
-			return runtime.Failf(runtime.ClassErrored, "no_stats", "a fault gave no counts when it went off: %v", err)
-		}
-		left, hit = left-1, hit+res.Hit
-		if left > 0 || hit >= uint64(min) {
-			return nil
-		}
-		return runtime.Failf(runtime.ClassInconclusive, "no_hits",
-			"%d requests met the chaos of an apply_chaos, expected at least %d: it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min)
-	}
-	for i := range asks {
-		asks[i].Judge = judge
-	}
-}
-
 func applyChaos(c *Call, t *task) (starlark.Value, error) {
 	if len(c.Rest()) == 0 {
 		return nil, c.Errorf("faults", "expected at least one fault")
@@ -96,6 +48,9 @@ func applyChaos(c *Call, t *task) (starlark.Value, error) {
 		return nil, err
 	}
 	judgeTogether(asks, c.Int("min_hits"))
+	for i := range asks {
+		asks[i].Terms = hitTerms(c.Int("min_hits"))
+	}
 	held, err := t.branch.Hold(asks...)
 	if err != nil {
 		return nil, err
@@ -141,6 +96,9 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) ([]runtime.Ask, erro
 		bound, err := Faults(v)
 		if err != nil {
 			return nil, c.Errorf("chaos", "%v", err)
+		}
+		for _, warning := range FaultWarnings(v) {
+			t.branch.Log("warn", warning, nil)
 		}
 		if len(bound) == 0 { // else an experiment without its chaos would pass
 			return nil, c.Errorf("chaos", "expected at least one fault, got %s", describe(v)).WithHint("for a step without chaos write chaos = None")
@@ -200,167 +158,7 @@ func (c *Call) namedTargets(t *task, f BoundFault, on []*Target) ([]*Target, err
 		return nil, c.Errorf("on", "this run has %d targets: say which", len(e.targets)).
 			WithHint("on = one of them; its targets: %s", e.targetList())
 	case e.AnyTarget:
-		every := everyTarget
-		return []*Target{&every}, nil
+		return []*Target{e.assumeEvery(c, "this run has no target")}, nil
 	}
 	return nil, c.noTarget()
-}
-
-// faultResult is what a fault's end tells.
-type faultResult struct {
-	Seen         uint64 `json:"seen"`
-	Hit          uint64 `json:"hit"`
-	Inapplicable uint64 `json:"inapplicable"`
-}
-
-// judgeHits makes the run inconclusive if fewer requests than min met the faults.
-func judgeHits(held []*runtime.Held, min int) error {
-	if min == 0 {
-		return nil
-	}
-	var seen, hit uint64
-	for _, h := range held {
-		var res faultResult
-		if err := json.Unmarshal(h.Answer().Data, &res); err != nil {
-			return runtime.Failf(runtime.ClassErrored, "no_stats", "a fault gave no counts when it went off: %v", err)
-		}
-		seen, hit = seen+res.Seen, hit+res.Hit
-	}
-	if hit >= uint64(min) {
-		return nil
-	}
-	return runtime.Failf(runtime.ClassInconclusive, "no_hits",
-		"%d requests met the chaos of this step, expected at least %d (%d passed the target): it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min, seen)
-}
-
-// faultStats are the counts of faults that are off.
-func faultStats(held []*runtime.Held) starlark.Value {
-	var out []starlark.Value
-	for _, h := range held {
-		var args FaultArgs
-		if json.Unmarshal(h.Args(), &args) != nil {
-			continue // what this package marshalled can be read
-		}
-		var res faultResult
-		if json.Unmarshal(h.Answer().Data, &res) != nil {
-			continue // it never was on
-		}
-		out = append(out, statsObject(args, res))
-	}
-	return starlark.NewList(out)
-}
-
-func statsObject(args FaultArgs, res faultResult) *Object {
-	return NewObject("fault_stats",
-		Field{Name: "target", Value: starlark.String(args.Target)},
-		Field{Name: "kind", Value: starlark.String(args.Fault.Kind)},
-		Field{Name: "seen", Value: starlark.MakeUint64(res.Seen)},
-		Field{Name: "hit", Value: starlark.MakeUint64(res.Hit)},
-		Field{Name: "inapplicable", Value: starlark.MakeUint64(res.Inapplicable)},
-	)
-}
-
-// currentStats asks faults that are on for their counts, and takes the last ones of
-// those that are off. The result has the sums, and each fault's own.
-func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
-	var each []starlark.Value
-	var sum faultResult
-	for _, h := range held {
-		var args FaultArgs
-		if err := json.Unmarshal(h.Args(), &args); err != nil {
-			return nil, err
-		}
-		raw := h.Answer().Data
-		if !h.Off() {
-			ask, _ := json.Marshal(FaultStatsArgs{ID: h.ID().String()}) // a string: cannot fail
-			ans, err := t.branch.Perform(runtime.Ask{Kind: KindFaultStats, Args: ask, Repeat: true})
-			if err != nil {
-				return nil, err
-			}
-			if ans.Err != nil {
-				return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "the counts of %s on %q: %s", args.Fault.Kind, args.Target, ans.Err.Message)
-			}
-			raw = ans.Data
-			if h.Off() { // it went off meanwhile: these are its last
-				raw = h.Answer().Data
-			}
-		}
-		var res faultResult
-		if err := json.Unmarshal(raw, &res); err != nil {
-			return nil, runtime.Failf(runtime.ClassErrored, "no_stats", "%s on %q gave no counts when it went off: %v", args.Fault.Kind, args.Target, err)
-		}
-		sum.Seen, sum.Hit, sum.Inapplicable = sum.Seen+res.Seen, sum.Hit+res.Hit, sum.Inapplicable+res.Inapplicable
-		each = append(each, statsObject(args, res))
-	}
-	return NewObject("chaos_stats",
-		Field{Name: "seen", Value: starlark.MakeUint64(sum.Seen)},
-		Field{Name: "hit", Value: starlark.MakeUint64(sum.Hit)},
-		Field{Name: "inapplicable", Value: starlark.MakeUint64(sum.Inapplicable)},
-		Field{Name: "faults", Value: starlark.NewList(each)},
-	), nil
-}
-
-// window gives a target's traffic.
-func (t *Target) window(c *Call, task *task) (starlark.Value, error) {
-	args := WindowArgs{Target: t.Name, Last: c.Duration("last")}
-	ask, err := c.ask(KindWindow, &args, &args.Simulated)
-	if err != nil {
-		return nil, err
-	}
-	ans, err := task.branch.Perform(ask)
-	if err != nil {
-		return nil, err
-	}
-	if ans.Err != nil {
-		return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "target %q: %s", t.Name, ans.Err.Message)
-	}
-	return windowObject(ans.Data)
-}
-
-// windowObject is a target's traffic as a script sees it.
-func windowObject(raw json.RawMessage) (starlark.Value, error) {
-	var w dataplane.WindowStats
-	if err := json.Unmarshal(raw, &w); err != nil {
-		return nil, fmt.Errorf("the traffic of a target is unreadable: %w", err)
-	}
-	latencies := func(l dataplane.Latencies) *Object {
-		ms := func(name string, v float64) Field {
-			return Field{Name: name, Value: Duration(v * float64(time.Millisecond))}
-		}
-		return NewObject("latencies", Field{Name: "count", Value: starlark.MakeUint64(l.Count)},
-			ms("mean", l.MeanMS), ms("p50", l.P50MS), ms("p90", l.P90MS), ms("p95", l.P95MS), ms("p99", l.P99MS), ms("p999", l.P999MS), ms("max", l.MaxMS))
-	}
-	return NewObject("window",
-		Field{Name: "requests", Value: starlark.MakeUint64(w.Requests)},
-		Field{Name: "connections", Value: starlark.MakeUint64(w.Connections)},
-		Field{Name: "active", Value: starlark.MakeInt(w.ActiveConns)},
-		Field{Name: "bytes_in", Value: starlark.MakeUint64(w.BytesIn)},
-		Field{Name: "bytes_out", Value: starlark.MakeUint64(w.BytesOut)},
-		Field{Name: "errors", Value: starlark.MakeUint64(w.Status[5])},
-		Field{Name: "span", Value: Duration(w.Span)},
-		Field{Name: "all", Value: latencies(w.All)},
-		Field{Name: "faulted", Value: latencies(w.Faulted)},
-		Field{Name: "clean", Value: latencies(w.Clean)},
-	), nil
-}
-
-// CheckUpstream checks "host:port" of something to connect to.
-func CheckUpstream(s string) error {
-	host, port, err := net.SplitHostPort(s)
-	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
-		return fmt.Errorf("expected an address to connect to such as \"127.0.0.1:8081\", got %s", quote(s))
-	}
-	return nil
-}
-
-// CheckAddress checks "host:port"; the host may be empty, the port 0.
-func CheckAddress(s string) error {
-	_, port, err := net.SplitHostPort(s)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return fmt.Errorf("expected an address such as \"127.0.0.1:8080\", got %s", quote(s))
-	}
-	return nil
 }

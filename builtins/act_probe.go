@@ -3,8 +3,6 @@ package builtins
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
-	"time"
 
 	"go.starlark.net/starlark"
 
@@ -67,7 +65,7 @@ func probing() []Builtin {
 		}, looks(observe)},
 		{dsl.Builtin{
 			Sig:     `steady_state(name: string, probe: probe|function, when: list = ["before", "during", "after"], during: share = "100%", every: duration = "1s", settle: duration = "0s")`,
-			Doc:     "Is the hypothesis. It is read at its call and again before the first fault: if it does not hold nothing is injected and the run is inconclusive. While faults are on, if less than during of the readings hold, the run is failed; when the scope ends it must hold again within settle.",
+			Doc:     "Is the hypothesis. It is read at its call and again before the first fault: if it does not hold nothing is injected and the run is inconclusive. While faults are on, if less than during of the readings hold, the run is failed; when the scope ends it must hold again within settle. Its readings, and those of a guard, are requests like any other: a probe that goes through a target meets the chaos there, and is counted in seen, hit and min_hits; probe past the target what shall say nothing of the chaos itself.",
 			Planned: "it holds before, during and after",
 			Family:  "judging", Phase: dsl.Acting, Blocks: true,
 		}, acts(steadyState)},
@@ -244,68 +242,4 @@ func observe(c *Call, t *task) (starlark.Value, error) {
 		return nil, err
 	}
 	return readingValue(r)
-}
-
-func steadyState(c *Call, t *task) (starlark.Value, error) {
-	p, err := c.probe(t, "probe")
-	if err != nil {
-		return nil, err
-	}
-	spec := &runtime.SteadySpec{Name: c.String("name"), Probe: p, Share: c.Share("during"), Every: c.Duration("every"), Settle: c.Duration("settle")}
-	if spec.Every < time.Millisecond {
-		return nil, c.Errorf("every", "expected at least 1ms, got %s", Duration(spec.Every))
-	}
-	phases, err := c.Strings("when")
-	if err != nil {
-		return nil, err
-	}
-	for _, phase := range phases {
-		switch phase {
-		case "before":
-			spec.Before = true
-		case "during":
-			spec.During = true
-		case "after":
-			spec.After = true
-		default:
-			return nil, c.Errorf("when", "expected \"before\", \"during\" or \"after\", got %s", quote(phase))
-		}
-	}
-	if len(phases) == 0 {
-		return nil, c.Errorf("when", "expected at least one of \"before\", \"during\", \"after\"")
-	}
-	return starlark.None, t.branch.SteadyState(spec)
-}
-
-// breachInPlan is the probe of a guard that --breach names: bad as soon as a fault is
-// on, or from the second reading on in a script that makes no faults.
-func breachInPlan(chaos bool) *runtime.Probe {
-	readings := 0
-	return &runtime.Probe{Func: func(b *runtime.Branch) (runtime.Reading, error) {
-		readings++
-		breached := b.ChaosOn() > 0 || !chaos && readings > 1
-		if !breached {
-			return runtime.Reading{OK: true}, nil
-		}
-		return runtime.Reading{Value: json.RawMessage(`"breached, as --breach asks"`)}, nil
-	}}
-}
-
-func guard(c *Call, t *task) (starlark.Value, error) {
-	p, err := c.probe(t, "probe")
-	if err != nil {
-		return nil, err
-	}
-	if slices.Contains(t.env.BreachGuards, c.String("name")) {
-		p = breachInPlan(t.env.HasChaos)
-	}
-	spec := &runtime.GuardSpec{
-		Name: c.String("name"), Probe: p, Every: c.Duration("every"), Breaches: c.Int("breaches"),
-		IgnoreErrors: c.String("on_error") == "ignore", IgnoreNoData: c.String("on_no_data") == "ignore",
-		Action: runtime.GuardAction(c.String("action")),
-	}
-	if spec.Every < time.Millisecond {
-		return nil, c.Errorf("every", "expected at least 1ms, got %s", Duration(spec.Every))
-	}
-	return starlark.None, t.branch.Guard(spec)
 }

@@ -18,7 +18,8 @@ func stepping() []Builtin {
 			Sig: `step(name: string, run: function = None, args: tuple|list = (), *, chaos: faults|None = None, on: targets|None = None, duration: duration|None = None, delay_before: duration = "0s", timeout: duration|None = None, recovered: duration|None = None, min_hits: int = 1, retries: int = 0, retry_delay: duration = "1s", backoff: number = 1, when: bool|function = True, on_failure: string = "stop", labels: dict = {})`,
 			Doc: "Runs one step. It waits delay_before and evaluates when, once. Each try then: chaos on; run(*args) goes; chaos off after exactly duration, or without one when run ends; the try ends when all have ended. " +
 				"A timeout counts one try. recovered fails the step if the steady state is not back that soon after chaos-off. Chaos that fewer than min_hits requests met makes the run inconclusive. " +
-				"The result has .name .ok .status .error .value .duration .started .attempts .faults; status is passed, failed, skipped or stopped.",
+				"The result has .name .ok .status .error .value .duration .started .attempts .faults; status is passed, failed, skipped or stopped. " +
+				"ok is True only where the step passed: a skipped one is no failure, but has shown nothing either; ask .status for it.",
 			Planned: "its chaos as with apply_chaos; --fail NAME fails it when its body has run",
 			Family:  "structure", Phase: dsl.Acting, Blocks: true,
 			Ranges:  map[string][2]float64{"retries": {0, 10_000}, "backoff": {1, 100}, "min_hits": {0, 1e9}, "recovered": someTime},
@@ -71,9 +72,12 @@ func join(values starlark.Tuple) string {
 func step(c *Call, t *task) (starlark.Value, error) {
 	spec := &runtime.StepSpec{
 		Name: c.String("name"), Delay: c.Duration("delay_before"), Duration: c.Duration("duration"), Timed: c.Has("duration"),
-		Timeout: c.Duration("timeout"), Retries: c.Int("retries"), RetryDelay: c.Duration("retry_delay"), Backoff: c.Float("backoff"),
+		Timeout: c.Duration("timeout"), Retries: c.Int("retries"), Backoff: c.Float("backoff"),
 		OnFailure: runtime.OnFailure(c.String("on_failure")), Recovered: c.Duration("recovered"),
 		Run: t.callBody(c.Callable("run"), starlark.Tuple(c.List("args"))),
+	}
+	if spec.Retries > 0 || c.Given("retry_delay") { // else it says nothing, and would stand in every record
+		spec.RetryDelay = c.Duration("retry_delay")
 	}
 	if spec.Name == "" {
 		return nil, c.Errorf("name", "expected a name, got an empty string")
@@ -154,6 +158,7 @@ func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
 	}
 	spec.Chaos = func() ([]runtime.Ask, error) { return asks, nil }
 	minHits := c.Int("min_hits")
+	spec.Terms = hitTerms(minHits)
 	spec.Judge = func(b *runtime.Branch, try *runtime.Try) error { return judgeHits(try.Held, minHits) }
 	return nil
 }

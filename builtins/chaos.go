@@ -3,6 +3,7 @@ package builtins
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,15 +13,6 @@ import (
 	"starquake/dsl"
 )
 
-// matchValue is a fault.match(…).
-type matchValue struct{ match *chaos.Match }
-
-func (m matchValue) String() string        { return "<match " + m.match.String() + ">" }
-func (m matchValue) Type() string          { return "match" }
-func (m matchValue) Freeze()               {}
-func (m matchValue) Truth() starlark.Bool  { return true }
-func (m matchValue) Hash() (uint32, error) { return 0, fmt.Errorf("a match cannot be a key of a dict") }
-
 // chaosRows are the constructors of faults, made from the table of kinds, and what
 // goes with them.
 func chaosRows() []Builtin {
@@ -28,18 +20,9 @@ func chaosRows() []Builtin {
 	for _, k := range chaos.Kinds() {
 		rows = append(rows, faultRow(k))
 	}
+	rows = append(rows, patternRows()...)
 	return append(rows,
-		Builtin{dsl.Builtin{
-			Family: "chaos", Returns: "match",
-			Sig: `fault.match(*, method: string|list = None, path: string = None, every: int = None, first: int = None, after: int = None)`,
-			Doc: "Narrows a fault to some requests, as its argument match. All that is given must hold: the first after requests that fit are left out, " +
-				"of those left the first count, and of these each every-th is taken.",
-			Ranges: map[string][2]float64{"every": {1, 1 << 53}, "first": {1, 1 << 53}, "after": {0, 1 << 53}},
-			Help: map[string]string{
-				"method": "a method such as \"GET\", or a list of them",
-				"path":   "a glob such as \"/api/*/orders/**\", or \"re:\" and a regular expression (RE2)",
-			},
-		}, newMatch},
+		matchRow(),
 		presetRow("scenario", "Is the predefined scenario of that name: a set of faults.", chaos.Scenarios(), chaos.Scenario),
 		presetRow("profile", "Is the network profile of that name: a set of faults that make a network of that sort.", chaos.Profiles(), chaos.Profile),
 		Builtin{dsl.Builtin{
@@ -56,25 +39,26 @@ func chaosRows() []Builtin {
 // faultRow makes a constructor from a row of the table of kinds.
 func faultRow(k chaos.Kind) Builtin {
 	b := dsl.Builtin{
-		Family: "chaos", Returns: "fault", Sig: k.Sig,
-		Doc:    k.Doc + " Protocols: " + strings.Join(k.Protocols, ", ") + ".",
-		Ranges: map[string][2]float64{}, Choices: map[string][]string{},
-		Help: map[string]string{
-			"probability": "the share of requests, connections or messages that it meets",
-			"match":       "narrows it to some requests: fault.match(…)",
-		},
+		Family: "chaos", Returns: "fault", Sig: k.Sig, Doc: k.Doc,
+		Ranges: map[string][2]float64{}, Choices: map[string][]string{}, Help: map[string]string{},
 	}
-	for _, p := range k.Params {
+	if k.Targeted() {
+		b.Doc += " Protocols: " + strings.Join(k.Protocols, ", ") + "."
+		b.Help["probability"] = "the share of requests, connections or messages that it meets"
+		b.Help["match"] = "narrows it to some requests: fault.match(…)"
+	}
+	for i := range k.Params {
+		p := &k.Params[i]
 		b.Help[p.Name] = p.Doc
 		if len(p.Choices) > 0 {
 			b.Choices[p.Name] = p.Choices
 		}
-		if p.Min != 0 || p.Max != 0 {
+		if lo, hi, ok := p.Range(); ok {
 			unit := 1.0
 			if p.Type == chaos.TypeDuration || p.Type == chaos.TypeRange {
 				unit = float64(time.Second) // chaos counts nanoseconds, a signature seconds
 			}
-			b.Ranges[p.Name] = [2]float64{p.Min / unit, p.Max / unit}
+			b.Ranges[p.Name] = [2]float64{lo / unit, hi / unit}
 		}
 	}
 	return Builtin{b, func(c *Call) (starlark.Value, error) { return newFault(c, &k) }}
@@ -82,18 +66,19 @@ func faultRow(k chaos.Kind) Builtin {
 
 func newFault(c *Call, k *chaos.Kind) (starlark.Value, error) {
 	args := map[string]any{}
-	for _, p := range append(k.Params[:len(k.Params):len(k.Params)], chaos.ParamSpec{Name: "probability", Type: chaos.TypeShare}) {
+	params := k.Params
+	if k.Targeted() {
+		params = append(params[:len(params):len(params)], chaos.ParamSpec{Name: "probability", Type: chaos.TypeShare}, chaos.ParamSpec{Name: "match"})
+	}
+	for _, p := range params {
 		if !c.Has(p.Name) {
 			continue
 		}
-		arg, err := faultArg(string(p.Type), c.Value(p.Name))
+		arg, err := faultArg(p.Type, c.Value(p.Name))
 		if err != nil {
 			return nil, c.Errorf(p.Name, "%v", err)
 		}
 		args[p.Name] = arg
-	}
-	if m, ok := c.Value("match").(matchValue); ok {
-		args["match"] = m.match
 	}
 	f, err := chaos.New(k.Name, args)
 	if err != nil {
@@ -103,49 +88,56 @@ func newFault(c *Call, k *chaos.Kind) (starlark.Value, error) {
 }
 
 // faultArg turns an argument into what chaos.New reads. Its type was checked.
-func faultArg(t string, v starlark.Value) (any, error) {
-	if r, ok := v.(*Ramp); ok {
-		if t == string(chaos.TypeRange) {
-			t = string(chaos.TypeDuration)
+func faultArg(t chaos.ParamType, v starlark.Value) (any, error) {
+	switch v := v.(type) {
+	case *Ramp:
+		if t == chaos.TypeRange {
+			t = chaos.TypeDuration
 		}
-		start, err := faultNumber(t, r.Start)
+		start, err := faultNumber(t, v.Start)
 		if err != nil {
 			return nil, err
 		}
-		end, err := faultNumber(t, r.End)
+		end, err := faultNumber(t, v.End)
 		if err != nil {
 			return nil, err
 		}
-		return chaos.Ramp(start, end, r.Over, r.Shape.Plain())
+		return chaos.Ramp(start, end, v.Over, v.Shape.Plain())
+	case matchValue:
+		return v.match, nil
+	case *Probe:
+		return v.spec, nil
 	}
-	switch chaos.ParamType(t) {
-	case chaos.TypeDuration, chaos.TypeShare, chaos.TypePercent, chaos.TypeNumber, chaos.TypeSize, chaos.TypeBandwidth:
+	switch t {
+	case chaos.TypeDuration, chaos.TypeShare, chaos.TypePercent, chaos.TypeNumber, chaos.TypeInt, chaos.TypeSize, chaos.TypeBandwidth:
 		n, err := faultNumber(t, v)
 		return chaos.Const(n), err
 	case chaos.TypeRange:
 		var ends []any
 		for _, e := range elements(v) {
-			end, err := faultArg(string(chaos.TypeDuration), e)
+			end, err := faultArg(chaos.TypeDuration, e)
 			if err != nil {
 				return nil, err
 			}
 			ends = append(ends, end)
 		}
 		return ends, nil
+	case chaos.TypeJSON:
+		return ToJSON(v)
 	}
 	return plainValue(v, 0)
 }
 
 // faultNumber reads a number as package chaos counts it: durations in nanoseconds.
-func faultNumber(t string, v starlark.Value) (float64, error) {
+func faultNumber(t chaos.ParamType, v starlark.Value) (float64, error) {
 	var s slot
-	ok, err := convert(t, v, &s)
+	ok, err := convert(string(t), v, &s)
 	switch {
 	case !ok:
-		return 0, fmt.Errorf("expected %s, got %s", phrases[t], describe(v))
+		return 0, fmt.Errorf("expected %s, got %s", phrases[string(t)], describe(v))
 	case err != nil:
 		return 0, err
-	case t == "duration":
+	case t == chaos.TypeDuration:
 		return float64(s.i), nil
 	}
 	return s.f, nil
@@ -202,33 +194,16 @@ func plainValue(v starlark.Value, depth int) (any, error) {
 	return nil, fmt.Errorf("%s is not possible here", withArticle(v.Type()))
 }
 
-// paramError fits errors of package chaos that are about one parameter.
-var paramError = regexp.MustCompile(`^parameter (\w+)(?:: | )(.*)$`)
+// paramError fits errors of package chaos that are about one parameter, or one of match.
+var paramError = regexp.MustCompile(`(?s)^(?:parameter |match |parameter match )(\w+)(?:: | )(.*)$`)
 
 // faultError makes an ArgError of an error of package chaos.
 func faultError(c *Call, err error) error {
 	message := strings.TrimPrefix(err.Error(), "fault "+strings.TrimPrefix(c.Name, "fault.")+": ")
-	if m := paramError.FindStringSubmatch(message); m != nil {
+	if m := paramError.FindStringSubmatch(message); m != nil && slices.Contains(c.f.paramNames(), m[1]) {
 		return c.Errorf(m[1], "%s", m[2])
 	}
 	return c.Errorf("", "%s", message)
-}
-
-func newMatch(c *Call) (starlark.Value, error) {
-	m := new(chaos.Match)
-	methods, err := c.Strings("method")
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range methods {
-		m.Method = append(m.Method, strings.ToUpper(name))
-	}
-	m.Path = c.String("path")
-	m.After, m.First, m.Every = uint64(c.Int("after")), uint64(c.Int("first")), uint64(c.Int("every"))
-	if _, err := m.Compile(); err != nil {
-		return nil, c.Errorf("", "%s", strings.TrimPrefix(err.Error(), "match "))
-	}
-	return matchValue{m}, nil
 }
 
 func newPulse(c *Call) (starlark.Value, error) {
@@ -257,23 +232,22 @@ func newPulse(c *Call) (starlark.Value, error) {
 	return mapFaults(v, flap)
 }
 
-// presetRow makes scenario or profile. The choices and the list in the reference are
-// those that this version can do.
+// presetRow makes scenario or profile.
 func presetRow(typ, doc string, presets []chaos.Preset, find func(string) ([]chaos.Fault, error)) Builtin {
 	for _, p := range presets {
-		doc += fmt.Sprintf(" %q: %s", p.Name, p.Doc)
-		if len(p.Needs) > 0 {
-			doc += " (not in this version: needs " + strings.Join(p.Needs, ", ") + ")"
-		}
-		doc += "."
+		doc += fmt.Sprintf(" %q: %s.", p.Name, p.Doc)
 	}
 	return Builtin{dsl.Builtin{
 		Family: "chaos", Returns: "faults", Doc: doc,
 		Sig: typ + `(name: string)`,
 	}, func(c *Call) (starlark.Value, error) {
+		own := ownScenarios(c, typ)
+		if _, ok := own[c.String("name")]; ok {
+			return ownScenario(c)
+		}
 		faults, err := find(c.String("name"))
 		if err != nil {
-			var names []string
+			names := keys(own)
 			for _, p := range presets {
 				names = append(names, p.Name)
 			}

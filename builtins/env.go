@@ -29,14 +29,16 @@ type Env struct {
 	// Params are the given parameters by name, each a JSON value or, from the command
 	// line, plain text.
 	Params map[string]GivenParam
+	// Scenarios are those of the user's library, the module that defines each by its name.
+	Scenarios map[string]string
 	// Targets are those given to the run: by --proxy, --env or the server.
 	Targets []*Target
 	// Services are the addresses that the environment defines.
 	Services map[string]string
 	// Environment is the environment's name, "" without one.
 	Environment string
-	// HasSecret says whether a secret was given to the run; nil: all are (planning).
-	HasSecret func(name string) bool
+	// CheckSecret says why a secret is not there, and what to do; nil: all are (planning).
+	CheckSecret func(name string) error
 	// AnyTarget lets chaos name targets that nobody gave: nothing real is done.
 	AnyTarget bool
 	// AnyParam lets required parameters be missing: the script is only looked at.
@@ -59,6 +61,8 @@ type Env struct {
 	Meta     Meta
 	Declared []Param
 	Secrets  []string
+	// Notices are what a person should know of how the script met its surroundings.
+	Notices []Notice
 
 	interrupts
 	declaring bool // the top level of a script with main(): nothing acts
@@ -138,6 +142,9 @@ func (e *Env) Script(name string, hasMain bool) runtime.Body {
 		if err := e.openDeclared(t); err != nil {
 			return nil, err
 		}
+		for _, n := range e.Notices {
+			n.log(b)
+		}
 		if d := e.Meta.MaxDuration; d > 0 {
 			b.Run().SetMaxDuration(d)
 		}
@@ -166,7 +173,7 @@ func (e *Env) Function(script, function string) runtime.Body {
 
 // reset forgets what an earlier pass over the script declared.
 func (e *Env) reset() {
-	e.Meta, e.Declared, e.Secrets = Meta{}, nil, nil
+	e.Meta, e.Declared, e.Secrets, e.Notices = Meta{}, nil, nil, nil
 	e.modules = nil
 	e.figures = nil
 	e.targets = append([]*Target(nil), e.Targets...)

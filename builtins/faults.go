@@ -136,6 +136,9 @@ func bindTargets(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, k
 		return nil, wrong("expected at least one target, got none", "write .on(target)")
 	}
 	return mapFaults(b.Receiver(), func(f BoundFault) (BoundFault, error) {
+		if row, err := chaos.KindOf(f.Fault.Kind); err == nil && !row.Targeted() {
+			return f, wrong(fmt.Sprintf("a fault of kind %s is put on no target", f.Fault.Kind), "leave .on(…) out")
+		}
 		if f.Targets != nil {
 			return f, wrong(fmt.Sprintf("fault %s is bound already%s", f.Fault.Kind, onTargets(f.Targets)), "give all targets to one .on")
 		}
@@ -167,7 +170,7 @@ func mapFaults(v starlark.Value, fn func(BoundFault) (BoundFault, error)) (starl
 // isFaults accepts what Faults does, as far as one look shows.
 func isFaults(v starlark.Value) bool {
 	switch v.(type) {
-	case *faultValue, *faultSet, *starlark.List, starlark.Tuple:
+	case *faultValue, *faultSet, *starlark.Dict, *starlark.List, starlark.Tuple:
 		return true
 	}
 	return false
@@ -176,23 +179,45 @@ func isFaults(v starlark.Value) bool {
 // maxFaults bounds the faults of one list, however deep it is nested.
 const maxFaults = 1000
 
-// Faults lists the faults of a fault, a scenario or profile, or a list of these that
-// may hold further lists. None holds none.
+// Faults lists the faults of a fault, a scenario or profile, a dict in the schema of
+// the orchestration files' config, or a list of these that may hold further lists.
+// None holds none.
 func Faults(v starlark.Value) ([]BoundFault, error) {
-	var out []BoundFault
-	err := collectFaults(v, &out, "", 0)
-	return out, err
+	var l faultLister
+	err := l.collect(v, "", 0)
+	return l.faults, err
 }
 
-func collectFaults(v starlark.Value, out *[]BoundFault, where string, depth int) error {
+// FaultWarnings lists what the dicts among v's faults say without effect.
+func FaultWarnings(v starlark.Value) []string {
+	var l faultLister
+	_ = l.collect(v, "", 0) // Faults says what is wrong
+	return l.warnings
+}
+
+// faultLister goes through what holds faults.
+type faultLister struct {
+	faults   []BoundFault
+	warnings []string
+}
+
+func (l *faultLister) collect(v starlark.Value, where string, depth int) error {
+	at := ""
+	if where != "" {
+		at = " at position " + strings.TrimSuffix(where, ".")
+	}
 	switch v := v.(type) {
 	case starlark.NoneType:
 		return nil
 	case *faultValue:
-		*out = append(*out, v.BoundFault)
+		l.faults = append(l.faults, v.BoundFault)
 	case *faultSet:
 		for _, f := range v.faults {
-			*out = append(*out, f.BoundFault)
+			l.faults = append(l.faults, f.BoundFault)
+		}
+	case *starlark.Dict:
+		if err := l.config(v); err != nil {
+			return fmt.Errorf("the dict%s: %w", at, err)
 		}
 	case *starlark.List, starlark.Tuple:
 		if depth > 20 {
@@ -202,19 +227,35 @@ func collectFaults(v starlark.Value, out *[]BoundFault, where string, depth int)
 			if e == starlark.None {
 				return fmt.Errorf("expected a fault at position %s%d, got None", where, i)
 			}
-			if err := collectFaults(e, out, fmt.Sprintf("%s%d.", where, i), depth+1); err != nil {
+			if err := l.collect(e, fmt.Sprintf("%s%d.", where, i), depth+1); err != nil {
 				return err
 			}
 		}
 	default:
-		at := ""
-		if where != "" {
-			at = " at position " + strings.TrimSuffix(where, ".")
-		}
 		return fmt.Errorf(`expected a fault such as fault.latency("100ms")%s, got %s`, at, describe(v))
 	}
-	if len(*out) > maxFaults {
+	if len(l.faults) > maxFaults {
 		return fmt.Errorf("more than %d faults at once", maxFaults)
+	}
+	return nil
+}
+
+// config reads a dict as the orchestration files have it under config.
+func (l *faultLister) config(v *starlark.Dict) error {
+	plain, err := plainValue(v, 0)
+	if err != nil {
+		return err
+	}
+	fields, _ := plain.(map[string]any) // what plainValue makes of a dict
+	faults, warnings, err := chaos.FromConfig(fields)
+	if err != nil {
+		return err
+	}
+	for _, f := range faults {
+		l.faults = append(l.faults, BoundFault{Fault: f})
+	}
+	for _, w := range warnings {
+		l.warnings = append(l.warnings, w.Error())
 	}
 	return nil
 }

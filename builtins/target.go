@@ -36,9 +36,6 @@ type ProxyReport struct {
 	Listen string `json:"listen"`
 }
 
-// everyTarget stands for all targets where a script without any is only planned.
-var everyTarget = Target{Name: "every target", Protocol: "auto"}
-
 var (
 	_ TargetValue       = (*Target)(nil)
 	_ starlark.HasAttrs = (*Target)(nil)
@@ -113,7 +110,7 @@ func targeting() []Builtin {
 			Sig:     `proxy(name: string, listen: string, upstream: string, protocol: string = "auto", labels: dict = {})`,
 			Doc:     "Declares an embedded proxy, which lives as long as the run, and gives it as a target. Its listener opens when main starts. Clients connect to listen (host:port, port 0 for any), and it passes on to upstream.",
 			Planned: "listens; nothing is opened",
-			Family:  "chaos", Choices: map[string][]string{"protocol": {"auto", "http", "tcp"}},
+			Family:  "chaos", Choices: map[string][]string{"protocol": append([]string{"auto"}, chaos.Protocols()...)},
 		}, declares(proxy)},
 		{dsl.Builtin{
 			Sig:    `target(name: string)`,
@@ -150,7 +147,8 @@ func proxy(c *Call, e *Env) (starlark.Value, error) {
 	}
 	if have := e.find(t.Name); have != nil {
 		if slices.Contains(e.Targets, have) {
-			return have, nil // --proxy or the environment gave one of that name: it wins
+			e.giveWay(c, t, have) // --proxy or the environment gave one of that name: it wins
+			return have, nil
 		}
 		return nil, c.Errorf("name", "a target %q is declared twice", t.Name)
 	}
@@ -224,6 +222,7 @@ func target(c *Call, e *Env) (starlark.Value, error) {
 	if e.AnyTarget {
 		t := &Target{Name: name, Protocol: "auto"}
 		e.targets = append(e.targets, t)
+		e.assumed(c, "target %q is not defined; give it with --proxy %s=LISTEN,UPSTREAM or in --env", name, name)
 		return t, nil
 	}
 	var names []string
@@ -260,8 +259,11 @@ func targets(c *Call, e *Env) (starlark.Value, error) {
 	}
 	if len(found) == 0 {
 		if e.AnyTarget {
-			every := everyTarget
-			return starlark.NewList([]starlark.Value{&every}), nil
+			what := "this run has no target"
+			if len(e.targets) > 0 {
+				what = "no target of this run has these labels"
+			}
+			return starlark.NewList([]starlark.Value{e.assumeEvery(c, what)}), nil
 		}
 		if len(c.Named()) == 0 {
 			return nil, c.noTarget()
@@ -286,7 +288,7 @@ func (e *Env) targetList() string {
 // noTarget is the error for chaos that would reach nothing.
 func (c *Call) noTarget() error {
 	return notGiven(c.Errorf("", "this run has no target, so chaos would reach nothing").
-		WithHint("declare one with proxy(…), or give one with --proxy NAME=LISTEN,UPSTREAM or --env FILE"))
+		WithHint("declare one with proxy(…), in an orchestration file under targets:, or give one with --proxy NAME=LISTEN,UPSTREAM or --env FILE"))
 }
 
 func service(c *Call, e *Env) (starlark.Value, error) {
@@ -301,6 +303,7 @@ func service(c *Call, e *Env) (starlark.Value, error) {
 			return nil, notGiven(err.WithHint("name its address under services in the file given with --env"))
 		}
 		base = "http://" + name + ".invalid"
+		e.assumed(c, "service %q is not defined, and %s stands for it; name its address under services in --env", name, base)
 	}
 	base = strings.TrimRight(base, "/")
 	return NewObject("service",

@@ -6,12 +6,17 @@
 //	Kind      one row of the table of fault kinds: parameters, ranges, protocols
 //	Fault     a kind with its parameters, probability, match and pulse
 //	Value     a number that is constant or a ramp over time
-//	Match     which requests a fault concerns
+//	Match     which requests a fault concerns; Matcher and Request, the same made ready
 //	Draws     the random decisions of one fault, as functions of a request's number
+//	Latency, RateLimit, CircuitBreaker, …   a fault of each kind made ready: what an
+//	          engine asks for each request, chunk or message
 //	Stats     what a fault saw and hit
 //	Scenario, Profile   predefined sets of faults
+//	FromConfig   the config schema of orchestration files, read as faults
 //
-// Nothing here opens, reads, waits or logs, and nothing knows Starlark. What carries
+// Nothing here opens, reads, waits or logs, nothing asks for the time or draws by
+// itself, and nothing knows Starlark. What has state (buckets, circuits, queues) is
+// told the time and may be used by many connections at once. What carries
 // faults out lives in a folder of its own for each engine; chaos/proxy is the first.
 //
 // A new kind of fault is one file with its row (see latency.go) and one line in

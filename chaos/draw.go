@@ -30,6 +30,9 @@ const (
 	streamSpread = 2
 	streamJitter = 3
 	streamPick   = 4
+	streamLoss   = 5
+	streamSize   = 6
+	streamBytes  = 7
 )
 
 // NewDraws returns the decisions of the fault id in a run with this seed.
@@ -40,8 +43,15 @@ func NewDraws(seed uint64, id string) Draws {
 }
 
 func (d Draws) stream(purpose, n uint64) float64 {
-	return Draw(mix(d.seed+purpose*0x9e3779b97f4a7c15), n)
+	return Draw(d.of(purpose), n)
 }
+
+// of returns the seed of a stream.
+func (d Draws) of(purpose uint64) uint64 { return mix(d.seed + purpose*0x9e3779b97f4a7c15) }
+
+// within returns draws of their own for the n-th request, for a purpose that takes
+// more than one draw for each.
+func (d Draws) within(purpose, n uint64) Draws { return Draws{mix(d.of(purpose) ^ mix(n+1))} }
 
 // Hit decides whether the n-th request is hit, with the given probability.
 func (d Draws) Hit(n uint64, probability float64) bool {

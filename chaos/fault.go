@@ -1,10 +1,10 @@
 package chaos
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"starquake/units"
@@ -74,7 +74,7 @@ func (f *Fault) set(row *Kind, name string, arg any) (err error) {
 	}
 	spec := row.param(name)
 	if spec == nil {
-		return fmt.Errorf("parameter %q is unknown; there are %s, probability, match", name, row.paramNames())
+		return fmt.Errorf("parameter %s is unknown; there are %s", describe(name), row.paramNames())
 	}
 	value, err := readParam(spec, arg)
 	if err != nil {
@@ -88,14 +88,6 @@ func (f *Fault) set(row *Kind, name string, arg any) (err error) {
 	}
 	f.Params[name] = value
 	return nil
-}
-
-func (k *Kind) paramNames() string {
-	names := make([]string, len(k.Params))
-	for i, p := range k.Params {
-		names[i] = p.Name
-	}
-	return strings.Join(names, ", ")
 }
 
 // Validate says what is wrong with the fault: the kind, a parameter with its range
@@ -115,7 +107,7 @@ func (f *Fault) validate(row *Kind) error {
 	for _, name := range sortedKeys(f.Params) {
 		spec := row.param(name)
 		if spec == nil {
-			return fmt.Errorf("parameter %q is unknown; there are %s", name, row.paramNames())
+			return fmt.Errorf("parameter %s is unknown; there are %s", describe(name), row.paramNames())
 		}
 		if err := spec.validate(f.Params[name]); err != nil {
 			return err
@@ -164,7 +156,20 @@ func (f *Fault) Text(name string) string {
 	return s
 }
 
-// Codes returns a parameter of type codes. The caller must not change it.
+// Number returns a numeric parameter whose default is not None.
+func (f *Fault) Number(name string) Value {
+	v, _ := f.Value(name)
+	return v
+}
+
+// Strings returns a parameter of type strings or graphql_codes. The caller must not
+// change it.
+func (f *Fault) Strings(name string) []string {
+	s, _ := f.get(name).([]string)
+	return s
+}
+
+// Codes returns a parameter of type codes or grpc_codes. The caller must not change it.
 func (f *Fault) Codes(name string) []int {
 	c, _ := f.get(name).([]int)
 	return c
@@ -174,6 +179,12 @@ func (f *Fault) Codes(name string) []int {
 func (f *Fault) Headers(name string) map[string]string {
 	h, _ := f.get(name).(map[string]string)
 	return h
+}
+
+// JSON returns a parameter of type json or probe, or nil. The caller must not change it.
+func (f *Fault) JSON(name string) json.RawMessage {
+	j, _ := f.get(name).(json.RawMessage)
+	return j
 }
 
 // Range returns a parameter of type range.
@@ -187,8 +198,8 @@ func (f *Fault) get(name string) any {
 	if v, ok := f.Params[name]; ok {
 		return v
 	}
-	row, err := KindOf(f.Kind)
-	if err != nil {
+	row := rowOf(f.Kind)
+	if row == nil {
 		return nil
 	}
 	spec := row.param(name)

@@ -65,6 +65,49 @@ func goodFaults() []struct {
 		{"http_error", args{"codes": 500, "pattern": "burst(5, 10s)", "probability": ramp(0, "50%", "30s", "")}},
 		{"http_error", args{"codes": 500, "pattern": "sequence(503, pass, 500)",
 			"match": args{"method": []any{"get", "POST"}, "path": "/api/**", "after": 3, "first": 100, "every": 2}}},
+		{"latency", args{"delay": 1, "match": args{"host": "*.example.com", "headers": args{"X-Tenant": "a*", "accept": "re:^text/"},
+			"query": args{"debug": "", "q": "*"}, "source": []any{"10.0.0.0/8", "::1"}, "body_size": []any{"1KB", nil}, "chunked": false}}},
+		{"latency", args{"delay": 1, "match": args{"grpc_method": "shop.Orders/*", "graphql_operation": "Get*", "graphql_type": "query", "body_size": []any{0, 10}}}},
+		{"bandwidth", args{"rate": "1Mbit/s"}},
+		{"bandwidth", args{"rate": ramp("1MB/s", 1000, "1m", "exponential"), "per": "target", "direction": "response"}},
+		{"packet_loss", args{"percent": ramp(0, 100, "1m", "")}},
+		{"blackhole", nil},
+		{"blackhole", args{"open_connections": "close"}},
+		{"timeout", args{"after": "5s", "probability": 0.1}},
+		{"reset", args{"after": ramp(0, "1s", "10s", "")}},
+		{"refuse", args{"open_connections": "reset"}},
+		{"slow_close", args{"delay": "2s"}},
+		{"slicer", args{"average": 64, "variation": "32B", "delay": "1ms"}},
+		{"limit_data", args{"bytes": "10KB"}},
+		{"max_connections", args{"n": ramp(100, 0, "1m", "steps(10)")}},
+		{"partition", args{"open_connections": "keep"}},
+		{"connection_error", args{"kind": "tcp_close", "probability": "3%"}},
+		{"partial_response", args{"fraction": 0.25}},
+		{"corrupt", args{"kind": "bit_flip", "direction": "both"}},
+		{"rewrite", args{"status": 404, "headers": args{"X-A": "b"}, "remove_headers": "Server", "body": "gone\n"}},
+		{"rewrite", args{"direction": "request", "json_patch": []any{args{"op": "replace", "path": "/price", "value": 1.50}}}},
+		{"rewrite", args{"json_patch": json.RawMessage(`[{"path": "/a", "value": 12345678901234567890.50, "op": "add"}]`)}},
+		{"rate_limit", args{"rate": 10, "burst": 2, "per": "ip"}},
+		{"rate_limit", args{"rate": ramp(100, 0.5, "1m", ""), "burst": ramp(10, 1, "1m", "")}},
+		{"circuit_breaker", nil},
+		{"circuit_breaker", args{"failure_threshold": 3, "timeout": "10s", "window": 5}},
+		{"bulkhead", args{"max_concurrent": 5, "queue": 0}},
+		{"grpc_error", args{"codes": []any{"unavailable", 4, 500}, "message": "try later"}},
+		{"grpc_abort", args{"after_messages": 3, "code": "DATA_LOSS", "how": "reset"}},
+		{"ws_close", args{"codes": []any{1001, 503, 429}, "reason": "go away", "after_messages": 10}},
+		{"ws_drop", args{"direction": "request", "probability": 0.5}},
+		{"ws_corrupt", args{"kind": "truncate"}},
+		{"ws_delay", args{"delay": "100ms", "jitter": "10ms"}},
+		{"ws_duplicate", nil},
+		{"graphql_error", args{"codes": []any{"RATE_LIMITED", 404}, "path": []any{"order", "items", 0}}},
+		{"graphql_partial", nil},
+		{"graphql_partial", args{"fields": []any{"user.email", "user.orders"}}},
+		{"graphql_slow_fields", args{"fields": "user.orders", "delay": ramp("1ms", "2s", "30s", "")}},
+		{"tls_fault", args{"kind": "expired"}},
+		{"exec", args{"name": "redis", "on": []any{"systemctl", "stop", "redis"}, "off": []any{[]any{"systemctl", "start", "redis"}, []any{"true"}}}},
+		{"exec", args{"name": "r", "on": [][]string{{"a b"}}, "off": [][]string{{"c"}}, "check": args{"kind": "tcp", "addr": "127.0.0.1:6379"}, "off_timeout": 5}},
+		{"http", args{"name": "fail over", "on": "http://127.0.0.1:9000/on", "off": args{"url": "http://127.0.0.1:9000/on", "method": "delete",
+			"headers": args{"X-A": "b"}, "body": "{}", "expect": "2xx,404", "timeout": "3s"}}},
 	}
 }
 
@@ -142,6 +185,77 @@ func TestBadFaults(t *testing.T) {
 		{"http_error", args{"codes": 500, "pattern": "burst(0, 10s)"}},
 		{"http_error", args{"codes": 500, "pattern": "sequence(500, 99)"}},
 		{"http_error", args{"codes": 500, "pattern": "often"}},
+		{strings.Repeat("x", 1000), nil},
+		{"latency", args{strings.Repeat("x", 1000): 1}},
+		{"latency", args{"delay": "1s", "match": args{"source": "10.0.0.0/33"}}},
+		{"latency", args{"delay": "1s", "match": args{"source": "fe80::1%eth0"}}},
+		{"latency", args{"delay": "1s", "match": args{"source": "::ffff:10.0.0.0/8"}}},
+		{"latency", args{"delay": "1s", "match": args{"headers": args{"a b": "x"}}}},
+		{"latency", args{"delay": "1s", "match": args{"headers": args{"A": "x", "a": "y"}}}},
+		{"latency", args{"delay": "1s", "match": args{"headers": args{"a": "re:("}}}},
+		{"latency", args{"delay": "1s", "match": args{"query": args{"a": 1}}}},
+		{"latency", args{"delay": "1s", "match": args{"body_size": 5}}},
+		{"latency", args{"delay": "1s", "match": args{"body_size": []any{5, 1}}}},
+		{"latency", args{"delay": "1s", "match": args{"body_size": []any{-1, nil}}}},
+		{"latency", args{"delay": "1s", "match": args{"chunked": "yes"}}},
+		{"latency", args{"delay": "1s", "match": args{"graphql_type": "fragment"}}},
+		{"latency", args{"delay": "1s", "match": args{"host": strings.Repeat("a", 5000)}}},
+		{"bandwidth", args{"rate": 0}},
+		{"bandwidth", args{"rate": "fast"}},
+		{"bandwidth", args{"rate": 1, "per": "client"}},
+		{"packet_loss", args{"percent": 101}},
+		{"blackhole", args{"open_connections": "drop"}},
+		{"timeout", nil},
+		{"reset", args{"after": "-1s"}},
+		{"slicer", args{"average": 0}},
+		{"limit_data", args{"bytes": "1 lot"}},
+		{"max_connections", args{"n": 1.5}},
+		{"max_connections", args{"n": ramp(0, 1.5, "1s", "")}},
+		{"max_connections", args{"n": -1}},
+		{"connection_error", args{"kind": "udp"}},
+		{"partial_response", args{"fraction": "150%"}},
+		{"rewrite", nil},
+		{"rewrite", args{"status": 200, "direction": "request"}},
+		{"rewrite", args{"body": "", "json_patch": []any{args{"op": "remove", "path": ""}}}},
+		{"rewrite", args{"json_patch": "x"}},
+		{"rewrite", args{"json_patch": []any{}}},
+		{"rewrite", args{"json_patch": []any{args{"op": "drop", "path": "/a"}}}},
+		{"rewrite", args{"json_patch": []any{args{"op": "add", "path": "/a"}}}},
+		{"rewrite", args{"json_patch": []any{args{"op": "remove", "path": "a"}}}},
+		{"rewrite", args{"json_patch": []any{args{"op": "remove", "path": "/a~2"}}}},
+		{"rewrite", args{"json_patch": []any{args{"op": "move", "from": "/a", "path": "/a/b"}}}},
+		{"rewrite", args{"json_patch": []any{args{"op": "remove", "path": strings.Repeat("/a", 200)}}}},
+		{"rewrite", args{"json_patch": []any{args{"op": "test", "path": "/a", "value": 1, "from": "/b"}}}},
+		{"rewrite", args{"headers": args{"Transfer-Encoding": "chunked"}}},
+		{"rewrite", args{"remove_headers": []any{"Content-Length"}}},
+		{"rewrite", args{"remove_headers": []any{"a\r\nb"}}},
+		{"rate_limit", args{"rate": 0, "burst": 1}},
+		{"rate_limit", args{"rate": 1, "burst": 0}},
+		{"circuit_breaker", args{"window": 0}},
+		{"bulkhead", args{"queue": "ten"}},
+		{"grpc_error", args{"codes": "NOT_READY"}},
+		{"grpc_error", args{"codes": 17}},
+		{"grpc_error", args{"codes": 418}},
+		{"grpc_abort", args{"code": 14}},
+		{"ws_close", args{"codes": 404}},
+		{"ws_close", args{"codes": 1000, "reason": strings.Repeat("é", 62)}},
+		{"ws_corrupt", args{"kind": "shuffle"}},
+		{"graphql_error", args{"codes": 418}},
+		{"graphql_error", args{"codes": "X", "path": args{}}},
+		{"graphql_error", args{"codes": "X", "path": []any{-1}}},
+		{"graphql_slow_fields", args{"fields": []any{}, "delay": "1s"}},
+		{"tls_fault", args{"kind": "heartbleed"}},
+		{"exec", args{"name": "x", "on": []any{}, "off": []any{"a"}}},
+		{"exec", args{"name": "x", "on": []any{"a", 1}, "off": []any{"a"}}},
+		{"exec", args{"name": "x", "on": []any{"a\x00b"}, "off": []any{"a"}}},
+		{"exec", args{"name": "", "on": []any{"a"}, "off": []any{"a"}}},
+		{"exec", args{"name": "x", "on": []any{"a"}, "off": []any{"a"}, "probability": 0.5}},
+		{"exec", args{"name": "x", "on": []any{"a"}, "off": []any{"a"}, "match": args{"path": "/"}}},
+		{"exec", args{"name": "x", "on": []any{"a"}, "off": []any{"a"}, "check": args{"addr": "x"}}},
+		{"http", args{"name": "x", "on": "ftp://x", "off": "http://x"}},
+		{"http", args{"name": "x", "on": "http://x", "off": args{"url": "http://x", "methd": "PUT"}}},
+		{"http", args{"name": "x", "on": "http://x", "off": args{"url": "http://x", "expect": "2yy"}}},
+		{"http", args{"name": "x", "on": "http://x", "off": args{"url": "http://x", "headers": args{"a": "b\nc"}}}},
 	} {
 		f, err := chaos.New(g.kind, g.args)
 		if err == nil {
@@ -155,11 +269,22 @@ func TestBadFaults(t *testing.T) {
 
 func TestKinds(t *testing.T) {
 	var b strings.Builder
+	seen := map[string]bool{}
+	for _, g := range goodFaults() {
+		seen[g.kind] = true
+	}
 	for _, k := range chaos.Kinds() {
+		if !seen[k.Name] {
+			t.Errorf("kind %s is not among goodFaults", k.Name)
+		}
 		fmt.Fprintf(&b, "%s\n\t%s\n\ton %s\n", k.Sig, k.Doc, strings.Join(k.Protocols, ", "))
 		for _, p := range k.Params {
 			if p.Doc == "" {
 				t.Errorf("%s: parameter %s has no doc", k.Name, p.Name)
+			}
+			// off_timeout is how long undoing may take, not what the fault does.
+			if _, _, number := p.Range(); number && p.Type != chaos.TypeCodes && !p.Ramp && p.Name != "off_timeout" {
+				t.Errorf("%s: parameter %s takes no ramp", k.Name, p.Name)
 			}
 		}
 	}

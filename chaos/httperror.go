@@ -1,13 +1,10 @@
 package chaos
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"starquake/units"
 )
 
 func httpErrorKind() Kind {
@@ -15,7 +12,7 @@ func httpErrorKind() Kind {
 		Name: "http_error",
 		Doc: "Answers with an HTTP status instead of the upstream, which is not called. " +
 			"One of the codes is picked for each request hit, each as likely as the others.",
-		Protocols: []string{"http"},
+		Protocols: []string{"http", "graphql"},
 		Params: []ParamSpec{
 			{Name: "codes", Type: TypeCodes, Min: 200, Max: 599,
 				Doc: "a status or a list of them"},
@@ -23,8 +20,8 @@ func httpErrorKind() Kind {
 				Doc: "the body; empty for a line that says what it is"},
 			{Name: "headers", Type: TypeHeaders, Default: "{}",
 				Doc: "more header fields; Content-Type replaces text/plain"},
-			{Name: "pattern", Type: TypeString, Default: `""`, KeywordOnly: true,
-				Doc: `"burst(5, 10s)": the first 5 requests in each 10s; "sequence(503, pass, 500)": in turn, over and over`},
+			{Name: "pattern", Type: TypeString, Default: "None", KeywordOnly: true,
+				Doc: `which requests: burst(5, "10s") the first 5 in each 10s, sequence([503, None, 500]) in turn, over and over`},
 		},
 		check: checkHTTPError,
 		text:  httpErrorText,
@@ -33,9 +30,8 @@ func httpErrorKind() Kind {
 
 func checkHTTPError(f *Fault) error {
 	for name := range f.Headers("headers") {
-		switch asciiUpper(name) {
-		case "CONTENT-LENGTH", "TRANSFER-ENCODING", "CONNECTION":
-			return fmt.Errorf("parameter headers: %s is set by the proxy, which knows how the body is sent", name)
+		if err := notFraming("headers", name); err != nil {
+			return err
 		}
 	}
 	_, err := parsePattern(f.Text("pattern"))
@@ -105,61 +101,4 @@ func (e *HTTPError) inBurst(elapsed time.Duration) bool {
 			return true
 		}
 	}
-}
-
-// pattern is when an http_error answers. The zero pattern is always.
-type pattern struct {
-	count    uint64
-	interval time.Duration
-	sequence []int // 0 lets pass
-}
-
-// parsePattern reads "", "burst(count, interval)" or "sequence(code, …)".
-func parsePattern(s string) (pattern, error) {
-	var p pattern
-	if s == "" {
-		return p, nil
-	}
-	name, rest, called := strings.Cut(s, "(")
-	args, closed := strings.CutSuffix(rest, ")")
-	if !called || !closed || len(s) > 8192 {
-		return p, fmt.Errorf("parameter pattern is %s; expected \"burst(5, 10s)\" or \"sequence(503, pass, 500)\"", describe(s))
-	}
-	list := strings.Split(args, ",")
-	for i := range list {
-		list[i] = strings.TrimSpace(list[i])
-	}
-	switch strings.TrimSpace(name) {
-	case "burst":
-		return parseBurst(list)
-	case "sequence":
-		for _, item := range list {
-			code := 0
-			if item != "pass" {
-				var err error
-				if code, err = strconv.Atoi(item); err != nil || code < 200 || code > 599 {
-					return p, fmt.Errorf("parameter pattern: sequence has %s; expected a status from 200 to 599 or pass", describe(item))
-				}
-			}
-			p.sequence = append(p.sequence, code)
-		}
-		return p, nil
-	}
-	return p, fmt.Errorf("parameter pattern: %s is unknown; expected burst or sequence", describe(name))
-}
-
-func parseBurst(args []string) (p pattern, err error) {
-	if len(args) != 2 {
-		return p, fmt.Errorf("parameter pattern: burst has %d arguments; expected a count and an interval, as in \"burst(5, 10s)\"", len(args))
-	}
-	if p.count, err = strconv.ParseUint(args[0], 10, burstBits-1); err != nil || p.count == 0 {
-		return p, fmt.Errorf("parameter pattern: the count of burst is %s; expected 1 to %d", describe(args[0]), 1<<(burstBits-1)-1)
-	}
-	if p.interval, err = units.ParseDuration(args[1]); err != nil {
-		return p, fmt.Errorf("parameter pattern: the interval of burst: %w", err)
-	}
-	if p.interval < time.Millisecond {
-		return p, fmt.Errorf("parameter pattern: the interval of burst is %s; expected 1ms or more", describe(args[1]))
-	}
-	return p, nil
 }

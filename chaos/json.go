@@ -55,13 +55,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 		if spec == nil {
 			return nil, fmt.Errorf("fault %s: parameter %q is unknown", f.Kind, name)
 		}
-		switch v := value.(type) {
-		case Value:
-			value = encodeValue(spec.Type, v)
-		case [2]Value:
-			value = []any{encodeValue(TypeDuration, v[0]), encodeValue(TypeDuration, v[1])}
-		}
-		out.Params[name] = value
+		out.Params[name] = encodeParam(spec.Type, value)
 	}
 	return json.Marshal(out)
 }
@@ -71,6 +65,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 func (f *Fault) UnmarshalJSON(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
+	dec.UseNumber() // for parameters that are JSON themselves
 	var in struct {
 		Kind        string         `json:"kind"`
 		Params      map[string]any `json:"params"`
@@ -99,6 +94,30 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// encodeParam turns a parameter's value into what json.Marshal writes in its form.
+func encodeParam(t ParamType, value any) any {
+	switch v := value.(type) {
+	case Value:
+		return encodeValue(t, v)
+	case [2]Value:
+		return []any{encodeValue(TypeDuration, v[0]), encodeValue(TypeDuration, v[1])}
+	case []int:
+		if t == TypeGRPCCodes {
+			return namesOf(v)
+		}
+	}
+	return value
+}
+
+// namesOf returns the names of gRPC codes.
+func namesOf(codes []int) []string {
+	names := make([]string, len(codes))
+	for i, code := range codes {
+		names[i] = GRPCName(code)
+	}
+	return names
+}
+
 func encodeValue(t ParamType, v Value) any {
 	if !v.IsRamp() {
 		return encodeNumber(t, v.Start)
@@ -114,80 +133,4 @@ func encodeNumber(t ParamType, n float64) any {
 		return units.FormatDuration(time.Duration(math.Round(n)))
 	}
 	return n
-}
-
-// readMatch reads a match as JSON or a script gives it.
-func readMatch(arg any) (*Match, error) {
-	switch m := arg.(type) {
-	case *Match:
-		return m.orNil(), nil
-	case Match:
-		return m.orNil(), nil
-	}
-	fields, ok := arg.(map[string]any)
-	if !ok {
-		return nil, (&ParamSpec{Name: "match"}).wants("a match", arg)
-	}
-	m := new(Match)
-	for _, name := range sortedKeys(fields) {
-		if fields[name] == nil {
-			continue
-		}
-		if err := m.set(name, fields[name]); err != nil {
-			return nil, err
-		}
-	}
-	return m.orNil(), nil
-}
-
-// orNil returns nil for a match of everything, so that equal faults look equal.
-func (m *Match) orNil() *Match {
-	if m == nil || len(m.Method) == 0 && m.Path == "" && m.After == 0 && m.First == 0 && m.Every == 0 {
-		return nil
-	}
-	return m
-}
-
-func (m *Match) set(name string, arg any) error {
-	spec := ParamSpec{Name: "match " + name}
-	switch name {
-	case "path":
-		s, ok := arg.(string)
-		if !ok {
-			return spec.wants("a string", arg)
-		}
-		m.Path = s
-	case "method":
-		items, ok := arg.([]any)
-		if !ok {
-			items = []any{arg}
-		}
-		for _, item := range items {
-			s, ok := item.(string)
-			if !ok {
-				return spec.wants("a string or a list of strings", item)
-			}
-			m.Method = append(m.Method, asciiUpper(s))
-		}
-	case "after", "first", "every":
-		n, ok := plainNumber(arg)
-		if !ok || n != math.Trunc(n) || n < 0 || n > 1<<53 {
-			return spec.wants("a whole number from 0", arg)
-		}
-		*map[string]*uint64{"after": &m.After, "first": &m.First, "every": &m.Every}[name] = uint64(n)
-	default:
-		return fmt.Errorf("match: %q is unknown; there are method, path, after, first, every", name)
-	}
-	return nil
-}
-
-// asciiUpper raises the letters a to z: methods are tokens, not text.
-func asciiUpper(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'a' <= c && c <= 'z' {
-			b[i] = c - 'a' + 'A'
-		}
-	}
-	return string(b)
 }

@@ -18,14 +18,16 @@ type Kind struct {
 	// Doc says what the client sees. Its first sentence is the summary.
 	Doc string
 	// Params are the kind's own parameters, in the order of the signature.
-	// probability and match, which every kind has, are not among them.
+	// probability and match, which every kind that needs a target has, are not among them.
 	Params []ParamSpec
-	// Protocols lists those the kind can be done on.
+	// Protocols lists those the kind can be done on. It is empty for kinds that the
+	// orchestrator does by itself, without a target.
 	Protocols []string
 
 	// check looks for what no single parameter shows; each is known to be in range.
 	check func(f *Fault) error
-	// text writes the parameters for people, without the kind's name.
+	// text writes the parameters for people, without the kind's name. A nil one
+	// leaves it to paramsText.
 	text func(f *Fault) string
 }
 
@@ -36,6 +38,7 @@ type ParamSpec struct {
 	Doc  string
 	Type ParamType
 	// Min and Max bound numbers, both included, in the Type's unit; both 0 is any.
+	// Of a string they bound its bytes.
 	Min, Max float64
 	// Ramp says that a ramp may stand for the value.
 	Ramp bool
@@ -45,24 +48,18 @@ type ParamSpec struct {
 	Choices []string
 	// KeywordOnly parameters stand behind the "*" of the signature.
 	KeywordOnly bool
+
+	// fromHTTP gives the protocol's own code for an HTTP status that was given in its
+	// place; nil takes no status. Only codes outside Min and Max are asked for.
+	fromHTTP func(status int) (code int, ok bool)
 }
 
-// ParamType is the type of a parameter and says how Fault.Params holds it.
-type ParamType string
+// Protocols returns the protocols that targets may declare, besides "auto". "http" is
+// HTTP/1.1 and HTTP/2, "tls" a stream whose TLS the target terminates.
+func Protocols() []string { return []string{"tcp", "http", "grpc", "ws", "graphql", "tls"} }
 
-// The types of parameters.
-const (
-	TypeDuration  ParamType = "duration"  // Value, nanoseconds
-	TypeShare     ParamType = "share"     // Value, 0..1
-	TypePercent   ParamType = "percent"   // Value, 0..100
-	TypeNumber    ParamType = "number"    // Value
-	TypeSize      ParamType = "size"      // Value, bytes
-	TypeBandwidth ParamType = "bandwidth" // Value, bytes per second
-	TypeString    ParamType = "string"    // string
-	TypeCodes     ParamType = "codes"     // []int, one or more; written as one number or a list
-	TypeHeaders   ParamType = "headers"   // map[string]string
-	TypeRange     ParamType = "range"     // [2]Value of durations, the smaller first
-)
+// streams are the protocols on which a fault of a byte stream acts, whatever it carries.
+func streams() []string { return []string{"tcp", "tls"} }
 
 // Kinds returns the table of fault kinds, in the order of the reference. The caller
 // owns the result.
@@ -78,7 +75,18 @@ var table struct {
 
 func kinds() []Kind {
 	table.once.Do(func() {
-		table.rows = []Kind{latencyKind(), httpErrorKind()}
+		table.rows = []Kind{
+			latencyKind(), bandwidthKind(), packetLossKind(),
+			blackholeKind(), timeoutKind(), resetKind(), refuseKind(), slowCloseKind(),
+			slicerKind(), limitDataKind(), maxConnectionsKind(), partitionKind(),
+			httpErrorKind(), connectionErrorKind(), partialResponseKind(), corruptKind(), rewriteKind(),
+			rateLimitKind(), circuitBreakerKind(), bulkheadKind(),
+			grpcErrorKind(), grpcAbortKind(),
+			wsCloseKind(), wsDropKind(), wsCorruptKind(), wsDelayKind(), wsDuplicateKind(),
+			graphqlErrorKind(), graphqlPartialKind(), graphqlSlowFieldsKind(),
+			tlsFaultKind(),
+			execKind(), httpKind(),
+		}
 		for i := range table.rows {
 			table.rows[i].Sig = signature(&table.rows[i])
 		}
@@ -86,21 +94,39 @@ func kinds() []Kind {
 	return table.rows
 }
 
-// KindOf returns the row of a kind, or an error that names those there are.
-func KindOf(name string) (Kind, error) {
-	var names []string
-	for _, k := range kinds() {
-		if k.Name == name {
-			return k, nil
+// row returns the row of a kind in the table, which is not to be changed, or nil.
+func rowOf(name string) *Kind {
+	rows := kinds()
+	for i := range rows {
+		if rows[i].Name == name {
+			return &rows[i]
 		}
-		names = append(names, k.Name)
 	}
-	return Kind{}, fmt.Errorf("fault kind %q is unknown; there are %s", name, strings.Join(names, ", "))
+	return nil
 }
 
+// KindOf returns the row of a kind, or an error that names those there are.
+func KindOf(name string) (Kind, error) {
+	if row := rowOf(name); row != nil {
+		return *row, nil
+	}
+	var names []string
+	for _, k := range kinds() {
+		names = append(names, k.Name)
+	}
+	return Kind{}, fmt.Errorf("fault kind %s is unknown; there are %s", describe(name), strings.Join(names, ", "))
+}
+
+// Targeted reports whether faults of this kind are put on a target. The others are
+// done by the orchestrator itself.
+func (k *Kind) Targeted() bool { return len(k.Protocols) > 0 }
+
 // Speaks returns nil if the kind can be done on protocol, else an error that says on
-// which it can. Every kind can be put on "auto".
+// which it can. Every kind that needs a target can be put on "auto".
 func (k *Kind) Speaks(protocol string) error {
+	if !k.Targeted() {
+		return fmt.Errorf("a fault of kind %s is put on no target; leave out the target", k.Name)
+	}
 	if protocol == "auto" || slices.Contains(k.Protocols, protocol) {
 		return nil
 	}
@@ -117,32 +143,15 @@ func (k *Kind) param(name string) *ParamSpec {
 	return nil
 }
 
-// expected names the type in an error.
-func (t ParamType) expected() string {
-	switch t {
-	case TypeCodes:
-		return "a status or a list of them"
-	case TypeHeaders:
-		return "a dict of header names and values"
-	case TypeRange:
-		return "two durations, the smaller first"
-	case TypePercent:
-		return "a percentage"
+func (k *Kind) paramNames() string {
+	names := make([]string, len(k.Params))
+	for i, p := range k.Params {
+		names[i] = p.Name
 	}
-	return "a " + string(t)
-}
-
-// sigType is the word of the signature notation for a type.
-func sigType(t ParamType) string {
-	switch t {
-	case TypeCodes:
-		return "int|list"
-	case TypeHeaders:
-		return "dict"
-	case TypeRange:
-		return "tuple|list"
+	if k.Targeted() {
+		names = append(names, "probability", "match")
 	}
-	return string(t)
+	return strings.Join(names, ", ")
 }
 
 // signature writes the constructor of k. It is made, not written, so that it cannot
@@ -166,6 +175,10 @@ func signature(k *Kind) string {
 		if p.Default != "" {
 			b.WriteString(" = " + p.Default)
 		}
+	}
+	if !k.Targeted() { // what a request decides is not asked for where there are none
+		b.WriteString(")")
+		return b.String()
 	}
 	if len(k.Params) > 0 {
 		b.WriteString(", ")

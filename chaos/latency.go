@@ -15,7 +15,7 @@ func latencyKind() Kind {
 		Name: "latency",
 		Doc: "Adds delay. On tcp every chunk is held back, in order and without limiting the " +
 			"throughput; on http a request is, once. Delays of several faults add up.",
-		Protocols: []string{"http", "tcp"},
+		Protocols: Protocols(),
 		Params: []ParamSpec{
 			{Name: "delay", Type: TypeDuration, Max: limit, Ramp: true, Default: "None",
 				Doc: "the delay; with between, it is added to what that draws"},
@@ -93,9 +93,7 @@ func NewLatency(f *Fault) Latency {
 	l.percent, _ = f.Value("jitter_percent")
 	l.between, l.ranged = f.Range("between")
 	l.distribution = f.Text("distribution")
-	direction := f.Text("direction")
-	l.Request = direction != "response"
-	l.Response = direction != "request"
+	l.Request, l.Response = ways(f)
 	return l
 }
 

@@ -2,28 +2,49 @@ package chaos
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"net/url"
-	"regexp"
-	"regexp/syntax"
+	"net/netip"
+	"reflect"
 	"strings"
-	"unicode/utf8"
 )
 
 // Match narrows a fault to some requests: all that is given must hold. The zero Match
-// fits everything. Of a connection that is not parsed (tcp) only the counts can hold;
-// a fault with a method or a path does not meet it.
+// fits everything. Of a connection that is not parsed (tcp) only the source and the
+// counts can hold; a fault that asks for more does not meet it.
+//
+// Where text is said to be a pattern it is a glob or, after "re:", an RE2 pattern that
+// fits anywhere unless it is anchored. In a glob "*" is any part of one segment and
+// "**" anything; segments end at "/" in paths, at "." in hosts, and nowhere else
+// besides. A glob fits the whole text.
 type Match struct {
 	// Method is one of these, in capitals; empty fits all.
 	Method []string `json:"method,omitempty"`
-	// Path is a glob or, after "re:", an RE2 pattern that fits anywhere unless it is
-	// anchored. It is held against the path alone, percent-decoded, without query.
-	//
-	// In a glob "*" is any part of one segment and "**" anything; "/**" at the end
-	// also fits without anything after it, and "/**/" also fits one slash. A glob fits
-	// the whole path.
+	// Path is a pattern. It is held against the path alone, percent-decoded, without
+	// query. "/**" at the end also fits without anything after it, and "/**/" also
+	// fits one slash.
 	Path string `json:"path,omitempty"`
+	// Host is a pattern, held against Host or :authority without regard to case; the
+	// port belongs to it only if the pattern has one.
+	Host string `json:"host,omitempty"`
+	// Headers are patterns by the name of a field, in small letters. A field that
+	// comes several times has to fit once.
+	Headers map[string]string `json:"headers,omitempty"`
+	// Query are patterns by the name of a parameter, both decoded; likewise.
+	Query map[string]string `json:"query,omitempty"`
+	// Source is one of these networks ("10.0.0.0/8") or addresses; empty is any.
+	Source []string `json:"source,omitempty"`
+	// BodySize bounds Content-Length, both ends included. A request without a body has
+	// 0, one whose length is not announced does not fit.
+	BodySize *SizeRange `json:"body_size,omitempty"`
+	// Chunked says whether the body comes in chunks of unknown number. On HTTP/2 that
+	// is a body without content-length.
+	Chunked *bool `json:"chunked,omitempty"`
+	// GRPCMethod is a pattern for "package.Service/Method" of a gRPC call.
+	GRPCMethod string `json:"grpc_method,omitempty"`
+	// GraphQLOperation is a pattern for the name of a GraphQL operation.
+	GraphQLOperation string `json:"graphql_operation,omitempty"`
+	// GraphQLType is "query", "mutation" or "subscription"; empty is any.
+	GraphQLType string `json:"graphql_type,omitempty"`
 	// After leaves out that many of the requests that fit the above.
 	After uint64 `json:"after,omitempty"`
 	// First ends with that many of those that are left; 0 is no end.
@@ -32,172 +53,239 @@ type Match struct {
 	Every uint64 `json:"every,omitempty"`
 }
 
-// maxPattern bounds a path pattern, whose compiled form grows with it.
-const maxPattern = 4096
-
-// Request is what a Matcher looks at. Its slices are only read.
-type Request struct {
-	Method []byte
-	// Target is that of the request line, in any of its forms.
-	Target []byte
-}
+// The bounds of a match. A pattern's compiled form grows with its text.
+const (
+	maxPattern = 4096
+	maxFields  = 64
+)
 
 // Matcher is a Match made ready. It has no state and may be shared.
 type Matcher struct {
 	match   Match
 	methods [][]byte
-	// form says whether text or re is in use for the path.
-	form   pathForm
-	text   []byte
-	re     *regexp.Regexp
-	anyReq bool
+	path    textPattern
+	host    textPattern
+	// hostPort says that the pattern of the host has a port.
+	hostPort         bool
+	headers, query   []namedPattern
+	source           []netip.Prefix
+	grpcMethod       textPattern
+	graphqlOperation textPattern
+	graphqlType      []byte
+	// parsed says that anything is asked for that only a parsed request has, more that
+	// anything but method and path is.
+	parsed, more bool
 }
 
-type pathForm uint8
-
-const (
-	pathAny pathForm = iota
-	pathExact
-	pathRegexp
-)
+// namedPattern is a pattern for the value of a field or parameter.
+type namedPattern struct {
+	name    []byte
+	bit     uint64 // nameBit(name)
+	pattern textPattern
+}
 
 // Compile makes m ready, or says what is wrong with it. A nil Match fits everything.
 func (m *Match) Compile() (*Matcher, error) {
 	if m == nil {
-		return &Matcher{anyReq: true}, nil
+		return &Matcher{}, nil
 	}
-	c := &Matcher{match: *m, anyReq: len(m.Method) == 0 && m.Path == ""}
+	c := &Matcher{match: *m}
 	for _, method := range m.Method {
-		if method == "" || strings.ContainsFunc(method, func(r rune) bool { return r <= ' ' || r >= 0x7f || 'a' <= r && r <= 'z' }) {
-			return nil, fmt.Errorf("match method %q: expected a method in capitals, such as \"GET\"", method)
+		if method == "" || len(method) > 64 || strings.ContainsFunc(method, func(r rune) bool { return !isToken(r) || 'a' <= r && r <= 'z' }) {
+			return nil, fmt.Errorf("match method %s: expected a method in capitals, such as \"GET\"", describe(method))
 		}
 		c.methods = append(c.methods, []byte(method))
 	}
-	return c, c.compilePath(m.Path)
+	if len(m.Method) > maxFields {
+		return nil, fmt.Errorf("match method has %d methods: expected at most %d", len(m.Method), maxFields)
+	}
+	if m.Path != "" && !strings.HasPrefix(m.Path, "/") && !strings.HasPrefix(m.Path, "*") && !strings.HasPrefix(m.Path, "re:") {
+		return nil, fmt.Errorf("match path %s: expected a glob that begins with \"/\" or \"*\", or \"re:\" and a pattern", describe(m.Path))
+	}
+	if err := c.compilePatterns(m); err != nil {
+		return nil, err
+	}
+	if err := c.compileSource(m.Source); err != nil {
+		return nil, err
+	}
+	if s := m.BodySize; s != nil && (s.Min < 0 || s.Max < s.Min) {
+		return nil, fmt.Errorf("match body_size is %s: expected two sizes, the smaller first", s)
+	}
+	switch m.GraphQLType {
+	case "":
+	case "query", "mutation", "subscription":
+		c.graphqlType = []byte(m.GraphQLType)
+	default:
+		return nil, fmt.Errorf("match graphql_type %s: expected query, mutation or subscription", describe(m.GraphQLType))
+	}
+	parsed := *m
+	parsed.Source, parsed.After, parsed.First, parsed.Every = nil, 0, 0, 0
+	c.parsed = !parsed.isZero()
+	parsed.Method, parsed.Path, parsed.Source = nil, "", m.Source
+	c.more = !parsed.isZero()
+	return c, nil
 }
 
-func (c *Matcher) compilePath(path string) error {
-	if path == "" {
-		return nil
-	}
-	if len(path) > maxPattern {
-		return fmt.Errorf("match path of %d characters: expected at most %d", len(path), maxPattern)
-	}
-	pattern, isRegexp := strings.CutPrefix(path, "re:")
-	if !isRegexp {
-		if !strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "*") {
-			return fmt.Errorf("match path %q: expected a glob that begins with \"/\" or \"*\", or \"re:\" and a pattern", path)
+// isZero reports whether m fits everything.
+func (m *Match) isZero() bool {
+	return len(m.Method) == 0 && len(m.Headers) == 0 && len(m.Query) == 0 && len(m.Source) == 0 && reflect.ValueOf(Match{
+		Path: m.Path, Host: m.Host, BodySize: m.BodySize, Chunked: m.Chunked, GRPCMethod: m.GRPCMethod,
+		GraphQLOperation: m.GraphQLOperation, GraphQLType: m.GraphQLType, After: m.After, First: m.First, Every: m.Every,
+	}).IsZero()
+}
+
+func (c *Matcher) compilePatterns(m *Match) (err error) {
+	// A service's methods are segments, like those of a path.
+	for _, p := range []struct {
+		name, text string
+		sep        byte
+		fold       bool
+		into       *textPattern
+	}{
+		{"path", m.Path, '/', false, &c.path},
+		{"host", m.Host, '.', true, &c.host},
+		{"grpc_method", strings.TrimPrefix(m.GRPCMethod, "/"), '/', false, &c.grpcMethod},
+		{"graphql_operation", m.GraphQLOperation, 0, false, &c.graphqlOperation},
+	} {
+		if *p.into, err = compileText("match "+p.name, p.text, p.sep, p.fold); err != nil {
+			return err
 		}
-		if !strings.Contains(path, "*") {
-			c.form, c.text = pathExact, []byte(path)
-			return nil
+	}
+	afterIPv6 := m.Host[strings.LastIndexByte(m.Host, ']')+1:]
+	c.hostPort = strings.Contains(strings.TrimPrefix(afterIPv6, "re:"), ":")
+	if c.headers, err = compileNamed("headers", m.Headers, true); err != nil {
+		return err
+	}
+	c.query, err = compileNamed("query", m.Query, false)
+	return err
+}
+
+func compileNamed(what string, patterns map[string]string, header bool) ([]namedPattern, error) {
+	if len(patterns) > maxFields {
+		return nil, fmt.Errorf("match %s has %d entries: expected at most %d", what, len(patterns), maxFields)
+	}
+	var out []namedPattern
+	for _, name := range sortedKeys(patterns) {
+		if header && (name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isToken(r) })) {
+			return nil, fmt.Errorf("match %s: %s is no header name", what, describe(name))
 		}
-		pattern = globPattern(path)
+		if len(name) > maxPattern {
+			return nil, fmt.Errorf("match %s: a name of %d characters: expected at most %d", what, len(name), maxPattern)
+		}
+		p, err := compileText("match "+what+" "+name, patterns[name], 0, false)
+		if err != nil {
+			return nil, err
+		}
+		if patterns[name] == "" {
+			p.form = textExact // an empty value is meant, not any
+		}
+		if header {
+			name = asciiLower(name)
+		}
+		out = append(out, namedPattern{[]byte(name), nameBit([]byte(name)), p})
 	}
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return patternError(path, pattern, err)
+	return out, nil
+}
+
+func (c *Matcher) compileSource(networks []string) error {
+	if len(networks) > maxItems {
+		return fmt.Errorf("match source has %d networks: expected at most %d", len(networks), maxItems)
 	}
-	c.form, c.re = pathRegexp, re
+	for _, text := range networks {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, aerr := netip.ParseAddr(text)
+			if aerr != nil || addr.Zone() != "" {
+				return fmt.Errorf("match source %s: expected a network such as \"10.0.0.0/8\", or an address", describe(text))
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if a := prefix.Addr(); a.Is4In6() {
+			if prefix.Bits() < 96 {
+				return fmt.Errorf("match source %s: expected an IPv4 network without ::ffff:", describe(text))
+			}
+			prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
+		}
+		c.source = append(c.source, prefix)
+	}
 	return nil
 }
 
-// patternError says where in the pattern the fault is, which regexp's own error leaves out.
-func patternError(path, pattern string, err error) error {
-	var serr *syntax.Error
-	if !errors.As(err, &serr) {
-		return fmt.Errorf("match path %q: %w", path, err)
-	}
-	at := strings.Index(pattern, serr.Expr)
-	if serr.Code == syntax.ErrMissingParen || serr.Code == syntax.ErrUnexpectedParen {
-		at = unmatchedParen(pattern) // here Expr is the whole pattern
-	}
-	if at < 0 {
-		at = 0
-	}
-	return fmt.Errorf("match path %q: %s at character %d, near %q", path, serr.Code, at+len("re:")+1, pattern[at:])
-}
-
-// unmatchedParen returns the place of the first closing bracket without an opening one,
-// or of the last opening one that is not closed, or -1.
-func unmatchedParen(pattern string) int {
-	var open []int
-	class := false
-	for i := 0; i < len(pattern); i++ {
-		switch c := pattern[i]; {
-		case c == '\\':
-			i++
-		case c == '[':
-			class = true
-		case c == ']':
-			class = false
-		case class:
-		case c == '(':
-			open = append(open, i)
-		case c == ')' && len(open) == 0:
-			return i
-		case c == ')':
-			open = open[:len(open)-1]
-		}
-	}
-	if len(open) == 0 {
-		return -1
-	}
-	return open[len(open)-1]
-}
-
-// globPattern turns a glob into an RE2 pattern, which takes linear time on any path:
-// a matcher that backtracks would let a hostile path stall its connection.
-func globPattern(glob string) string {
-	var b strings.Builder
-	b.WriteString(`(?s)\A`)
-	for rest := glob; rest != ""; {
-		switch {
-		case rest == "/**":
-			b.WriteString(`(?:/.*)?`)
-			rest = ""
-		case strings.HasPrefix(rest, "/**/"):
-			b.WriteString(`/(?:.*/)?`)
-			rest = rest[len("/**/"):]
-		case strings.HasPrefix(rest, "**"):
-			b.WriteString(`.*`)
-			rest = rest[2:]
-		case rest[0] == '*':
-			b.WriteString(`[^/]*`)
-			rest = rest[1:]
-		default:
-			_, size := utf8.DecodeRuneInString(rest)
-			b.WriteString(regexp.QuoteMeta(rest[:size]))
-			rest = rest[size:]
-		}
-	}
-	b.WriteString(`\z`)
-	return b.String()
-}
-
 // Parsed reports whether m asks for something that only a parsed request has.
-func (c *Matcher) Parsed() bool { return !c.anyReq }
+func (c *Matcher) Parsed() bool { return c.parsed }
 
-// Fits reports whether everything but the counts holds for req.
+// NeedsGraphQL reports whether m looks at the GraphQL fields of a Request, which take
+// reading its body.
+func (c *Matcher) NeedsGraphQL() bool {
+	return c.graphqlOperation.form != textAny || c.graphqlType != nil
+}
+
+// FitsConn reports whether a connection that is not parsed fits, by its source.
+func (c *Matcher) FitsConn(source netip.Addr) bool {
+	return !c.parsed && (len(c.source) == 0 || c.fitsSource(plainAddr(source)))
+}
+
+// Fits reports whether everything but the counts holds for req. It allocates nothing
+// but, once for each request, the path if that is percent-encoded.
 func (c *Matcher) Fits(req *Request) bool {
-	if c.anyReq {
-		return true
-	}
 	if len(c.methods) > 0 && !c.fitsMethod(req.Method) {
 		return false
 	}
-	switch c.form {
-	case pathExact:
-		return bytes.Equal(requestPath(req.Target), c.text)
-	case pathRegexp:
-		return c.re.Match(requestPath(req.Target))
+	if c.path.form != textAny && !c.path.fits(req.Path()) {
+		return false
 	}
-	return true
+	return !c.more || c.fitsMore(req)
 }
 
 func (c *Matcher) fitsMethod(method []byte) bool {
 	for _, m := range c.methods {
 		if bytes.Equal(m, method) {
+			return true
+		}
+	}
+	return false
+}
+
+// fitsMore looks at everything but method and path, the cheapest first.
+func (c *Matcher) fitsMore(req *Request) bool {
+	if want := c.match.Chunked; want != nil && *want != req.Chunked {
+		return false
+	}
+	if size := c.match.BodySize; size != nil && (req.Chunked || req.ContentLength < size.Min || req.ContentLength > size.Max) {
+		return false
+	}
+	if len(c.source) > 0 && !c.fitsSource(req.source()) {
+		return false
+	}
+	if c.graphqlType != nil && !bytes.Equal(c.graphqlType, req.GraphQLType) {
+		return false
+	}
+	if c.graphqlOperation.form != textAny && !(len(req.GraphQLType) > 0 && c.graphqlOperation.fits(req.GraphQLOperation)) {
+		return false
+	}
+	if c.grpcMethod.form != textAny && !(req.GRPC && c.grpcMethod.fits(bytes.TrimPrefix(req.Path(), []byte("/")))) {
+		return false
+	}
+	if c.host.form != textAny && !c.host.fits(req.host(c.hostPort)) {
+		return false
+	}
+	for i := range c.headers {
+		if !req.fitsHeader(&c.headers[i]) {
+			return false
+		}
+	}
+	for i := range c.query {
+		if !req.fitsQuery(&c.query[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// fitsSource looks for a plainAddr in the networks.
+func (c *Matcher) fitsSource(source netip.Addr) bool {
+	for i := range c.source {
+		if c.source[i].Contains(source) {
 			return true
 		}
 	}
@@ -215,27 +303,4 @@ func (c *Matcher) Counts(n uint64) bool {
 		return false
 	}
 	return m.Every == 0 || (n+1)%m.Every == 0
-}
-
-// requestPath returns the decoded path of a request target: "/a?b", "http://h/a" or "*".
-func requestPath(target []byte) []byte {
-	if len(target) > 0 && target[0] != '/' {
-		if i := bytes.Index(target, []byte("://")); i > 0 {
-			target = target[i+3:]
-			slash := bytes.IndexAny(target, "/?")
-			if slash < 0 || target[slash] == '?' {
-				return []byte("/")
-			}
-			target = target[slash:]
-		}
-	}
-	if i := bytes.IndexAny(target, "?#"); i >= 0 {
-		target = target[:i]
-	}
-	if bytes.IndexByte(target, '%') >= 0 {
-		if path, err := url.PathUnescape(string(target)); err == nil {
-			return []byte(path)
-		}
-	}
-	return target
 }

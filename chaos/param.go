@@ -13,15 +13,6 @@ import (
 	"starquake/units"
 )
 
-// numeric reports whether the type's Go type is Value.
-func (t ParamType) numeric() bool {
-	switch t {
-	case TypeString, TypeCodes, TypeHeaders, TypeRange:
-		return false
-	}
-	return true
-}
-
 // readParam turns an argument into the Go type of its parameter.
 func readParam(spec *ParamSpec, arg any) (any, error) {
 	switch spec.Type {
@@ -31,14 +22,33 @@ func readParam(spec *ParamSpec, arg any) (any, error) {
 			return nil, spec.wants("a string", arg)
 		}
 		return s, nil
+	case TypeStrings:
+		return readStrings(spec, arg)
 	case TypeCodes:
 		return readCodes(spec, arg)
+	case TypeGRPCCodes:
+		return readGRPCCodes(spec, arg)
+	case TypeGraphQLCodes:
+		return readGraphQLCodes(spec, arg)
 	case TypeHeaders:
 		return readHeaders(spec, arg)
 	case TypeRange:
 		return readRange(spec, arg)
+	case TypeJSON, TypeProbe:
+		return readJSON(spec, arg)
+	case TypeArgvs:
+		return readArgvs(spec, arg)
+	case TypeRequest:
+		return readRequest(spec, arg)
 	}
 	return readValue(spec, arg)
+}
+
+// Range returns the bounds of the numbers that may be written for the parameter; ok is
+// false where there are none, or where others are read too.
+func (spec *ParamSpec) Range() (lo, hi float64, ok bool) {
+	number := spec.Type.numeric() || spec.Type == TypeRange || spec.Type == TypeCodes && spec.fromHTTP == nil
+	return spec.Min, spec.Max, number && (spec.Min != 0 || spec.Max != 0)
 }
 
 // wants is the error for an argument of another type than expected.
@@ -167,6 +177,15 @@ func plainNumber(arg any) (float64, bool) {
 	return 0, false
 }
 
+// wholeNumber reads an int of at most 31 bits.
+func wholeNumber(arg any) (int, bool) {
+	n, ok := plainNumber(arg)
+	if !ok || n != math.Trunc(n) || math.Abs(n) > math.MaxInt32 {
+		return 0, false
+	}
+	return int(n), true
+}
+
 func parseNumber(t ParamType, s string) (float64, error) {
 	switch t {
 	case TypeDuration:
@@ -199,13 +218,20 @@ func readCodes(spec *ParamSpec, arg any) ([]int, error) {
 	default:
 		items = []any{arg}
 	}
-	codes := make([]int, 0, len(items))
+	codes := make([]int, 0, min(len(items), maxItems+1))
 	for _, item := range items {
-		n, ok := plainNumber(item)
-		if !ok || n != math.Trunc(n) || math.Abs(n) > math.MaxInt32 {
+		code, ok := wholeNumber(item)
+		if !ok {
 			return nil, spec.wants("a whole number or a list of them", item)
 		}
-		codes = append(codes, int(n))
+		if spec.fromHTTP != nil && (float64(code) < spec.Min || float64(code) > spec.Max) {
+			if own, ok := spec.fromHTTP(code); ok {
+				code = own
+			}
+		}
+		if codes = append(codes, code); len(codes) > maxItems {
+			break // too many, which validate says
+		}
 	}
 	return codes, nil
 }
@@ -221,7 +247,7 @@ func readHeaders(spec *ParamSpec, arg any) (map[string]string, error) {
 		for name, value := range a {
 			text, ok := value.(string)
 			if !ok {
-				return nil, spec.wants("a string for header "+strconv.Quote(name), value)
+				return nil, spec.wants("a string for "+describe(name), value)
 			}
 			headers[name] = text
 		}

@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -11,9 +10,6 @@ type Preset struct {
 	Name string
 	// Doc is one line for the reference.
 	Doc string
-	// Needs names the fault kinds it has that do not exist in this version; such a
-	// preset is listed, and using it is an error.
-	Needs []string
 
 	faults []presetFault
 }
@@ -28,7 +24,7 @@ type args = map[string]any
 
 // Scenarios returns the predefined scenarios in the order of the reference.
 func Scenarios() []Preset {
-	return withNeeds([]Preset{
+	return []Preset{
 		{Name: "network_degradation", Doc: "a slow, lossy, narrow network", faults: []presetFault{
 			{"latency", args{"delay": "500ms", "jitter_percent": 20, "probability": 0.8}},
 			{"packet_loss", args{"percent": 5}},
@@ -51,20 +47,20 @@ func Scenarios() []Preset {
 		{Name: "slow_backend", Doc: "every answer takes two seconds longer", faults: []presetFault{
 			{"latency", args{"delay": "2s", "jitter_percent": 10}},
 		}},
-	})
+	}
 }
 
 // Profiles returns the network profiles in the order of the reference.
 func Profiles() []Preset {
-	return withNeeds([]Preset{
+	return []Preset{
 		network("slow_3g", "300ms", "500ms", 10, 1, 400_000),
 		network("fast_3g", "100ms", "200ms", 5, 0.5, 1_500_000),
 		network("flaky_wifi", "30ms", "100ms", 20, 5, 0,
 			presetFault{"http_error", args{"codes": codes(500, 502, 503), "probability": 0.05}},
-			presetFault{"connection_error", args{"kind": "tcp_reset", "probability": 0.03}}),
+			presetFault{"connection_error", args{"kind": "http_503", "probability": 0.03}}),
 		network("cable", "10ms", "30ms", 2, 0, 10_000_000),
 		network("dialup", "1500ms", "2500ms", 15, 2, 50_000),
-	})
+	}
 }
 
 // network is a profile: latency in a range, and loss and bandwidth where above 0.
@@ -93,19 +89,6 @@ func codes(list ...int) []any {
 	return out
 }
 
-// withNeeds fills in Needs from the table of kinds.
-func withNeeds(presets []Preset) []Preset {
-	for i := range presets {
-		p := &presets[i]
-		for _, f := range p.faults {
-			if _, err := KindOf(f.kind); err != nil && !slices.Contains(p.Needs, f.kind) {
-				p.Needs = append(p.Needs, f.kind)
-			}
-		}
-	}
-	return presets
-}
-
 // Scenario returns the faults of a predefined scenario.
 func Scenario(name string) ([]Fault, error) { return preset("scenario", Scenarios(), name) }
 
@@ -119,9 +102,6 @@ func preset(what string, presets []Preset, name string) ([]Fault, error) {
 			names = append(names, p.Name)
 			continue
 		}
-		if len(p.Needs) > 0 {
-			return nil, fmt.Errorf("%s %s needs fault kinds %s, which this version does not have", what, name, strings.Join(p.Needs, ", "))
-		}
 		faults := make([]Fault, len(p.faults))
 		for i, pf := range p.faults {
 			f, err := New(pf.kind, pf.args)
@@ -132,5 +112,5 @@ func preset(what string, presets []Preset, name string) ([]Fault, error) {
 		}
 		return faults, nil
 	}
-	return nil, fmt.Errorf("%s %q is unknown; there are %s", what, name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("%s %s is unknown; there are %s", what, describe(name), strings.Join(names, ", "))
 }

@@ -19,6 +19,8 @@ type Stats struct {
 	Asked, Achieved time.Duration
 	// Released counts delays cut short because the fault went off or the connection ended.
 	Released uint64
+	// Delayed counts bytes that were held back, Dropped those that did not pass.
+	Delayed, Dropped uint64
 }
 
 // statsJSON is Stats as others read it. Durations are milliseconds: a figure to plot.
@@ -29,12 +31,14 @@ type statsJSON struct {
 	AskedMS      float64 `json:"asked_ms"`
 	AchievedMS   float64 `json:"achieved_ms"`
 	Released     uint64  `json:"released"`
+	Delayed      uint64  `json:"delayed_bytes,omitempty"`
+	Dropped      uint64  `json:"dropped_bytes,omitempty"`
 }
 
 // MarshalJSON writes the durations as milliseconds.
 func (s Stats) MarshalJSON() ([]byte, error) {
 	return json.Marshal(statsJSON{s.Seen, s.Hit, s.Inapplicable,
-		float64(s.Asked) / float64(time.Millisecond), float64(s.Achieved) / float64(time.Millisecond), s.Released})
+		float64(s.Asked) / float64(time.Millisecond), float64(s.Achieved) / float64(time.Millisecond), s.Released, s.Delayed, s.Dropped})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -44,6 +48,6 @@ func (s *Stats) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*s = Stats{j.Seen, j.Hit, j.Inapplicable,
-		time.Duration(j.AskedMS * float64(time.Millisecond)), time.Duration(j.AchievedMS * float64(time.Millisecond)), j.Released}
+		time.Duration(j.AskedMS * float64(time.Millisecond)), time.Duration(j.AchievedMS * float64(time.Millisecond)), j.Released, j.Delayed, j.Dropped}
 	return nil
 }

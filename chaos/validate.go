@@ -1,7 +1,9 @@
 package chaos
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,8 +26,12 @@ func (spec *ParamSpec) validate(value any) error {
 		if spec.Type == TypeString {
 			return spec.validateText(v)
 		}
+	case []string:
+		if spec.Type == TypeStrings || spec.Type == TypeGraphQLCodes {
+			return spec.validateStrings(v)
+		}
 	case []int:
-		if spec.Type == TypeCodes {
+		if spec.Type == TypeCodes || spec.Type == TypeGRPCCodes {
 			return spec.validateCodes(v)
 		}
 	case map[string]string:
@@ -35,6 +41,18 @@ func (spec *ParamSpec) validate(value any) error {
 	case [2]Value:
 		if spec.Type == TypeRange {
 			return spec.validateRange(v)
+		}
+	case json.RawMessage:
+		if spec.Type == TypeJSON || spec.Type == TypeProbe {
+			return spec.validateJSON(v)
+		}
+	case [][]string:
+		if spec.Type == TypeArgvs {
+			return spec.validateArgvs(v)
+		}
+	case HTTPCall:
+		if spec.Type == TypeRequest {
+			return spec.validateRequest(v)
 		}
 	}
 	return spec.wants(spec.Type.expected(), value)
@@ -46,6 +64,9 @@ func (spec *ParamSpec) validateValue(v Value) error {
 	}
 	if err := v.check(); err != nil {
 		return fmt.Errorf("parameter %s: %w", spec.Name, err)
+	}
+	if spec.Type == TypeInt && (v.Start != math.Trunc(v.Start) || v.End != math.Trunc(v.End)) {
+		return fmt.Errorf("parameter %s is %s; expected a whole number", spec.Name, spec.Type.show(v))
 	}
 	lo, hi := spec.Min, spec.Max
 	if lo == 0 && hi == 0 {
@@ -75,6 +96,9 @@ func (spec *ParamSpec) validateRange(r [2]Value) error {
 }
 
 func (spec *ParamSpec) validateText(s string) error {
+	if hi := spec.Max; hi > 0 && (float64(len(s)) < spec.Min || float64(len(s)) > hi) {
+		return fmt.Errorf("parameter %s has %d bytes; expected %v to %v", spec.Name, len(s), spec.Min, hi)
+	}
 	if len(s) > maxText {
 		return fmt.Errorf("parameter %s has %d bytes; expected at most %d", spec.Name, len(s), maxText)
 	}
@@ -85,8 +109,8 @@ func (spec *ParamSpec) validateText(s string) error {
 }
 
 func (spec *ParamSpec) validateCodes(codes []int) error {
-	if len(codes) == 0 || len(codes) > 1000 {
-		return fmt.Errorf("parameter %s has %d codes; expected 1 to 1000", spec.Name, len(codes))
+	if len(codes) == 0 || len(codes) > maxItems {
+		return fmt.Errorf("parameter %s has %d codes; expected 1 to %d", spec.Name, len(codes), maxItems)
 	}
 	for _, code := range codes {
 		if float64(code) < spec.Min || float64(code) > spec.Max {
@@ -99,14 +123,18 @@ func (spec *ParamSpec) validateCodes(codes []int) error {
 // validateHeaders refuses what would let a header end its line and begin another.
 func (spec *ParamSpec) validateHeaders(headers map[string]string) error {
 	for _, name := range sortedKeys(headers) {
-		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isToken(r) }) {
-			return fmt.Errorf("parameter %s: %q is no header name; expected letters, digits and \"-\"", spec.Name, name)
+		if !isHeaderName(name) {
+			return fmt.Errorf("parameter %s: %s is no header name; expected letters, digits and \"-\"", spec.Name, describe(name))
 		}
 		if value := headers[name]; len(value) > 8192 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 			return fmt.Errorf("parameter %s: the value of header %s has a control character or more than 8192 bytes", spec.Name, name)
 		}
 	}
 	return nil
+}
+
+func isHeaderName(name string) bool {
+	return name != "" && len(name) <= 256 && !strings.ContainsFunc(name, func(r rune) bool { return !isToken(r) })
 }
 
 // isToken reports whether r may stand in a header name (RFC 9110, 5.6.2).

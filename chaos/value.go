@@ -78,6 +78,12 @@ func (v Value) At(elapsed time.Duration) float64 {
 	return v.Start + (v.End-v.Start)*part
 }
 
+// Duration is At for a duration.
+func (v Value) Duration(elapsed time.Duration) time.Duration { return time.Duration(v.At(elapsed)) }
+
+// Int is At for a whole number: between its ends a ramp is rounded.
+func (v Value) Int(elapsed time.Duration) int { return int(math.Round(v.At(elapsed))) }
+
 // Max returns the largest value that v takes.
 func (v Value) Max() float64 { return math.Max(v.Start, v.End) }
 

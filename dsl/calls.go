@@ -55,11 +55,11 @@ func (c *checker) calls(m *Module, yield func(Call) bool) bool {
 		if e == nil {
 			return true
 		}
-		start, end := call.Span()
+		d := c.unit.locate(atNode(call, "", "")) // for its place
 		more = yield(Call{
 			Name: e.sig.Name, Module: m.Name,
-			Line: int(start.Line), Col: int(start.Col), EndLine: int(end.Line), EndCol: int(end.Col),
-			At: call.Lparen, Func: enclosing(parents), Expr: call, checker: c, entry: e,
+			Line: d.Line, Col: d.Col, EndLine: d.EndLine, EndCol: d.EndCol,
+			At: m.locate(call.Lparen), Func: enclosing(parents), Expr: call, checker: c, entry: e,
 		})
 		return more
 	})

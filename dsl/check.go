@@ -20,7 +20,7 @@ func Check(u *Unit, opt Options) Diagnostics {
 	if u.Main != nil {
 		name = u.Main.Name
 	}
-	return finish(check(u, t), name)
+	return finish(u.locateAll(check(u, t)), name)
 }
 
 // checker is one Check under way.

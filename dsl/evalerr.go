@@ -71,6 +71,9 @@ func frames(stack starlark.CallStack, spawns bool) []Frame {
 			continue
 		}
 		builtin = ""
+		if f.Pos.Line == 0 { // of a module with an Origin, and nothing that a person wrote
+			continue
+		}
 		out = append(out, Frame{File: f.Pos.Filename(), Line: int(f.Pos.Line), Col: int(f.Pos.Col), Func: f.Name})
 	}
 	if spawns && len(out) > 0 {

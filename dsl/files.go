@@ -32,11 +32,17 @@ func canonical(written string) (string, error) {
 		}
 		return written, nil
 	}
+	if name, ok := strings.CutPrefix(written, userPrefix); ok {
+		if strings.Contains(name, "/") || !fs.ValidPath(name) || !strings.HasSuffix(name, ".star") {
+			return "", fmt.Errorf("your own library has names such as \"%sscenarios.star\"", userPrefix)
+		}
+		return written, nil
+	}
 	switch {
 	case written == "":
 		return "", errors.New("the path is empty")
 	case strings.HasPrefix(written, "@"):
-		return "", fmt.Errorf("only \"%sNAME.star\" begins with @", libraryPrefix)
+		return "", fmt.Errorf("only \"%sNAME.star\" and \"%sNAME.star\" begin with @", libraryPrefix, userPrefix)
 	case strings.HasPrefix(written, "/"):
 		return "", errors.New("the path is absolute; nothing outside of the script's folder can be loaded")
 	case slices.Contains(strings.Split(written, "/"), ".."):
@@ -64,7 +70,7 @@ type folder struct {
 }
 
 func (f folder) read(name string) ([]byte, error) {
-	if strings.HasPrefix(name, libraryPrefix) {
+	if strings.HasPrefix(name, libraryPrefix) || strings.HasPrefix(name, userPrefix) {
 		return nil, fs.ErrNotExist
 	}
 	if f.fsys == nil {
@@ -150,6 +156,9 @@ func (l *loader) whatIsThere(name string, err error) string {
 	if !isMissing(err) {
 		return ""
 	}
+	if wrong, ok := strings.CutPrefix(name, userPrefix); ok {
+		return l.whatTheUserHas(wrong)
+	}
 	wrong, ok := strings.CutPrefix(name, libraryPrefix)
 	if !ok {
 		return "paths are relative to the folder of the main script, whichever module loads"
@@ -159,4 +168,13 @@ func (l *loader) whatIsThere(name string, err error) string {
 		entries[i] = libraryPrefix + entries[i]
 	}
 	return didYouMean(libraryPrefix+wrong, entries, "the standard library has")
+}
+
+// whatTheUserHas is the help for a module that the user's library lacks.
+func (l *loader) whatTheUserHas(wrong string) string {
+	names, _ := userNames(l.opt.UserLibrary)
+	if len(names) == 0 {
+		return "give the folder of your library with --library"
+	}
+	return didYouMean(userPrefix+wrong, names, "your library has")
 }

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -47,13 +48,21 @@ func LoadModules(main string, modules map[string]string, opt Options) (*Unit, Di
 			Message: fmt.Sprintf("the text of %q is not among the %d modules given", main, len(modules)),
 		}}
 	}
-	return load(main, []byte(text), opt, func(name string) ([]byte, error) {
+	for name := range modules {
+		if strings.HasPrefix(name, userPrefix) {
+			opt.userModules = append(opt.userModules, name)
+		}
+	}
+	slices.Sort(opt.userModules)
+	read := func(name string) ([]byte, error) {
 		text, ok := modules[name]
 		if !ok {
 			return nil, fs.ErrNotExist
 		}
 		return []byte(text), nil
-	})
+	}
+	opt.ran = modules[transpiledName(main)]
+	return load(main, []byte(text), opt, read)
 }
 
 // loader is one Load under way.
@@ -76,18 +85,53 @@ func load(name string, text []byte, opt Options, read func(string) ([]byte, erro
 		return l.unit, Diagnostics{{Severity: Error, Code: "bad_table", Message: "the table of builtins is wrong: " + err.Error()}}
 	}
 	l.table = t
-	l.unit.Main = l.module(name, text)
+	l.userLibrary()
+	transpiled := l.main(name, text)
 	if !opt.NoCheck {
 		l.diags = append(l.diags, check(l.unit, t)...)
 	}
-	return l.unit, finish(l.diags, name)
+	// What was said of the file itself is in its own places.
+	return l.unit, finish(append(transpiled, l.unit.locateAll(l.diags)...), name)
+}
+
+// main loads the main module. The diagnostics that it returns are those of a file in
+// another language; those of the module made of it join the others.
+func (l *loader) main(name string, text []byte) Diagnostics {
+	if l.opt.Transpile == nil {
+		l.unit.Main = l.module(&Module{Name: name, Text: text})
+		return nil
+	}
+	star, origin, diags := l.opt.Transpile(name, text, func(scenario string) bool {
+		_, ok := l.unit.Scenarios[scenario]
+		return ok
+	})
+	if l.opt.ran != "" && l.opt.ran != string(star) {
+		// Another version made it: what ran is what counts, without places in the file.
+		l.unit.Main = l.module(&Module{Name: transpiledName(name), Text: []byte(l.opt.ran)})
+		return nil
+	}
+	m := &Module{Name: name, Text: star, Origin: origin}
+	if diags.HasErrors() {
+		m.Origin = new(Origin) // for Sources
+		l.unit.Modules[name] = m
+	}
+	m.Origin.Text = bytes.TrimPrefix(text, utf8BOM)
+	if l.unit.Main = m; !diags.HasErrors() {
+		l.module(m)
+	}
+	return diags
 }
 
 // module parses a module, loads those it loads, and resolves and compiles it.
-func (l *loader) module(name string, text []byte) *Module {
-	m := &Module{Name: name, Text: text, Loads: map[string]string{}}
+func (l *loader) module(m *Module) *Module {
+	name := m.Name
+	m.Loads = map[string]string{}
 	l.unit.Modules[name] = m
-	file, diags := parse(m, l.opt.maxFile())
+	limit := l.opt.maxFile()
+	if m.Origin != nil {
+		limit *= maxGrowth
+	}
+	file, diags := parse(m, limit)
 	l.diags = append(l.diags, diags...)
 	if file != nil {
 		l.path = append(l.path, name)
@@ -139,6 +183,9 @@ func (l *loader) fetch(name string, stmt *syntax.LoadStmt) *Module {
 		return nil
 	}
 	text, err := l.read(name)
+	if strings.HasPrefix(name, userPrefix) {
+		text, err = l.readUser(name)
+	}
 	if library, ok := strings.CutPrefix(name, libraryPrefix); ok && isMissing(err) {
 		text, err = folder{l.library(), l.opt.maxFile()}.read(library)
 	}
@@ -149,7 +196,7 @@ func (l *loader) fetch(name string, stmt *syntax.LoadStmt) *Module {
 		l.diags = append(l.diags, place)
 		return nil
 	}
-	return l.module(name, text)
+	return l.module(&Module{Name: name, Text: text})
 }
 
 func (l *loader) library() fs.FS {
@@ -195,12 +242,13 @@ func (m *Module) globals() []string {
 func (l *loader) resolve(m *Module, file *syntax.File) {
 	m.File = file
 	unknown := map[string]bool{}
-	program, err := starlark.FileProgram(file, func(name string) bool {
+	predeclared := func(name string) bool {
 		if !l.table.top[name] && !starlark.Universe.Has(name) {
 			unknown[name] = true
 		}
 		return l.table.top[name] || unknown[name]
-	})
+	}
+	program, err := m.compile(file, predeclared)
 	switch {
 	case err != nil:
 		l.diags = append(l.diags, resolveProblems(m, err)...)
@@ -210,3 +258,25 @@ func (l *loader) resolve(m *Module, file *syntax.File) {
 	l.diags = append(l.diags, undefinedNames(m, l.table, unknown)...)
 	m.HasMain = slices.Contains(m.globals(), "main")
 }
+
+// compile resolves the tree of a module and compiles it. Of one with an Origin a second
+// tree is compiled, whose places are those of the person's file; the checks need the
+// first, in the order of its own text.
+func (m *Module) compile(file *syntax.File, predeclared func(string) bool) (*starlark.Program, error) {
+	if m.Origin == nil {
+		return starlark.FileProgram(file, predeclared)
+	}
+	if err := resolve.File(file, predeclared, starlark.Universe.Has); err != nil {
+		return nil, err
+	}
+	again, err := FileOptions().Parse(m.Name, m.Text, 0)
+	if err != nil {
+		return nil, err
+	}
+	m.relocate(again)
+	return starlark.FileProgram(again, predeclared)
+}
+
+// maxGrowth is how many times longer than the limit for files a program may be that is
+// made of one.
+const maxGrowth = 4

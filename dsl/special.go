@@ -101,8 +101,11 @@ func (c *checker) chaosWithoutGuard() {
 	if first == nil || c.table.byName["guard"] == nil {
 		return
 	}
-	c.report(atNode(first.Fn, "no_guard", "this script injects chaos without a guard: nothing stops it if it does more harm than meant").
-		as(Hint).help(`write guard("name", probe.http(url), breaches = 2) before it`))
+	help := `write guard("name", probe.http(url), breaches = 2) before it`
+	if start := syntax.Start(first); c.unit.origin(start.Filename()) != nil {
+		help = "an orchestration file has no guards: starquake import makes a script of it, to which one can be added"
+	}
+	c.report(atNode(first.Fn, "no_guard", "this script injects chaos without a guard: nothing stops it if it does more harm than meant").as(Hint).help("%s", help))
 }
 
 func earlier(first, call *syntax.CallExpr) *syntax.CallExpr {

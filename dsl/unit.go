@@ -14,6 +14,9 @@ type Options struct {
 	Builtins []Builtin
 	// Library serves load("@starquake/NAME.star") as NAME.star; nil stands for Library().
 	Library fs.FS
+	// UserLibrary is a folder of modules of the user's own: every one is part of the unit,
+	// load("@library/NAME.star") serves it, and Scenarios lists what it defines. Nil: none.
+	UserLibrary fs.FS
 	// Files serves the loads of LoadText; nil refuses them. Load uses the script's folder.
 	Files fs.FS
 	// MaxFile bounds the bytes of one module; 0 stands for 4 MiB.
@@ -22,6 +25,14 @@ type Options struct {
 	MaxModules int
 	// NoCheck leaves out the static checks, for scripts that passed them before.
 	NoCheck bool
+	// Transpile turns the main file, which is in another language, into a module: its text
+	// and what that was made of, whose Text Load fills in. scenario tells whether the
+	// user's library has a scenario of a name. Without an error in the diagnostics there
+	// is an origin. Nil: the main file is Starlark.
+	Transpile func(name string, text []byte, scenario func(name string) bool) (star []byte, origin *Origin, diags Diagnostics)
+
+	userModules []string // where the modules of the user's library are given with the others
+	ran         string   // where they are, what Transpile made of the main file then
 }
 
 // A Unit is a script with all modules that it loads.
@@ -32,6 +43,8 @@ type Unit struct {
 	// Order holds them in the order in which they are to be executed: a module
 	// stands behind those that it loads, Main is last.
 	Order []*Module
+	// Scenarios are those of the user's library by name.
+	Scenarios map[string]Scenario
 }
 
 // A Module is one file of a script.
@@ -39,7 +52,10 @@ type Module struct {
 	// Name is the canonical name, which positions show: "checkout.star",
 	// "lib/x.star", "@starquake/patterns.star".
 	Name string
+	// Text is Starlark.
 	Text []byte
+	// Origin is what the text was made of; nil where a person wrote it.
+	Origin *Origin
 	// File is the syntax tree, resolved; nil if the text has a syntax error.
 	File *syntax.File
 	// Program is ready to be executed; nil if the module has errors.
@@ -50,22 +66,35 @@ type Module struct {
 	Loads map[string]string
 }
 
-// Sources gives the text of a module by its name, for Diagnostics.Render.
+// Sources gives the text of a module by its name, for Diagnostics.Render: the one that
+// a person wrote.
 func (u *Unit) Sources(file string) []byte {
 	if u == nil || u.Modules[file] == nil {
 		return nil
+	}
+	if o := u.Modules[file].Origin; o != nil {
+		return o.Text
 	}
 	return u.Modules[file].Text
 }
 
 // Texts gives the text of every module by its name, for the journal; see LoadModules.
+// Of one with an Origin it gives the file under its name, and under the name of
+// transpiledName what was made of it, which is what runs.
 func (u *Unit) Texts() map[string]string {
 	texts := make(map[string]string, len(u.Modules))
 	for name, m := range u.Modules {
-		texts[name] = string(m.Text)
+		if m.Origin == nil {
+			texts[name] = string(m.Text)
+			continue
+		}
+		texts[name], texts[transpiledName(name)] = string(m.Origin.Text), string(m.Text)
 	}
 	return texts
 }
+
+// transpiledName is the name under which the Starlark made of a file is kept.
+func transpiledName(name string) string { return name + ".star" }
 
 // Predeclared tells whether name is predeclared for a script, for starlark.Program.Init.
 func Predeclared(builtins []Builtin) (func(name string) bool, error) {

@@ -45,7 +45,7 @@ func Untaken(u *Unit, opt Options, reached func(file string, line, col int32) bo
 	w := untaken{checker: newChecker(u, t), reached: reached}
 	for _, m := range u.Order {
 		if f := w.checker.facts[m.Name]; f != nil {
-			w.facts, w.lines = f, newLineIndex(m.Text)
+			w.module, w.facts, w.lines = m, f, newLineIndex(m.Text)
 			w.node(m.File)
 		}
 	}
@@ -54,6 +54,7 @@ func Untaken(u *Unit, opt Options, reached func(file string, line, col int32) bo
 
 type untaken struct {
 	checker *checker
+	module  *Module
 	facts   *facts
 	lines   *lineIndex
 	reached func(file string, line, col int32) bool
@@ -101,9 +102,10 @@ func (w *untaken) arm(pos syntax.Position, s *syntax.IfStmt, isElse bool, body [
 			if name == "" {
 				return true
 			}
-			start := syntax.Start(call)
+			start := w.module.locate(syntax.Start(call))
 			actions = append(actions, Action{Name: name, Text: w.firstText(call), Line: int(start.Line), Col: int(start.Col)})
-			taken = taken || w.reached(call.Lparen.Filename(), call.Lparen.Line, call.Lparen.Col)
+			at := w.module.locate(call.Lparen)
+			taken = taken || w.reached(at.Filename(), at.Line, at.Col)
 			return true
 		})
 	}
@@ -113,6 +115,7 @@ func (w *untaken) arm(pos syntax.Position, s *syntax.IfStmt, isElse bool, body [
 		}
 		return
 	}
+	pos = w.module.locate(pos)
 	w.sites = append(w.sites, Site{
 		File: pos.Filename(), Line: int(pos.Line), Col: int(pos.Col),
 		Condition: w.source(s.Cond), Else: isElse, Actions: actions,

@@ -71,15 +71,15 @@ type ExecAnswer struct {
 
 // execer runs programs under a policy.
 type execer struct {
-	allow  []string
-	err    error // why the policy permits nothing, where it is malformed
-	grace  time.Duration
-	redact func(string) string
+	allow []string
+	err   error // why the policy permits nothing, where it is malformed
+	grace time.Duration
+	opts  Options
 }
 
 // newExecer makes the execer of Effects.
 func newExecer(policy Policy, opts Options) *execer {
-	x := &execer{allow: policy.AllowExec, err: validateExec(policy.AllowExec), grace: opts.ExecGrace, redact: opts.Redact}
+	x := &execer{allow: policy.AllowExec, err: validateExec(policy.AllowExec), grace: opts.ExecGrace, opts: opts}
 	if x.grace <= 0 {
 		x.grace = 2 * time.Second
 	}
@@ -99,12 +99,12 @@ func (e *Effects) performExec(ctx context.Context, call *runtime.Call) (any, err
 	return answer, nil
 }
 
-// run runs a program until it and its process group are gone.
+// run runs a program until it and its process group are gone. Its answer is hidden.
 func (x *execer) run(ctx context.Context, args *ExecArgs) *ExecAnswer {
 	start := time.Now()
 	answer := &ExecAnswer{Code: -1}
 	if err := x.execute(ctx, args, answer); err != nil {
-		answer.Error = asProblem(err, CodeFailed)
+		answer.Error = x.opts.hideProblem(asProblem(err, CodeFailed))
 	}
 	answer.Elapsed = time.Since(start)
 	return answer
@@ -174,7 +174,7 @@ func (x *execer) execute(ctx context.Context, args *ExecArgs, answer *ExecAnswer
 
 // slack is how far beyond the limit output is kept to search it for secrets.
 func (x *execer) slack() int64 {
-	if x.redact == nil {
+	if x.opts.Redact == nil {
 		return 1
 	}
 	return secretSlack
@@ -182,11 +182,7 @@ func (x *execer) slack() int64 {
 
 // text is the captured output, without secrets and cut to limit.
 func (x *execer) text(c *capture, limit int64) (text string, raw []byte, cut bool) {
-	data := c.bytes()
-	if x.redact != nil {
-		data = []byte(x.redact(string(data)))
-	}
-	return cutText(data, limit)
+	return cutText([]byte(x.opts.hide(string(c.bytes()))), limit)
 }
 
 // checkExec is the Check of KindExec.

@@ -94,14 +94,17 @@ func (e *Effects) performHTTP(ctx context.Context, call *runtime.Call) (any, err
 	return answer, nil
 }
 
-// fetch does one request.
+// fetch does one request. Its answer is hidden.
 func (e *Effects) fetch(ctx context.Context, args *HTTPArgs) *HTTPAnswer {
 	start := time.Now()
 	answer := new(HTTPAnswer)
 	if err := e.client.exchange(ctx, args, answer); err != nil {
-		answer.Error = classify(err)
+		answer.Error = e.opts.hideProblem(classify(err))
 	}
 	answer.Elapsed = time.Since(start)
+	for name, value := range answer.Headers {
+		answer.Headers[name] = e.opts.hide(value)
+	}
 	return answer
 }
 

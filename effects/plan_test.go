@@ -107,14 +107,14 @@ func TestPlannedWatch(t *testing.T) {
 			end: `{"bad":0,"last":{"elapsed":0,"ok":true,"value":200},"longest_bad":0,"missed":0,"seen":11}`},
 		{args: `{"every":1000000000,` + down + `}`, ran: sec, reports: []string{"0s bad 500"},
 			end: `{"bad":2,"first_bad_after":0,"last":{"elapsed":0,"error":"simulated","ok":false,"value":500},"longest_bad":1000000000,"missed":0,"seen":2}`},
-		{args: `{"every":1000000000,"breaches":3,` + down + `}`, ran: sec, reports: []string{"0s holds 500", "2s bad 500"},
+		{args: `{"every":1000000000,"breaches":3,` + down + `}`, ran: sec, reports: []string{"0s pending 500", "2s bad 500"},
 			end: `{"bad":2,"first_bad_after":0,"last":{"elapsed":0,"error":"simulated","ok":false,"value":500},"longest_bad":1000000000,"missed":0,"seen":2}`},
 		{args: `{"every":1000000000,` + http + `,"simulated":{"bad_after":"30s","bad_for":"5s"}}`, ran: time.Minute,
 			reports: []string{"0s holds 200", "30s bad <nil>", "35s holds 200"},
 			end:     `{"bad":5,"first_bad_after":30000000000,"last":{"elapsed":0,"ok":true,"value":200},"longest_bad":5000000000,"missed":0,"seen":61}`},
 		{args: `{"every":1000000000,"breaches":9223372036854775807,` + http + `,"simulated":{"bad_after":1}}`, ran: sec, reports: []string{"0s holds 200"},
 			end: `{"bad":1,"first_bad_after":1000000000,"last":{"elapsed":0,"error":"simulated","ok":false,"value":null},"longest_bad":0,"missed":0,"seen":2}`},
-		{args: `{"every":1000000000,"breaches":1000000000000,` + down + `}`, ran: 0, reports: []string{"0s holds 500"},
+		{args: `{"every":1000000000,"breaches":1000000000000,` + down + `}`, ran: 0, reports: []string{"0s pending 500"},
 			end: `{"bad":1,"first_bad_after":0,"last":{"elapsed":0,"error":"simulated","ok":false,"value":500},"longest_bad":0,"missed":0,"seen":1}`},
 		{args: `{"every":1000000000,` + http + `,"simulated":{"missed":4}}`, ran: 0, reports: []string{"0s holds 200"},
 			end: `{"bad":0,"last":{"elapsed":0,"ok":true,"value":200},"longest_bad":0,"missed":4,"seen":1}`},
@@ -140,7 +140,7 @@ func TestPlannedWatch(t *testing.T) {
 			for _, r := range planned.Reports {
 				var report WatchReport
 				into(t, r.Data, &report)
-				reports = append(reports, r.After.String()+" "+report.State+" "+text(report.Reading.Value))
+				reports = append(reports, r.After.String()+" "+string(report.State)+" "+text(report.Reading.Value))
 			}
 			if !slices.Equal(reports, test.reports) {
 				t.Errorf("reports %q, want %q", reports, test.reports)

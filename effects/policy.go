@@ -196,10 +196,11 @@ func (n *network) named(host string, port uint16) bool {
 
 // denied is the error for a host that no rule permits.
 func (n *network) denied(host string) error {
-	if len(n.entries) == 0 {
-		return problem(CodeDenied, "a request to %s is not permitted: the policy opens no network", host)
+	opens := "no network"
+	if len(n.entries) > 0 {
+		opens = "the network only to " + strings.Join(n.entries, ", ")
 	}
-	return problem(CodeDenied, "a request to %s is not permitted: the policy opens the network only to %s", host, strings.Join(n.entries, ", "))
+	return problem(CodeDenied, "a request to %s is not permitted: the policy opens %s; --allow-net=%s would permit it", host, opens, host)
 }
 
 // aka names the host behind an address, where it was not the address itself.

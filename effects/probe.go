@@ -112,7 +112,7 @@ func (e *Effects) performProbe(ctx context.Context, call *runtime.Call) (any, er
 	if err != nil {
 		return nil, err
 	}
-	reading := p.read(ctx, e)
+	reading := e.look(ctx, p)
 	if !reading.OK && ctx.Err() != nil {
 		return nil, stopped(KindProbe)
 	}

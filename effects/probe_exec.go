@@ -46,14 +46,14 @@ func (p *ExecProbe) read(ctx context.Context, e *Effects) Reading {
 	if answer.Code >= 0 {
 		reading.Value = answer.Code
 	}
-	if err := p.judge(answer); err != nil {
+	if err := p.judge(answer, e.opts.hide(p.Stdout)); err != nil {
 		reading.OK, reading.Error = false, err.Error()
 	}
 	return reading
 }
 
-// judge says what does not hold of an answer.
-func (p *ExecProbe) judge(answer *ExecAnswer) error {
+// judge says what does not hold of an answer, in whose output stdout is looked for.
+func (p *ExecProbe) judge(answer *ExecAnswer, stdout string) error {
 	switch {
 	case answer.Error != nil:
 		return fmt.Errorf("%s: %s", answer.Error.Code, answer.Error.Message)
@@ -61,8 +61,8 @@ func (p *ExecProbe) judge(answer *ExecAnswer) error {
 		return fmt.Errorf("ended by %s, expected exit code %d", answer.Signal, p.Code)
 	case answer.Code != p.Code:
 		return fmt.Errorf("exit code %d, expected %d: %s", answer.Code, p.Code, excerpt([]byte(strings.TrimSpace(answer.Stderr))))
-	case !strings.Contains(answer.Stdout, p.Stdout):
-		return fmt.Errorf("output %q does not contain %q", excerpt([]byte(answer.Stdout)), p.Stdout)
+	case !strings.Contains(answer.Stdout, stdout):
+		return fmt.Errorf("output %q does not contain %q", excerpt([]byte(answer.Stdout)), stdout)
 	case p.Below > 0 && answer.Elapsed >= p.Below:
 		return fmt.Errorf("took %s, expected below %s", answer.Elapsed.Round(time.Microsecond), p.Below)
 	}

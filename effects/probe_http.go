@@ -63,10 +63,28 @@ func (p *HTTPProbe) read(ctx context.Context, e *Effects) Reading {
 	if answer.Status != 0 {
 		reading.Value = answer.Status
 	}
-	if err := p.judge(answer); err != nil {
+	if err := p.looksFor(&e.opts).judge(answer); err != nil {
 		reading.OK, reading.Error = false, err.Error()
 	}
 	return reading
+}
+
+// looksFor is the probe with what it looks for in the form that an answer has it in,
+// where a secret's name stands for its text.
+func (p *HTTPProbe) looksFor(opts *Options) *HTTPProbe {
+	if opts.Redact == nil {
+		return p
+	}
+	h := *p
+	h.Contains = opts.Redact(p.Contains)
+	h.JSON = make(map[string]json.RawMessage, len(p.JSON))
+	for path, want := range p.JSON {
+		h.JSON[path] = want
+		if plain, err := mapStrings(want, opts.Redact); err == nil { // else matchJSON says what is wrong
+			h.JSON[path] = plain
+		}
+	}
+	return &h
 }
 
 // judge says what does not hold of an answer.

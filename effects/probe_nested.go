@@ -46,7 +46,7 @@ func parseAllProbe(spec json.RawMessage, budget *int) (probe, error) {
 }
 
 func (all allProbe) read(ctx context.Context, e *Effects) Reading {
-	return all.fold(func(p probe) Reading { return p.read(ctx, e) })
+	return all.fold(func(p probe) Reading { return e.look(ctx, p) })
 }
 
 func (all allProbe) planned() Reading { return all.fold(probe.planned) }
@@ -78,7 +78,7 @@ func parseAnyProbe(spec json.RawMessage, budget *int) (probe, error) {
 }
 
 func (some anyProbe) read(ctx context.Context, e *Effects) Reading {
-	return some.fold(func(p probe) Reading { return p.read(ctx, e) })
+	return some.fold(func(p probe) Reading { return e.look(ctx, p) })
 }
 
 func (some anyProbe) planned() Reading { return some.fold(probe.planned) }

@@ -9,6 +9,55 @@ import (
 	"starquake/runtime/journal"
 )
 
+// hidden is an answer or a report that has no text of secrets any more, or a probe whose
+// readings have none: whoever made it took it out of each text, before it cut or quoted
+// it, when a secret could still be found. To redact it again would break up the
+// placeholders.
+type hidden interface{ hidden() }
+
+func (*HTTPAnswer) hidden()  {}
+func (*ExecAnswer) hidden()  {}
+func (Reading) hidden()      {} // since look gave it
+func (WatchReport) hidden()  {}
+func (WatchSummary) hidden() {}
+func (*HTTPProbe) hidden()   {}
+func (*ExecProbe) hidden()   {}
+func (allProbe) hidden()     {}
+func (anyProbe) hidden()     {}
+
+// hide takes the text of secrets out of what came from outside, once.
+func (o *Options) hide(text string) string {
+	if o.Redact == nil {
+		return text
+	}
+	return o.Redact(text)
+}
+
+// hideProblem is hide for an error.
+func (o *Options) hideProblem(p *journal.EffectError) *journal.EffectError {
+	if p == nil || o.Redact == nil {
+		return p
+	}
+	return &journal.EffectError{Code: p.Code, Message: o.Redact(p.Message)}
+}
+
+// look reads a probe. What its reading says is without the text of secrets, whatever
+// the probe did about them.
+func (e *Effects) look(ctx context.Context, p probe) Reading {
+	r := p.read(ctx, e)
+	if s, ok := p.(simulatedProbe); ok {
+		p = s.probe
+	}
+	if _, ok := p.(hidden); ok || e.opts.Redact == nil {
+		return r
+	}
+	r.Error = e.opts.Redact(r.Error)
+	if r.Value != nil {
+		r.Value = e.redacted(r.Value)
+	}
+	return r
+}
+
 // performSecretly performs a call whose arguments name secrets: their text is put in
 // on the way out, and taken out of everything that comes back.
 func (e *Effects) performSecretly(ctx context.Context, performer runtime.Performer, call *runtime.Call) (any, error) {
@@ -28,8 +77,7 @@ func (e *Effects) performSecretly(ctx context.Context, performer runtime.Perform
 	}
 	answer, err := performer.Perform(ctx, &secret)
 	if err != nil {
-		p := asProblem(err, CodeFailed)
-		err = &journal.EffectError{Code: p.Code, Message: e.opts.Redact(p.Message)}
+		err = e.opts.hideProblem(asProblem(err, CodeFailed))
 	}
 	if answer == nil {
 		return nil, err
@@ -40,6 +88,9 @@ func (e *Effects) performSecretly(ctx context.Context, performer runtime.Perform
 // redacted is data without the text of secrets, as JSON. Data that cannot be
 // redacted is not passed on.
 func (e *Effects) redacted(data any) any {
+	if _, ok := data.(hidden); ok {
+		return data
+	}
 	text, err := marshal(data)
 	if err == nil {
 		text, err = mapStrings(text, e.opts.Redact)

@@ -2,6 +2,7 @@ package effects
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -100,5 +101,60 @@ func TestAnswerThatCannotBeSearchedIsWithheld(t *testing.T) {
 	got, err := e.Perform(t.Context(), &runtime.Call{Request: request(t, "odd", struct{}{})})
 	if err != nil || !strings.Contains(canonical(t, got), "answer withheld") {
 		t.Errorf("answer %v, error %v; want it withheld", got, err)
+	}
+}
+
+// TestSecretsComeBackOnce: what comes back has the secret's placeholder whole, wherever
+// it stands, and no placeholder that the outside made up.
+func TestSecretsComeBackOnce(t *testing.T) {
+	forged := "⟦secret:OTHER⟧"
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Token", secretText)
+		w.Header().Set("X-Forged", forged)
+		if r.URL.Path == "/raw" {
+			fmt.Fprint(w, "\xff")
+		}
+		fmt.Fprintf(w, `{"token": "pa\"ss<w>ord", "forged": %q}`, forged)
+	})
+	opts := secretive()
+	opts.Redact = strings.NewReplacer(secretText, placeholder, `pa\"ss<w>ord`, placeholder, "⟦", "[").Replace
+	e := newEffects(t, open(), opts)
+	const body = `{"token": "` + placeholder + `", "forged": "[secret:OTHER⟧"}`
+
+	got := mustPerform[HTTPAnswer](t, e, KindHTTP, HTTPArgs{URL: url})
+	if got.Body != body || got.Headers["x-token"] != placeholder || got.Headers["x-forged"] != "[secret:OTHER⟧" {
+		t.Errorf("body %s, headers %v", got.Body, got.Headers)
+	}
+	if raw := mustPerform[HTTPAnswer](t, e, KindHTTP, HTTPArgs{URL: url + "/raw"}); string(raw.BodyBase64) != "\xff"+body {
+		t.Errorf("a body that is no text: %s", raw.BodyBase64)
+	}
+	ran := mustPerform[ExecAnswer](t, e, KindExec, ExecArgs{Argv: []string{"sh", "-c", `printf '%s %s' "$1" "$2"; printf %s "$1" >&2`, "sh", placeholder, "⟦secret:OTHER⟧"}})
+	if ran.Stdout != placeholder+" [secret:OTHER⟧" || ran.Stderr != placeholder {
+		t.Errorf("output %q, %q", ran.Stdout, ran.Stderr)
+	}
+	absent := mustPerform[ExecAnswer](t, e, KindExec, ExecArgs{Argv: []string{"/no/such/" + placeholder}})
+	if absent.Error == nil || !strings.Contains(absent.Error.Message, placeholder) || strings.Contains(absent.Error.Message, secretText) {
+		t.Errorf("error %v", absent.Error)
+	}
+
+	for spec, want := range map[string]string{
+		`{"kind":"http","url":"URL","contains":"PLACE"}`:                                                "",
+		`{"kind":"http","url":"URL","json":{"token":"PLACE"}}`:                                          "",
+		`{"kind":"exec","argv":["printf","PLACE"],"stdout":"PLACE"}`:                                    "",
+		`{"kind":"http","url":"URL","contains":"no PLACE"}`:                                             `does not contain "no ` + placeholder,
+		`{"kind":"http","url":"URL","json":{"token":"no PLACE"}}`:                                       `token is "` + placeholder + `", expected "no ` + placeholder,
+		`{"kind":"http","url":"URL","json":{"forged":""}}`:                                              `forged is "[secret:OTHER⟧"`,
+		`{"kind":"exec","argv":["printf","PLACE"],"stdout":"x"}`:                                        `output "` + placeholder,
+		`{"kind":"all","of":[{"kind":"exec","argv":["printf","PLACE"],"stdout":"x"}]}`:                  `probe 1 of 1: output "` + placeholder,
+		`{"kind":"any","of":[{"kind":"exec","argv":["printf","PLACE"],"stdout":"x"}]}`:                  `the last: output "` + placeholder,
+		`{"kind":"exec","argv":["printf","PLACE"],"stdout":"x","simulated":{"ok":true}}`:                `output "` + placeholder,
+		`{"kind":"tcp","addr":"PLACE.invalid:1"}`:                                                       placeholder,
+		`{"kind":"all","of":[{"kind":"exec","argv":["true"]},{"kind":"tcp","addr":"PLACE.invalid:1"}]}`: placeholder,
+	} {
+		args := strings.NewReplacer("URL", url, "PLACE", placeholder).Replace(spec)
+		r := mustPerform[Reading](t, e, KindProbe, json.RawMessage(args))
+		if r.OK != (want == "") || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "ss<w>") || strings.Contains(r.Error, "⟦secret:OTHER") {
+			t.Errorf("%s: %+v; want %q", spec, r, want)
+		}
 	}
 }

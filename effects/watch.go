@@ -41,23 +41,14 @@ type WatchArgs struct {
 	Simulated json.RawMessage `json:"simulated,omitempty"`
 }
 
-// The states of a WatchReport.
-const (
-	StateHolds = "holds"
-	StateBad   = "bad"
-)
-
-// WatchReport is sent after the first reading, and then when the state changes.
+// WatchReport is sent after the first reading, and then when the state changes. It
+// is a runtime.WatchReport, with the readings of this package.
 type WatchReport struct {
-	// State is "bad" once Breaches readings in a row were bad and until one is good.
-	// The first report may thus have the state "holds" and a reading that is not OK.
-	State string `json:"state"`
-	// Reading is the reading that made the report.
-	Reading Reading `json:"reading"`
-	// Count is how many readings in a row were bad, this one included.
-	Count int `json:"count,omitempty"`
-	// Seen is how many readings there were, this one included.
-	Seen int `json:"seen"`
+	State   runtime.WatchState `json:"state"`
+	Reading Reading            `json:"reading"`
+	Seen    int                `json:"seen"`
+	Bad     int                `json:"bad,omitempty"`
+	Missed  int                `json:"missed,omitempty"`
 }
 
 // WatchSummary is the answer of kind "watch".
@@ -96,7 +87,7 @@ func (e *Effects) performWatch(ctx context.Context, call *runtime.Call) (any, er
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{WatchArgs: *args, read: func(ctx context.Context) Reading { return p.read(ctx, e) }, report: call.Report}
+	w := &watch{WatchArgs: *args, read: func(ctx context.Context) Reading { return e.look(ctx, p) }, report: call.Report}
 	if args.HoldOnPause {
 		w.signals = call.Signals
 	}
@@ -224,7 +215,7 @@ type tally struct {
 	breaches     int
 	ignoreErrors bool
 	WatchSummary
-	state    string
+	state    runtime.WatchState
 	inRow    int           // bad ones up to the last
 	badSince time.Duration // the first of them
 }
@@ -236,7 +227,7 @@ func (t *tally) add(at time.Duration, r Reading) bool {
 	t.Last = &r
 	if t.ignoreErrors && !r.OK && r.Value == nil {
 		if t.state == "" {
-			t.state = StateHolds
+			t.state = runtime.WatchPending
 			return true
 		}
 		return false
@@ -258,17 +249,19 @@ func (t *tally) add(at time.Duration, r Reading) bool {
 	}
 	before := t.state
 	switch {
-	case t.inRow == 0 || before == "" && t.inRow < t.breaches:
-		t.state = StateHolds
+	case t.inRow == 0:
+		t.state = runtime.WatchHolds
 	case t.inRow >= t.breaches:
-		t.state = StateBad
+		t.state = runtime.WatchBad
+	case before == "":
+		t.state = runtime.WatchPending
 	}
 	return t.state != before
 }
 
 // report is the report of the last reading.
 func (t *tally) report() WatchReport {
-	return WatchReport{State: t.state, Reading: *t.Last, Count: t.inRow, Seen: t.Seen}
+	return WatchReport{State: t.state, Reading: *t.Last, Seen: t.Seen, Bad: t.Bad, Missed: t.Missed}
 }
 
 // summary is the answer of a watch that ends at that time.

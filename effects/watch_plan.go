@@ -118,27 +118,28 @@ func (p watchPlan) tallyUntil(ran time.Duration) WatchSummary {
 // planned is the watch as the virtual world wants it.
 func (p watchPlan) planned() runtime.Planned {
 	first, last := p.stretch()
-	on := WatchReport{State: StateHolds, Reading: p.good, Seen: 1}
+	on := WatchReport{State: runtime.WatchHolds, Reading: p.good, Seen: 1}
 	if first == 0 {
-		on.Reading, on.Count = p.bad, 1
+		on.State, on.Reading, on.Bad = runtime.WatchPending, p.bad, 1
 		if p.breaches == 1 {
-			on.State = StateBad
+			on.State = runtime.WatchBad
 		}
 	}
 	reports := []runtime.PlannedEvent{{Data: on}}
 	breach := first + int64(p.breaches) - 1
 	happens := breach >= first && breach <= int64(runtime.Never/p.every) // neither sum nor product overflows
-	if first >= 0 && happens && (last < 0 || breach < last) {
-		if breach > 0 {
+	happens = happens && first >= 0 && (last < 0 || breach < last)
+	if happens || on.State == runtime.WatchPending {
+		if happens && breach > 0 {
 			reports = append(reports, runtime.PlannedEvent{
 				After: time.Duration(breach) * p.every,
-				Data:  WatchReport{State: StateBad, Reading: p.bad, Count: p.breaches, Seen: int(breach) + 1},
+				Data:  WatchReport{State: runtime.WatchBad, Reading: p.bad, Seen: int(breach) + 1, Bad: p.breaches},
 			})
 		}
 		if last >= 0 {
 			reports = append(reports, runtime.PlannedEvent{
 				After: time.Duration(last) * p.every,
-				Data:  WatchReport{State: StateHolds, Reading: p.good, Seen: int(last) + 1},
+				Data:  WatchReport{State: runtime.WatchHolds, Reading: p.good, Seen: int(last) + 1, Bad: int(last - first)},
 			})
 		}
 	}

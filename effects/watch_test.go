@@ -76,40 +76,48 @@ func TestWatch(t *testing.T) {
 	}{
 		{
 			name: "always good", breaches: 1, ran: 3500 * time.Millisecond,
-			reports: []reported{{0, WatchReport{State: StateHolds, Reading: good, Seen: 1}}},
+			reports: []reported{{0, WatchReport{State: runtime.WatchHolds, Reading: good, Seen: 1}}},
 			summary: WatchSummary{Seen: 4, Last: &good},
 		},
 		{
 			name: "bad for a while", from: 2 * sec, to: 4 * sec, breaches: 1, ran: 5500 * time.Millisecond,
 			reports: []reported{
-				{0, WatchReport{State: StateHolds, Reading: good, Seen: 1}},
-				{2 * sec, WatchReport{State: StateBad, Reading: bad, Count: 1, Seen: 3}},
-				{4 * sec, WatchReport{State: StateHolds, Reading: good, Seen: 5}},
+				{0, WatchReport{State: runtime.WatchHolds, Reading: good, Seen: 1}},
+				{2 * sec, WatchReport{State: runtime.WatchBad, Reading: bad, Seen: 3, Bad: 1}},
+				{4 * sec, WatchReport{State: runtime.WatchHolds, Reading: good, Seen: 5, Bad: 2}},
 			},
 			summary: WatchSummary{Seen: 6, Bad: 2, LongestBad: 2 * sec, FirstBadAfter: after(2 * sec), Last: &good},
 		},
 		{
 			name: "bad to the end", from: sec, to: soon, breaches: 1, ran: 2500 * time.Millisecond,
 			reports: []reported{
-				{0, WatchReport{State: StateHolds, Reading: good, Seen: 1}},
-				{sec, WatchReport{State: StateBad, Reading: bad, Count: 1, Seen: 2}},
+				{0, WatchReport{State: runtime.WatchHolds, Reading: good, Seen: 1}},
+				{sec, WatchReport{State: runtime.WatchBad, Reading: bad, Seen: 2, Bad: 1}},
 			},
 			summary: WatchSummary{Seen: 3, Bad: 2, LongestBad: 1500 * time.Millisecond, FirstBadAfter: after(sec), Last: &bad},
 		},
 		{
 			name: "fewer in a row than a breach needs", from: sec, to: 3 * sec, breaches: 3, ran: 4500 * time.Millisecond,
-			reports: []reported{{0, WatchReport{State: StateHolds, Reading: good, Seen: 1}}},
+			reports: []reported{{0, WatchReport{State: runtime.WatchHolds, Reading: good, Seen: 1}}},
 			summary: WatchSummary{Seen: 5, Bad: 2, LongestBad: 2 * sec, FirstBadAfter: after(sec), Last: &good},
 		},
 		{
 			name: "bad at once, but not yet a breach", to: soon, breaches: 2, ran: 1500 * time.Millisecond,
 			reports: []reported{
-				{0, WatchReport{State: StateHolds, Reading: bad, Count: 1, Seen: 1}},
-				{sec, WatchReport{State: StateBad, Reading: bad, Count: 2, Seen: 2}},
+				{0, WatchReport{State: runtime.WatchPending, Reading: bad, Seen: 1, Bad: 1}},
+				{sec, WatchReport{State: runtime.WatchBad, Reading: bad, Seen: 2, Bad: 2}},
 			},
 			summary: WatchSummary{Seen: 2, Bad: 2, LongestBad: 1500 * time.Millisecond, FirstBadAfter: after(0), Last: &bad},
 		},
 	}
+	tests = append(tests, tests[len(tests)-1])
+	pending := &tests[len(tests)-1]
+	pending.name, pending.to, pending.breaches, pending.ran = "bad at once, and never a breach", 2*sec, 3, 2500*time.Millisecond
+	pending.reports = []reported{
+		{0, WatchReport{State: runtime.WatchPending, Reading: bad, Seen: 1, Bad: 1}},
+		{2 * sec, WatchReport{State: runtime.WatchHolds, Reading: good, Seen: 3, Bad: 2}},
+	}
+	pending.summary = WatchSummary{Seen: 3, Bad: 2, LongestBad: 2 * sec, FirstBadAfter: after(0), Last: &good}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			args := WatchArgs{Every: sec, Breaches: test.breaches, Limit: 10 * sec}
@@ -195,7 +203,7 @@ func TestWatchLimitsAReading(t *testing.T) {
 			return Reading{OK: true, Value: 7}
 		})
 	want := Reading{Value: 7, Elapsed: 2 * sec, Error: "timeout: the reading took longer than its limit of 2s"}
-	if diff := cmp.Diff([]reported{{2 * sec, WatchReport{State: StateBad, Reading: want, Count: 1, Seen: 1}}}, reports); diff != "" {
+	if diff := cmp.Diff([]reported{{2 * sec, WatchReport{State: runtime.WatchBad, Reading: want, Seen: 1, Bad: 1}}}, reports); diff != "" {
 		t.Errorf("reports (-want +got):\n%s", diff)
 	}
 	if summary.Seen != 1 { // the second reading was interrupted, which says nothing
@@ -246,7 +254,7 @@ func TestWatchPerformed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var states []string
+	var states []runtime.WatchState
 	call := &runtime.Call{Request: request(t, KindWatch, WatchArgs{Probe: spec, Every: time.Millisecond, Breaches: 2})}
 	call.Report = func(data any) {
 		report := data.(WatchReport)
@@ -255,7 +263,7 @@ func TestWatchPerformed(t *testing.T) {
 		case 1:
 			status.Store(503)
 		case 2:
-			if report.Count != 2 || report.Reading.Value != 503 {
+			if report.Bad != 2 || report.Reading.Value != 503 {
 				t.Errorf("bad with %+v, want the second reading in a row, 503", report)
 			}
 			status.Store(200)
@@ -267,7 +275,7 @@ func TestWatchPerformed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{StateHolds, StateBad, StateHolds}, states); diff != "" {
+	if diff := cmp.Diff([]runtime.WatchState{runtime.WatchHolds, runtime.WatchBad, runtime.WatchHolds}, states); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
 	var summary WatchSummary

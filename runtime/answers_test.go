@@ -17,6 +17,7 @@ import (
 //	f1: on=1s            a fault that takes 1s to be on
 //	f1: fail-on          that cannot be put on
 //	f1: fail-off         whose undo is not confirmed
+//	f1: expires          whose undo cannot be asked for, and whose lease runs out
 //	f1: lost=4s          that ends by itself
 //	e1: 2s               an effect that takes 2s
 //	e1: 2s error         and fails
@@ -135,8 +136,14 @@ func (a answers) planHeld(name string) runtime.Planned {
 	p := runtime.Planned{Reports: []runtime.PlannedEvent{{After: on, Data: map[string]bool{"on": true}}}}
 	if at, ok := a.opt(name, "lost"); ok {
 		p.Done = &runtime.PlannedEvent{After: at}
+		if a.has(name, "expires") {
+			p.Done.Err = &journal.EffectError{Code: journal.CodeExpired, Message: "its lease ran out"}
+		}
 	}
 	p.End = func(ran time.Duration) (any, *journal.EffectError) {
+		if a.has(name, "expires") {
+			return nil, &journal.EffectError{Code: journal.CodeExpired, Message: name + " is gone with its lease"}
+		}
 		if a.has(name, "fail-off") {
 			return nil, &journal.EffectError{Code: "unclean", Message: name + " cannot be confirmed gone"}
 		}
@@ -145,19 +152,12 @@ func (a answers) planHeld(name string) runtime.Planned {
 	return p
 }
 
-type watchReport struct {
-	State   string          `json:"state"`
-	Reading runtime.Reading `json:"reading"`
-	Seen    int             `json:"seen"`
-	Bad     int             `json:"bad"`
-}
-
 // planWatch reads the probe's script once every, for an hour.
 func (w *scripted) planWatch(args effectArgs) runtime.Planned {
 	a, began := w.answers, w.now
 	var p runtime.Planned
-	at := func(ran time.Duration) (rep watchReport, changed bool) {
-		inARow, state := 0, ""
+	at := func(ran time.Duration) (rep runtime.WatchReport, changed bool) {
+		inARow, state := 0, runtime.WatchState("")
 		for i := time.Duration(0); i <= ran; i += args.Every {
 			rep.Reading = a.reading(args.Name, began+i)
 			rep.Seen++
@@ -165,13 +165,13 @@ func (w *scripted) planWatch(args effectArgs) runtime.Planned {
 			was := state
 			if rep.Reading.OK {
 				inARow = 0
-				state = "holds"
+				state = runtime.WatchHolds
 			} else {
 				rep.Bad++
 				if inARow++; inARow >= args.Breaches {
-					state = "bad"
+					state = runtime.WatchBad
 				} else if state == "" {
-					state = "holds"
+					state = runtime.WatchPending
 				}
 			}
 			changed = state != was

@@ -128,6 +128,7 @@ func (b *Branch) OnExit(when ExitWhen, label string, body Body) error {
 	if err := b.check(); err != nil {
 		return err
 	}
+	b.run.record(journal.OnExit, b.place(), &journal.ExitBody{Path: b.scope.path, Name: label, When: string(when)})
 	b.scope.exits = append(b.scope.exits, exit{when, label, body})
 	return nil
 }
@@ -156,7 +157,7 @@ func (b *Branch) runExits(s *scope, how ExitWhen) {
 			r.cancel(child.own, &cause{kind: causeFailure, err: Failf(ClassFailed, "cleanup_overdue",
 				"it took longer than %s", units.FormatDuration(r.cfg.CleanupTimeout))})
 		}
-		r.after(&overdue, r.cfg.CleanupTimeout, true)
+		r.after(&overdue, journal.Place{Branch: child.path}, r.cfg.CleanupTimeout, true)
 		for !child.ended {
 			b.park()
 		}

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"starquake/runtime/journal"
@@ -44,8 +43,12 @@ type Ask struct {
 	Setup bool
 	// Judge, if set, looks at the answer of a held effect that was on and went off as
 	// asked; what it finds fails the run, or makes it inconclusive.
+	// The answer is empty where the undo could not be asked for and the effect expired.
 	Judge func(answer json.RawMessage) *Failure
-	live  bool // goes on and is delivered in a pause
+	// Terms are what Judge, or the caller, judges by, as plain data: for the record.
+	Terms  json.RawMessage
+	live   bool          // goes on and is delivered in a pause
+	within time.Duration // given up after that long
 }
 
 // start asks the world for an effect, named by the branch's next operation.
@@ -63,8 +66,12 @@ func (r *Run) start(b *Branch, ask Ask, held bool) *effect {
 	r.effects[e.id] = e
 	r.started = r.started || !ask.Setup
 	r.ready.Start = append(r.ready.Start, req)
+	if r.cfg.OnEffect != nil {
+		r.cfg.OnEffect(b, &req)
+	}
 	r.record(journal.EffectStart, e.id, &journal.EffectStartBody{
 		Kind: req.Kind, Path: req.Path, Args: req.Args, Held: held, Chaos: req.Chaos, Repeat: req.Repeat,
+		Within: ask.within, Terms: ask.Terms,
 	})
 	return e
 }
@@ -131,220 +138,3 @@ func (b *Branch) Perform(ask Ask) (Answer, error) {
 	}
 	return Answer{Data: e.data, Err: e.err}, b.over()
 }
-
-// Held is an effect that goes on until it is released, and belongs to a scope.
-type Held struct {
-	e     *effect
-	scope *scope
-	chaos bool
-	on    bool // its first report came
-	args  json.RawMessage
-	judge func(json.RawMessage) *Failure
-	// watchedBy are the hypotheses that are watched because of it.
-	watchedBy []*steadyState
-	// First is the data of its first report.
-	First json.RawMessage
-}
-
-// Off reports whether the effect has ended.
-func (h *Held) Off() bool { return h.e.done }
-
-// Answer is the completion, once Off.
-func (h *Held) Answer() Answer { return Answer{Data: h.e.data, Err: h.e.err} }
-
-// ID is the effect's place in the run.
-func (h *Held) ID() journal.Place { return h.e.id }
-
-// hold starts a held effect that belongs to s.
-func (b *Branch) hold(s *scope, ask Ask) *Held {
-	r := b.run
-	h := &Held{e: r.start(b, ask, true), scope: s, chaos: ask.Chaos, args: ask.Args, judge: ask.Judge}
-	h.e.held = h
-	h.e.waiter = b
-	h.e.notify = h.note
-	h.e.finished = func(*effect) { h.ended() }
-	s.held = append(s.held, h)
-	if h.chaos {
-		r.chaosAsked(b, h)
-		if r.lifts > 0 {
-			r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: SignalLift})
-		}
-	}
-	return h
-}
-
-// note takes the first report: it is on.
-func (h *Held) note(data json.RawMessage) {
-	if h.on {
-		return
-	}
-	h.on, h.First = true, data
-}
-
-// ended takes the completion, however it came about.
-func (h *Held) ended() {
-	r := h.e.run
-	if i := slices.Index(h.scope.held, h); i >= 0 {
-		h.scope.held = slices.Delete(h.scope.held, i, i+1)
-	}
-	// What is no chaos and ended by itself needs no undo: its caller sees the error.
-	if h.on && h.e.err != nil && (h.chaos || h.e.cancelled) {
-		r.end.unclean = append(r.end.unclean, journal.Problem{Code: h.e.err.Code, Message: h.e.err.Message, Path: h.scope.path})
-	} else if h.on && h.chaos && !h.e.cancelled {
-		f := Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off")
-		f.Problem.Path = h.scope.path
-		r.end.fail(f)
-	} else if h.on && h.scope == r.base && !h.e.cancelled {
-		r.end.fail(Failf(ClassErrored, "listener_lost", "what the run needs to its end has ended: %s", h.args))
-	}
-	if h.judge != nil && h.on && h.e.err == nil {
-		if f := h.judge(h.e.data); f != nil {
-			f.Problem.Path = h.scope.path
-			r.end.fail(f)
-		}
-	}
-	if h.chaos {
-		r.chaosEnded(h)
-	}
-	if h.scope.releasing && len(h.scope.held) == 0 {
-		r.wakeUp(h.scope.branch)
-	}
-}
-
-// release asks for a held effect's end; see Release for waiting.
-func (r *Run) release(h *Held) { h.e.giveUp() }
-
-// releaseAll takes off all that s holds, newest first, and waits until it is gone.
-func (b *Branch) releaseAll(s *scope) {
-	for i := len(s.held) - 1; i >= 0; i-- {
-		b.run.release(s.held[i])
-	}
-	s.releasing = true
-	for len(s.held) > 0 {
-		b.park()
-	}
-	s.releasing = false
-}
-
-// Hold puts held effects on, in order, for the innermost scope, and waits until all
-// of them are. If one cannot be put on, those that are come off again and the error
-// has the class ClassErrored.
-func (b *Branch) Hold(asks ...Ask) ([]*Held, error) {
-	if err := b.check(); err != nil {
-		return nil, err
-	}
-	if err := b.mayHold(asks); err != nil {
-		return nil, err
-	}
-	held := make([]*Held, 0, len(asks))
-	for _, ask := range asks {
-		held = append(held, b.hold(b.scope, ask))
-	}
-	for !slices.ContainsFunc(held, (*Held).failed) && !allOn(held) {
-		b.park()
-		if b.over() != nil {
-			break
-		}
-	}
-	failed := slices.IndexFunc(held, (*Held).failed)
-	if b.over() == nil && failed < 0 {
-		for _, h := range held {
-			h.e.waiter = nil
-		}
-		return held, nil
-	}
-	b.shield++
-	b.awaitOff(held)
-	b.shield--
-	if err := b.over(); err != nil {
-		return nil, err
-	}
-	h := held[failed]
-	msg := "it ended at once"
-	code := "fault_not_on"
-	if h.e.err != nil {
-		msg = h.e.err.Message
-		if !h.chaos {
-			code = h.e.err.Code
-		}
-	}
-	return nil, Failf(ClassErrored, code, "%s", msg)
-}
-
-// failed reports whether the effect ended without ever having been on.
-func (h *Held) failed() bool { return h.e.done && !h.on }
-
-func allOn(held []*Held) bool {
-	return !slices.ContainsFunc(held, func(h *Held) bool { return !h.on })
-}
-
-// Release takes held effects off, newest first, and waits until they are gone.
-func (b *Branch) Release(held ...*Held) error {
-	if err := b.check(); err != nil {
-		return err
-	}
-	b.shield++
-	b.awaitOff(held)
-	b.shield--
-	return b.over()
-}
-
-// awaitOff releases and waits; the caller is shielded.
-func (b *Branch) awaitOff(held []*Held) {
-	for i := len(held) - 1; i >= 0; i-- {
-		held[i].e.await(b)
-		b.run.release(held[i])
-	}
-	for slices.ContainsFunc(held, func(h *Held) bool { return !h.e.done }) {
-		b.park()
-	}
-}
-
-// Sleep parks the branch for d. Pauses do not count.
-func (b *Branch) Sleep(d time.Duration) error { return b.sleep(d, "") }
-
-func (b *Branch) sleep(d time.Duration, why string) error {
-	if err := b.check(); err != nil {
-		return err
-	}
-	r := b.run
-	place := b.place()
-	r.record(journal.Sleep, place, &journal.SleepBody{For: d, Why: why})
-	b.timer.branch = b
-	r.after(&b.timer, d, b.livetime)
-	for b.timer.pos != 0 {
-		b.park()
-		if b.over() != nil {
-			r.disarm(&b.timer, b.livetime)
-			return ErrCancelled
-		}
-	}
-	r.record(journal.Timer, place, nil)
-	return b.over()
-}
-
-// HoldForRun puts a held effect on that lasts as long as the run: it is released
-// after the last clean-up. It waits until the effect is on.
-func (b *Branch) HoldForRun(ask Ask) (*Held, error) {
-	if err := b.check(); err != nil {
-		return nil, err
-	}
-	h := b.hold(b.run.base, ask)
-	for !h.on && !h.e.done && b.over() == nil {
-		b.park()
-	}
-	h.e.waiter = nil
-	if err := b.over(); err != nil {
-		return nil, err
-	}
-	if h.failed() {
-		if h.e.err == nil {
-			return nil, Failf(ClassErrored, "failed", "%s ended at once", ask.Kind)
-		}
-		return nil, Failf(ClassErrored, h.e.err.Code, "%s", h.e.err.Message)
-	}
-	return h, nil
-}
-
-// Args are the arguments the effect was asked for with.
-func (h *Held) Args() json.RawMessage { return h.args }

@@ -43,6 +43,12 @@ type Failure struct {
 	// raised is set once the failure has been counted at a step or a branch, so that
 	// it is described once, where it happened.
 	raised bool
+	// branch is the path of the branch where it happened.
+	branch string
+	// told is set once a record says that it happened; of are the places of the steps
+	// and checks whose records say so.
+	told bool
+	of   []journal.Place
 	// counted and fatal are set once the verdict knows of it, as tolerated or as not:
 	// two branches that wait for a third raise one and the same failure.
 	counted, fatal bool
@@ -75,6 +81,7 @@ func (r *Run) failure(b *Branch, err error) *Failure {
 		f = &Failure{Class: ClassScript, Problem: journal.Problem{Code: "script_error", Message: err.Error()}, cause: err}
 	}
 	f.raised = true
+	f.branch = b.path
 	if f.Problem.Path == "" {
 		f.Problem.Path = b.scope.stepPath()
 	}

@@ -130,6 +130,10 @@ func (c *testCase) execute(j runtime.Journal) runtime.Outcome {
 	for _, ctl := range c.controls {
 		w.Control(ctl.at, ctl.control)
 	}
+	return c.executeIn(w)
+}
+
+func (c *testCase) executeIn(w runtime.World) runtime.Outcome {
 	cfg := runtime.Config{Begin: journal.RunBeginBody{Name: "test", Origin: runtime.VirtualOrigin, World: "virtual"}, Strict: c.strict}
 	r := runtime.New(cfg, w)
 	if c.max > 0 {

@@ -39,8 +39,8 @@ type guard struct {
 	spec  *GuardSpec
 	scope *scope
 	place journal.Place
-	read  bool // at least once
-	bad   int  // bad readings in a row, of a function probe
+	state WatchState // as recorded last; "" before the first reading
+	bad   int        // bad readings in a row, of a function probe
 	body  journal.WatchBody
 }
 
@@ -52,12 +52,12 @@ func (b *Branch) Guard(spec *GuardSpec) error {
 	}
 	g := &guard{spec: spec, scope: b.scope, place: b.place()}
 	g.body = journal.WatchBody{Path: b.scope.path, Name: spec.Name}
+	b.run.record(journal.GuardBegin, g.place, &journal.GuardBody{
+		Path: b.scope.path, Name: spec.Name, Every: spec.Every, Breaches: spec.Breaches, IgnoreErrors: spec.IgnoreErrors,
+		IgnoreNoData: spec.IgnoreNoData, Action: string(spec.Action), Func: spec.Probe.Func != nil,
+	})
 	if spec.Probe.Func != nil {
-		return b.watchFunc(g.scope, spec.Name, spec.Probe, spec.Every, true, func(w *watch, r Reading) {
-			first := !g.read
-			g.read = true
-			g.saw(w, r, first)
-		})
+		return b.watchFunc(g.scope, spec.Name, spec.Probe, spec.Every, true, g.saw)
 	}
 	ask, err := spec.Probe.Watch(WatchOptions{Every: spec.Every, Breaches: spec.Breaches, IgnoreErrors: spec.IgnoreErrors, IgnoreNoData: spec.IgnoreNoData})
 	if err != nil {
@@ -99,24 +99,17 @@ func (b *Branch) awaitOn(h *Held) error {
 	return nil
 }
 
-// watchReport is what a watched probe value reports when its state changes.
-type watchReport struct {
-	State   string  `json:"state"` // "holds" or "bad"
-	Reading Reading `json:"reading"`
-	Seen    int     `json:"seen"`
-	Bad     int     `json:"bad"`
-	Missed  int     `json:"missed"`
-	Count   int     `json:"count"` // bad ones in a row
-}
-
 // report takes a report of a watched value. The world has counted to Breaches.
 func (g *guard) report(r *Run, data json.RawMessage) {
-	var rep watchReport
+	var rep WatchReport
 	if err := json.Unmarshal(data, &rep); err != nil {
-		rep = watchReport{State: "bad", Reading: Reading{Error: "unreadable report: " + err.Error()}}
+		rep = WatchReport{State: WatchBad, Reading: Reading{Error: "unreadable report: " + err.Error()}}
 	}
-	g.body.Seen, g.body.Bad, g.body.Missed = rep.Seen, max(rep.Bad, rep.Count), rep.Missed
-	g.change(r, rep.State == "bad", rep.Reading)
+	g.body.Seen, g.body.Bad, g.body.Missed = rep.Seen, rep.Bad, rep.Missed
+	if rep.State != WatchPending && rep.State != WatchHolds {
+		rep.State = WatchBad // an unknown state is no good one
+	}
+	g.change(r, rep.State, rep.Reading)
 }
 
 // lost takes the end of a watch that should have gone on.
@@ -128,43 +121,47 @@ func (g *guard) lost(r *Run, err *journal.EffectError) {
 	if err != nil {
 		msg += ": " + err.Message
 	}
-	g.change(r, true, Reading{Error: msg})
+	g.change(r, WatchBad, Reading{Error: msg})
 }
 
 // saw takes one reading of a function probe.
-func (g *guard) saw(w *watch, r Reading, first bool) {
+func (g *guard) saw(w *watch, r Reading) {
 	g.body.Seen, g.body.Missed = w.seen, w.missed
-	if r.Error != "" && len(r.Value) == 0 && g.spec.IgnoreErrors || r.NoData && g.spec.IgnoreNoData {
-		return
-	}
-	was := g.bad
-	if r.OK {
-		g.bad = 0
-	} else {
+	state := g.state
+	switch {
+	case r.Error != "" && len(r.Value) == 0 && g.spec.IgnoreErrors || r.NoData && g.spec.IgnoreNoData:
+	case r.OK:
+		g.bad, state = 0, WatchHolds
+	default:
 		g.bad++
 		g.body.Bad++
+		if g.bad >= g.spec.Breaches {
+			state = WatchBad
+		}
 	}
-	switch {
-	case g.bad == g.spec.Breaches:
-		g.change(w.run, true, r)
-	case first || r.OK && was >= g.spec.Breaches:
-		g.change(w.run, false, r)
+	if state == "" {
+		state = WatchPending
+	}
+	if state != g.state {
+		g.change(w.run, state, r)
 	}
 }
 
 // change records a changed state, and acts on a breach.
-func (g *guard) change(r *Run, breach bool, reading Reading) {
+func (g *guard) change(r *Run, state WatchState, reading Reading) {
+	g.state = state
 	body := g.body
-	body.Value, body.Detail, body.State = reading.Value, reading.Error, "holds"
-	if breach {
+	body.Value, body.Detail, body.State = reading.Value, reading.Error, string(state)
+	if state == WatchBad {
 		body.State = "breach"
 	}
 	r.record(journal.Guard, g.place, &body)
-	if !breach {
+	if state != WatchBad {
 		return
 	}
 	f := Failf(ClassFailed, "guard_breached", "guard %q was breached: %s", g.spec.Name, reading)
 	f.Problem.Path = g.scope.path
+	f.told, f.of = true, []journal.Place{g.place}
 	switch g.spec.Action {
 	case BreachStopsScope:
 		r.cancel(g.scope, &cause{kind: causeFailure, err: f})
@@ -261,7 +258,7 @@ func (b *Branch) readFunc(p *Probe, limit time.Duration) (Reading, error) {
 	t := timer{fire: func() {
 		r.cancel(s, &cause{kind: causeFailure, err: Failf(ClassFailed, "reading_timeout", "the probe function ran longer than %s", units.FormatDuration(limit))})
 	}}
-	r.after(&t, limit, b.livetime)
+	r.after(&t, journal.Place{Branch: b.path}, limit, b.livetime)
 	reading, err := b.callProbe(p)
 	r.disarm(&t, b.livetime)
 	err = b.close(s, err)

@@ -14,6 +14,7 @@ type CheckSpec struct {
 	Name   string
 	OK     bool
 	Value  json.RawMessage
+	Unit   string // of Value: journal.UnitSeconds for a duration
 	Limit  string // for people
 	Detail string
 }
@@ -24,24 +25,33 @@ func (b *Branch) Check(c CheckSpec) error {
 	if err := b.check(); err != nil {
 		return err
 	}
-	b.run.record(journal.Check, b.place(), &journal.CheckBody{
-		Path: b.scope.path, Name: c.Name, OK: c.OK, Value: c.Value, Limit: c.Limit, Detail: c.Detail,
-	})
-	if c.OK {
-		return nil
+	place := b.place()
+	body := &journal.CheckBody{
+		Path: b.scope.path, Name: c.Name, OK: c.OK, Value: c.Value, Unit: c.Unit, Limit: c.Limit, Detail: c.Detail,
 	}
+	if !c.OK {
+		f := b.failedCheck(&c, place)
+		body.Stack = f.Problem.Stack
+		s := b.checkScope()
+		s.pending = append(s.pending, f)
+	}
+	b.run.record(journal.Check, place, body)
+	return nil
+}
+
+// failedCheck is the failure of a check, described where the check stands.
+func (b *Branch) failedCheck(c *CheckSpec, place journal.Place) *Failure {
 	msg := fmt.Sprintf("check %q failed", c.Name)
 	if c.Limit != "" {
-		msg += fmt.Sprintf(": %s is not %s", c.Value, c.Limit)
+		msg += fmt.Sprintf(": %s is not %s", journal.Text(c.Value, c.Unit), c.Limit)
 	}
 	if c.Detail != "" {
 		msg += ": " + c.Detail
 	}
 	f := Failf(ClassFailed, "check_failed", "%s", msg)
 	f.Problem.Path = b.scope.path
-	s := b.checkScope()
-	s.pending = append(s.pending, b.run.failure(b, f)) // described here, where the check stands
-	return nil
+	f.told, f.of = true, []journal.Place{place}
+	return b.run.failure(b, f)
 }
 
 // Reading is what a probe says once.
@@ -73,9 +83,9 @@ type Probe struct {
 	Kind string
 	// Args are that effect's arguments.
 	Args json.RawMessage
-	// Watch makes the request that watches it as one held effect, whose reports are
-	// {"state":"holds"|"bad","seen":n,"bad":n,…} with the reading, sent at first and
-	// whenever the state changes.
+	// Watch makes the request that watches it as one held effect. Its reports are
+	// WatchReports, sent at first and whenever the state changes; its answer is a last
+	// one, of which only the counts are set.
 	Watch func(w WatchOptions) (Ask, error)
 	// Func is a function probe.
 	Func func(*Branch) (Reading, error)
@@ -96,6 +106,33 @@ type WatchOptions struct {
 	// IgnoreErrors and IgnoreNoData make such a reading neither good nor bad.
 	IgnoreErrors, IgnoreNoData bool
 }
+
+// WatchReport is what a watch says of a probe value.
+type WatchReport struct {
+	State WatchState `json:"state"`
+	// Reading is the reading that made the report.
+	Reading Reading `json:"reading"`
+	// Seen counts the readings so far, this one included, Bad those of them that did
+	// not hold, Missed those that were due while another was under way.
+	Seen   int `json:"seen"`
+	Bad    int `json:"bad,omitempty"`
+	Missed int `json:"missed,omitempty"`
+}
+
+// WatchState is what a watch makes of the readings so far.
+type WatchState string
+
+// The states of a watch.
+const (
+	// WatchPending: neither of the others yet. The first readings were bad, and fewer
+	// than WatchOptions.Breaches, or gave nothing to judge.
+	WatchPending WatchState = "pending"
+	// WatchHolds: the last reading that could be judged was good, or of bad ones in a
+	// row after it there were fewer than Breaches.
+	WatchHolds WatchState = "holds"
+	// WatchBad: Breaches readings in a row were bad, and none since was good.
+	WatchBad WatchState = "bad"
+)
 
 // Read reads the probe once, on b.
 func (b *Branch) Read(p *Probe) (Reading, error) {

@@ -57,6 +57,7 @@ func (b *Branch) Parallel(specs []BranchSpec, opt ParallelOptions) ([]*BranchRes
 	if err := b.check(); err != nil {
 		return nil, err
 	}
+	b.run.record(journal.ParallelBegin, b.place(), &journal.ParallelBody{Path: b.scope.path, Branches: len(specs), Limit: opt.Limit, RunAll: opt.RunAll})
 	limit := len(specs)
 	if opt.Limit > 0 && opt.Limit < limit {
 		limit = opt.Limit
@@ -160,6 +161,7 @@ func (b *Branch) Loop(spec *LoopSpec) (int, error) {
 	}
 	r := b.run
 	place := b.place()
+	r.record(journal.LoopBegin, place, spec.body(b.scope.path))
 	outer := b.scope
 	namer := outer.namer()
 	namer.loops++
@@ -206,6 +208,15 @@ func (b *Branch) Loop(spec *LoopSpec) (int, error) {
 	}
 	r.record(journal.LoopEnd, place, end)
 	return turn, err
+}
+
+// body is the record of the loop's begin.
+func (spec *LoopSpec) body(path string) *journal.LoopBody {
+	body := &journal.LoopBody{Path: path, Duration: spec.Duration, Every: spec.Every, Until: spec.Until != nil}
+	if spec.Bounded {
+		body.Times = &spec.Times
+	}
+	return body
 }
 
 // turn is one turn of a loop.
@@ -255,6 +266,7 @@ func (b *Branch) Attempt(body Body) (*AttemptResult, error) {
 	r := b.run
 	place := b.place()
 	s := b.open(scopeAttempt, "")
+	r.record(journal.AttemptBegin, place, &journal.AttemptBody{Path: s.path})
 	v, err := b.call(body)
 	err = b.close(s, err)
 	end := &journal.EndBody{Path: s.path, Status: journal.Passed}
@@ -271,6 +283,6 @@ func (b *Branch) Attempt(body Body) (*AttemptResult, error) {
 	if f.Class != ClassFailed && f.Class != ClassErrored {
 		return nil, f
 	}
-	r.end.tolerate(f)
+	r.end.tolerate(f, place)
 	return &AttemptResult{Err: f, Value: v}, b.over()
 }

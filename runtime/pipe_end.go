@@ -202,7 +202,7 @@ func (s *pipeServer) close(r *Ready, v *verdicts, d Death) Outcome {
 	if !s.begun && s.opt.Begin != nil {
 		fact(journal.RunBegin, root, s.opt.Begin)
 	}
-	fact(journal.Failure, root, &problem)
+	fact(journal.Failure, root, &journal.FailureBody{Problem: problem})
 	for i := len(f.begun) - 1; i >= 0; i-- {
 		switch b := f.begun[i].Body.(type) {
 		case *journal.StepBeginBody:

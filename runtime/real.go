@@ -25,6 +25,10 @@ type Real struct {
 	// Clock, if set before the run begins, wakes it more exactly than time.Timer: one
 	// serves all runs of a process.
 	Clock *alarm.Clock
+	// Compress, if set before the run begins, makes the run's own time pass so many times
+	// faster than the wall clock. See elapsed.
+	Compress int
+
 	bell  alarm.Alarm
 	timer *time.Timer // where there is no Clock; made when first needed
 
@@ -35,6 +39,8 @@ type Real struct {
 	running  map[journal.Place]*realEffect
 	stopping bool // a stop or an abort came: no chaos begins any more
 	err      error
+
+	recovery *recovery // nil unless the run is being recovered
 }
 
 // realEffect is an effect under way.
@@ -95,6 +101,23 @@ func (w *Real) wake() {
 
 // Next implements World.
 func (w *Real) Next(r *Ready) Event {
+	if w.recovery != nil {
+		if ev, ok := w.nextRecovered(r); ok {
+			return ev
+		}
+	}
+	w.carryOut(r)
+	for {
+		ev, ok := w.take(r.Due)
+		if ok {
+			return ev
+		}
+		w.wait(r.Due)
+	}
+}
+
+// carryOut does all that Next does before it waits.
+func (w *Real) carryOut(r *Ready) {
 	if err := w.keep(r); err != nil {
 		// Nothing of this turn has left: without a journal no effect may start.
 		for i := range r.Start {
@@ -106,19 +129,12 @@ func (w *Real) Next(r *Ready) Event {
 		}
 	}
 	w.tell(r)
-	for {
-		ev, ok := w.take(r.Due)
-		if ok {
-			return ev
-		}
-		w.wait(r.Due)
-	}
 }
 
 // take returns the next event if there is one: controls, then timers and what came
 // in, by their times.
 func (w *Real) take(due time.Duration) (Event, bool) {
-	now := time.Since(w.origin)
+	now := w.elapsed()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
@@ -150,11 +166,11 @@ func (w *Real) wait(due time.Duration) {
 		if w.bell.Ring == nil {
 			w.bell.Ring = w.wake
 		}
-		w.Clock.Set(&w.bell, w.origin.Add(due))
+		w.Clock.Set(&w.bell, w.origin.Add(w.wall(due)))
 		<-w.notify
 		return
 	}
-	d := due - time.Since(w.origin)
+	d := w.wall(due) - time.Since(w.origin)
 	if w.timer == nil {
 		w.timer = time.NewTimer(d)
 	} else {
@@ -287,7 +303,7 @@ func (w *Real) post(ev Event) {
 
 // receive puts an event into the inbox with the time at which it came.
 func (w *Real) receive(ev Event) {
-	ev.At = time.Since(w.origin)
+	ev.At = w.elapsed()
 	w.inbox = append(w.inbox, ev)
 }
 

@@ -38,7 +38,11 @@ func detail(rec journal.Record, names map[journal.Place]string) string {
 	case *journal.EndBody:
 		return body.Path + " " + string(body.Status) + count(" turns=", body.Turns) + count(" late=", body.Late) + problem(body.Error)
 	case *journal.StepBeginBody:
-		return body.Path
+		if body.StepRest == nil {
+			return body.Path
+		}
+		raw, _ := json.Marshal(body.StepRest) // plain data
+		return body.Path + " " + string(raw)
 	case *journal.StepTryBody:
 		return fmt.Sprintf("%s try=%d", body.Path, body.Try)
 	case *journal.StepEndBody:
@@ -76,6 +80,18 @@ func detail(rec journal.Record, names map[journal.Place]string) string {
 		return strings.TrimSpace(fmt.Sprintf("%s %s %s %s%s", body.Name, body.Phase, body.State, body.Value, body.Detail))
 	case *journal.LogBody:
 		return body.Level + " " + body.Message
+	case *journal.FailureBody:
+		s := body.Code + ": " + body.Message
+		if body.Tolerated {
+			s += " tolerated by " + body.By
+		}
+		if len(body.Of) > 0 {
+			s += " of " + strings.Join(body.Of, " ")
+		}
+		return s
+	case *journal.ParallelBody, *journal.LoopBody, *journal.AttemptBody, *journal.ExitBody, *journal.WaitBody, *journal.GuardBody, *journal.SteadyBody:
+		raw, _ := json.Marshal(body) // plain data
+		return string(raw)
 	case *journal.ControlBody:
 		return strings.TrimSpace(body.Action + " " + body.Path + " " + body.By)
 	}

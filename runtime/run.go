@@ -30,6 +30,9 @@ type Config struct {
 	// OnTurn is called when a branch starts to execute after it parked: the budget
 	// of interpreter steps is re-armed there. It may be nil.
 	OnTurn func(b *Branch)
+	// OnEffect is called on b when it asks for an effect, which it must not change:
+	// who wants to know where in the script that is looks there. It may be nil.
+	OnEffect func(b *Branch, req *Request)
 }
 
 // Run is one run of one orchestration. It is used by one goroutine at a time: the
@@ -62,6 +65,7 @@ type Run struct {
 	held    []*Held                   // on or going on, oldest first
 	chaosOn int                       // held effects with Chaos that are on
 	started bool                      // an effect went out or time passed
+	limit   time.Duration             // what SetMaxDuration said; 0: nothing
 
 	steps map[string]*stepState // running steps by path, for skip
 
@@ -78,10 +82,13 @@ const (
 	turnOpsEach = 20
 )
 
+// defaultCleanup is how long each on_exit handler may take.
+const defaultCleanup = 30 * time.Second
+
 // New makes a run that will talk to w.
 func New(cfg Config, w World) *Run {
 	if cfg.CleanupTimeout == 0 {
-		cfg.CleanupTimeout = 30 * time.Second
+		cfg.CleanupTimeout = defaultCleanup
 	}
 	if cfg.MaxBranches == 0 {
 		cfg.MaxBranches = 100_000
@@ -89,7 +96,13 @@ func New(cfg Config, w World) *Run {
 	if cfg.MaxDepth == 0 {
 		cfg.MaxDepth = 64
 	}
-	return &Run{cfg: cfg, world: w}
+	cfg.Begin.Strict = cfg.Strict
+	if cfg.CleanupTimeout != defaultCleanup {
+		cfg.Begin.CleanupTimeout = cfg.CleanupTimeout
+	}
+	r := &Run{cfg: cfg, world: w}
+	r.end.tell = r.tellFailure
+	return r
 }
 
 // Outcome is how a run ended.
@@ -108,6 +121,9 @@ func (r *Run) Execute(body Body) Outcome {
 	r.root = &Branch{run: r, path: "0"}
 	r.live = 1
 	r.record(journal.RunBegin, journal.Place{Branch: "0"}, &r.cfg.Begin)
+	if r.limit > 0 {
+		r.recordLimit()
+	}
 	r.running = r.root
 	r.base = &scope{kind: scopeRun, branch: r.root}
 	s := r.root.open(scopeRun, "")
@@ -131,10 +147,18 @@ func (r *Run) Execute(body Body) Outcome {
 
 // SetMaxDuration stops the run when it has taken d in all, pauses not counted.
 func (r *Run) SetMaxDuration(d time.Duration) {
+	r.limit = d
+	if r.root != nil {
+		r.recordLimit()
+	}
 	t := &timer{fire: func() {
 		r.control(Control{Action: ActionStop, By: "max_duration", Detail: "the run reached its max_duration of " + units.FormatDuration(d)})
 	}}
-	r.after(t, max(d-r.heldNow(), 0), false)
+	r.after(t, journal.Place{Branch: "0"}, max(d-r.heldNow(), 0), false)
+}
+
+func (r *Run) recordLimit() {
+	r.record(journal.Sleep, journal.Place{Branch: r.root.path}, &journal.SleepBody{For: r.limit, Why: "max_duration"})
 }
 
 // Now is the time of the last event, since the run's origin.
@@ -249,9 +273,19 @@ func (b *Branch) call(body Body) (v any, err error) {
 	return body(b)
 }
 
-// Log records a line of the run's log. Fields are a JSON object or nil.
-func (b *Branch) Log(level, message string, fields json.RawMessage) {
-	b.run.record(journal.Log, b.place(), &journal.LogBody{Level: level, Message: message, Fields: fields, Path: b.scope.stepPath()})
+// Fields are what a line of the log has besides its message.
+type Fields struct {
+	JSON  json.RawMessage   // an object
+	Units map[string]string // journal.UnitSeconds for each field that is a duration
+}
+
+// Log records a line of the run's log. The fields may be nil.
+func (b *Branch) Log(level, message string, fields *Fields) {
+	line := &journal.LogBody{Level: level, Message: message, Path: b.scope.stepPath()}
+	if fields != nil {
+		line.Fields, line.Units = fields.JSON, fields.Units
+	}
+	b.run.record(journal.Log, b.place(), line)
 }
 
 // Figure records a figure of the run.

@@ -108,10 +108,11 @@ const (
 	liveClock = 1
 )
 
-// after arms t to fire d from now, on the live clock or the one that pauses hold.
-func (r *Run) after(t *timer, d time.Duration, live bool) {
+// after arms t to fire d from now, on the live clock or the one that pauses hold. That
+// it fired is recorded at place, which is the operation that armed it, or its branch.
+func (r *Run) after(t *timer, place journal.Place, d time.Duration, live bool) {
 	r.seq++
-	t.seq = r.seq
+	t.seq, t.place = r.seq, place
 	if live {
 		t.due = r.now + d
 		r.clocks[liveClock].push(t)
@@ -150,6 +151,7 @@ func (r *Run) fire() {
 	}
 	r.disarm(t, t == live)
 	r.started = true
+	r.record(journal.Timer, t.place, nil)
 	if t.fire != nil {
 		t.fire()
 		return

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"starquake/runtime/journal"
-	"starquake/units"
 )
 
 // SteadySpec describes a steady-state hypothesis.
@@ -47,6 +46,10 @@ func (b *Branch) SteadyState(spec *SteadySpec) error {
 	}
 	st := &steadyState{spec: spec, scope: b.scope, place: b.place()}
 	b.scope.steady = append(b.scope.steady, st)
+	b.run.record(journal.SteadyBegin, st.place, &journal.SteadyBody{
+		Path: b.scope.path, Name: spec.Name, Before: spec.Before, During: spec.During, After: spec.After,
+		Share: spec.Share, Every: spec.Every, Settle: spec.Settle, Kind: spec.Probe.Kind, Args: spec.Probe.Args,
+	})
 	if !spec.Before {
 		return nil
 	}
@@ -206,12 +209,12 @@ func (st *steadyState) watch(b *Branch) {
 	was := true
 	h.e.notify = func(data json.RawMessage) {
 		note(data)
-		var rep watchReport
+		var rep WatchReport
 		if err := json.Unmarshal(data, &rep); err != nil {
-			rep = watchReport{State: "bad", Reading: Reading{Error: err.Error()}, Bad: 1, Seen: 1}
+			rep = WatchReport{State: WatchBad, Reading: Reading{Error: err.Error()}, Bad: 1, Seen: 1}
 		}
 		st.seen, st.bad = seen+rep.Seen, bad+rep.Bad
-		if holds := rep.State == "holds"; holds != was {
+		if holds := rep.State == WatchHolds; holds != was {
 			was = holds
 			st.last = rep.Reading
 			st.record(b.run, "during", holds, rep.Reading)
@@ -220,7 +223,7 @@ func (st *steadyState) watch(b *Branch) {
 	ended := h.e.finished
 	h.e.finished = func(e *effect) {
 		ended(e)
-		var sum watchReport
+		var sum WatchReport
 		switch {
 		case e.err == nil && json.Unmarshal(e.data, &sum) == nil:
 			st.seen, st.bad = seen+sum.Seen, bad+sum.Bad
@@ -243,85 +246,4 @@ func (st *steadyState) saw(r *Run, reading Reading) {
 		st.record(r, "during", reading.OK, reading)
 	}
 	st.last = reading
-}
-
-// settle judges the hypotheses of a scope that ends with err. What does not hold
-// fails the run whatever the scope's caller tolerates. Its error is one of reading.
-func (b *Branch) settle(s *scope, err error) error {
-	r := b.run
-	for _, st := range s.steady {
-		if st.disturbed && st.seen > 0 && float64(st.seen-st.bad) < st.spec.Share*float64(st.seen) {
-			f := Failf(ClassFailed, "steady_state_deviated", "steady state %q held for %.4g%% of %d readings while faults were on, expected %.4g%%",
-				st.spec.Name, 100*float64(st.seen-st.bad)/float64(st.seen), st.seen, 100*st.spec.Share)
-			f.Problem.Path = s.path
-			r.end.fail(f)
-		}
-		if !st.spec.After || st.unmet || err == ErrCancelled || b.cancelled != nil {
-			continue // stopped or aborted, or it never held: nobody waits for it to settle
-		}
-		ok, reading, rerr := b.untilHolds(st, st.spec.Settle)
-		if rerr != nil {
-			return rerr
-		}
-		st.record(r, "after", ok, reading)
-		if !ok {
-			f := Failf(ClassFailed, "steady_state_lost", "steady state %q does not hold again %s after the faults: %s", st.spec.Name, units.FormatDuration(st.spec.Settle), reading)
-			f.Problem.Path = s.path
-			r.end.fail(f)
-		}
-	}
-	return nil
-}
-
-// untilHolds reads the hypothesis, at once and then every, until it holds or within
-// has passed.
-func (b *Branch) untilHolds(st *steadyState, within time.Duration) (bool, Reading, error) {
-	began := b.run.heldNow()
-	for {
-		reading, err := b.look(st.spec.Probe, st.spec.Every)
-		if err != nil || reading.OK {
-			return reading.OK, reading, err
-		}
-		left := within - (b.run.heldNow() - began)
-		if left <= 0 {
-			return false, reading, nil
-		}
-		if err := b.sleep(min(st.spec.Every, left), "settle"); err != nil {
-			return false, reading, err
-		}
-	}
-}
-
-// HasSteadyState reports whether a hypothesis is held to around the branch.
-func (b *Branch) HasSteadyState() bool {
-	for s := b.scope; s != nil; s = s.parent {
-		if len(s.steady) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// recovered waits, after a step's chaos, until every hypothesis around it holds.
-func (b *Branch) recovered(st *stepState) error {
-	began, hypotheses := b.run.heldNow(), 0
-	for s := b.scope; s != nil; s = s.parent {
-		for _, hyp := range s.steady {
-			hypotheses++
-			ok, reading, err := b.untilHolds(hyp, st.spec.Recovered-(b.run.heldNow()-began))
-			if err != nil {
-				return err
-			}
-			if !ok {
-				return Failf(ClassFailed, "not_recovered", "steady state %q is not back %s after the faults of step %q: %s",
-					hyp.spec.Name, units.FormatDuration(st.spec.Recovered), st.spec.Name, reading)
-			}
-		}
-	}
-	if hypotheses == 0 {
-		return Failf(ClassScript, "no_steady_state", "step %q: recovered says how soon the steady state must be back, and there is none around the step; call steady_state(…) before it", st.spec.Name)
-	}
-	st.result.Recovery = b.run.heldNow() - began
-	value, _ := json.Marshal(st.result.Recovery.Seconds())
-	return b.Check(CheckSpec{Name: "recovered", OK: true, Value: value, Limit: "within " + units.FormatDuration(st.spec.Recovered)})
 }

@@ -1,10 +1,9 @@
 package runtime
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"starquake/runtime/journal"
@@ -33,8 +32,11 @@ type StepSpec struct {
 	Retries  int
 	// RetryDelay × Backoffⁿ passes between tries.
 	RetryDelay time.Duration
-	Backoff    float64
+	Backoff    float64 // 0: 1
 	OnFailure  OnFailure
+	// Terms are what Judge judges by, as plain data: for the record. Nil: nothing that
+	// the caller's caller could choose.
+	Terms json.RawMessage
 	// When is asked once, after the delay; nil means yes.
 	When func(*Branch) (bool, error)
 	// Chaos gives the held effects of one try; it is asked again for each.
@@ -93,7 +95,7 @@ func (b *Branch) Step(spec *StepSpec) (*StepResult, error) {
 	st := &stepState{spec: spec, scope: s, place: b.place(), result: &StepResult{Name: spec.Name, Path: s.path}}
 	r.record(journal.StepBegin, st.place, &journal.StepBeginBody{
 		Path: s.path, Name: spec.Name, Duration: spec.Duration, Delay: spec.Delay, Timeout: spec.Timeout,
-		Retries: spec.Retries, Labels: spec.Labels, Pos: spec.Pos,
+		Retries: spec.Retries, Labels: spec.Labels, Pos: spec.Pos, StepRest: spec.rest(),
 	})
 	if r.steps == nil {
 		r.steps = make(map[string]*stepState)
@@ -103,6 +105,35 @@ func (b *Branch) Step(spec *StepSpec) (*StepResult, error) {
 	err = b.close(s, err)
 	delete(r.steps, s.path)
 	return st.result, b.endStep(st, err)
+}
+
+// rest gives the arguments that few steps have, nil if none is set: what has a hundred
+// thousand steps then does not pay for them.
+func (spec *StepSpec) rest() *journal.StepRest {
+	onFailure, backoff := spec.OnFailure, spec.Backoff
+	if onFailure == FailureStops {
+		onFailure = ""
+	}
+	if backoff == 1 {
+		backoff = 0
+	}
+	timed := spec.Timed && spec.Duration == 0
+	if spec.RetryDelay == 0 && backoff == 0 && onFailure == "" && spec.Recovered == 0 && !timed && spec.When == nil && spec.Terms == nil {
+		return nil
+	}
+	return &journal.StepRest{
+		RetryDelay: spec.RetryDelay, Backoff: backoff, OnFailure: string(onFailure), Recovered: spec.Recovered,
+		Timed: timed, Asks: spec.When != nil, Terms: spec.Terms,
+	}
+}
+
+// retryDelay is how long passes between try n and the next.
+func (spec *StepSpec) retryDelay(n int) time.Duration {
+	delay := float64(spec.RetryDelay)
+	if spec.Backoff > 0 {
+		delay *= math.Pow(spec.Backoff, float64(n-1))
+	}
+	return time.Duration(min(delay, float64(units.MaxDuration)))
 }
 
 // tries waits the delay, asks when, and tries until a try passes.
@@ -138,7 +169,7 @@ func (b *Branch) tries(st *stepState) (err error) {
 		if f.Class != ClassFailed {
 			return f
 		}
-		wait := time.Duration(min(float64(spec.RetryDelay)*math.Pow(spec.Backoff, float64(n-1)), float64(units.MaxDuration)))
+		wait := spec.retryDelay(n)
 		b.Log("info", fmt.Sprintf("try %d of %d failed: %s", n, spec.Retries+1, f.Problem.Message), nil)
 		if err := b.sleep(wait, "retry"); err != nil {
 			return err
@@ -169,7 +200,7 @@ func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *time
 		timeout.fire = func() {
 			r.cancel(t, &cause{kind: causeFailure, err: Failf(ClassFailed, "timeout", "step %q did not end within its timeout of %s", spec.Name, units.FormatDuration(spec.Timeout))})
 		}
-		r.after(timeout, spec.Timeout, b.livetime)
+		r.after(timeout, st.place, spec.Timeout, b.livetime)
 	}
 	if spec.Chaos != nil {
 		asks, err := spec.Chaos()
@@ -189,7 +220,7 @@ func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *time
 			}
 			r.wakeUp(b)
 		}
-		r.after(chaosOff, spec.Duration, b.livetime)
+		r.after(chaosOff, st.place, spec.Duration, b.livetime)
 	}
 	if spec.Run != nil {
 		if v, err = spec.Run(b); err != nil {
@@ -240,7 +271,9 @@ func (b *Branch) endStep(st *stepState, err error) error {
 		default:
 			res.Status, res.Err = journal.Failed, f
 			end.Error = &f.Problem
-			raised, end.Tolerate = r.tolerate(st.spec.OnFailure, f)
+			f.told = true // by the record that follows
+			raised, end.Tolerate = r.onFailure(st, f)
+			f.of = append(f.of, st.place)
 		}
 	}
 	end.Status = res.Status
@@ -251,63 +284,18 @@ func (b *Branch) endStep(st *stepState, err error) error {
 	return raised
 }
 
-// tolerate says what of a failed step reaches its caller.
-func (r *Run) tolerate(on OnFailure, f *Failure) (raised error, tolerated bool) {
+// onFailure says what of a failed step reaches its caller.
+func (r *Run) onFailure(st *stepState, f *Failure) (raised error, tolerated bool) {
 	if f.Class != ClassFailed && f.Class != ClassErrored {
 		return f, false
 	}
-	switch on {
+	switch st.spec.OnFailure {
 	case FailureContinues:
 		r.end.fail(f)
 		return nil, false
 	case FailureTolerated:
-		r.end.tolerate(f)
+		r.end.tolerate(f, st.place)
 		return nil, true
 	}
 	return f, false
-}
-
-// stepToSkip finds the step that a skip means.
-func (r *Run) stepToSkip(path string) (*stepState, error) {
-	if path != "" {
-		if st := r.steps[path]; st != nil {
-			return st, nil
-		}
-		return nil, fmt.Errorf("skip: no step %q is running; running: %s", path, r.runningSteps())
-	}
-	var leaf *stepState
-	for p, st := range r.steps {
-		if r.hasRunningBelow(p) {
-			continue
-		}
-		if leaf != nil {
-			return nil, fmt.Errorf("skip: more than one step is running, name one: %s", r.runningSteps())
-		}
-		leaf = st
-	}
-	if leaf == nil {
-		return nil, fmt.Errorf("skip: no step is running")
-	}
-	return leaf, nil
-}
-
-func (r *Run) hasRunningBelow(path string) bool {
-	for p := range r.steps {
-		if strings.HasPrefix(p, path+"/") {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Run) runningSteps() string {
-	var paths []string
-	for p := range r.steps {
-		paths = append(paths, p)
-	}
-	slices.Sort(paths)
-	if len(paths) == 0 {
-		return "none"
-	}
-	return strings.Join(paths, ", ")
 }

@@ -1,13 +1,18 @@
 package runtime
 
-import "time"
+import (
+	"time"
+
+	"starquake/runtime/journal"
+)
 
 // timer is one entry of a clock: it makes fire happen at due. A branch that only
 // sleeps uses the timer within it and costs no allocation.
 type timer struct {
-	due time.Duration // on the timer's own clock
-	seq uint64        // request number: orders timers of one due time
-	pos int           // its index in the heap plus 1; 0 while not in it
+	due   time.Duration // on the timer's own clock
+	seq   uint64        // request number: orders timers of one due time
+	pos   int           // its index in the heap plus 1; 0 while not in it
+	place journal.Place // where it is recorded that it fired
 	// branch is woken if fire is nil.
 	branch *Branch
 	fire   func()

@@ -8,6 +8,10 @@ import (
 
 // verdicts collects what the verdict is made of.
 type verdicts struct {
+	// tell records a failure, or that one which was told before was held at by. It may
+	// be nil.
+	tell func(f *Failure, by *journal.Place)
+
 	all          []*Failure // in the order in which they were counted
 	failed       []*Failure
 	errored      []*Failure
@@ -25,6 +29,9 @@ func (v *verdicts) fail(f *Failure) {
 		return
 	}
 	f.fatal = true
+	if !f.told && f.Class != ClassSkip {
+		v.say(f, nil)
+	}
 	v.count(f)
 	switch f.Class {
 	case ClassFailed:
@@ -40,9 +47,9 @@ func (v *verdicts) fail(f *Failure) {
 	}
 }
 
-// tolerate counts a failure that somebody held. An experiment that did not happen
-// never passes, held or not.
-func (v *verdicts) tolerate(f *Failure) {
+// tolerate counts a failure that the step or attempt at by held. An experiment that
+// did not happen never passes, held or not.
+func (v *verdicts) tolerate(f *Failure, by journal.Place) {
 	if f.counted {
 		return
 	}
@@ -50,14 +57,43 @@ func (v *verdicts) tolerate(f *Failure) {
 	case ClassFailed:
 		v.count(f)
 		v.tolerated++
+		if !f.told || len(f.of) > 0 {
+			v.say(f, &by)
+		}
 	case ClassSkip:
 	default:
 		v.fail(f)
 		return
 	}
 	for _, other := range f.Others {
-		v.tolerate(other)
+		v.tolerate(other, by)
 	}
+}
+
+func (v *verdicts) say(f *Failure, by *journal.Place) {
+	if v.tell != nil {
+		v.tell(f, by)
+	}
+	f.told = true
+}
+
+// tellFailure records what no step's end says of a failure.
+func (r *Run) tellFailure(f *Failure, by *journal.Place) {
+	body := &journal.FailureBody{Problem: f.Problem}
+	if by != nil {
+		body.Tolerated, body.By = true, by.String()
+	}
+	if f.told {
+		body.Stack = nil
+		for _, place := range f.of {
+			body.Of = append(body.Of, place.String())
+		}
+	}
+	place := journal.Place{Branch: f.branch}
+	if place.Branch == "" {
+		place.Branch = r.root.path
+	}
+	r.record(journal.Failure, place, body)
 }
 
 func (v *verdicts) count(f *Failure) {

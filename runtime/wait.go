@@ -3,7 +3,32 @@ package runtime
 import (
 	"encoding/json"
 	"time"
+
+	"starquake/runtime/journal"
+	"starquake/units"
 )
+
+// Sleep parks the branch for d. Pauses do not count.
+func (b *Branch) Sleep(d time.Duration) error { return b.sleep(d, "") }
+
+func (b *Branch) sleep(d time.Duration, why string) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	r := b.run
+	place := b.place()
+	r.record(journal.Sleep, place, &journal.SleepBody{For: d, Why: why})
+	b.timer.branch = b
+	r.after(&b.timer, place, d, b.livetime)
+	for b.timer.pos != 0 {
+		b.park()
+		if b.over() != nil {
+			r.disarm(&b.timer, b.livetime)
+			return ErrCancelled
+		}
+	}
+	return b.over()
+}
 
 // WaitSpec describes a wait_until.
 type WaitSpec struct {
@@ -11,6 +36,7 @@ type WaitSpec struct {
 	Timeout time.Duration
 	Every   time.Duration
 	Stable  time.Duration // how long it must hold without a bad reading
+	Must    bool          // a time-out is a failure
 }
 
 // WaitResult is what a wait came to.
@@ -26,10 +52,19 @@ func (b *Branch) WaitUntil(spec *WaitSpec) (*WaitResult, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
+	b.run.record(journal.Wait, b.place(), &journal.WaitBody{
+		Path: b.scope.path, Timeout: spec.Timeout, Every: spec.Every, Stable: spec.Stable, May: !spec.Must, Func: spec.Probe.Func != nil,
+	})
+	wait := b.waitValue
 	if spec.Probe.Func != nil {
-		return b.waitFunc(spec)
+		wait = b.waitFunc
 	}
-	return b.waitValue(spec)
+	res, err := wait(spec)
+	if err == nil && !res.OK && spec.Must {
+		return nil, Failf(ClassFailed, "wait_timeout", "wait_until: it does not hold after %s and %d readings; the last was: %s",
+			units.FormatDuration(spec.Timeout), res.Attempts, res.Last)
+	}
+	return res, err
 }
 
 // waitFunc calls a function on this branch until it holds. It is the script's own
@@ -84,13 +119,13 @@ func (b *Branch) waitValue(spec *WaitSpec) (*WaitResult, error) {
 	note := h.e.notify
 	h.e.notify = func(data json.RawMessage) {
 		note(data)
-		var rep watchReport
+		var rep WatchReport
 		if json.Unmarshal(data, &rep) != nil {
 			return
 		}
 		res.Last, res.Attempts = rep.Reading, rep.Seen
 		switch {
-		case rep.State != "holds":
+		case rep.State != WatchHolds:
 			since = -1
 		case since < 0:
 			since = r.heldNow()
@@ -107,7 +142,7 @@ func (b *Branch) waitValue(spec *WaitSpec) (*WaitResult, error) {
 			left = min(left, since+spec.Stable-r.heldNow())
 		}
 		b.timer.branch = b
-		r.after(&b.timer, left, b.livetime)
+		r.after(&b.timer, journal.Place{Branch: b.path}, left, b.livetime)
 		b.park()
 		r.disarm(&b.timer, b.livetime)
 	}
@@ -119,7 +154,7 @@ func (b *Branch) waitValue(spec *WaitSpec) (*WaitResult, error) {
 	if ended && !h.on {
 		return nil, b.awaitOn(h)
 	}
-	var sum watchReport
+	var sum WatchReport
 	if ans := h.Answer(); ans.Err == nil && json.Unmarshal(ans.Data, &sum) == nil && sum.Seen > 0 {
 		res.Attempts = sum.Seen
 	}
@@ -133,10 +168,11 @@ func (b *Branch) PerformWithin(ask Ask, limit time.Duration) (ans Answer, late b
 		return Answer{}, false, err
 	}
 	r := b.run
+	ask.within = limit
 	e := r.start(b, ask, false)
 	e.waiter = b
 	b.timer.branch = b
-	r.after(&b.timer, limit, b.livetime)
+	r.after(&b.timer, e.id, limit, b.livetime)
 	for !e.done {
 		b.park()
 		late = late || b.timer.pos == 0 && !e.done

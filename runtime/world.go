@@ -65,6 +65,9 @@ type Request struct {
 	Seed uint64
 	// Path is the step it belongs to, for people.
 	Path string
+	// Elapsed is for how long a held effect had been on when its process died: it goes
+	// on from there. 0 for one that begins.
+	Elapsed time.Duration
 }
 
 // Signal tells a running effect something that it must heed.
@@ -125,6 +128,9 @@ const (
 	ActionSkip   = "skip"
 	ActionStop   = "stop"
 	ActionAbort  = "abort"
+	// ActionRecover is a world's own: the process that ran the run has died, and another
+	// goes on with it. Gap is the time between.
+	ActionRecover = "recover"
 	// ActionFail is a world's own: it cannot go on (the journal cannot be written,
 	// memory is out). By is the code of the failure, Detail its message.
 	ActionFail = "fail"

@@ -12,27 +12,27 @@ import (
 	"time"
 )
 
-// answer is a response that the proxy gives itself. Without a status there is none.
+// answer is a response that the proxy gives itself: one with a status, or an end of the
+// connection in place of one. The zero answer is none.
 type answer struct {
+	end     ending
 	status  int
+	grpc    int // the status for gRPC, if status is 200
 	body    string
 	headers map[string]string
 	fault   string // the kind of fault that made it, if one did
+	rank    rank   // of that kind
 }
+
+// given reports whether there is an answer.
+func (a *answer) given() bool { return a.status != 0 || a.end != endNever }
 
 // encode writes the response to a request with the given method.
 func (a *answer) encode(head, keep bool) []byte {
-	text := http.StatusText(a.status)
-	if text == "" {
-		text = "Status"
-	}
-	body := a.body
-	if body == "" {
-		body = strconv.Itoa(a.status) + " " + text + ": injected by a fault of kind " + a.fault + "\n"
-	}
+	body := a.content()
 	bodiless := a.status == http.StatusNoContent || a.status == http.StatusNotModified
 	var b strings.Builder
-	b.WriteString("HTTP/1.1 " + strconv.Itoa(a.status) + " " + text + "\r\n")
+	b.WriteString("HTTP/1.1 " + strconv.Itoa(a.status) + " " + statusText(a.status) + "\r\n")
 	typed := false
 	for _, name := range slices.Sorted(maps.Keys(a.headers)) {
 		b.WriteString(name + ": " + a.headers[name] + "\r\n")
@@ -55,6 +55,21 @@ func (a *answer) encode(head, keep bool) []byte {
 		b.WriteString(body)
 	}
 	return []byte(b.String())
+}
+
+// content returns the body, or a line in its place.
+func (a *answer) content() string {
+	if a.body != "" {
+		return a.body
+	}
+	return strconv.Itoa(a.status) + " " + statusText(a.status) + ": injected by a fault of kind " + a.fault + "\n"
+}
+
+func statusText(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return text
+	}
+	return "Status"
 }
 
 // refusal is the answer to what cannot be read as a request.
@@ -86,10 +101,15 @@ const maxDrain = 256 << 10
 // answerRequest answers a request instead of the upstream, after the delays of v. It
 // reports whether the connection goes on.
 func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started time.Time) bool {
+	defer v.done(a.status)
 	if !c.await(0) {
 		return false
 	}
-	if len(v.response) > 0 && !c.p.hold(time.Now(), v.response, c.ctx.Done()) {
+	if v != nil && !c.holdRequest(time.Now(), v.response) {
+		return false
+	}
+	if a.end != endNever {
+		c.end(a.end)
 		return false
 	}
 	body := newBody(h)
@@ -97,9 +117,9 @@ func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started
 	if !c.write(a, string(h.method) == "HEAD", keep) {
 		return false
 	}
-	c.p.window.request(time.Now(), started, a.status, v.hit)
+	c.p.window.request(time.Now(), started, a.status, v.touched())
 	in.take(h.size)
-	if !keep || !drain(in, &body) {
+	if !keep || !c.drain(in, &body) {
 		c.endGently()
 		return false
 	}
@@ -107,7 +127,7 @@ func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started
 }
 
 // drain reads the rest of a body, and reports whether it came to its end.
-func drain(in *reader, body *body) bool {
+func (c *conn) drain(in *reader, body *body) bool {
 	for total := 0; ; {
 		n, err := body.feed(in.bytes())
 		in.take(n)
@@ -117,7 +137,7 @@ func drain(in *reader, body *body) bool {
 		if body.done {
 			return true
 		}
-		if in.fill() != nil {
+		if c.fillClient(in) != nil {
 			return false
 		}
 	}

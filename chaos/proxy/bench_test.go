@@ -42,18 +42,7 @@ func benchHTTP(b *testing.B, addr string) {
 
 // benchUpstream answers each read with a small response: it costs as little as can be.
 func benchUpstream(b *testing.B) string {
-	response := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 30\r\n\r\nhello from the other side, ok\n")
-	return startTCP(b, func(c net.Conn) {
-		buf := make([]byte, 4096)
-		for {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-			if _, err := c.Write(response); err != nil {
-				return
-			}
-		}
-	})
+	return startTCP(b, benchAnswers)
 }
 
 func BenchmarkHTTPDirect(b *testing.B) { benchHTTP(b, benchUpstream(b)) }
@@ -81,7 +70,7 @@ func BenchmarkDecide(b *testing.B) {
 			req := &chaos.Request{Method: []byte(http.MethodGet), Target: []byte("/api/1/orders")}
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					p.decide(req)
+					p.decide(nil, req)
 				}
 			})
 		})
@@ -100,7 +89,7 @@ func BenchmarkParseRequest(b *testing.B) {
 
 // BenchmarkTCP is the throughput of one bulk stream.
 func BenchmarkTCP(b *testing.B) {
-	for _, delay := range []string{"", "20ms"} {
+	for _, delay := range []string{"", "20ms", "100ms"} {
 		b.Run("delay="+delay, func(b *testing.B) {
 			upstream := startTCP(b, func(c net.Conn) {
 				buf := make([]byte, 256<<10)
@@ -129,17 +118,92 @@ func BenchmarkTCP(b *testing.B) {
 	}
 }
 
-// BenchmarkHold reports by how much an injected delay of 20 ms is late.
+// BenchmarkHold reports by how much injected delays are late.
 func BenchmarkHold(b *testing.B) {
 	p := startProxy(b, "http", "127.0.0.1:1")
 	a := apply(b, p, "slow", "latency", map[string]any{"delay": "20ms"})
-	var late []time.Duration
-	for b.Loop() {
-		start := time.Now()
-		p.hold(start, []delay{{a.on, 20 * time.Millisecond}}, nil)
-		late = append(late, time.Since(start)-20*time.Millisecond)
+	for _, d := range []time.Duration{1, 5, 20, 100} {
+		d *= time.Millisecond
+		b.Run(d.String(), func(b *testing.B) {
+			var late []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				p.hold(start, []delay{{by: a.on, d: d}}, nil)
+				late = append(late, time.Since(start)-d)
+			}
+			slices.Sort(late)
+			b.ReportMetric(float64(late[len(late)/2])/1e6, "p50-late-ms")
+			b.ReportMetric(float64(late[len(late)*99/100])/1e6, "p99-late-ms")
+		})
 	}
-	slices.Sort(late)
-	b.ReportMetric(float64(late[len(late)/2])/1e6, "p50-late-ms")
-	b.ReportMetric(float64(late[len(late)*99/100])/1e6, "p99-late-ms")
+}
+
+// BenchmarkLatency reports by how much requests that are delayed take longer than those
+// that are not, beyond the delay.
+func BenchmarkLatency(b *testing.B) {
+	for _, d := range []time.Duration{1, 5, 20, 100} {
+		d *= time.Millisecond
+		b.Run(d.String(), func(b *testing.B) {
+			p := startProxy(b, "http", benchUpstream(b))
+			c := dialRaw(b, p.Addr())
+			if err := c.SetDeadline(time.Time{}); err != nil {
+				b.Fatal(err)
+			}
+			answer := make([]byte, len(benchResponse))
+			ask := func() time.Duration {
+				start := time.Now()
+				if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: bench\r\n\r\n"); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(c, answer); err != nil {
+					b.Fatal(err)
+				}
+				return time.Since(start)
+			}
+			var plain, late []time.Duration
+			for range 200 {
+				plain = append(plain, ask())
+			}
+			slices.Sort(plain)
+			apply(b, p, "slow", "latency", map[string]any{"delay": d})
+			for b.Loop() {
+				late = append(late, ask()-d-plain[len(plain)/2])
+			}
+			slices.Sort(late)
+			b.ReportMetric(float64(late[len(late)/2])/1e6, "p50-late-ms")
+			b.ReportMetric(float64(late[len(late)*99/100])/1e6, "p99-late-ms")
+		})
+	}
+}
+
+// BenchmarkBandwidth reports by how many percent the speed over five seconds is off.
+func BenchmarkBandwidth(b *testing.B) {
+	for _, rate := range []int{10_000, 100_000, 1_000_000, 10_000_000, 100_000_000} {
+		b.Run(fmt.Sprint(rate), func(b *testing.B) {
+			p := startProxy(b, "tcp", startTCP(b, func(c net.Conn) {
+				buf := make([]byte, 64<<10)
+				for {
+					if _, err := c.Write(buf); err != nil {
+						return
+					}
+				}
+			}))
+			apply(b, p, "narrow", "bandwidth", map[string]any{"rate": rate})
+			for b.Loop() {
+				c := dialRaw(b, p.Addr())
+				buf := make([]byte, 64<<10)
+				total := 0
+				start := time.Now()
+				for time.Since(start) < 5*time.Second {
+					n, err := c.Read(buf)
+					if total += n; err != nil {
+						b.Fatal(err)
+					}
+				}
+				got := float64(total) / time.Since(start).Seconds()
+				b.ReportMetric(100*(got/float64(rate)-1), "%-off")
+				c.Close()
+			}
+		})
+	}
 }

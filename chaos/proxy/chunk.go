@@ -35,11 +35,15 @@ const (
 )
 
 // feed takes bytes of the body off the front of b: how many belong to it, and whether
-// it ends there. It goes on where the last call ended.
-func (c *chunkReader) feed(b []byte) (n int, done bool, err error) {
+// it ends there. It goes on where the last call ended. content, unless it is nil, is
+// given the data of the chunks.
+func (c *chunkReader) feed(b []byte, content func([]byte)) (n int, done bool, err error) {
 	for n < len(b) && c.state != chunkDone {
 		if c.state == chunkData {
 			step := min(c.left, int64(len(b)-n))
+			if content != nil {
+				content(b[n : n+int(step)])
+			}
 			n += int(step)
 			if c.left -= step; c.left == 0 {
 				c.state = chunkDataCR

@@ -76,11 +76,16 @@ func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
 	if path := rapid.SampledFrom([]string{"", "/a", "/b"}).Draw(t, "match"); path != "" {
 		args["match"] = map[string]any{"path": path}
 	}
-	kind := rapid.SampledFrom([]string{"latency", "http_error"}).Draw(t, "kind")
-	if kind == "latency" {
+	kind := rapid.SampledFrom([]string{"latency", "http_error", "connection_error", "reset", "blackhole", "partial_response", "limit_data"}).Draw(t, "kind")
+	switch kind {
+	case "latency":
 		args["delay"] = time.Duration(rapid.IntRange(0, 1000).Draw(t, "delay")) * time.Millisecond
-	} else {
+	case "http_error":
 		args["codes"] = rapid.IntRange(400, 599).Draw(t, "code")
+	case "connection_error":
+		args["kind"] = rapid.SampledFrom([]string{"http_503", "tcp_reset", "tcp_close"}).Draw(t, "how")
+	case "limit_data":
+		args["bytes"] = 100
 	}
 	f, err := chaos.New(kind, args)
 	if err != nil {
@@ -93,29 +98,75 @@ func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
 	return &modelFault{applied: a, fault: f, draws: chaos.NewDraws(seed, id), on: true}
 }
 
+// outcomeOf is what a request gets: by the code, and by the model.
+type outcomeOf struct {
+	delay  time.Duration
+	status int
+	end    ending
+	fates  int
+	cuts   int
+	limits int
+}
+
+// stages are the kinds above in the order of FAULTS.md.
+func stages() [][]string {
+	return [][]string{{"reset", "blackhole"}, {"latency"}, {"http_error", "connection_error"}, {"partial_response", "limit_data"}}
+}
+
+func (o *outcomeOf) meet(m *modelFault) (did bool) {
+	switch m.fault.Kind {
+	case "reset", "blackhole":
+		o.fates++
+	case "latency":
+		v, _ := m.fault.Value("delay")
+		o.delay += time.Duration(v.Start)
+	case "partial_response":
+		o.cuts++
+	case "limit_data":
+		o.limits++
+	default:
+		if o.status != 0 || o.end != endNever {
+			return false
+		}
+		switch m.fault.Text("kind") {
+		case "tcp_reset":
+			o.end = endReset
+		case "tcp_close":
+			o.end = endClose
+		case "http_503":
+			o.status = 503
+		default:
+			o.status = m.fault.Codes("codes")[0]
+		}
+	}
+	return true
+}
+
 func checkRequest(t *rapid.T, p *Proxy, model []*modelFault, path string) {
-	var delay time.Duration
-	status := 0
-	for _, m := range model {
-		_, fires := m.fires(path)
-		if !fires {
-			continue
+	var want outcomeOf
+	for _, kinds := range stages() {
+		for _, m := range model {
+			if !slices.Contains(kinds, m.fault.Kind) {
+				continue
+			}
+			if _, fires := m.fires(path); fires && want.meet(m) {
+				m.hit++
+			}
 		}
-		if v, latency := m.fault.Value("delay"); latency {
-			delay += time.Duration(v.Start)
-			m.hit++
-		} else if status == 0 {
-			status = m.fault.Codes("codes")[0]
-			m.hit++
+		if want.status != 0 || want.end != endNever {
+			break
 		}
 	}
-	v := p.decide(&chaos.Request{Method: []byte("GET"), Target: []byte(path)})
-	var got time.Duration
-	for _, d := range append(v.request, v.response...) {
-		got += d.d
+	var got outcomeOf
+	if v := p.decide(nil, &chaos.Request{Method: []byte("GET"), Target: []byte(path)}); v != nil {
+		for _, d := range append(v.request, v.response...) {
+			got.delay += d.d
+		}
+		got.status, got.end, got.fates = v.answer.status, v.answer.end, len(v.fates)
+		got.cuts, got.limits = len(v.cuts[toClient]), len(v.flows[toClient].limits)
 	}
-	if v.answer.status != status || got != delay {
-		t.Fatalf("%s gets %d after %v; the model says %d after %v", path, v.answer.status, got, status, delay)
+	if got != want {
+		t.Fatalf("%s gets %+v; the model says %+v", path, got, want)
 	}
 }
 

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"starquake/chaos"
+	"starquake/chaos/proxy/h2"
 )
 
 // conn is one client connection and its upstream connection. Two goroutines serve it:
@@ -16,19 +20,32 @@ import (
 type conn struct {
 	p      *Proxy
 	client *net.TCPConn
-	// ctx ends when the connection is cut; it frees what is held in a delay.
+	// ctx ends when the connection is ending or cut; it frees what is held in a delay.
 	ctx    context.Context
 	cancel context.CancelFunc
+	// born is the generation of the faults when the connection came: those that went
+	// on later found it open.
+	born uint64
+	// source is the client's address.
+	source netip.Addr
 
 	// speaks is what the client speaks. Once decided it stays.
 	speaks atomic.Int32
-	// links counts the goroutines of links.
-	links sync.WaitGroup
+	// relaying relays the connection once it is known to speak HTTP/2.
+	relaying atomic.Pointer[h2.Relay]
+	// links counts the goroutines of links, dooms those that end the connection later.
+	links, dooms sync.WaitGroup
 	// lastByte is when a stream last moved a byte, in Unix nanoseconds.
 	lastByte atomic.Int64
 
+	// Of the client's goroutine: the generations of faults up to which those that
+	// cannot act have been counted, and those that act on open connections have.
+	counted, struck uint64
+	// req is the request that the client's goroutine is at.
+	req chaos.Request
+
 	mu   sync.Mutex
-	cond *sync.Cond // pending, or one of the flags, has changed
+	cond sync.Cond // pending, or one of the flags, has changed
 	// link is nil until the upstream is needed.
 	link *link
 	// pending are the requests sent upstream and not yet answered, oldest first.
@@ -41,20 +58,34 @@ type conn struct {
 	clientDone bool
 	// ending: the client has been sent all that it gets, and a FIN.
 	ending bool
+	// closed: the connection has been cut.
+	closed bool
+	// left: it was because the client had left.
+	left bool
 	// tunnel: the upstream has agreed to speak something else.
 	tunnel bool
-	// failure is answered to the oldest pending request once the link ends.
-	failure *answer
+	// woken: a read deadline has been set to have the faults looked at.
+	woken [2]bool
 	// splicing says which ways are relayed by the kernel; kick ends that.
 	splicing [2]bool
-	// met is what each fault drew for this connection, as a stream.
-	met map[*Applied]meeting
+	// heldUntil is until when a response is held in a delay.
+	heldUntil time.Time
+	// failure is answered to the oldest pending request once the link ends.
+	failure *answer
+	// upgraded is the request that a tunnel began with.
+	upgraded *chaos.Request
+	// met is what each fault drew for this connection, as a stream; kept is what
+	// faults keep for it.
+	met  map[*Applied]meeting
+	kept map[*Applied]any
 }
 
 // What a client speaks.
 const (
 	undecided int32 = iota
 	speaksHTTP
+	speaksHTTP2 // with prior knowledge: it begins with the preface
+	speaksTLS
 	speaksStream
 )
 
@@ -63,6 +94,7 @@ type link struct {
 	dialed chan struct{} // closed when up and err are set
 	up     *net.TCPConn
 	err    error
+	handed chan *reader // see handOver
 
 	// Guarded by conn.mu.
 	gone     bool // it has ended while nothing was pending
@@ -70,37 +102,52 @@ type link struct {
 }
 
 func newConn(p *Proxy, client *net.TCPConn) *conn {
-	c := &conn{p: p, client: client}
-	c.cond = sync.NewCond(&c.mu)
+	c := &conn{p: p, client: client, born: p.faults.Load().gen}
+	c.struck = c.born
+	if addr, ok := client.RemoteAddr().(*net.TCPAddr); ok {
+		c.source = addr.AddrPort().Addr().Unmap()
+	}
+	c.cond.L = &c.mu
 	c.ctx, c.cancel = context.WithCancel(p.ctx)
 	return c
 }
 
 // serve handles the connection until both sides have ended.
 func (c *conn) serve() {
-	defer c.links.Wait() // after cut, which ends them
+	defer c.dooms.Wait() // after cut, which ends them
+	defer c.links.Wait()
 	defer c.cut()
 	in := newReader(c.p, c.client)
-	defer in.free()
-	switch c.p.config.Protocol {
-	case "tcp":
-		c.decide(speaksStream)
-	case "http":
-		c.decide(speaksHTTP)
-	default:
-		if !c.sniff(in) {
-			return
-		}
+	defer in.release()
+	if !c.begin(in) {
+		return
 	}
-	if c.speaks.Load() == speaksHTTP {
+	switch c.speaks.Load() {
+	case speaksHTTP:
 		for c.nextRequest(in) {
 		}
-	} else {
+	case speaksHTTP2:
+		c.serveHTTP2(in)
+	case speaksTLS:
+		c.serveTLS(in)
+	default:
 		c.serveStream(in)
 	}
 	c.links.Wait()
+	c.settle()
 	c.linger()
 }
+
+// settle tells faults of the requests that got no answer.
+func (c *conn) settle() {
+	for i := range c.pending {
+		c.pending[i].verdict.done(c.noAnswer())
+	}
+}
+
+// serveTLS handles a connection whose client begins a TLS handshake. It is relayed as
+// a stream: what needs its requests is counted as inapplicable.
+func (c *conn) serveTLS(in *reader) { c.serveStream(in) }
 
 // decide settles what the client speaks, unless that is settled, and returns it.
 func (c *conn) decide(speaks int32) int32 {
@@ -114,10 +161,19 @@ func (c *conn) cut() {
 	_ = c.client.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closed = true
 	if c.link != nil {
 		c.link.close()
 	}
 	c.cond.Broadcast()
+}
+
+// leave cuts the connection since its client has left.
+func (c *conn) leave() {
+	c.mu.Lock()
+	c.left = true
+	c.mu.Unlock()
+	c.cut()
 }
 
 // close ends the link if it is dialled; if it is not, the dial ends with conn.ctx.
@@ -131,13 +187,24 @@ func (l *link) close() {
 	}
 }
 
+// reset makes close send a RST.
+func (l *link) reset() {
+	select {
+	case <-l.dialed:
+		if l.up != nil {
+			_ = l.up.SetLinger(0)
+		}
+	default:
+	}
+}
+
 // connect returns the link to the upstream, and dials if there is none that lives.
 // Only the client's goroutine calls it.
 func (c *conn) connect() *link {
 	c.mu.Lock()
 	l := c.link
 	if l == nil || l.gone {
-		l = &link{dialed: make(chan struct{})}
+		l = &link{dialed: make(chan struct{}), handed: make(chan *reader, 1)}
 		c.link = l
 		c.links.Add(1)
 		go c.runLink(l)
@@ -153,14 +220,45 @@ func (c *conn) runLink(l *link) {
 		return
 	}
 	in := newReader(c.p, l.up)
-	defer in.free()
-	err := in.fill()
-	// A server that speaks before its client does not speak HTTP.
-	if c.decide(speaksStream) == speaksStream {
-		c.relay(c.client, in, toClient, err)
-		return
+	var err error
+	for c.speaks.Load() != speaksHTTP2 {
+		if err = in.fill(); !isTimeout(err) || !c.woke(toClient) {
+			break
+		}
 	}
-	c.serveResponses(l, in, err)
+	// A server that speaks before its client does not speak HTTP.
+	switch c.decide(speaksStream) {
+	case speaksHTTP:
+		c.serveResponses(l, in, err)
+	case speaksHTTP2:
+		l.handed <- in
+		return
+	default:
+		c.relay(c.client, in, toClient, err)
+	}
+	in.release()
+}
+
+// handOver makes the link's goroutine end and returns its side, for an engine that
+// relays both ways itself. It is for connections that speak HTTP/2; the caller
+// releases the reader.
+func (c *conn) handOver() (*reader, error) {
+	l := c.connect()
+	<-l.dialed
+	if l.err != nil {
+		return nil, l.err
+	}
+	c.mu.Lock()
+	c.wake(toClient, l.up)
+	c.mu.Unlock()
+	in := <-l.handed
+	c.woke(toClient) // unless that was what ended its read
+	return in, nil
+}
+
+// unreachable tells that the upstream cannot be reached.
+func (c *conn) unreachable(err error) {
+	c.p.config.Logger.Warn("cannot reach the upstream", "proxy", c.p.config.Name, "upstream", c.p.config.Upstream, "error", err)
 }
 
 func (c *conn) dial(l *link) bool {
@@ -190,6 +288,9 @@ func (c *conn) dial(l *link) bool {
 func (c *conn) endGently() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ending || c.closed {
+		return
+	}
 	c.ending = true
 	c.lastByte.Store(time.Now().UnixNano())
 	_ = c.client.CloseWrite()
@@ -197,7 +298,15 @@ func (c *conn) endGently() {
 	if c.link != nil {
 		c.link.close()
 	}
+	c.cancel()
 	c.cond.Broadcast()
+}
+
+// over reports whether the connection is ending or has ended.
+func (c *conn) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending || c.closed
 }
 
 // How long and how much linger reads.
@@ -210,12 +319,14 @@ const (
 // once would send a RST for it, which can take the last answer from the client.
 func (c *conn) linger() {
 	c.mu.Lock()
-	ending := c.ending
-	c.mu.Unlock()
-	if !ending || c.ctx.Err() != nil || c.client.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
-		return
+	if c.ending && !c.closed && c.p.ctx.Err() == nil {
+		_ = c.client.SetReadDeadline(time.Now().Add(lingerTime))
 	}
-	_, _ = io.CopyN(io.Discard, c.client, lingerBytes) // however it ends, the connection is closed next
+	lingers := c.ending && !c.closed
+	c.mu.Unlock()
+	if lingers {
+		_, _ = io.CopyN(io.Discard, c.client, lingerBytes) // however it ends, the connection is closed next
+	}
 }
 
 // restTime is how long a stream moves no byte before Close may end it.
@@ -223,28 +334,20 @@ const restTime = 100 * time.Millisecond
 
 // atRest reports whether ending the connection now would interrupt nothing.
 func (c *conn) atRest() bool {
-	if c.speaks.Load() == speaksStream {
-		return time.Since(time.Unix(0, c.lastByte.Load())) > restTime
+	if relay := c.relaying.Load(); relay != nil {
+		relay.Drain()
+		return relay.Streams() == 0
+	}
+	still := time.Since(time.Unix(0, c.lastByte.Load())) > restTime
+	if s := c.speaks.Load(); s != speaksHTTP && s != undecided {
+		return still
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// A client that has been sent all that it gets, and a FIN, need not be waited for
 	// any longer than it takes to read it.
 	if c.tunnel || c.ending && len(c.pending) == 0 {
-		return time.Since(time.Unix(0, c.lastByte.Load())) > restTime
+		return still
 	}
 	return !c.busy && len(c.pending) == 0 && !c.ending
-}
-
-// kick makes the ways that the kernel relays come back, since the faults have changed.
-func (c *conn) kick() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	past := time.Unix(1, 0)
-	if c.splicing[toUpstream] {
-		_ = c.client.SetReadDeadline(past)
-	}
-	if c.splicing[toClient] {
-		_ = c.link.up.SetReadDeadline(past)
-	}
 }

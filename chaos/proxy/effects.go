@@ -11,28 +11,26 @@ type effectRow struct {
 	kind string
 	// rank is the place in the order in which a request meets the kinds (FAULTS.md,
 	// "How faults compose").
-	rank int
+	rank rank
 	// prepare makes a valid fault ready. What it returns is used by all connections
 	// at once.
 	prepare func(f *chaos.Fault) acts
 }
 
-// acts are the ways a fault acts. A nil one: it does not act there, and a connection
-// that offers no other is counted as inapplicable.
-type acts struct {
-	// request adds to v what happens to one HTTP request that the fault hits, and
-	// reports whether anything does. n is the request's number for this fault.
-	request func(v *verdict, by *active, n uint64, elapsed time.Duration) bool
-	// chunk returns by how much a chunk of a stream that the fault hits is delayed.
-	// n tells chunks apart for the fault's draws.
-	chunk func(by *active, n uint64, elapsed time.Duration) time.Duration
-	// ways says on which ways chunk does anything.
-	ways [2]bool
+// ready makes a valid fault ready.
+func (row *effectRow) ready(f *chaos.Fault) acts {
+	a := row.prepare(f)
+	a.requests = a.request != nil || a.fate != nil || a.body != nil
+	a.open = openConnections(f.Text("open_connections"))
+	return a
 }
 
-// The ranks. There is room between them for the kinds to come.
+// rank orders the kinds as a request meets them.
+type rank int
+
+// The ranks.
 const (
-	rankConnection = 100 * (iota + 1)
+	rankConnection rank = iota
 	rankRateLimit
 	rankBulkhead
 	rankCircuitBreaker
@@ -42,14 +40,94 @@ const (
 	rankBandwidth
 )
 
-// rowOf returns the row of a kind, or nil.
-func rowOf(kind string) *effectRow {
-	for _, row := range []effectRow{
+// acts are the ways a fault acts. A nil one: it does not act there, and a connection
+// that offers no other is counted as inapplicable. Each of them is called for what the
+// fault hits, and adds what it does to a verdict or a flow.
+type acts struct {
+	// accept says what becomes of a connection when it is accepted, before a byte,
+	// whatever it will speak. open counts the connections there are, with this one.
+	accept func(h *hit, open int) (admitted bool)
+	// fate says what becomes of a connection that is not parsed, or of the connection
+	// of a request (of HTTP/2: of its stream) that meets the fault.
+	fate func(h *hit) fate
+	// open is what becomes of connections that are open when the fault goes on. The
+	// empty one is that their next byte or request meets the fault like any other.
+	open openConnections
+	// request adds what happens to one request, and reports whether anything does.
+	request func(v *verdict, h *hit) bool
+	// stream adds what happens to the bytes of one way of a connection that is not
+	// parsed, body to those of a request or a response.
+	stream, body func(f *flow, h *hit)
+	// closing returns by how much the end of a connection is held back.
+	closing func(h *hit) time.Duration
+	// refuses: the listener does not listen.
+	refuses bool
+
+	// grpc: only gRPC calls meet it.
+	grpc bool
+
+	// requests says that requests meet the fault: request, fate or body is there.
+	requests bool
+}
+
+// applies reports whether the fault can act on a connection that is parsed or not.
+func (a *acts) applies(parsed bool) bool {
+	if a.accept != nil || a.fate != nil || a.closing != nil || a.refuses {
+		return true
+	}
+	if a.grpc {
+		return false // HTTP/2 asks for itself: see countInapplicable
+	}
+	if parsed {
+		return a.request != nil || a.body != nil
+	}
+	return a.stream != nil
+}
+
+// hit is one request, or one connection that is not parsed, that a fault has hit.
+type hit struct {
+	by      *active
+	c       *conn         // nil where nothing is kept for a connection
+	n       uint64        // its number for the fault
+	now     time.Time     // when it met the fault
+	elapsed time.Duration // on the fault's clock
+	req     *chaos.Request
+}
+
+// effectRows is the table of what the proxy does.
+func effectRows() []effectRow {
+	return []effectRow{
+		{"refuse", rankConnection, prepareRefuse},
+		{"partition", rankConnection, prepareHang},
+		{"blackhole", rankConnection, prepareHang},
+		{"timeout", rankConnection, prepareTimeout},
+		{"reset", rankConnection, prepareReset},
+		{"max_connections", rankConnection, prepareMaxConnections},
+		{"slow_close", rankConnection, prepareSlowClose},
+		{"rate_limit", rankRateLimit, prepareRateLimit},
+		{"bulkhead", rankBulkhead, prepareBulkhead},
+		{"circuit_breaker", rankCircuitBreaker, prepareCircuitBreaker},
 		{"latency", rankLatency, prepareLatency},
 		{"http_error", rankError, prepareHTTPError},
-	} {
-		if row.kind == kind {
-			return &row
+		{"connection_error", rankError, prepareConnectionError},
+		{"grpc_error", rankError, prepareGRPCError},
+		{"rewrite", rankResponse, prepareRewrite},
+		{"corrupt", rankResponse, prepareCorrupt},
+		{"partial_response", rankResponse, preparePartialResponse},
+		{"grpc_abort", rankResponse, prepareGRPCAbort},
+		{"limit_data", rankResponse, prepareLimitData},
+		{"packet_loss", rankBandwidth, preparePacketLoss},
+		{"slicer", rankBandwidth, prepareSlicer},
+		{"bandwidth", rankBandwidth, prepareBandwidth},
+	}
+}
+
+// rowOf returns the row of a kind, or nil.
+func rowOf(kind string) *effectRow {
+	rows := effectRows()
+	for i := range rows {
+		if rows[i].kind == kind {
+			return &rows[i]
 		}
 	}
 	return nil
@@ -62,76 +140,3 @@ const (
 	toUpstream direction = iota // requests
 	toClient                    // responses
 )
-
-// verdict is what the faults make of one request.
-type verdict struct {
-	// request delays are served before the request goes on, response delays before
-	// its answer does.
-	request, response []delay
-	// answer, if it has a status, is given instead of the upstream's.
-	answer answer
-	// hit says that a fault did anything.
-	hit bool
-}
-
-// decide asks the faults that are on what happens to a request.
-func (p *Proxy) decide(req *chaos.Request) verdict {
-	var v verdict
-	snap := p.faults.Load()
-	if len(snap.order) == 0 {
-		return v
-	}
-	now := time.Now()
-	for _, a := range snap.order {
-		if a.acts.request == nil {
-			continue
-		}
-		elapsed := a.clock.Load().elapsed(now)
-		if !a.fault.ActiveAt(elapsed) || !a.matcher.Fits(req) {
-			continue
-		}
-		n, hit := a.meets(elapsed)
-		if hit && a.acts.request(&v, a, n, elapsed) {
-			a.hit.Add(1)
-			v.hit = true
-		}
-	}
-	return v
-}
-
-func prepareLatency(f *chaos.Fault) acts {
-	l := chaos.NewLatency(f)
-	return acts{
-		request: func(v *verdict, by *active, n uint64, elapsed time.Duration) bool {
-			// Each way has draws of its own: 2n and 2n+1.
-			if l.Request {
-				v.request = append(v.request, delay{by, l.Delay(by.draws, 2*n, elapsed)})
-			}
-			if l.Response {
-				v.response = append(v.response, delay{by, l.Delay(by.draws, 2*n+1, elapsed)})
-			}
-			return true
-		},
-		chunk: func(by *active, n uint64, elapsed time.Duration) time.Duration {
-			return l.Delay(by.draws, n, elapsed)
-		},
-		ways: [2]bool{toUpstream: l.Request, toClient: l.Response},
-	}
-}
-
-func prepareHTTPError(f *chaos.Fault) acts {
-	e := chaos.NewHTTPError(f)
-	return acts{
-		request: func(v *verdict, by *active, n uint64, elapsed time.Duration) bool {
-			if v.answer.status != 0 {
-				return false // an older fault answers
-			}
-			code := e.Code(by.draws, n, elapsed)
-			if code == 0 {
-				return false
-			}
-			v.answer = answer{status: code, body: e.Body, headers: e.Headers, fault: by.fault.Kind}
-			return true
-		},
-	}
-}

@@ -27,10 +27,14 @@ type Applied struct {
 	draws   chaos.Draws
 
 	seen, hit, inapplicable, released atomic.Uint64
-	asked, achieved                   atomic.Int64 // nanoseconds
+	delayed, dropped                  atomic.Uint64 // bytes
+	asked, achieved                   atomic.Int64  // nanoseconds
 
 	clock atomic.Pointer[faultClock]
 	gone  atomic.Bool // removed: connections may forget its draw
+
+	// For a pulse: the clock has been changed; the fault is removed.
+	clockChanged, removedCh chan struct{}
 
 	// Guarded by p.faultMu.
 	paused, lifted, removed bool
@@ -42,10 +46,13 @@ type Applied struct {
 type active struct {
 	*Applied
 	off atomic.Bool
+	// gen is the generation of the first snapshot that it is in.
+	gen uint64
 }
 
 // snapshot is the set of faults that are on. It never changes.
 type snapshot struct {
+	gen uint64 // counts the snapshots of a proxy from 1
 	// order is the order in which a request meets the faults: by rank of their kind,
 	// within a kind the oldest first.
 	order []*active
@@ -82,7 +89,8 @@ func (p *Proxy) Apply(fault chaos.Fault, id string, seed uint64) (*Applied, erro
 		return nil, fmt.Errorf("proxy %s: fault %s: %w", p.config.Name, fault.Kind, err)
 	}
 	row := rowOf(fault.Kind)
-	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.prepare(&fault), matcher: matcher, draws: chaos.NewDraws(seed, id)}
+	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.ready(&fault), matcher: matcher, draws: chaos.NewDraws(seed, id)}
+	a.clockChanged, a.removedCh = make(chan struct{}, 1), make(chan struct{})
 	a.clock.Store(&faultClock{since: time.Now()})
 
 	p.faultMu.Lock()
@@ -100,6 +108,9 @@ func (p *Proxy) Apply(fault chaos.Fault, id string, seed uint64) (*Applied, erro
 	a.on = &active{Applied: a}
 	p.applied = append(p.applied, a)
 	p.publish()
+	if fault.Pulse != nil && (a.acts.fate != nil || a.acts.refuses) {
+		p.pulses.Go(func() { p.pulse(a) })
+	}
 	return a, nil
 }
 
@@ -113,6 +124,9 @@ func (p *Proxy) Supports(kind string) error {
 	if err == nil && rowOf(kind) == nil {
 		err = fmt.Errorf("faults of kind %s cannot be done by a proxy", kind)
 	}
+	if err == nil && kind == "refuse" {
+		err = canDeafen()
+	}
 	if err != nil {
 		return fmt.Errorf("proxy %s: %w", p.config.Name, err)
 	}
@@ -122,21 +136,29 @@ func (p *Proxy) Supports(kind string) error {
 // publish makes a snapshot of what is on, puts it in force, and wakes all that looked
 // at the old one. The caller holds faultMu.
 func (p *Proxy) publish() {
-	next := &snapshot{changed: make(chan struct{})}
+	old := p.faults.Load()
+	next := &snapshot{gen: old.gen + 1, changed: make(chan struct{})}
+	prompt := false // something is to happen to connections that wait
 	for _, a := range p.applied {
-		if a.on != nil {
-			next.order = append(next.order, a.on)
+		if a.on == nil {
+			continue
+		}
+		next.order = append(next.order, a.on)
+		if a.on.gen == 0 {
+			a.on.gen = next.gen
+			prompt = prompt || a.acts.fate != nil
 		}
 	}
 	slices.SortFunc(next.order, func(a, b *active) int {
 		if a.row.rank != b.row.rank {
-			return a.row.rank - b.row.rank
+			return int(a.row.rank) - int(b.row.rank)
 		}
 		return int(a.seq) - int(b.seq)
 	})
-	old := p.faults.Swap(next)
+	p.faults.Store(next)
 	close(old.changed)
-	p.kick()
+	p.listenOrNot(next)
+	p.kick(prompt)
 }
 
 // ID returns the name given to Apply.
@@ -151,6 +173,7 @@ func (a *Applied) Remove() chaos.Stats {
 	a.change(func() {
 		a.removed = true
 		a.gone.Store(true)
+		close(a.removedCh)
 		a.p.applied = slices.DeleteFunc(a.p.applied, func(other *Applied) bool { return other == a })
 	})
 	return a.Stats()
@@ -201,6 +224,10 @@ func (a *Applied) adjustClock() {
 		next.since = now
 	}
 	a.clock.Store(next)
+	select {
+	case a.clockChanged <- struct{}{}:
+	default: // it is told already
+	}
 }
 
 // Stats returns what the fault has done so far.
@@ -211,6 +238,8 @@ func (a *Applied) Stats() chaos.Stats {
 		Asked:        time.Duration(a.asked.Load()),
 		Achieved:     time.Duration(a.achieved.Load()),
 		Released:     a.released.Load(),
+		Delayed:      a.delayed.Load(),
+		Dropped:      a.dropped.Load(),
 	}
 	s.Seen = a.seen.Load()
 	return s
@@ -231,6 +260,9 @@ type faultState struct {
 	applied  []*Applied // those not removed, in order of Apply
 	applySeq uint64
 	refuses  bool // Apply is over
+	pulses   sync.WaitGroup
+	// deaf is not nil while the listener does not listen, and closed when it does again.
+	deaf atomic.Pointer[chan struct{}]
 }
 
 // removeAll takes all faults off and refuses new ones.

@@ -11,7 +11,9 @@ type head struct {
 	// Of a request.
 	method, target []byte
 	host           bool
-	expect         bool // Expect: 100-continue
+	hostValue      []byte
+	lines          []byte // the header lines, with the empty one
+	expect         bool   // Expect: 100-continue
 
 	// Of a response.
 	status int
@@ -71,7 +73,7 @@ func parseRequest(b []byte) (head, error) {
 	if !ok || !ok2 || !isToken(method) || len(target) == 0 || !visible(target) {
 		return h, badHead("the request line is not METHOD TARGET HTTP/1.1")
 	}
-	h.method, h.target = method, target
+	h.method, h.target, h.lines = method, target, rest
 	if err := h.version(version); err != nil {
 		return h, err
 	}
@@ -183,7 +185,7 @@ func (h *head) field(name, value []byte) error {
 			if h.host {
 				return badHead("there is more than one Host")
 			}
-			h.host = true
+			h.host, h.hostValue = true, value
 		}
 	case len("Expect"):
 		if isName(name, "expect") && isName(value, "100-continue") {

@@ -103,6 +103,8 @@ func TestHTTPErrorAnswers(t *testing.T) {
 	if status, body := get(t, client, url); status != 200 || body != "fine" {
 		t.Errorf("after Remove: %d %q", status, body)
 	}
+	// A client may have its answer before that is counted.
+	eventually(t, "all are counted", func() bool { return p.Window(time.Minute).Requests == 5 })
 	w := p.Window(time.Minute)
 	if w.Connections != 1 || w.Requests != 5 || w.Status[5] != 4 || w.Status[2] != 1 || w.Faulted.Count != 4 || w.Clean.Count != 1 {
 		t.Errorf("window %+v: want 1 connection that was kept, 5 requests", w)
@@ -539,6 +541,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 	for _, e := range removed {
 		hits += e.Stats().Hit
 	}
+	eventually(t, "all are counted", func() bool { return p.Window(time.Minute).Status[5] == hits })
 	if got := errors503.Load(); uint64(got) != hits || p.Window(time.Minute).Status[5] != hits {
 		t.Errorf("the clients saw %d errors, the faults hit %d, the window has %d", got, hits, p.Window(time.Minute).Status[5])
 	}

@@ -124,7 +124,7 @@ func feedAll(b []byte, piece int) (n int, done bool, err error) {
 	var c chunkReader
 	for n < len(b) && !done && err == nil {
 		var k int
-		k, done, err = c.feed(b[n:min(n+piece, len(b))])
+		k, done, err = c.feed(b[n:min(n+piece, len(b))], nil)
 		n += k
 	}
 	return n, done, err

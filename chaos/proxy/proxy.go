@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"starquake/chaos"
 	"starquake/internal/alarm"
 )
 
@@ -24,7 +25,7 @@ type Config struct {
 	Listen string
 	// Upstream is the address to relay to. It is resolved at each connection.
 	Upstream string
-	// Protocol is "auto", "http" or "tcp"; empty is "auto".
+	// Protocol is one of Protocols; empty is "auto".
 	Protocol string
 	// Labels are kept for those who select targets by them.
 	Labels map[string]string
@@ -41,8 +42,8 @@ const (
 	defaultMaxHead     = 64 << 10
 )
 
-// Protocols lists what Config.Protocol may be.
-func Protocols() []string { return []string{"auto", "http", "tcp"} }
+// Protocols lists what Config.Protocol may be: "auto" and those of package chaos.
+func Protocols() []string { return append([]string{"auto"}, chaos.Protocols()...) }
 
 // Proxy is a listener with its connections and its faults. Make it with Listen and
 // end it with Close.
@@ -53,6 +54,7 @@ type Proxy struct {
 	window   window
 	buffers  sync.Pool    // of *[]byte of bufferSize
 	queued   atomic.Int64 // bytes in all delay lines
+	hits     hitLog
 	faultState
 
 	// ctx ends when connections are to be cut; dials go by it.
@@ -74,7 +76,7 @@ func Listen(ctx context.Context, config Config) (*Proxy, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", config.Name, err)
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Listen)
+	l, err := listen(ctx, config.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: cannot listen on %s: %w; free the address, or take another port (0 for any)",
 			config.Name, config.Listen, err)
@@ -83,12 +85,39 @@ func Listen(ctx context.Context, config Config) (*Proxy, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("proxy %s: %w", config.Name, err), l.Close())
 	}
-	p := &Proxy{config: config, listener: l.(*net.TCPListener), clock: clock, conns: make(map[*conn]struct{})}
+	p := &Proxy{config: config, listener: l, clock: clock, conns: make(map[*conn]struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.faults.Store(&snapshot{changed: make(chan struct{})})
 	p.wg.Add(1)
 	go p.accept()
 	return p, nil
+}
+
+// listen opens a listener whose socket has been given its port: one that the system
+// chose would be the system's again when the listener refuses connections (see
+// deafen). Between the two attempts somebody else may take it, so there are some.
+func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
+	const attempts = 10
+	var config net.ListenConfig
+	for attempt := 1; ; attempt++ {
+		l, err := config.Listen(ctx, "tcp", addr)
+		host, port, _ := net.SplitHostPort(addr) // checked by complete
+		if err != nil {
+			return nil, err
+		}
+		if port != "0" {
+			return l.(*net.TCPListener), nil
+		}
+		_, port, _ = net.SplitHostPort(l.Addr().String())
+		_ = l.Close() // it has served its purpose
+		l, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
+		if err == nil {
+			return l.(*net.TCPListener), nil
+		}
+		if attempt == attempts {
+			return nil, err
+		}
+	}
 }
 
 // complete fills in defaults and refuses what cannot work.
@@ -130,7 +159,7 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 // Upstream returns the configured upstream address.
 func (p *Proxy) Upstream() string { return p.config.Upstream }
 
-// Protocol returns "auto", "http" or "tcp".
+// Protocol returns the configured one of Protocols.
 func (p *Proxy) Protocol() string { return p.config.Protocol }
 
 // Labels returns a copy of the configured labels.
@@ -144,7 +173,7 @@ func (p *Proxy) ActiveConns() int {
 }
 
 // Window returns the figures of the last span of time.
-func (p *Proxy) Window(last time.Duration) WindowStats {
+func (p *Proxy) Window(last time.Duration) chaos.WindowStats {
 	w := p.window.sum(time.Now(), last)
 	w.ActiveConns = p.ActiveConns()
 	return w
@@ -158,6 +187,16 @@ func (p *Proxy) accept() {
 		client, err := p.listener.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if deaf := p.deaf.Load(); deaf != nil {
+			if err == nil { // it had connected before
+				p.serve(client)
+			}
+			select {
+			case <-*deaf:
+			case <-p.ctx.Done():
+			}
+			continue
 		}
 		if err != nil {
 			// Most likely out of file descriptors: wait for some to come back.
@@ -183,6 +222,11 @@ func (p *Proxy) serve(client *net.TCPConn) {
 		c.cut()
 		return
 	}
+	if !c.admitted(len(p.conns) + 1) {
+		_ = client.SetLinger(0)
+		c.cut()
+		return
+	}
 	p.conns[c] = struct{}{}
 	p.window.at(time.Now()).connections.Add(1)
 	p.wg.Add(1)
@@ -196,9 +240,10 @@ func (p *Proxy) serve(client *net.TCPConn) {
 }
 
 // kick wakes the connections that relay without looking at each chunk.
-func (p *Proxy) kick() {
+// With all it wakes the others too.
+func (p *Proxy) kick(all bool) {
 	for _, c := range p.openConns() {
-		c.kick()
+		c.kick(all)
 	}
 }
 
@@ -248,6 +293,7 @@ func (p *Proxy) close(ctx context.Context) error {
 	}
 	p.cancel()
 	p.wg.Wait()
+	p.pulses.Wait()
 	p.clock.Close()
 	if cut > 0 {
 		return fmt.Errorf("proxy %s: %d connections were still busy and have been cut: %w", p.config.Name, cut, ctx.Err())

@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net"
+	"syscall"
 )
 
 // bufferSize is that of pooled buffers: a head and a small body, or a chunk of a stream.
@@ -16,27 +17,52 @@ func (p *Proxy) buffer() *[]byte {
 	return &b
 }
 
-// reader is a connection with the bytes that have been read and not yet taken.
+// reader is a connection with the bytes that have been read and not yet taken. While
+// it waits with none it has no buffer: that is what idle connections cost least by.
 type reader struct {
 	p      *Proxy
 	src    *net.TCPConn
-	pooled *[]byte // buf belongs to it unless buf has grown
+	pooled *[]byte // nil without a buffer; buf belongs to it unless buf has grown
 	buf    []byte
 	r, w   int // buf[r:w] has been read and not taken
+
+	// For waitRead.
+	raw   syscall.RawConn
+	ready func(fd uintptr) bool
+	n     int
+	err   error
 }
 
-func newReader(p *Proxy, src *net.TCPConn) *reader {
-	pooled := p.buffer()
-	return &reader{p: p, src: src, pooled: pooled, buf: *pooled}
+func newReader(p *Proxy, src *net.TCPConn) *reader { return &reader{p: p, src: src} }
+
+// ensure makes sure that there is a buffer.
+func (in *reader) ensure() {
+	if in.pooled == nil {
+		in.pooled = in.p.buffer()
+		in.buf = *in.pooled
+	}
 }
 
-// free gives the buffer back. Nothing of bytes may be used afterwards.
-func (in *reader) free() {
-	in.p.buffers.Put(in.pooled)
+// release gives the buffer back. Nothing of bytes may be used afterwards.
+func (in *reader) release() {
+	if in.pooled != nil {
+		in.p.buffers.Put(in.pooled)
+	}
 	in.pooled, in.buf, in.r, in.w = nil, nil, 0, 0
 }
 
-// bytes returns what has been read and not taken. It is valid until fill or free.
+// detach hands the buffer over to whom b, which has been taken and is all that is in
+// it, is given to, if b is large enough for that to pay; otherwise it returns nil.
+func (in *reader) detach(b []byte) *[]byte {
+	if len(b) < bufferSize/2 || in.w > 0 || in.pooled == nil || len(in.buf) != bufferSize || &b[0] != &(*in.pooled)[0] {
+		return nil
+	}
+	pooled := in.pooled
+	in.pooled, in.buf = nil, nil
+	return pooled
+}
+
+// bytes returns what has been read and not taken. It is valid until fill or release.
 func (in *reader) bytes() []byte { return in.buf[in.r:in.w] }
 
 // take removes n bytes from the front.
@@ -48,17 +74,17 @@ func (in *reader) take(n int) {
 
 // fill reads at least one more byte. It moves or doubles the buffer if that is full.
 func (in *reader) fill() error {
-	if in.w == len(in.buf) {
-		if in.r == 0 {
-			bigger := make([]byte, 2*len(in.buf))
-			copy(bigger, in.buf)
-			in.buf = bigger
-		} else {
-			in.w = copy(in.buf, in.buf[in.r:in.w])
-			in.r = 0
+	var n int
+	var err error
+	if in.w == 0 {
+		if len(in.buf) > bufferSize {
+			in.release() // it had grown for one message
 		}
+		n, err = in.waitRead()
+	} else {
+		in.room()
+		n, err = in.src.Read(in.buf[in.w:])
 	}
-	n, err := in.src.Read(in.buf[in.w:])
 	in.w += n
 	if n > 0 {
 		return nil // an error comes again
@@ -67,4 +93,28 @@ func (in *reader) fill() error {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// room makes space at the end of the buffer.
+func (in *reader) room() {
+	if in.w < len(in.buf) {
+		return
+	}
+	if in.r > 0 {
+		in.w = copy(in.buf, in.buf[in.r:in.w])
+		in.r = 0
+		return
+	}
+	bigger := make([]byte, 2*len(in.buf))
+	copy(bigger, in.buf)
+	in.buf = bigger
+}
+
+// replace puts b in place of the first n bytes.
+func (in *reader) replace(n int, b []byte) {
+	rest := in.bytes()[n:]
+	fresh := make([]byte, max(bufferSize, len(b)+len(rest)))
+	in.r, in.w = 0, copy(fresh, b)
+	in.w += copy(fresh[in.w:], rest)
+	in.buf = fresh
 }

@@ -1,10 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -14,11 +14,12 @@ import (
 // pending is a request that was sent upstream.
 type pending struct {
 	started time.Time
-	delays  []delay // of the response
-	hit     bool    // a fault touched it
-	head    bool    // it was a HEAD: the response has no body
-	connect bool    // it was a CONNECT
-	upgrade bool    // it asked for another protocol
+	verdict *verdict       // nil if no fault has anything to do with it
+	gen     uint64         // the faults that it has met
+	req     *chaos.Request // of one that may begin a tunnel
+	head    bool           // it was a HEAD: the response has no body
+	connect bool           // it was a CONNECT
+	upgrade bool           // it asked for another protocol
 }
 
 // maxPending bounds the requests of one connection that wait for their responses.
@@ -26,6 +27,9 @@ const maxPending = 64
 
 // nextRequest handles one request of the client and reports whether more may come.
 func (c *conn) nextRequest(in *reader) bool {
+	if c.p.faults.Load().gen != c.struck && !c.strike() {
+		return false
+	}
 	h, err := c.readRequest(in)
 	if err != nil {
 		c.requestEnd(err)
@@ -36,28 +40,127 @@ func (c *conn) nextRequest(in *reader) bool {
 	c.mu.Unlock()
 
 	started := time.Now()
-	v := c.p.decide(&chaos.Request{Method: h.method, Target: h.target})
-	if len(v.request) > 0 && !c.p.hold(started, v.request, c.ctx.Done()) {
+	snap := c.p.faults.Load()
+	var v *verdict
+	if len(snap.order) > 0 {
+		c.countInapplicable()
+		c.request(&h)
+		v = c.p.decide(c, &c.req)
+	}
+	if v == nil {
+		return c.pass(in, &h, pending{started: started, gen: snap.gen}, nil)
+	}
+	if !c.enter(v, started) {
+		v.done(c.noAnswer())
 		return false
 	}
-	if v.answer.status != 0 {
-		return c.answerRequest(in, &h, &v, &v.answer, started)
+	if v.answer.given() {
+		return c.answerRequest(in, &h, v, &v.answer, started)
 	}
-	p := pending{started: started, delays: v.response, hit: v.hit,
-		head: string(h.method) == "HEAD", connect: string(h.method) == "CONNECT", upgrade: h.upgrade}
+	if len(v.edits[toUpstream])+len(v.cuts[toUpstream]) > 0 && !c.changeRequest(in, &h, v) {
+		v.done(c.noAnswer())
+		return false
+	}
+	return c.pass(in, &h, pending{started: started, gen: snap.gen, verdict: v}, v)
+}
+
+// request fills c.req in for matchers.
+func (c *conn) request(h *head) {
+	c.req = chaos.Request{Method: h.method, Target: h.target, Host: h.hostValue, HeaderLines: h.lines,
+		Source: c.source, ContentLength: max(0, h.length), Chunked: h.chunked}
+}
+
+// enter lets the faults hold a request that has come, and reports whether it goes on.
+// What it has not asked yet stays in the reader.
+func (c *conn) enter(v *verdict, started time.Time) bool {
+	if len(v.fates) > 0 {
+		// Those before it have been let through, and get their answers.
+		if !c.await(0) {
+			return false
+		}
+		for _, f := range v.fates {
+			c.doom(f)
+		}
+		if !c.suffer(v.fates, c.watch) {
+			return false
+		}
+	}
+	for _, q := range v.queues {
+		switch q.wait(c) {
+		case queueOver:
+			return false
+		case queueFull:
+			v.give(&q.hit, answer{status: http.StatusServiceUnavailable})
+			return true
+		}
+	}
+	return c.holdRequest(started, v.request)
+}
+
+// noAnswer says how a request ended that got no answer: its client may have left.
+func (c *conn) noAnswer() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left {
+		return unknown
+	}
+	return noAnswer
+}
+
+// changeRequest applies what v changes of a request.
+func (c *conn) changeRequest(in *reader, h *head, v *verdict) bool {
+	if h.expect && !c.inviteBody(in, h, v) {
+		return false
+	}
+	y := newBody(h)
+	if err := c.change(in, h, &y, v, toUpstream, false, func() error { return c.fillClient(in) }); err != nil {
+		c.requestEnd(err)
+		return false
+	}
+	return true
+}
+
+// inviteBody answers "Expect: 100-continue" where the body has to be read first, and
+// takes the field out.
+func (c *conn) inviteBody(in *reader, h *head, v *verdict) bool {
+	if !c.await(0) {
+		return false
+	}
+	if _, err := io.WriteString(c.client, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+		c.cut()
+		return false
+	}
+	v.edits[toUpstream] = append(v.edits[toUpstream], edit{head: func(m *message) { m.remove("Expect") }})
+	return true
+}
+
+// pass sends a request upstream, whose verdict is v. It reports whether more may come.
+func (c *conn) pass(in *reader, h *head, p pending, v *verdict) bool {
+	p.head, p.connect, p.upgrade = string(h.method) == "HEAD", string(h.method) == "CONNECT", h.upgrade
+	if p.connect || p.upgrade {
+		c.request(h)
+		p.req = cloneRequest(&c.req)
+	}
 	for {
 		l := c.connect()
 		<-l.dialed
 		if l.err != nil {
 			a := badGateway(c.p, l.err)
-			return c.answerRequest(in, &h, &v, &a, started)
+			return c.answerRequest(in, h, v, &a, p.started)
 		}
 		if ok, gone := c.push(l, p); ok {
-			return c.forward(l, in, &h, p)
+			return c.forward(l, in, h, &p)
 		} else if !gone {
+			v.done(c.noAnswer())
 			return false
 		}
 	}
+}
+
+// cloneRequest copies what is in the reader.
+func cloneRequest(r *chaos.Request) *chaos.Request {
+	return &chaos.Request{Method: bytes.Clone(r.Method), Target: bytes.Clone(r.Target), Host: bytes.Clone(r.Host),
+		HeaderLines: bytes.Clone(r.HeaderLines), Source: r.Source, ContentLength: r.ContentLength, Chunked: r.Chunked}
 }
 
 // readRequest reads a request's head, which stays in the reader: size says how much.
@@ -75,7 +178,7 @@ func (c *conn) readRequest(in *reader) (head, error) {
 			return head{}, &headError{http.StatusRequestHeaderFieldsTooLarge,
 				fmt.Sprintf("its head is longer than %d bytes", c.p.config.MaxHead)}
 		}
-		if err := in.fill(); err != nil {
+		if err := c.fillClient(in); err != nil {
 			return head{}, err
 		}
 	}
@@ -95,11 +198,8 @@ func (c *conn) requestEnd(err error) {
 	case errors.Is(err, io.EOF):
 		c.clientEnd()
 	default:
-		c.mu.Lock()
-		ending := c.ending
-		c.mu.Unlock()
-		if !ending { // otherwise it is endGently that woke us
-			c.cut()
+		if !c.over() { // otherwise it is endGently that woke us
+			c.leave()
 		}
 	}
 }
@@ -110,9 +210,16 @@ func (c *conn) clientEnd() {
 	c.clientDone, c.busy = true, false
 	idle := len(c.pending) == 0
 	l := c.link
+	long := time.Until(c.heldUntil) > patience
 	c.mu.Unlock()
-	if idle || l == nil {
-		c.cut()
+	if idle && l != nil && l.err == nil {
+		now := time.Now()
+		if delays := c.closeDelays(now); len(delays) > 0 {
+			c.hold(now, delays)
+		}
+	}
+	if idle || l == nil || long { // long: it is taken to have left
+		c.leave()
 		return
 	}
 	<-l.dialed
@@ -122,31 +229,40 @@ func (c *conn) clientEnd() {
 }
 
 // forward sends a request, which is pending as p, upstream as it came.
-func (c *conn) forward(l *link, in *reader, h *head, p pending) bool {
+func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 	body := newBody(h)
+	f := p.verdict.flow(toUpstream, &body)
 	n, err := body.feed(in.bytes()[h.size:])
 	for skip := h.size; ; skip = 0 {
 		if err != nil {
 			return c.abandon(l, err)
 		}
-		written, werr := l.up.Write(in.bytes()[:skip+n])
+		written, werr := c.sendBody(f, l.up, in.bytes()[:skip+n])
 		c.p.window.at(time.Now()).bytesIn.Add(uint64(written))
 		if werr != nil {
+			if werr == errLimit {
+				_ = l.up.CloseWrite()
+				c.requestDone() // the upstream says what it thinks of half a body
+			}
 			return false // a response may have come; the link's goroutine ends the connection
 		}
 		in.take(skip + n)
 		if body.done {
 			break
 		}
-		if body.left >= spliceBody && len(in.bytes()) == 0 {
-			err = c.spliceBody(l.up, c.client, &body)
+		if body.left >= spliceBody && len(in.bytes()) == 0 && f == nil {
+			err = c.spliceBody(l.up, c.client, &body, toUpstream)
 		} else {
-			err = in.fill()
+			err = c.fillClient(in)
 		}
 		if err != nil {
 			c.requestEnd(err)
 			return false
 		}
+		if body.done {
+			break
+		}
+		f = c.midway(p, toUpstream, f, &body)
 		n, err = body.feed(in.bytes())
 	}
 	if p.connect || p.upgrade {
@@ -167,7 +283,7 @@ func (c *conn) awaitTunnel(l *link, in *reader) bool {
 	if !tunnel {
 		return c.requestDone()
 	}
-	c.relay(l.up, in, toUpstream, nil)
+	c.relayTunnel(l.up, in, toUpstream)
 	return false
 }
 
@@ -217,59 +333,4 @@ func (c *conn) await(n int) bool {
 		c.cond.Wait()
 	}
 	return c.ctx.Err() == nil && !c.ending
-}
-
-// body finds the end of a message's body.
-type body struct {
-	done   bool
-	left   int64 // of a body with a length; -1 until the connection ends
-	chunks *chunkReader
-}
-
-func newBody(h *head) body {
-	switch {
-	case h.chunked:
-		return body{chunks: new(chunkReader)}
-	case h.length > 0:
-		return body{left: h.length}
-	}
-	return body{done: true}
-}
-
-// feed returns how many bytes of b belong to the body.
-func (y *body) feed(b []byte) (n int, err error) {
-	switch {
-	case y.done:
-		return 0, nil
-	case y.chunks != nil:
-		n, y.done, err = y.chunks.feed(b)
-		return n, err
-	case y.left < 0:
-		return len(b), nil
-	}
-	n = int(min(y.left, int64(len(b))))
-	y.left -= int64(n)
-	y.done = y.left == 0
-	return n, nil
-}
-
-// spliceBody is from which length on the rest of a body is left to the kernel.
-const spliceBody = 128 << 10
-
-// spliceBody relays the rest of a body of known length.
-func (c *conn) spliceBody(dst, src *net.TCPConn, y *body) error {
-	for y.left > 0 {
-		n, err := io.CopyN(dst, src, min(y.left, spliceUnit))
-		y.left -= n
-		if dst == c.client {
-			c.p.window.at(time.Now()).bytesOut.Add(uint64(n))
-		} else {
-			c.p.window.at(time.Now()).bytesIn.Add(uint64(n))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	y.done = true
-	return nil
 }

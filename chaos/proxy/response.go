@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func (c *conn) serveResponses(l *link, in *reader, err error) {
 			return
 		}
 		if len(in.bytes()) == 0 {
-			err = in.fill()
+			err = c.fillUpstream(in)
 		}
 	}
 	c.linkEnd(l, err)
@@ -43,8 +44,8 @@ func (c *conn) readResponse(in *reader) (head, error) {
 		if seen = len(b); seen > c.p.config.MaxHead {
 			return head{}, badHead("its head is longer than %d bytes", c.p.config.MaxHead)
 		}
-		if err := in.fill(); err != nil {
-			if seen > 0 {
+		if err := c.fillUpstream(in); err != nil {
+			if seen > 0 && errors.Is(err, io.EOF) {
 				err = badHead("it ends inside its head")
 			}
 			return head{}, err
@@ -72,30 +73,81 @@ func (c *conn) relayResponse(l *link, in *reader, h *head) (more bool, p pending
 		c.endGently()
 		return false, p
 	}
-	if (!interim || tunnel) && len(p.delays) > 0 && !c.p.hold(time.Now(), p.delays, c.ctx.Done()) {
+	if v := p.verdict; v != nil && (!interim || tunnel) && !c.holdResponse(v.response) {
 		return false, p
 	}
 	if tunnel {
 		return false, c.startTunnel(l, in, h, p)
 	}
-	y := responseBody(h, &p)
-	if !c.relayBody(l, in, h, &y) {
+	y := responseBody(h, p.head)
+	var f *flow
+	if v := p.verdict; v != nil && !interim {
+		err := c.change(in, h, &y, v, toClient, p.head, func() error { return c.fillUpstream(in) })
+		if err != nil {
+			c.responseFailed(err)
+			return false, p
+		}
+		f = v.flow(toClient, &y)
+	}
+	if !c.relayBody(l, in, h, &y, &p, f) {
 		return false, p
 	}
 	if !interim {
-		c.p.window.request(time.Now(), p.started, h.status, p.hit)
+		p.verdict.done(h.status)
+		c.p.window.request(time.Now(), p.started, h.status, p.verdict.touched())
 	}
 	if y.left < 0 { // it ended with the connection
-		c.endGently()
+		c.endSlowly()
 		return false, p
 	}
 	return true, p
 }
 
+// holdResponse holds a response back. A client that has ended its side by then, or
+// does so meanwhile, is taken to have left if it is for long.
+func (c *conn) holdResponse(delays []delay) bool {
+	if len(delays) == 0 {
+		return true
+	}
+	now := time.Now()
+	until := due(now, delays)
+	c.mu.Lock()
+	c.heldUntil = until
+	left := c.clientDone
+	c.mu.Unlock()
+	if left && until.Sub(now) > patience {
+		c.leave()
+		return false
+	}
+	ok := c.hold(now, delays)
+	c.mu.Lock()
+	c.heldUntil = time.Time{}
+	c.mu.Unlock()
+	return ok
+}
+
+// fillUpstream reads more of a response.
+func (c *conn) fillUpstream(in *reader) error {
+	for {
+		if err := in.fill(); !isTimeout(err) || !c.woke(toClient) {
+			return err
+		}
+	}
+}
+
+// endSlowly ends the connection gently, after the delays of its end.
+func (c *conn) endSlowly() {
+	now := time.Now()
+	if delays := c.closeDelays(now); len(delays) > 0 && !c.hold(now, delays) {
+		return
+	}
+	c.endGently()
+}
+
 // responseBody is what follows a response's head (RFC 9112, 6.3).
-func responseBody(h *head, p *pending) body {
+func responseBody(h *head, headOnly bool) body {
 	switch {
-	case p.head, h.status < 200, h.status == http.StatusNoContent, h.status == http.StatusNotModified:
+	case headOnly, h.status < 200, h.status == http.StatusNoContent, h.status == http.StatusNotModified:
 		return body{done: true}
 	case h.chunked, h.length >= 0:
 		return newBody(h)
@@ -103,15 +155,22 @@ func responseBody(h *head, p *pending) body {
 	return body{left: -1}
 }
 
-// relayBody relays head and body to the client. Where it fails it ends the connection:
-// the client has got a part and must not take it for the whole.
-func (c *conn) relayBody(l *link, in *reader, h *head, y *body) bool {
+// relayBody relays head and body to the client, in the way f says. Where it fails it
+// ends the connection: the client has got a part and must not take it for the whole.
+func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *flow) bool {
 	n, err := y.feed(in.bytes()[h.size:])
 	for skip := h.size; ; skip = 0 {
-		written, werr := c.client.Write(in.bytes()[:skip+n])
+		f = c.midway(p, toClient, f, y)
+		written, werr := c.sendBody(f, c.client, in.bytes()[:skip+n])
 		c.p.window.at(time.Now()).bytesOut.Add(uint64(written))
+		if werr == errLimit {
+			c.endGently()
+			return false
+		}
 		if werr != nil {
-			c.cut()
+			if !c.over() {
+				c.cut()
+			}
 			return false
 		}
 		in.take(skip + n)
@@ -119,21 +178,34 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body) bool {
 			return true
 		}
 		if err == nil {
-			if y.left >= spliceBody && len(in.bytes()) == 0 {
-				err = c.spliceBody(c.client, l.up, y)
+			if y.left >= spliceBody && len(in.bytes()) == 0 && f == nil {
+				err = c.spliceBody(c.client, l.up, y, toClient)
 			} else {
-				err = in.fill()
+				err = c.fillUpstream(in)
 			}
 		}
 		if y.left < 0 && errors.Is(err, io.EOF) {
 			return true
 		}
 		if err != nil {
-			c.endGently() // a length or a last chunk is missing, which the client sees
+			c.responseFailed(err)
 			return false
+		}
+		if y.done {
+			return true
 		}
 		n, err = y.feed(in.bytes())
 	}
+}
+
+// responseFailed ends the connection in the middle of a response, which the client
+// notices by what is missing.
+func (c *conn) responseFailed(err error) {
+	if errors.Is(err, syscall.ECONNRESET) && !c.over() {
+		c.reset()
+		return
+	}
+	c.endGently()
 }
 
 // startTunnel hands the connection over to what both sides have agreed on.
@@ -142,15 +214,16 @@ func (c *conn) startTunnel(l *link, in *reader, h *head, p pending) pending {
 		c.cut()
 		return p
 	}
-	c.p.window.request(time.Now(), p.started, h.status, p.hit)
+	c.p.window.request(time.Now(), p.started, h.status, p.verdict.touched())
+	p.verdict.done(h.status)
 	in.take(h.size)
 	c.lastByte.Store(time.Now().UnixNano())
 	c.mu.Lock()
-	c.tunnel = true
+	c.tunnel, c.upgraded = true, p.req
 	c.pending = c.pending[:0]
 	c.cond.Broadcast()
 	c.mu.Unlock()
-	c.relay(c.client, in, toClient, nil)
+	c.relayTunnel(c.client, in, toClient)
 	return p
 }
 
@@ -158,13 +231,15 @@ func (c *conn) startTunnel(l *link, in *reader, h *head, p pending) pending {
 // connection goes on.
 func (c *conn) pop(h *head, p *pending) bool {
 	c.mu.Lock()
-	c.pending = append(c.pending[:0], c.pending[1:]...) // short, and keeps its memory
+	n := copy(c.pending, c.pending[1:]) // short, and keeps its memory
+	c.pending[n] = pending{}
+	c.pending = c.pending[:n]
 	over := c.clientDone && len(c.pending) == 0
 	c.cond.Broadcast()
 	c.mu.Unlock()
 	switch {
 	case h.close && !p.head || h.saidClose:
-		c.endGently()
+		c.endSlowly()
 		return false
 	case over:
 		c.cut()
@@ -204,7 +279,11 @@ func (c *conn) linkEnd(l *link, err error) {
 	}
 	// Otherwise a connection that was in use ended as the request came: without an
 	// answer the client may send it again, as it would have without a proxy.
-	c.endGently()
+	if errors.Is(err, syscall.ECONNRESET) && waiting && answered && !c.over() {
+		c.reset()
+		return
+	}
+	c.endSlowly()
 }
 
 // writeFailure answers the oldest pending request in place of the upstream.
@@ -213,5 +292,6 @@ func (c *conn) writeFailure(a *answer, head bool) {
 	p := c.pending[0]
 	c.mu.Unlock()
 	c.write(a, head, false)
-	c.p.window.request(time.Now(), p.started, a.status, p.hit)
+	p.verdict.done(a.status)
+	c.p.window.request(time.Now(), p.started, a.status, p.verdict.touched())
 }

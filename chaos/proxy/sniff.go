@@ -2,14 +2,42 @@ package proxy
 
 import (
 	"bytes"
-	"errors"
-	"os"
 	"time"
 )
 
 // sniffPatience is how long a client that has sent half a word, or whose upstream
 // cannot be reached, has to say what it speaks.
 const sniffPatience = time.Second
+
+// begin settles what the client speaks. It returns false if the connection is over.
+func (c *conn) begin(in *reader) bool {
+	switch c.p.config.Protocol {
+	case "auto":
+		return c.sniff(in)
+	case "tcp":
+		c.decide(speaksStream)
+	case "tls":
+		c.decide(speaksTLS)
+	default:
+		return c.beginHTTP(in)
+	}
+	return true
+}
+
+// beginHTTP tells HTTP/2 from HTTP/1, which the client of an HTTP target may speak.
+func (c *conn) beginHTTP(in *reader) bool {
+	for {
+		// Whatever ends the connection here, the first request meets it too.
+		if err := c.fillClient(in); err != nil || !isPreface(in.bytes()) {
+			c.decide(speaksHTTP)
+			return !c.over()
+		}
+		if len(in.bytes()) >= len(preface) {
+			c.decide(speaksHTTP2)
+			return true
+		}
+	}
+}
 
 // sniff finds out what the client speaks. It dials the upstream at once and relays
 // what that sends, since in many protocols the server speaks first. It returns false
@@ -18,10 +46,15 @@ func (c *conn) sniff(in *reader) bool {
 	l := c.connect()
 	for {
 		err := in.fill()
-		timedOut := errors.Is(err, os.ErrDeadlineExceeded)
+		if isTimeout(err) && c.woke(toUpstream) {
+			if !c.strike() {
+				return false
+			}
+			continue
+		}
 		switch {
 		case c.speaks.Load() != undecided: // the server spoke first
-		case timedOut && len(in.bytes()) == 0: // the upstream is down and the client silent
+		case isTimeout(err) && len(in.bytes()) == 0: // the upstream is down and the client silent
 			return false
 		case err != nil:
 			c.decide(speaksStream) // what was sent goes on, and its end
@@ -30,27 +63,59 @@ func (c *conn) sniff(in *reader) bool {
 		}
 		// Under the lock, so that dial does not set its own after this.
 		c.mu.Lock()
+		c.woken[toUpstream] = false
 		err = c.client.SetReadDeadline(time.Time{})
 		c.mu.Unlock()
 		if err != nil {
 			return false
 		}
 		switch c.speaks.Load() {
-		case speaksHTTP:
-			return true
+		case undecided:
+			if err := c.client.SetReadDeadline(time.Now().Add(sniffPatience)); err != nil {
+				return false
+			}
 		case speaksStream:
 			<-l.dialed
 			return l.err == nil
-		}
-		if err := c.client.SetReadDeadline(time.Now().Add(sniffPatience)); err != nil {
-			return false
+		default:
+			return true
 		}
 	}
 }
 
-// looksLike tells a client's protocol from its first bytes. What may yet become an
-// HTTP request is undecided. HTTP/2 and TLS are relayed as streams.
+// preface begins a connection of HTTP/2 (RFC 9113, 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// isPreface reports whether b begins as the preface does.
+func isPreface(b []byte) bool {
+	n := min(len(b), len(preface))
+	return n > 0 && string(b[:n]) == preface[:n]
+}
+
+// The first byte of a TLS record with a handshake, and its protocol's major version.
+const (
+	tlsHandshake = 0x16
+	tlsMajor     = 3
+)
+
+// looksLike tells a client's protocol from its first bytes. What may yet become one of
+// those that are told apart is undecided.
 func looksLike(b []byte) int32 {
+	switch {
+	case isPreface(b):
+		if len(b) < len(preface) {
+			return undecided
+		}
+		return speaksHTTP2
+	case b[0] == tlsHandshake && len(b) == 1:
+		return undecided
+	case b[0] == tlsHandshake && b[1] == tlsMajor:
+		return speaksTLS
+	}
+	return looksLikeHTTP(b)
+}
+
+func looksLikeHTTP(b []byte) int32 {
 	const longest = len("VERSION-CONTROL ")
 	method, target, ended := bytes.Cut(b, []byte(" "))
 	if !ended {
@@ -73,8 +138,7 @@ func looksLike(b []byte) int32 {
 	return speaksStream
 }
 
-// methods are those of RFC 9110, PATCH, and of WebDAV. PRI, which begins an HTTP/2
-// connection, is not among them.
+// methods are those of RFC 9110, PATCH, and of WebDAV.
 func methods() []string {
 	return []string{
 		"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",

@@ -1,93 +1,47 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"time"
 )
 
 // serveStream relays a connection that is not parsed, from the client's side.
 func (c *conn) serveStream(in *reader) {
+	if !c.enterStream() {
+		return
+	}
 	l := c.connect()
 	<-l.dialed
 	if l.err != nil {
-		c.p.config.Logger.Warn("cannot reach the upstream", "proxy", c.p.config.Name, "upstream", c.p.config.Upstream, "error", l.err)
+		c.unreachable(l.err)
 		return
 	}
 	c.lastByte.Store(time.Now().UnixNano())
 	c.relay(l.up, in, toUpstream, nil)
 }
 
-// meeting is what one fault drew for one connection.
-type meeting struct {
-	n   uint64
-	hit bool
-}
-
-// streamHit is a fault that acts on a stream.
-type streamHit struct {
-	*active
-	n uint64 // the connection's number for the fault
-}
-
-// meet returns the faults of snap that act on this connection's chunks on a way. Each
-// fault draws once for a connection, when it first meets it.
-func (c *conn) meet(snap *snapshot, way direction) []streamHit {
-	if len(snap.order) == 0 {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tunnel {
-		return nil // faults of streams end where a parsed protocol hands over
-	}
-	for a := range c.met {
-		if a.gone.Load() {
-			delete(c.met, a)
-		}
-	}
-	if c.met == nil {
-		c.met = make(map[*Applied]meeting)
-	}
-	var hits []streamHit
-	for _, a := range snap.order {
-		m, known := c.met[a.Applied]
-		if !known {
-			m = a.meetStream()
-			c.met[a.Applied] = m
-		}
-		if m.hit && a.acts.ways[way] {
-			hits = append(hits, streamHit{a, m.n})
-		}
-	}
-	return hits
-}
-
-// meetStream draws for a connection that is not parsed.
-func (a *active) meetStream() (m meeting) {
-	if a.acts.chunk == nil || a.matcher.Parsed() {
-		a.inapplicable.Add(1)
-		return m
-	}
-	m.n, m.hit = a.meets(a.clock.Load().elapsed(time.Now()))
-	if m.hit {
-		a.hit.Add(1)
-	}
-	return m
+// enterStream lets the faults act on a connection before its upstream is called. It
+// reports whether the connection goes on.
+func (c *conn) enterStream() bool {
+	c.lastByte.Store(time.Now().UnixNano())
+	snap := c.p.faults.Load()
+	met := c.meet(snap, toUpstream)
+	return len(met.fates) == 0 || c.suffer(met.fates, c.watch)
 }
 
 // stream is one way of a connection that is relayed chunk by chunk.
 type stream struct {
 	c        *conn
 	dst, src *net.TCPConn
+	in       *reader
 	way      direction
 	snap     *snapshot
-	hits     []streamHit // of snap
-	chunks   uint64
-	line     *line // nil while nothing is delayed
+	met      streamFaults // of snap
+	line     *line        // nil while nothing is delayed
 	// bulk is how much came without a pause, last when the last of it did.
 	bulk int64
 	last time.Time
@@ -106,49 +60,95 @@ const (
 // relay moves bytes from in to dst until in ends, and then ends dst on that way. err is
 // that of the last fill of in, whose bytes go first. An error cuts the connection.
 func (c *conn) relay(dst *net.TCPConn, in *reader, way direction, err error) {
-	s := &stream{c: c, dst: dst, src: in.src, way: way}
+	s := &stream{c: c, dst: dst, src: in.src, in: in, way: way}
 	s.refresh()
-	if first := in.bytes(); len(first) > 0 && !s.chunk(first) {
-		err = net.ErrClosed
+	if first := in.bytes(); len(first) > 0 {
+		in.take(len(first)) // they stay where they are until fill
+		if !s.chunk(first) {
+			err = net.ErrClosed
+		}
 	}
 	for err == nil {
-		if s.bulk >= spliceAfter && s.line == nil && len(s.hits) == 0 {
+		if s.bulk >= spliceAfter && s.untouched() {
+			in.release()
 			err = s.splice()
 			continue
 		}
-		var n int
-		n, err = s.src.Read(in.buf)
-		if n > 0 && !s.chunk(in.buf[:n]) {
-			err = net.ErrClosed
+		err = in.fill()
+		if b := in.bytes(); len(b) > 0 {
+			in.take(len(b))
+			if !s.chunk(b) {
+				err = net.ErrClosed
+			}
+		} else if isTimeout(err) && c.woke(way) && s.pass() {
+			err = nil
 		}
 	}
 	s.end(err)
 }
 
+// untouched reports whether no fault does anything to this way.
+func (s *stream) untouched() bool {
+	return s.line == nil && s.met.flow.size() == 0 && len(s.met.fates) == 0
+}
+
 // refresh looks whether the faults have changed.
 func (s *stream) refresh() {
 	if snap := s.c.p.faults.Load(); snap != s.snap {
-		s.snap, s.hits = snap, s.c.meet(snap, s.way)
+		s.snap, s.met = snap, s.c.meet(snap, s.way).after(&s.met)
 	}
+}
+
+// after continues the counts of what was there before.
+func (m streamFaults) after(old *streamFaults) streamFaults {
+	m.flow.chunks, m.flow.pieces, m.flow.offset = old.flow.chunks, old.flow.pieces, old.flow.offset
+	return m
+}
+
+// pass waits until the faults let anything pass, and reports whether the stream goes on.
+func (s *stream) pass() bool {
+	for s.refresh(); len(s.met.fates) > 0; s.refresh() {
+		var held func() func()
+		if s.way == toUpstream {
+			held = s.c.watch
+		}
+		before := s.snap
+		if !s.c.suffer(s.met.fates, held) {
+			return false
+		}
+		if s.c.p.faults.Load() == before {
+			break
+		}
+	}
+	return true
 }
 
 // chunk sends b on, at once or later, and reports whether the stream goes on.
 func (s *stream) chunk(b []byte) bool {
 	now := time.Now()
 	s.moved(int64(len(b)), now)
-	s.refresh()
-	if s.line != nil && len(s.hits) == 0 && s.line.empty() {
+	if !s.pass() {
+		return false
+	}
+	if s.line != nil && s.met.flow.size() == 0 && s.line.empty() {
 		s.line.end()
 		s.line = nil
 	}
 	if s.line == nil {
-		if len(s.hits) == 0 {
+		if s.met.flow.size() == 0 {
 			_, err := s.dst.Write(b)
 			return err == nil
 		}
-		s.line = newLine(s.c, s.dst)
+		s.line = newLine(s)
 	}
-	return s.line.push(b, now, s.delays(now), false)
+	delays := s.met.flow.due(now)
+	chunk := lineChunk{at: now, delays: delays}
+	if chunk.pooled = s.in.detach(b); chunk.pooled != nil {
+		chunk.b = b
+	} else {
+		chunk.b = bytes.Clone(b)
+	}
+	return s.line.push(chunk, s.met.flow.room(now, delays))
 }
 
 // moved counts bytes.
@@ -165,23 +165,6 @@ func (s *stream) moved(n int64, now time.Time) {
 	} else {
 		slot.bytesOut.Add(uint64(n))
 	}
-}
-
-// delays returns what the faults add to the next chunk.
-func (s *stream) delays(now time.Time) []delay {
-	var delays []delay
-	for _, h := range s.hits {
-		elapsed := h.clock.Load().elapsed(now)
-		if !h.fault.ActiveAt(elapsed) {
-			continue
-		}
-		n := h.n<<32 | s.chunks<<1&(1<<32-1) | uint64(s.way)
-		if d := h.acts.chunk(h.active, n, elapsed); d > 0 {
-			delays = append(delays, delay{h.active, d})
-		}
-	}
-	s.chunks++
-	return delays
 }
 
 // splice lets the kernel relay one unit. It comes back early when the source ends or
@@ -201,15 +184,14 @@ func (s *stream) splice() error {
 
 	s.c.mu.Lock()
 	s.c.splicing[s.way] = false
-	if errors.Is(err, os.ErrDeadlineExceeded) && s.c.ctx.Err() == nil {
-		err = nil
-	}
-	if derr := s.src.SetReadDeadline(time.Time{}); err == nil {
-		err = derr
-	}
 	s.c.mu.Unlock()
 	s.moved(n, time.Now())
-	s.refresh()
+	if isTimeout(err) && s.c.woke(s.way) {
+		err = nil
+	}
+	if !s.pass() {
+		return net.ErrClosed
+	}
 	return err
 }
 
@@ -217,28 +199,64 @@ func (s *stream) splice() error {
 func (s *stream) end(err error) {
 	s.refresh()
 	if errors.Is(err, io.EOF) {
-		if s.line == nil && len(s.hits) > 0 {
-			s.line = newLine(s.c, s.dst)
-		}
-		if s.line == nil {
-			err = s.dst.CloseWrite()
-		} else {
-			now := time.Now()
-			s.line.push(nil, now, s.delays(now), true)
-			err = nil
-		}
+		err = s.endOfSource()
 	}
 	if s.line != nil {
-		if err != nil {
+		if err != nil && !s.c.over() {
 			s.c.cut()
 		}
 		s.line.end()
 	}
-	if err == nil {
+	if err == nil || s.c.over() {
 		return
 	}
 	if errors.Is(err, syscall.ECONNRESET) {
 		_ = s.dst.SetLinger(0) // a reset is passed on as one
 	}
 	s.c.cut()
+}
+
+// endOfSource passes a FIN on.
+func (s *stream) endOfSource() error {
+	hangs, _ := next(s.met.fates, time.Now())
+	if hangs && s.way == toUpstream {
+		return errLeft
+	}
+	if !s.pass() {
+		return net.ErrClosed
+	}
+	now := time.Now()
+	delays := append(s.met.flow.due(now), s.c.closeDelays(now)...)
+	if s.line == nil && len(delays) > 0 {
+		s.line = newLine(s)
+	}
+	if s.line == nil {
+		return s.dst.CloseWrite()
+	}
+	s.line.push(lineChunk{at: now, delays: delays, end: true}, lineMost)
+	return nil
+}
+
+// errLeft ends a connection whose client leaves while a fault lets nothing pass.
+var errLeft = errors.New("the client has left")
+
+// closeDelays returns by how much the end of the connection is held back. Each end is
+// a draw of its own.
+func (c *conn) closeDelays(now time.Time) []delay {
+	var delays []delay
+	for _, a := range c.p.faults.Load().order {
+		if a.acts.closing == nil || !a.matcher.FitsConn(c.source) {
+			continue
+		}
+		h := hit{by: a, c: c, now: now, elapsed: a.clock.Load().elapsed(now)}
+		if !a.fault.ActiveAt(h.elapsed) {
+			continue
+		}
+		var drawn bool
+		if h.n, drawn = a.meets(h.elapsed); drawn {
+			a.hit.Add(1)
+			delays = append(delays, delay{by: a, d: a.acts.closing(&h), n: h.n, what: "close"})
+		}
+	}
+	return delays
 }

@@ -55,7 +55,7 @@ func TestAutoServerSpeaksFirst(t *testing.T) {
 
 func TestAutoOtherProtocols(t *testing.T) {
 	upstream := startTCP(t, echo)
-	for _, text := range []string{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x03\x01\x00", "EHLO x\r\n", "GET key\r\n", "GE"} {
+	for _, text := range []string{"PRI * HTTP/1.0\r\n\r\n", "\x16\x03\x01\x00", "EHLO x\r\n", "GET key\r\n", "GE"} {
 		p := startProxy(t, "auto", upstream)
 		e := apply(t, p, "e", "http_error", map[string]any{"codes": 500})
 		m := apply(t, p, "m", "latency", map[string]any{"delay": "1h", "match": map[string]any{"path": "/x"}})
@@ -72,7 +72,8 @@ func TestLooksLike(t *testing.T) {
 	for text, want := range map[string]int32{
 		"G": undecided, "GET": undecided, "GET ": undecided, "GET /": speaksHTTP, "OPTIONS *": speaksHTTP,
 		"GET http://a/": speaksHTTP, "CONNECT a:1": speaksHTTP, "get /": speaksStream, "GET x": speaksStream,
-		"PRI * HTTP/2.0": speaksStream, "\x16": speaksStream, "FETCH": speaksStream, "GETX /": speaksStream,
+		"PRI * HTTP/2.0": undecided, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": speaksHTTP2, "PRIX": speaksStream,
+		"\x16": undecided, "\x16\x03\x01": speaksTLS, "\x16\x04": speaksStream, "FETCH": speaksStream, "GETX /": speaksStream,
 	} {
 		if got := looksLike([]byte(text)); got != want {
 			t.Errorf("looksLike(%q) is %d, want %d", text, got, want)

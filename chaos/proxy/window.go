@@ -4,41 +4,9 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"starquake/chaos"
 )
-
-// WindowStats are a proxy's figures of some span up to now.
-type WindowStats struct {
-	// Span is what the figures cover: what was asked for, in whole seconds, at most
-	// ten minutes.
-	Span time.Duration `json:"span_ns"`
-	// Connections and Requests that came; Requests only of HTTP, when they are answered.
-	Connections uint64 `json:"connections"`
-	Requests    uint64 `json:"requests"`
-	// ActiveConns are open now.
-	ActiveConns int `json:"active_conns"`
-	// BytesIn came from clients, BytesOut went to them.
-	BytesIn  uint64 `json:"bytes_in"`
-	BytesOut uint64 `json:"bytes_out"`
-	// Status counts answers by class: Status[5] those from 500 to 599.
-	Status [6]uint64 `json:"status"`
-	// All, Faulted and Clean are the latencies of all requests, of those that a fault
-	// touched, and of the others: from the head of the request to the end of the answer.
-	All     Latencies `json:"all"`
-	Faulted Latencies `json:"faulted"`
-	Clean   Latencies `json:"clean"`
-}
-
-// Latencies sums a number of latencies up. Quantiles are right within 3 %.
-type Latencies struct {
-	Count  uint64  `json:"count"`
-	MeanMS float64 `json:"mean_ms"`
-	P50MS  float64 `json:"p50_ms"`
-	P90MS  float64 `json:"p90_ms"`
-	P95MS  float64 `json:"p95_ms"`
-	P99MS  float64 `json:"p99_ms"`
-	P999MS float64 `json:"p999_ms"`
-	MaxMS  float64 `json:"max_ms"`
-}
 
 // windowSeconds is how far back a window reaches.
 const windowSeconds = 600
@@ -88,9 +56,9 @@ func (w *window) request(now, started time.Time, status int, faulted bool) {
 }
 
 // sum adds up the seconds that have a part in the last span, the present one included.
-func (w *window) sum(now time.Time, last time.Duration) WindowStats {
+func (w *window) sum(now time.Time, last time.Duration) chaos.WindowStats {
 	seconds := int64(min(max(1, (last+time.Second-1)/time.Second), windowSeconds))
-	stats := WindowStats{Span: time.Duration(seconds) * time.Second}
+	stats := chaos.WindowStats{Span: time.Duration(seconds) * time.Second}
 	var clean, faulted, all counts
 	for second := now.Unix() - seconds + 1; second <= now.Unix(); second++ {
 		s := w.slots[second%windowSeconds].Load()
@@ -176,11 +144,11 @@ func (c *counts) addAll(h *histogram) {
 	c.max = max(c.max, h.max.Load())
 }
 
-func (c *counts) latencies() Latencies {
+func (c *counts) latencies() chaos.Latencies {
 	if c.total == 0 {
-		return Latencies{}
+		return chaos.Latencies{}
 	}
-	return Latencies{
+	return chaos.Latencies{
 		Count:  c.total,
 		MeanMS: float64(c.sum) / float64(c.total) / 1000,
 		P50MS:  c.quantile(0.5), P90MS: c.quantile(0.9), P95MS: c.quantile(0.95),

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
+	"starquake/app"
 	"starquake/dsl"
 )
 
@@ -44,6 +46,9 @@ func (c *fmtCmd) Run(sh *shell) error {
 func (c *fmtCmd) one(sh *shell, path string) (bool, error) {
 	if path == "-" {
 		return c.stdin(sh)
+	}
+	if app.IsOrchestrationFile(path) {
+		return false, fmt.Errorf("%s: fmt lays out Starlark; expected a file whose name ends in .star", path)
 	}
 	path, err := resolved(path)
 	if err != nil {
@@ -108,13 +113,18 @@ func replace(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".starquake-fmt-*")
+	return writeAtOnce(path, content, info.Mode().Perm())
+}
+
+// writeAtOnce writes a file beside the place where it goes, and puts it there whole.
+func writeAtOnce(path string, content []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".starquake-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // after the rename it is not there
 	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}

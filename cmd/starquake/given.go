@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"starquake/app"
 	"starquake/dsl"
@@ -16,7 +15,7 @@ import (
 
 // givenFlags are what run and plan give to a script.
 type givenFlags struct {
-	File string `arg:"" help:"The orchestration, a Starlark file (.star)."`
+	File string `arg:"" help:"The orchestration: a Starlark file (.star), or one in YAML or JSON."`
 
 	Param  []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
 	Seed   *uint64  `placeholder:"N" help:"The seed of all randomness. Without it: a hash of script and parameters."`
@@ -24,10 +23,14 @@ type givenFlags struct {
 	Proxy  []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Give an embedded proxy as a target; may be repeated."`
 	Strict bool     `help:"Fail also for tolerated failures and passes after a retry."`
 
+	AllowExec []string `placeholder:"COMMAND,…" help:"Commands that exec may run; none without it."`
+	AllowNet  []string `placeholder:"HOST|CIDR,…" help:"Hosts that may be reached; every one without it."`
+
 	Isolate     bool   `help:"Execute the script in a process of its own, with limits on memory and time."`
 	MemoryLimit string `placeholder:"SIZE" help:"The most memory that the script may take, such as 512MiB."`
 
-	CleanupTimeout time.Duration `default:"30s" help:"The most that each on_exit handler may take."`
+	lenientFlag
+	CleanupTimeout string `default:"30s" placeholder:"DURATION" help:"The most that each on_exit handler may take (${default})."`
 }
 
 // minMemory is what the program itself needs.
@@ -35,11 +38,14 @@ const minMemory = 64 << 20
 
 // options gives the options of the run.
 func (g *givenFlags) options() (app.Options, error) {
-	opt := app.Options{Seed: g.Seed, Strict: g.Strict, CleanupTimeout: g.CleanupTimeout, Env: &app.Environment{}, Isolate: g.Isolate}
-	if g.CleanupTimeout <= 0 {
+	opt := app.Options{Seed: g.Seed, Strict: g.Strict, Env: &app.Environment{}, Isolate: g.Isolate, AllowExec: g.AllowExec, AllowNet: g.AllowNet}
+	var err error
+	if opt.CleanupTimeout, err = units.ParseDuration(g.CleanupTimeout); err != nil {
+		return opt, invalid("--cleanup-timeout: %w", err)
+	}
+	if opt.CleanupTimeout <= 0 { // 0 would be the default
 		return opt, invalid("--cleanup-timeout %s: expected more than 0", g.CleanupTimeout)
 	}
-	var err error
 	if g.MemoryLimit != "" {
 		if opt.MemoryLimit, err = units.ParseSize(g.MemoryLimit); err != nil {
 			return opt, invalid("--memory-limit: %w", err)
@@ -87,18 +93,18 @@ func environmentFile(name string) (string, error) {
 	return "", fmt.Errorf("--env %s: neither ./%s nor ./%s is there; give the path of the environment's file", name, paths[0], paths[1])
 }
 
-// load reads the orchestration at path. What is wrong with it is the error; what is
-// only said goes to stderr.
-func (sh *shell) load(path string) (*app.Script, error) {
-	if err := orchestrationFile(path); err != nil {
+// load reads the orchestration. What is wrong with it is the error; what is only said
+// goes to stderr.
+func (g *givenFlags) load(sh *shell) (*app.Script, error) {
+	if err := orchestrationFile(g.File); err != nil {
 		return nil, err
 	}
-	s, diags := app.Load(path)
+	s, diags := g.loader().Load(g.File)
 	if diags.HasErrors() {
-		return nil, wrong(path, s, diags)
+		return nil, wrong(g.File, s, diags)
 	}
 	if len(diags) > 0 {
-		located, sources := locate(path, s, diags)
+		located, sources := locate(g.File, s, diags)
 		sh.render(located, sources)
 	}
 	return s, nil
@@ -106,16 +112,13 @@ func (sh *shell) load(path string) (*app.Script, error) {
 
 // orchestrationFile refuses a file whose name says that it is none of ours.
 func orchestrationFile(path string) error {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".yaml", ".yml", ".json":
-		return invalid("%s: orchestrations in YAML and JSON are not supported by this version; expected a Starlark file (.star)", path)
-	case ".star":
+	switch {
+	case app.IsOrchestrationFile(path), strings.ToLower(filepath.Ext(path)) == ".star":
 		return nil
+	case path == "-":
+		return invalid("an orchestration is not read from stdin; expected a file")
 	}
-	if path == "-" {
-		return invalid("an orchestration is not read from stdin; expected a Starlark file (.star)")
-	}
-	return invalid("%s: expected a Starlark file, whose name ends in .star", path)
+	return invalid("%s: expected an orchestration, whose name ends in .star, .yaml, .yml or .json", path)
 }
 
 // wrong is the error of a script that cannot be run.

@@ -26,6 +26,10 @@ type commands struct {
 	Validate validateCmd `cmd:"" help:"Say everything that is wrong with orchestrations."`
 	Test     testCmd     `cmd:"" help:"Run the tests of orchestrations: every test_…() of *_test.star."`
 	Fmt      fmtCmd      `cmd:"" help:"Lay orchestrations out in the one way."`
+	Export   exportCmd   `cmd:"" help:"Write a script as an orchestration file, if a file can say it."`
+	Convert  convertCmd  `cmd:"" help:"Write an orchestration file in the other format: YAML in JSON, JSON in YAML."`
+	Template templateCmd `cmd:"" help:"Show an orchestration to begin with."`
+	Import   importCmd   `cmd:"" help:"Show the script that an orchestration file in YAML or JSON becomes."`
 
 	Status  statusCmd  `cmd:"" group:"Runs that go on:" help:"Show how a run stands."`
 	Watch   watchCmd   `cmd:"" group:"Runs that go on:" help:"Show a run as it goes on, to its end."`
@@ -36,9 +40,11 @@ type commands struct {
 	Approve approveCmd `cmd:"" group:"Runs that go on:" help:"Let a run go on that waits in approve()."`
 	Reject  rejectCmd  `cmd:"" group:"Runs that go on:" help:"Stop a run that waits in approve()."`
 
-	Builtins builtinsCmd `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`
-	Demo     demoCmd     `cmd:"" group:"To learn:" help:"Run the quickstart against a small service of its own, in some 15 seconds."`
-	Version  versionCmd  `cmd:"" group:"To learn:" help:"Show the versions of the program, its interpreter and its formats."`
+	Builtins  builtinsCmd  `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`
+	Faults    faultsCmd    `cmd:"" group:"To learn:" help:"Show the kinds of fault, or one of them."`
+	Scenarios scenariosCmd `cmd:"" group:"To learn:" help:"Show the predefined scenarios, the network profiles and your own, or one of them."`
+	Demo      demoCmd      `cmd:"" group:"To learn:" help:"Run the quickstart against a small service of its own, in some 15 seconds."`
+	Version   versionCmd   `cmd:"" group:"To learn:" help:"Show the versions of the program, its interpreter and its formats."`
 }
 
 const description = `Chaos orchestrations as programs. Start with: starquake demo

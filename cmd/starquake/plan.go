@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"time"
 
@@ -9,7 +10,6 @@ import (
 	"starquake/dsl"
 	"starquake/effects"
 	"starquake/report/text"
-	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
 	"starquake/units"
@@ -33,18 +33,26 @@ func (c *planCmd) run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	s, err := sh.load(c.File)
+	s, err := c.load(sh)
 	if err != nil {
 		return err
 	}
 	res, err := s.Plan(opt)
+	var refusals app.Refusals
+	if errors.As(err, &refusals) {
+		return wrong(c.File, s, dsl.Diagnostics(refusals))
+	}
 	if err != nil {
 		return err
+	}
+	if res.Outcome.Verdict == journal.VerdictInvalid { // nothing of it would be done, so there is no plan
+		return wrong(c.File, s, s.Errors(res))
 	}
 	switch c.Output {
 	case formatJSON:
 		plan := view.PlanJSON(res.View)
 		plan.NotTaken = append(plan.NotTaken, res.NotTakenText()...)
+		plan.Warnings = append(plan.Warnings, res.Warnings...)
 		if res.Longest > 0 {
 			longest := res.Longest.Seconds()
 			plan.LongestSeconds = &longest
@@ -57,7 +65,7 @@ func (c *planCmd) run(sh *shell) error {
 		}
 	default:
 		draw := sh.text()
-		draw.NotTaken, draw.Longest = res.NotTakenText(), res.Longest
+		draw.NotTaken, draw.Longest, draw.Warnings = res.NotTakenText(), res.Longest, res.Warnings
 		err = text.Timeline(sh.out, res.View, draw)
 	}
 	if err != nil {
@@ -95,13 +103,7 @@ func (c *planCmd) planOptions() (opt app.PlanOptions, err error) {
 
 // backtraces shows the errors of the script itself where they stand in its text.
 func (sh *shell) backtraces(path string, s *app.Script, res *app.Result) {
-	var diags dsl.Diagnostics
-	for _, f := range res.Outcome.Failures {
-		if f.Class == runtime.ClassScript && len(f.Problem.Stack) > 0 {
-			diags = append(diags, app.Diagnostic(f.Problem))
-		}
-	}
-	if len(diags) > 0 {
+	if diags := s.Errors(res); len(diags) > 0 {
 		located, sources := locate(path, s, diags)
 		sh.render(located, sources)
 	}

@@ -113,7 +113,7 @@ func (c *statusCmd) Run(sh *shell) error {
 		}
 		now := run.Now
 		if run.State != view.Ended {
-			now = max(now, time.Since(run.Origin))
+			now = max(now, run.At(time.Now()))
 		}
 		draw := sh.text()
 		width := draw.Width

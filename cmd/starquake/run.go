@@ -25,13 +25,15 @@ import (
 // runCmd is `starquake run`.
 type runCmd struct {
 	givenFlags
-	AllowExec []string `placeholder:"COMMAND,…" help:"Commands that exec may run; none without it."`
-	AllowNet  []string `placeholder:"HOST|CIDR,…" help:"Hosts that may be reached; every one without it."`
-	Attended  bool     `help:"Somebody will answer approve() from another shell, though this is no terminal."`
-	Output    string   `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records as they come)."`
-	LogLevel  string   `enum:"debug,info,warn,error" default:"warn" help:"What is told of the program itself: debug, info, warn or error."`
+	Compress int    `placeholder:"FACTOR" help:"Let the time of the run pass that many times faster, to try a long one out: durations, delays and ramps are divided by it. What the system does takes its own time."`
+	Attended bool   `help:"Somebody will answer approve() from another shell, though this is no terminal."`
+	Output   string `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records as they come)."`
+	LogLevel string `enum:"debug,info,warn,error" default:"warn" help:"What is told of the program itself: debug, info, warn or error."`
 	dataFlag
 }
+
+// maxCompress is a day in less than a second.
+const maxCompress = 100_000
 
 // dataFlag names the folder in which runs are found.
 type dataFlag struct {
@@ -46,7 +48,10 @@ func (c *runCmd) run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	s, err := sh.load(c.File)
+	if c.Compress < 0 || c.Compress > maxCompress {
+		return invalid("--compress %d: expected a whole number from 1 to %d", c.Compress, maxCompress)
+	}
+	s, err := c.load(sh)
 	if err != nil {
 		return err
 	}
@@ -58,7 +63,7 @@ func (c *runCmd) run(sh *shell) error {
 	defer logs.flush()
 	return sh.conduct(c.File, s, conducting{
 		opt: app.RunOptions{
-			Options: opt, AllowNet: c.AllowNet, AllowExec: c.AllowExec,
+			Options: opt, Compress: c.Compress,
 			CanApprove: c.Attended || term.IsTerminal(int(os.Stdin.Fd())),
 			Logger:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})),
 		},
@@ -104,6 +109,11 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 		return refused(path, s, err)
 	}
 	go sh.heed(signals, running, c.logs)
+	go func() {
+		if readerGone(os.Stdout, running.Done()) { // also of one that has nothing to say for an hour
+			_ = running.Control(unread)
+		}
+	}()
 	if socket != nil {
 		if err := socket.Serve(running); err != nil {
 			c.logs.logf("the run cannot be controlled from another shell: %v", err)
@@ -118,17 +128,36 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 	}
 	run, err := show(sh, running.Follow)
 	if err != nil { // nobody can see it any more: do not go on in the dark
-		_ = running.Control(runtime.Control{Action: runtime.ActionStop, By: "output", Detail: err.Error()})
+		_ = running.Control(unread)
 	}
 	res := running.Wait()
-	if err != nil {
-		return errored("the run was stopped and its faults are off, since it could not be shown: %w", err)
+	if err == nil {
+		err = sh.close(c.format, running.ID, run, draw)
 	}
-	if err := sh.close(c.format, running.ID, run, draw); err != nil {
-		return err
+	if err != nil {
+		return unseen(res, err)
 	}
 	sh.backtraces(path, s, res)
 	return ended(res.Outcome.Verdict.ExitCode())
+}
+
+// unread stops a run whose output nobody takes.
+var unread = runtime.Control{Action: runtime.ActionStop, By: "output", Detail: "nobody reads the output any more"}
+
+// unseen is the error of a run whose output could not be written. Its code is that of
+// the verdict, unless that would be a success which nobody saw.
+func unseen(res *app.Result, err error) error {
+	e := &exitError{code: res.Outcome.Verdict.ExitCode(), reason: "output"}
+	switch {
+	case e.code == 0:
+		e.code = codeErrored
+		e.err = fmt.Errorf("the run passed, but that could not be shown: %w", err)
+	case res.Outcome.Verdict == journal.VerdictUnclean:
+		e.err = fmt.Errorf("the run could not be shown (%w) and was stopped; a fault may still be on: %s", err, res.Outcome.Message)
+	default:
+		e.err = fmt.Errorf("the run could not be shown (%w); it ended %s and its faults are off", err, res.Outcome.Verdict)
+	}
+	return e
 }
 
 // openControl makes the control socket. Where nobody asked for the folder a run goes
@@ -208,7 +237,7 @@ func (sh *shell) close(format, id string, run *view.Run, draw text.Options) erro
 		err = text.Summary(sh.out, run, draw)
 	}
 	if err != nil {
-		return errored("writing the result: %w", err)
+		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -32,6 +33,7 @@ type shell struct {
 	color    bool // whether stdout may have colours
 	errColor bool
 	ascii    bool
+	columns  int // what COLUMNS says where stdout is no terminal; 0: nothing
 }
 
 func newShell() *shell {
@@ -42,8 +44,14 @@ func newShell() *shell {
 	sh.outTTY, sh.errTTY = outIs && !dumb, errIs && !dumb
 	sh.color, sh.errColor = outIs && !plain, errIs && !plain
 	sh.ascii = !unicodeLocale()
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 && n <= maxColumns && !outIs {
+		sh.columns = n
+	}
 	return sh
 }
+
+// maxColumns is how wide the output may be asked to be.
+const maxColumns = 10_000
 
 // unicodeLocale reports whether the locale takes Unicode; one that says nothing, as in
 // most containers, does.
@@ -56,11 +64,12 @@ func unicodeLocale() bool {
 	return true
 }
 
-// size is that of the terminal on stdout; 0 where there is none.
+// size is that of the terminal on stdout, else what COLUMNS says; 0 where neither is
+// known.
 func (sh *shell) size() (width, height int) {
 	width, height, err := term.GetSize(int(os.Stdout.Fd()))
 	if err != nil {
-		return 0, 0
+		return sh.columns, 0
 	}
 	return width, height
 }
@@ -157,7 +166,7 @@ func (sh *shell) usage(args []string, err error) int {
 
 // commandOf is the command in args, with a blank, if it can be known.
 func commandOf(args []string) string {
-	known := []string{"run", "plan", "validate", "test", "fmt", "status", "watch", "pause", "resume", "skip", "stop", "approve", "reject", "builtins", "demo", "version"}
+	known := []string{"run", "plan", "validate", "test", "fmt", "import", "export", "convert", "template", "scenarios", "faults", "status", "watch", "pause", "resume", "skip", "stop", "approve", "reject", "builtins", "demo", "version"}
 	if len(args) > 0 && slices.Contains(known, args[0]) {
 		return args[0] + " "
 	}
@@ -211,8 +220,8 @@ func (sh *shell) failedIn(format string, err error) error {
 	if f.Diagnostics == nil {
 		f.Diagnostics = []dsl.Diagnostic{}
 	}
-	if err := sh.json(format, f); err != nil {
-		return err
+	if sh.json(format, f) != nil {
+		return e // nobody reads stdout, but stderr and the code are left
 	}
 	return ended(e.code)
 }

@@ -25,7 +25,7 @@ func (sh *shell) show(format string, draw text.Options, src records, logs *aside
 		for _, rec := range recs {
 			fold.Add(rec)
 			if format == formatText {
-				if err := text.Event(&lines, rec, fold, text.Options{Color: draw.Color, ASCII: draw.ASCII}); err != nil {
+				if err := text.Event(&lines, rec, fold, text.Options{Width: sh.columns, Color: draw.Color, ASCII: draw.ASCII}); err != nil {
 					return err
 				}
 			}
@@ -94,7 +94,7 @@ func (sh *shell) live(draw text.Options, src records, logs *aside) (*view.Run, e
 		}
 		now := run.Now
 		if run.State != view.Ended {
-			now = max(now, time.Since(run.Origin))
+			now = max(now, run.At(time.Now()))
 		}
 		if err := live.Update(run, now); err != nil {
 			cancel()

@@ -20,6 +20,7 @@ type testCmd struct {
 	Verbose bool     `short:"v" help:"Show the tests that pass, too, and what tests log."`
 	Filter  string   `name:"run" placeholder:"REGEXP" help:"Only tests whose names match."`
 	Output  string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	libraryFlag
 }
 
 // tested is the answer of --output json.
@@ -39,7 +40,7 @@ type testedOne struct {
 func (c *testCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
 
 func (c *testCmd) run(sh *shell) error {
-	var opt app.TestOptions
+	opt := app.TestOptions{Loader: app.Loader{Library: c.Library}}
 	if c.Filter != "" {
 		var err error
 		if opt.Run, err = regexp.Compile(c.Filter); err != nil {

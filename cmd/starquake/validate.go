@@ -3,15 +3,15 @@ package main
 import (
 	"fmt"
 
-	"starquake/app"
 	"starquake/dsl"
 )
 
 // validateCmd is `starquake validate`.
 type validateCmd struct {
-	Files  []string `arg:"" name:"file" help:"Orchestrations, modules or tests (.star)."`
+	Files  []string `arg:"" name:"file" help:"Orchestrations in Starlark, YAML or JSON, modules or tests (.star)."`
 	Strict bool     `help:"Treat warnings as errors."`
-	Output string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	lenientFlag
+	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
 }
 
 // validated is the answer of --output json.
@@ -25,7 +25,7 @@ type validated struct {
 func (c *validateCmd) Run(sh *shell) error {
 	answer := validated{OK: true, Files: c.Files, Diagnostics: []dsl.Diagnostic{}}
 	for _, path := range c.Files {
-		diags, sources := check(path)
+		diags, sources := c.check(path)
 		for _, d := range diags {
 			if d.Severity == dsl.Error || c.Strict && d.Severity == dsl.Warning {
 				answer.OK = false
@@ -54,11 +54,11 @@ func (c *validateCmd) Run(sh *shell) error {
 
 // check gives what is wrong with one file: its text, then what only shows when its
 // top level declares.
-func check(path string) (dsl.Diagnostics, func(string) []byte) {
+func (c *validateCmd) check(path string) (dsl.Diagnostics, func(string) []byte) {
 	if err := orchestrationFile(path); err != nil {
 		return dsl.Diagnostics{{Severity: dsl.Error, Code: "file", File: path, Message: err.Error()}}, nil
 	}
-	s, diags := app.Load(path)
+	s, diags := c.loader().Load(path)
 	if !diags.HasErrors() {
 		diags = append(diags, s.Check(nil)...)
 	}

@@ -11,7 +11,7 @@ type entry struct {
 
 // entry adds an entry to the block that comes.
 func (s *summary) entry(c color, subject, text string) {
-	s.entries = append(s.entries, entry{color: c, subject: clean(subject), text: text})
+	s.entries = append(s.entries, entry{color: c, subject: Clean(subject), text: text})
 }
 
 // last adds an entry that is shown however many there are before it.

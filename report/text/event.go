@@ -29,7 +29,7 @@ func Event(w io.Writer, rec journal.Record, fold *view.Fold, opt Options) error 
 	var l line
 	l.put(dim, clock(rec.At)).put(plain, "  ").put(e.color, e.kind).pad(subjectAt)
 	if e.subject != "" {
-		name := clean(e.subject)
+		name := Clean(e.subject)
 		if limit > 0 {
 			name = st.cut(name, subject)
 		}
@@ -62,7 +62,7 @@ func describe(rec journal.Record, fold *view.Fold) *event {
 	case *journal.RunBeginBody:
 		return &event{"run", bold, orElse(b.Name, "unnamed"), fmt.Sprintf("begins, %s, seed %d", b.World, b.Seed), plain}
 	case *journal.RunEndBody:
-		return &event{"run", bold, fold.Run().Name, verdictText(fold.Run()) + withMessage(b.Message), verdictColor(b.Verdict)}
+		return &event{"run", bold, fold.Run().Name, verdictText(fold.Run()) + withMessage(because(string(b.Verdict), b.Message)), verdictColor(b.Verdict)}
 	case *journal.StepBeginBody:
 		if b.Delay > 0 {
 			return &event{"step", cyan, b.Path, "begins after " + short(b.Delay), plain}
@@ -79,16 +79,16 @@ func describe(rec journal.Record, fold *view.Fold) *event {
 			return &event{"turn", yellow, b.Path, "begins late by " + short(b.Late), plain}
 		}
 	case *journal.EffectStartBody, *journal.EffectNoteBody, *journal.EffectEndBody:
-		return effect(rec, fold.Effect())
+		return effect(rec, fold)
 	case *journal.CheckBody:
 		if b.OK {
-			return &event{"check", green, b.Name, strings.TrimSpace("ok  " + value(b.Value) + "  " + b.Limit), plain}
+			return &event{"check", green, b.Name, strings.TrimSpace("ok  " + measured(b.Value, b.Unit, b.Limit) + "  " + b.Limit), plain}
 		}
-		return &event{"check", red, b.Name, strings.TrimSpace("failed  " + found(b.Value, b.Limit, b.Detail)), red}
+		return &event{"check", red, b.Name, strings.TrimSpace("failed  " + found(b.Value, b.Unit, b.Limit, b.Detail) + where(b.Stack)), red}
 	case *journal.FigureBody:
 		return &event{"figure", plain, b.Name, strings.TrimSpace(number(b.Value) + " " + b.Unit), plain}
 	case *journal.WatchBody:
-		return watch(rec.Kind, b)
+		return watch(rec, b, fold)
 	case *journal.LogBody:
 		return logged(b)
 	case *journal.ControlBody:
@@ -97,8 +97,14 @@ func describe(rec journal.Record, fold *view.Fold) *event {
 			text += ", faults lifted"
 		}
 		return &event{"control", yellow, b.Path, text, plain}
-	case *journal.Problem:
-		return &event{"error", red, b.Code, b.Message + where(b), red}
+	case *journal.FailureBody:
+		switch {
+		case len(b.Of) > 0: // told before: what became of it is in the summary
+			return nil
+		case b.Tolerated:
+			return &event{"failed", yellow, orElse(b.Path, b.Code), b.Message + where(b.Stack) + ", tolerated", yellow}
+		}
+		return &event{"error", red, orElse(b.Path, b.Code), b.Message + where(b.Stack), red}
 	}
 	return nil
 }
@@ -116,18 +122,19 @@ func stepEnd(rec journal.Record, b *journal.StepEndBody, s *view.Step) *event {
 	}
 	e.text += withMessage(b.Reason)
 	if b.Error != nil {
-		e.text += withMessage(b.Error.Message)
+		e.text += withMessage(b.Error.Message) + where(b.Error.Stack)
 	}
 	return e
 }
 
 // effect describes those effects that a person waits for or fears.
-func effect(rec journal.Record, e *view.Effect) *event {
+func effect(rec journal.Record, fold *view.Fold) *event {
+	e := fold.Effect()
 	if e == nil {
 		return nil
 	}
 	if f := e.Fault(); f != nil {
-		return fault(rec, e, f)
+		return fault(rec, fold.Run(), e, f)
 	}
 	switch {
 	case e.Kind == "approve" && rec.Kind == journal.EffectStart:
@@ -159,8 +166,8 @@ func answer(b *journal.EffectEndBody) string {
 	return text + by(a.By) + withMessage(a.Comment)
 }
 
-func fault(rec journal.Record, e *view.Effect, f *view.Fault) *event {
-	ev := &event{"fault", magenta, f.Target, f.Text, plain}
+func fault(rec journal.Record, run *view.Run, e *view.Effect, f *view.Fault) *event {
+	ev := &event{"fault", magenta, f.Target, faultName(run, f), plain}
 	switch {
 	case rec.Kind == journal.EffectNote && e.Notes == 1:
 		ev.text += " on"
@@ -172,18 +179,24 @@ func fault(rec journal.Record, e *view.Effect, f *view.Fault) *event {
 	case f.State == view.FaultFailed:
 		ev.text += " not put on" + withMessage(errorText(f.Error))
 		ev.textColor = red
+	case f.State == view.FaultExpired:
+		ev.text += fmt.Sprintf(" expired after %s", short(f.Took(rec.At))) + withMessage(errorText(f.Error))
+		ev.textColor = yellow
 	default:
 		ev.text += fmt.Sprintf(" off after %s, %s", short(f.Took(rec.At)), hits(f)) + withMessage(errorText(f.Error))
 	}
 	return ev
 }
 
-func watch(kind journal.Kind, b *journal.WatchBody) *event {
-	name := "guard"
+func watch(rec journal.Record, b *journal.WatchBody, fold *view.Fold) *event {
+	name, kind := "guard", rec.Kind
 	if kind == journal.Steady {
 		name = "steady"
 	}
 	text := b.State
+	if w := fold.Watch(); w != nil {
+		text = watchState(w)
+	}
 	if b.Phase != "" {
 		text += " " + b.Phase
 	}
@@ -193,7 +206,7 @@ func watch(kind journal.Kind, b *journal.WatchBody) *event {
 		}
 		text = fmt.Sprintf("ended, %d of %d readings held", b.Seen-b.Bad, b.Seen)
 	} else {
-		text += withMessage(orElse(b.Detail, value(b.Value)))
+		text += withMessage(orElse(b.Detail, value(b.Value, "")))
 	}
 	c := watchColor(b.State)
 	return &event{name, c, b.Name, text, plain}
@@ -210,15 +223,15 @@ func logged(b *journal.LogBody) *event {
 		c = dim
 	}
 	if len(b.Fields) > 0 {
-		text += "  " + fields(b.Fields)
+		text += "  " + fields(b.Fields, b.Units)
 	}
 	return &event{"log", c, "", text, c}
 }
 
 // found says what a check found and what it expected.
-func found(v json.RawMessage, limit, detail string) string {
+func found(v json.RawMessage, unit, limit, detail string) string {
 	var parts []string
-	if text := value(v); text != "" {
+	if text := measured(v, unit, limit); text != "" {
 		parts = append(parts, text)
 	}
 	if limit != "" {
@@ -230,13 +243,12 @@ func found(v json.RawMessage, limit, detail string) string {
 	return strings.Join(parts, ", ")
 }
 
-// where is the place in the script that a problem came from, innermost.
-func where(p *journal.Problem) string {
-	if len(p.Stack) == 0 {
-		return ""
+// where is the place in the script that something came from, innermost.
+func where(stack []journal.Frame) string {
+	if pos := view.Pos(stack); pos != "" {
+		return " (" + pos + ")"
 	}
-	f := p.Stack[len(p.Stack)-1]
-	return fmt.Sprintf(" (%s:%d)", f.File, f.Line)
+	return ""
 }
 
 func by(who string) string {

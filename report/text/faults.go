@@ -15,6 +15,7 @@ type faultSum struct {
 	seen, hit  int64
 	inapplic   int64
 	unclean    int
+	expired    int
 	never      int
 	neverError string
 }
@@ -38,6 +39,8 @@ func (s *summary) faults() {
 		switch f.State {
 		case view.FaultUnclean:
 			sum.unclean++
+		case view.FaultExpired:
+			sum.expired++
 		case view.FaultFailed:
 			sum.never++
 			sum.neverError = errorText(f.Error)
@@ -67,6 +70,12 @@ func (s *summary) faultSum(f *faultSum) {
 			text += "; "
 		}
 		text += "never went on" + withMessage(f.neverError)
+	}
+	if f.expired > 0 {
+		text += ", off as its lease expired"
+		if f.times > 1 {
+			text += fmt.Sprintf(" (%d times)", f.expired)
+		}
 	}
 	if f.unclean > 0 {
 		c = red

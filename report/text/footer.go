@@ -39,6 +39,7 @@ func (t *timeline) footer(opt Options) {
 			t.faultTexts()
 		}
 	}
+	t.failedChecks()
 	t.list("guards", watchNames(run.Guards))
 	t.list("steady", watchNames(run.Steady))
 	t.list("not taken", opt.NotTaken)
@@ -46,7 +47,33 @@ func (t *timeline) footer(opt Options) {
 		t.fact("warning", yellow, text)
 	}
 	if run.State == view.Ended && run.Message != "" && run.Verdict != "passed" && !run.Endless {
-		t.fact(string(run.Verdict), verdictColor(run.Verdict), run.Message)
+		t.fact(string(run.Verdict), verdictColor(run.Verdict), because(string(run.Verdict), run.Message))
+	}
+}
+
+// failedChecks names the checks that fail: a plan that passes may have some, held by
+// an attempt or a step.
+func (t *timeline) failedChecks() {
+	n := 0
+	for _, c := range t.run.Checks {
+		if c.OK {
+			continue
+		}
+		if n++; n > maxListed {
+			continue
+		}
+		text, color := checkText(t.run, c), red
+		if c.Tolerated {
+			text, color = text+", tolerated", yellow
+		}
+		name := ""
+		if n == 1 {
+			name = "checks"
+		}
+		t.fact(name, color, "failed: "+Clean(c.Name)+withMessage(text))
+	}
+	if n > maxListed {
+		t.more(n - maxListed)
 	}
 }
 
@@ -99,8 +126,12 @@ func (p *page) factOnce(i int, name, text string) {
 	p.fact(name, plain, text)
 }
 
-// factIndent is where the text of a fact begins.
-const factIndent = 14
+// factIndent is where the text of a fact usually begins, maxFact the longest name of
+// one: that of a verdict.
+const (
+	factIndent = 14
+	maxFact    = len("inconclusive")
+)
 
 // fact writes a name and a text, wrapped at blanks below each other.
 func (p *page) fact(name string, c color, text string) {
@@ -108,13 +139,15 @@ func (p *page) fact(name string, c color, text string) {
 	if c != plain && name != "" {
 		first = c
 	}
-	for i, part := range p.lines(text, p.width-factIndent) {
+	name = p.cut(Clean(name), maxFact)
+	indent := max(factIndent, 2+width(name)+1)
+	for i, part := range p.lines(text, p.width-indent) {
 		var l line
 		l.put(plain, "  ")
 		if i == 0 {
-			l.put(first, p.cut(clean(name), factIndent-3))
+			l.put(first, name)
 		}
-		l.pad(factIndent).put(c, part)
+		l.pad(indent).put(c, part)
 		p.add(l)
 	}
 }
@@ -129,7 +162,7 @@ func (p *page) lines(text string, n int) []string {
 		text = strings.ToValidUTF8(text[:most], "") + p.ellipsis()
 	}
 	for part := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		out = append(out, wrap(clean(part), n)...)
+		out = append(out, wrap(Clean(part), n)...)
 		if len(out) > maxLines {
 			return append(out[:maxLines], p.ellipsis())
 		}

@@ -168,7 +168,7 @@ func (f *frame) watches() {
 		watches []*view.Watch
 	}{{"guard", f.run.Guards}, {"steady", f.run.Steady}} {
 		for _, w := range group.watches {
-			bad := w.State != "holds" && w.State != "ended"
+			bad := w.State != "holds" && w.State != "ended" && w.State != ""
 			if !bad && f.run.State == view.Ended || !w.Live || n >= maxWatchLines && !bad || n >= 2*maxWatchLines {
 				continue
 			}
@@ -178,7 +178,7 @@ func (f *frame) watches() {
 				weight = vital
 			}
 			f.add(weight, new(line).put(dim, fmt.Sprintf("  %-7s", group.name)).put(plain, w.Name).
-				put(watchColor(w.State), "  "+w.State).put(dim, "  "+orElse(w.Detail, value(w.Value))))
+				put(watchColor(w.State), "  "+watchState(w)).put(dim, "  "+orElse(w.Detail, value(w.Value, ""))))
 		}
 	}
 }
@@ -188,7 +188,7 @@ func (f *frame) log() {
 	for _, entry := range lines[max(0, len(lines)-maxLogLines):] {
 		text := entry.Message
 		if len(entry.Fields) > 0 {
-			text += "  " + fields(entry.Fields)
+			text += "  " + fields(entry.Fields, entry.Units)
 		}
 		f.add(trivial, new(line).put(dim, clock(entry.At)+"  "+text))
 	}

@@ -35,11 +35,34 @@ func everyEvent() *viewtest.Journal {
 	j.Add(journal.Figure, j.Place("0"), &journal.FigureBody{Name: "recovery", Value: 12.3456789, Unit: "s"})
 	j.Check("late one", "status", false, `"503"`, "equal to 200")
 	j.Check("late one", "alone", false, "", "")
+	j.Add(journal.Check, j.Place("0"), &journal.CheckBody{Name: "p99", OK: true, Value: json.RawMessage("0.288398"), Unit: "s", Limit: "below 800ms"})
+	bad := j.Place("0")
+	j.Add(journal.Check, bad, &journal.CheckBody{
+		Name: "p99 of all", Value: json.RawMessage("0.8003"), Unit: "s", Limit: "below 800ms",
+		Stack: []journal.Frame{{File: "a.star", Line: 9, Func: "main"}, {File: "lib/b.star", Line: 21, Func: "slo"}},
+	})
+	j.Add(journal.Failure, root, &journal.FailureBody{
+		Problem: journal.Problem{Code: "check_failed", Message: "p99 of all"}, Tolerated: true, By: "0:90", Of: []string{bad.String()},
+	})
+	j.Add(journal.Log, j.Place("0"), &journal.LogBody{
+		Level: "info", Message: "units", Fields: json.RawMessage(`{"took":0.288398,"n":0.5,"none":null,"empty":""}`), Units: map[string]string{"took": "s"},
+	})
+	guard := j.Place("0")
+	j.Add(journal.GuardBegin, guard, &journal.GuardBody{Name: "patient", Breaches: 3, Action: "abort"})
+	j.Add(journal.Guard, guard, &journal.WatchBody{Name: "patient", State: "pending", Detail: "no answer", Seen: 1, Bad: 1})
+	lease := j.Effect("0", "", "fault", map[string]any{
+		"target": "orders", "name": "dark", "text": "blackhole (flaps 1s on, 2s off)", "fault": map[string]any{"kind": "blackhole"}})
+	j.Add(journal.EffectNote, lease, &journal.EffectNoteBody{Data: json.RawMessage(`{"on":true}`)})
+	j.Add(journal.EffectStop, lease, nil)
+	j.Add(journal.EffectEnd, lease, &journal.EffectEndBody{Error: &journal.EffectError{Code: journal.CodeExpired, Message: "agent 10.0.0.3:7070 does not answer"}})
+	j.Add(journal.Failure, root, &journal.FailureBody{
+		Problem: journal.Problem{Code: "failed", Message: "no luck", Stack: []journal.Frame{{File: "a.star", Line: 12, Func: "main"}}}, Tolerated: true, By: "0:91",
+	})
 	j.Add(journal.Control, root, &journal.ControlBody{Action: "stop", By: "max_duration", Detail: "longer than 30m"})
-	j.Add(journal.Failure, j.Place("0"), &journal.Problem{
+	j.Add(journal.Failure, j.Place("0"), &journal.FailureBody{Problem: journal.Problem{
 		Code: "script_error", Message: "key \"x\" not in dict\nperhaps you mean \"y\"",
 		Stack: []journal.Frame{{File: "a.star", Line: 3, Func: "main"}, {File: "lib/b.star", Line: 17, Func: "f"}},
-	})
+	}})
 	return j.Finish(journal.RunEndBody{Verdict: journal.VerdictStopped, Reason: "max_duration", Message: "stopped by max_duration: longer than 30m"})
 }
 

@@ -49,9 +49,9 @@ type span struct {
 // so that widths are counted in what is seen.
 type line []span
 
-// put appends text; everything that came from a run goes through clean before or here.
+// put appends text; everything that came from a run goes through Clean before or here.
 func (l *line) put(c color, text string) *line {
-	*l = append(*l, span{clean(text), c})
+	*l = append(*l, span{Clean(text), c})
 	return l
 }
 
@@ -124,9 +124,9 @@ func (s style) cut(text string, n int) string {
 	return text
 }
 
-// clean makes text from outside safe on one line of a terminal: control
+// Clean makes text from outside safe on one line of a terminal: control
 // characters, escapes and marks that reorder text become a blank or a dot.
-func clean(s string) string {
+func Clean(s string) string {
 	if !dirty(s) {
 		return s
 	}

@@ -7,9 +7,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
+	"starquake/units"
 )
 
 // Summary writes what a person needs when a run is over: the verdict and why,
@@ -73,7 +75,7 @@ func (s *summary) verdict() {
 	s.add(*l.put(c, sym+" "+verdictText(run)).put(bold, "  "+orElse(run.Name, "unnamed")))
 	s.add(*new(line).put(dim, "  "+s.counts()))
 	if run.Message != "" {
-		for _, part := range s.lines(run.Message, s.width-2) {
+		for _, part := range s.lines(because(string(run.Verdict), run.Message), s.width-2) {
 			s.add(*new(line).put(plain, "  "+part))
 		}
 	}
@@ -111,7 +113,7 @@ func (s *summary) unclean() {
 	for _, p := range run.Unclean {
 		byHand = byHand && p.Code == "cleanup_failed"
 		if !told[p.Message] {
-			s.entry(red, orElse(p.Path, p.Code), p.Message+where(&p))
+			s.entry(red, orElse(p.Path, p.Code), p.Message+where(p.Stack))
 		}
 	}
 	if len(s.entries) == 0 {
@@ -138,7 +140,7 @@ func (s *summary) failedSteps() {
 			text += ", tolerated"
 		}
 		if st.Error != nil {
-			text += "\n" + st.Error.Message + where(st.Error)
+			text += "\n" + st.Error.Message + where(st.Error.Stack)
 		}
 		s.entry(statusColor(st.Status, st.Tolerated), st.Path, text)
 	}
@@ -150,13 +152,37 @@ func (s *summary) failedChecks() {
 		if c.OK {
 			continue
 		}
-		text := found(c.Value, c.Limit, c.Detail)
-		if c.Path != "" {
-			text = strings.TrimSpace(text + "  in " + c.Path)
+		text, color := checkText(s.run, c), red
+		if c.Tolerated {
+			text, color = text+", tolerated", yellow
 		}
-		s.entry(red, c.Name, text)
+		if len(c.Stack) > 1 { // the innermost frame stands there already
+			text += backtrace(c.Stack[:len(c.Stack)-1])
+		}
+		s.entry(color, c.Name, text)
 	}
 	s.block(red, "failed checks")
+}
+
+// checkText says what a failed check found, and where.
+func checkText(run *view.Run, c *view.Check) string {
+	text := found(c.Value, c.Unit, c.Limit, c.Detail)
+	if c.Path != "" {
+		text += "  in " + c.Path
+	}
+	return strings.TrimSpace(text + where(c.Stack))
+}
+
+// backtrace is a stack for people, innermost first, a line each.
+func backtrace(stack []journal.Frame) string {
+	text := ""
+	for _, f := range slices.Backward(stack) {
+		text += fmt.Sprintf("\n%s:%d", f.File, f.Line)
+		if f.Func != "" {
+			text += " in " + f.Func
+		}
+	}
+	return text
 }
 
 // watches names the guards and steady states that did not hold.
@@ -174,7 +200,7 @@ func (s *summary) badWatches(title string, watches []*view.Watch) {
 		if w.Worst.Phase != "" {
 			text += ", " + w.Worst.Phase
 		}
-		text += withMessage(orElse(w.Worst.Detail, value(w.Worst.Value)))
+		text += withMessage(orElse(w.Worst.Detail, value(w.Worst.Value, "")))
 		if w.Seen > 0 {
 			text += fmt.Sprintf(" (%d of %d readings bad)", w.Bad, w.Seen)
 		}
@@ -183,19 +209,26 @@ func (s *summary) badWatches(title string, watches []*view.Watch) {
 	s.block(red, title)
 }
 
-// problems are the failures that came from no step, each with its backtrace.
+// problems are the failures that came from no step, each with its backtrace, those
+// that were held last. The message that the verdict has is not said again.
 func (s *summary) problems() {
 	for _, p := range s.run.Problems {
-		text := p.Message
-		for _, f := range slices.Backward(p.Stack) {
-			text += fmt.Sprintf("\n%s:%d", f.File, f.Line)
-			if f.Func != "" {
-				text += " in " + f.Func
-			}
+		text := p.Message + backtrace(p.Stack)
+		switch {
+		case p.Tolerated:
+		case p.Message != s.run.Message:
+			s.entry(red, orElse(p.Path, p.Code), text)
+		case len(p.Stack) > 0:
+			s.entry(red, orElse(p.Path, p.Code), strings.TrimPrefix(backtrace(p.Stack), "\n"))
 		}
-		s.entry(red, orElse(p.Path, p.Code), text)
 	}
 	s.block(red, "errors")
+	for _, p := range s.run.Problems {
+		if p.Tolerated {
+			s.entry(yellow, orElse(p.Path, p.Code), p.Message+backtrace(p.Stack))
+		}
+	}
+	s.block(yellow, "tolerated failures")
 }
 
 func (s *summary) figures() {
@@ -210,6 +243,10 @@ func (s *summary) notes(opt Options) {
 	for _, text := range append(s.run.Warnings(), opt.Warnings...) {
 		s.fact("warning", yellow, text)
 	}
+	if s.run.Compress > 1 {
+		s.fact("compressed", yellow, fmt.Sprintf("%d times: the times above are the orchestration's, and passed in %s; what the system did took its own time",
+			s.run.Compress, units.FormatDuration((s.run.Now / time.Duration(s.run.Compress)).Round(time.Millisecond))))
+	}
 	s.fact("repeat with", plain, repeat(s.run))
 }
 
@@ -219,13 +256,16 @@ const maxRepeat = 400
 // repeat gives the arguments that make the same run again.
 func repeat(run *view.Run) string {
 	out := fmt.Sprintf("--seed %d", run.Seed)
+	if run.Compress > 1 {
+		out += fmt.Sprintf(" --compress %d", run.Compress)
+	}
 	var params map[string]json.RawMessage
 	if json.Unmarshal(run.Params, &params) != nil || len(params) == 0 {
 		return out
 	}
 	with := ""
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		with += " --param " + quote(name+"="+value(params[name]))
+		with += " --param " + quote(name+"="+value(params[name], ""))
 	}
 	if len(with) > maxRepeat {
 		return out + " and the same parameters"

@@ -97,7 +97,7 @@ func (t *timeline) flatten(items []*item, depth int, repeated bool) {
 				label += ", every " + short(it.every)
 			}
 		}
-		r.text = strings.Repeat("  ", min(depth, maxIndent)) + clean(label)
+		r.text = strings.Repeat("  ", min(depth, maxIndent)) + Clean(label)
 		if it.kind != groupItem {
 			r.took = short(it.max)
 			if short(it.min) != r.took {
@@ -129,6 +129,8 @@ func (t *timeline) faultStatus(it *item) (string, color) {
 		return t.statusSym(journal.Failed) + " unclean", boldRed
 	case view.FaultFailed:
 		return t.statusSym(journal.Failed) + " never on", red
+	case view.FaultExpired:
+		return "expired", yellow
 	case view.FaultOff:
 		if t.run.World == "virtual" {
 			return "", plain // planned counts are the plan's own arithmetic

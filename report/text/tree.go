@@ -124,14 +124,17 @@ func faultItemOf(run *view.Run, f *view.Fault) *item {
 // faultLabel names a fault as one reads it: the target, then what happens to it.
 // A name that is that of its step says nothing new.
 func faultLabel(run *view.Run, f *view.Fault) string {
-	name := f.Text
-	if f.Name != "" && f.Name != f.Text && (f.Step < 0 || run.Steps[f.Step].Name != f.Name) {
-		name = f.Name + ": " + f.Text
-	}
 	if f.Target == "" {
-		return name
+		return faultName(run, f)
 	}
-	return f.Target + "  " + name
+	return f.Target + "  " + faultName(run, f)
+}
+
+func faultName(run *view.Run, f *view.Fault) string {
+	if f.Name != "" && f.Name != f.Text && (f.Step < 0 || run.Steps[f.Step].Name != f.Name) {
+		return f.Name + ": " + f.Text
+	}
+	return f.Text
 }
 
 // below is the step's path below its parent.

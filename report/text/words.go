@@ -50,11 +50,17 @@ func plural(n int, one, many string) string {
 }
 
 // value writes one JSON value for a person: a string without its quotes, a number
-// with at most six digits that matter.
-func value(raw json.RawMessage) string {
+// with at most six digits that matter, a duration as one.
+func value(raw json.RawMessage, unit string) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
 		return ""
+	}
+	if d, ok := journal.Duration(raw, unit); ok {
+		return short(d)
+	}
+	if raw[0] == '[' && unit != "" {
+		return list(raw, unit)
 	}
 	if raw[0] == '"' {
 		var s string
@@ -68,6 +74,38 @@ func value(raw json.RawMessage) string {
 	return string(raw)
 }
 
+// list writes a list of values that have a unit.
+func list(raw json.RawMessage, unit string) string {
+	var all []json.RawMessage
+	if json.Unmarshal(raw, &all) != nil {
+		return string(raw)
+	}
+	texts := make([]string, len(all))
+	for i, v := range all {
+		texts[i] = value(v, unit)
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
+
+// measured is a value beside its limit: rounded as any other, but never to what the
+// limit says itself, since 800.3ms is not below 800ms.
+func measured(raw json.RawMessage, unit, limit string) string {
+	text := value(raw, unit)
+	if limit != "" && strings.Contains(limit, text) {
+		return orElse(unquoted(journal.Text(raw, unit)), text)
+	}
+	return text
+}
+
+// unquoted is a JSON string's text, and any other value as it is.
+func unquoted(raw string) string {
+	var s string
+	if json.Unmarshal([]byte(raw), &s) == nil {
+		return s
+	}
+	return raw
+}
+
 // number writes a float with at most six digits that matter.
 func number(n float64) string {
 	if n == float64(int64(n)) {
@@ -76,21 +114,46 @@ func number(n float64) string {
 	return strconv.FormatFloat(n, 'g', 6, 64)
 }
 
-// fields writes a JSON object as "a=1 b=two", by name.
-func fields(raw json.RawMessage) string {
+// fields writes a JSON object as "a=1 b=two", by name. A string is quoted where it
+// could be taken for something else: "" for nothing, "None" for no value.
+func fields(raw json.RawMessage, units map[string]string) string {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(raw, &all) != nil {
-		return value(raw)
+		return value(raw, "")
 	}
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		text := value(all[name])
-		if text == "" || strings.ContainsAny(text, " =\n") {
+		text := value(all[name], units[name])
+		isText := len(all[name]) > 0 && all[name][0] == '"'
+		switch {
+		case string(all[name]) == "null":
+			text = "None"
+		case text == "" || isText && (strings.ContainsAny(text, " =\n") || looksLikeValue(text)):
 			text = strconv.Quote(text)
 		}
 		out = append(out, name+"="+text)
 	}
 	return strings.Join(out, " ")
+}
+
+// looksLikeValue says whether a text reads like a value that is none.
+func looksLikeValue(text string) bool {
+	switch text {
+	case "None", "null", "true", "false":
+		return true
+	}
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
+}
+
+// because is a message without the word that it explains, where that stands before it
+// already: "stopped by anna" after "stopped" is "by anna".
+func because(word, message string) string {
+	rest, ok := strings.CutPrefix(message, word)
+	if !ok || rest != "" && rest[0] != ' ' && rest[0] != ':' {
+		return message
+	}
+	return strings.TrimLeft(rest, ": ")
 }
 
 // statusColor and statusSym are how a step's status looks.
@@ -142,10 +205,23 @@ func watchColor(state string) color {
 	switch state {
 	case "holds":
 		return green
-	case "ended":
+	case "ended", "":
 		return dim
+	case "pending":
+		return yellow
 	}
 	return red
+}
+
+// watchState is what a guard or a steady state says of the system.
+func watchState(w *view.Watch) string {
+	switch {
+	case w.State == "":
+		return "not read yet"
+	case w.State == "pending" && w.Breaches > 1 && w.Bad > 0:
+		return fmt.Sprintf("pending, %d of %d bad readings", w.Bad, w.Breaches)
+	}
+	return w.State
 }
 
 // hits says what a fault met and did.

@@ -34,16 +34,58 @@ func TestValue(t *testing.T) {
 		`1e3`: "1000", `true`: "true", `[1, 2]`: "[1, 2]", `{"a":1}`: `{"a":1}`, `1e999`: "1e999", `"unended`: `"unended`,
 	}
 	for raw, want := range cases {
-		if got := value(json.RawMessage(raw)); got != want {
+		if got := value(json.RawMessage(raw), ""); got != want {
 			t.Errorf("value(%s) is %q, expected %q", raw, got, want)
 		}
 	}
 }
 
 func TestFields(t *testing.T) {
-	got := fields(json.RawMessage(`{"b":"two words","a":1.5,"c":"","d":"x=y","e":null}`))
-	if want := `a=1.5 b="two words" c="" d="x=y" e=""`; got != want {
-		t.Errorf("fields: %s, expected %s", got, want)
+	for _, test := range []struct {
+		raw   string
+		units map[string]string
+		want  string
+	}{
+		{`{"b":"two words","a":1.5,"c":"","d":"x=y","e":null}`, nil, `a=1.5 b="two words" c="" d="x=y" e=None`},
+		{`{"a":"None","b":"1.5","c":true,"d":"true","e":"plain"}`, nil, `a="None" b="1.5" c=true d="true" e=plain`},
+		{`{"p99":0.288398,"n":0.288398}`, map[string]string{"p99": "s"}, `n=0.288398 p99=288ms`},
+		{`{"all":[0.25,1.5],"none":null}`, map[string]string{"all": "s", "none": "s"}, `all=[250ms, 1.5s] none=None`},
+	} {
+		if got := fields(json.RawMessage(test.raw), test.units); got != test.want {
+			t.Errorf("fields of %s: %s, expected %s", test.raw, got, test.want)
+		}
+	}
+}
+
+// TestMeasured: a value is never rounded to what its limit says.
+func TestMeasured(t *testing.T) {
+	for _, test := range []struct{ raw, unit, limit, want string }{
+		{"0.288398", "s", "below 800ms", "288ms"},
+		{"0.8003", "s", "below 800ms", "800.3ms"},
+		{"0.800000001", "s", "between 1s and 800ms", "800.000001ms"},
+		{"0.10000001", "", "below 0.1", "0.10000001"},
+		{`"503"`, "", "equal to 503", "503"},
+		{"0.02", "", "below 5%", "0.02"},
+		{"", "", "below 1", ""},
+	} {
+		if got := measured(json.RawMessage(test.raw), test.unit, test.limit); got != test.want {
+			t.Errorf("measured(%s, %q, %q) is %q, expected %q", test.raw, test.unit, test.limit, got, test.want)
+		}
+	}
+}
+
+func TestBecause(t *testing.T) {
+	for _, test := range []struct{ word, message, want string }{
+		{"stopped", "stopped by anna: enough", "by anna: enough"},
+		{"stopped", "stopped", ""},
+		{"aborted", `guard "g" was breached: 0.7`, `guard "g" was breached: 0.7`},
+		{"failed", "failed: no luck", "no luck"},
+		{"passed", "", ""},
+		{"fail", "failed", "failed"},
+	} {
+		if got := because(test.word, test.message); got != test.want {
+			t.Errorf("because(%q, %q) is %q, expected %q", test.word, test.message, got, test.want)
+		}
 	}
 }
 
@@ -62,8 +104,8 @@ func TestClean(t *testing.T) {
 		"\u202egnp\u2069": "·gnp·", "\xff": "\ufffd", "\x00\x7f": "··",
 	}
 	for s, want := range cases {
-		if got := clean(s); got != want {
-			t.Errorf("clean(%q) is %q, expected %q", s, got, want)
+		if got := Clean(s); got != want {
+			t.Errorf("Clean(%q) is %q, expected %q", s, got, want)
 		}
 	}
 }

@@ -102,6 +102,13 @@ func appendEffectStart(dst []byte, b *EffectStartBody) ([]byte, error) {
 	if b.Repeat {
 		dst = append(dst, `,"repeat":true`...)
 	}
+	if b.Within != 0 {
+		dst = append(dst, `,"within":`...)
+		dst = strconv.AppendInt(dst, int64(b.Within), 10)
+	}
+	if len(b.Terms) > 0 && err == nil {
+		dst, err = appendRaw(append(dst, `,"terms":`...), b.Terms)
+	}
 	return append(dst, '}'), err
 }
 

@@ -18,22 +18,35 @@ func samples() []Record {
 		RunBegin: {&RunBeginBody{
 			Format: FormatVersion, Interpreter: "starlark", Name: "n", Script: "s.star", Modules: map[string]string{"s.star": "x = 1 < 2\n"},
 			Params: raw(`{"a":1}`), Seed: 1<<64 - 1, Origin: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), World: "real", Meta: raw(`{}`),
+			Strict: true, CleanupTimeout: 5,
 		}},
 		RunEnd:      {&RunEndBody{Verdict: VerdictUnclean, Reason: "r", Message: "m", Tolerated: 1, Flaky: 2, Unclean: []Problem{*problem}}},
 		BranchBegin: {&BranchBeginBody{Path: "a", Role: "parallel"}},
 		BranchEnd:   {&EndBody{Path: "a", Status: Failed, Error: problem}, &EndBody{Status: Passed}},
 		StepBegin: {&StepBeginBody{
 			Path: "a", Name: "a", Duration: 1, Delay: 2, Timeout: 3, Retries: 4, Labels: map[string]string{"k": "<v>"}, Pos: "x.star:1",
+			StepRest: &StepRest{RetryDelay: 1, Backoff: 1.5, OnFailure: "tolerate", Recovered: 2, Timed: true, Asks: true, Terms: raw(`{"min_hits":0}`)},
+		}, &StepBeginBody{Path: "b", Name: "b"}},
+		StepTry:       {&StepTryBody{Path: "a", Try: 1}},
+		StepEnd:       {&StepEndBody{Path: "a", Status: Skipped, Tries: 1, Started: 5, Reason: "r", Error: problem, Tolerate: true}},
+		ParallelBegin: {&ParallelBody{Path: "a", Branches: 2, Limit: 1, RunAll: true}, &ParallelBody{}},
+		LoopBegin:     {&LoopBody{Path: "a", Times: new(int), Duration: 1, Every: 2, Until: true}, &LoopBody{}},
+		AttemptBegin:  {&AttemptBody{Path: "a"}},
+		OnExit:        {&ExitBody{Path: "a", Name: "n", When: "always"}},
+		Wait:          {&WaitBody{Path: "a", Timeout: 1, Every: 2, Stable: 3, May: true, Func: true}},
+		GuardBegin: {&GuardBody{
+			Path: "a", Name: "g", Every: 1, Breaches: 2, IgnoreErrors: true, IgnoreNoData: true, Action: "abort", Func: true,
 		}},
-		StepTry:    {&StepTryBody{Path: "a", Try: 1}},
-		StepEnd:    {&StepEndBody{Path: "a", Status: Skipped, Tries: 1, Started: 5, Reason: "r", Error: problem, Tolerate: true}},
+		SteadyBegin: {&SteadyBody{
+			Path: "a", Name: "s", Before: true, During: true, After: true, Share: 0.99, Every: 1, Settle: 2, Kind: "probe", Args: raw(`{}`),
+		}},
 		TurnBegin:  {&TurnBody{Path: "[1]", Turn: 1, Late: time.Second}, &TurnBody{Path: "[é]"}},
 		LoopEnd:    {&EndBody{Status: Passed, Turns: 3, Late: 1}},
 		AttemptEnd: {&EndBody{Status: Stopped}},
 		Sleep:      {&SleepBody{For: 5 * time.Second, Why: "every"}, &SleepBody{}, &SleepBody{For: -1, Why: "\x00\x7f\xff<>&"}},
 		Timer:      {nil},
 		EffectStart: {
-			&EffectStartBody{Kind: "http", Path: "a", Args: raw(`{"url":"http://x/?a=1&b=<2>"}`), Held: true, Chaos: true, Repeat: true},
+			&EffectStartBody{Kind: "http", Path: "a", Args: raw(`{"url":"http://x/?a=1&b=<2>"}`), Held: true, Chaos: true, Repeat: true, Within: 5, Terms: raw(`{"a":"<"}`)},
 			&EffectStartBody{Kind: "http", Args: raw(`null`)},
 		},
 		EffectNote: {&EffectNoteBody{Data: raw(`{"on":true}`)}},
@@ -42,13 +55,13 @@ func samples() []Record {
 			&EffectEndBody{Data: raw(`[1,2.5e-300,"\u2028"]`)}, &EffectEndBody{Error: &EffectError{Code: "c", Message: "m"}}, &EffectEndBody{},
 			&EffectEndBody{Data: raw(`1`), Error: &EffectError{Code: "c", Message: "m"}},
 		},
-		Check:   {&CheckBody{Path: "a", Name: "n", OK: true, Value: raw("1"), Limit: "below 2", Detail: "d"}},
+		Check:   {&CheckBody{Path: "a", Name: "n", OK: true, Value: raw("1"), Unit: "s", Limit: "below 2", Detail: "d", Stack: problem.Stack}},
 		Figure:  {&FigureBody{Path: "a", Name: "n", Value: 0.1, Unit: "ms", Better: "lower"}},
 		Guard:   {&WatchBody{Path: "a", Name: "g", State: "breach", Value: raw("1"), Detail: "d", Seen: 1, Bad: 2, Missed: 3}},
 		Steady:  {&WatchBody{Name: "s", State: "holds", Phase: "before"}},
-		Log:     {&LogBody{Level: "info", Message: "m", Fields: raw(`{"a":"<"}`), Path: "a"}},
+		Log:     {&LogBody{Level: "info", Message: "m", Fields: raw(`{"a":"<"}`), Units: map[string]string{"a": "s"}, Path: "a"}},
 		Control: {&ControlBody{Action: "pause", Path: "a", By: "b", Detail: "d", Lift: true}},
-		Failure: {problem},
+		Failure: {&FailureBody{Problem: *problem, Tolerated: true, By: "0:1", Of: []string{"0:2"}}, &FailureBody{Problem: *problem}},
 	}
 	var all []Record
 	for kind, list := range bodies {
@@ -138,6 +151,7 @@ func TestMarshalErrors(t *testing.T) {
 	for name, body := range map[string]any{
 		"raw of a note": &EffectNoteBody{Data: json.RawMessage("{")},
 		"raw of an end": &EffectEndBody{Data: json.RawMessage("1 2")},
+		"raw terms":     &EffectStartBody{Args: json.RawMessage("{}"), Terms: json.RawMessage("nope")},
 		"raw arguments": &EffectStartBody{Args: json.RawMessage("nope")},
 		"no plain data": make(chan int),
 	} {

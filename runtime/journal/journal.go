@@ -9,10 +9,20 @@
 // One record is one JSON object on one line:
 //
 //	{"at":1500000000,"kind":"step.end","place":"0:4","body":{"path":"baseline","status":"passed"}}
+//
+// # What is journaled
+//
+// A run is recovered by executing its script again against its journal, so every
+// argument of every operation stands in a record: what was asked in one way must not
+// replay as if it had been asked in another. A field at its default is left out. Not
+// journaled is what follows from the rest: the functions that a script passes and
+// their arguments (the modules' text is here, and what they do is recorded), and draws
+// from random streams. A draw is a function of the seed, the branch's path and the
+// draws before it, and no operation sees anything of it but a value among its own
+// arguments.
 package journal
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -64,22 +74,32 @@ const (
 	StepBegin   Kind = "step.begin"
 	StepTry     Kind = "step.try"
 	StepEnd     Kind = "step.end"
-	TurnBegin   Kind = "turn.begin" // one turn of a loop
-	LoopEnd     Kind = "loop.end"
-	AttemptEnd  Kind = "attempt.end"
+
+	ParallelBegin Kind = "parallel.begin" // its end is that of its branches
+	LoopBegin     Kind = "loop.begin"
+	TurnBegin     Kind = "turn.begin" // one turn of a loop
+	LoopEnd       Kind = "loop.end"
+	AttemptBegin  Kind = "attempt.begin"
+	AttemptEnd    Kind = "attempt.end"
+	OnExit        Kind = "on_exit" // a clean-up was registered
+
 	Sleep       Kind = "sleep"
 	Timer       Kind = "timer" // a sleep or a deadline came due
+	Wait        Kind = "wait"  // wait_until(…)
 	EffectStart Kind = "effect.start"
 	EffectNote  Kind = "effect.note" // a report of an effect that is still going on
 	EffectStop  Kind = "effect.stop" // asked to end: a held effect released, another cancelled
 	EffectEnd   Kind = "effect.end"
+
 	Check       Kind = "check"
 	Figure      Kind = "figure" // record(…)
+	GuardBegin  Kind = "guard.begin"
 	Guard       Kind = "guard"
+	SteadyBegin Kind = "steady.begin"
 	Steady      Kind = "steady"
 	Log         Kind = "log"
 	Control     Kind = "control"
-	Failure     Kind = "failure" // an error that did not come from a step: a branch, a clean-up, a script error
+	Failure     Kind = "failure" // what no step's end tells: see FailureBody
 )
 
 // Status is how a step, branch or attempt ended.
@@ -131,184 +151,6 @@ func (v Verdict) ExitCode() int {
 	return 4 // an unknown verdict is never a success
 }
 
-// RunBeginBody opens every journal.
-type RunBeginBody struct {
-	Format      int               `json:"format"`
-	Interpreter string            `json:"interpreter,omitempty"` // version of what executes the script
-	Name        string            `json:"name"`
-	Script      string            `json:"script,omitempty"`  // the main module's name
-	Modules     map[string]string `json:"modules,omitempty"` // text of every module, by name
-	Params      json.RawMessage   `json:"params,omitempty"`  // an object; secrets by name only
-	Seed        uint64            `json:"seed,string"`
-	Origin      time.Time         `json:"origin"` // the wall time of At = 0
-	World       string            `json:"world"`  // "virtual" or "real"
-	Meta        json.RawMessage   `json:"meta,omitempty"`
-}
-
-// RunEndBody closes every journal of a run that ended.
-type RunEndBody struct {
-	Verdict   Verdict   `json:"verdict"`
-	Reason    string    `json:"reason"`            // stable code, for example "step_failed"
-	Message   string    `json:"message,omitempty"` // the reason for people
-	Tolerated int       `json:"tolerated,omitempty"`
-	Flaky     int       `json:"flaky,omitempty"`
-	Unclean   []Problem `json:"unclean,omitempty"`
-}
-
-// Problem is an error as plain data.
-type Problem struct {
-	Code    string  `json:"code"` // stable, for example "check_failed", "script_error"
-	Message string  `json:"message"`
-	Path    string  `json:"path,omitempty"`  // the step it belongs to
-	Stack   []Frame `json:"stack,omitempty"` // innermost last, through the spawning calls
-}
-
-// Frame is one line of a script's backtrace.
-type Frame struct {
-	File string `json:"file"`
-	Line int    `json:"line"`
-	Col  int    `json:"col,omitempty"`
-	Func string `json:"func,omitempty"`
-}
-
-// BranchBeginBody says that a branch was made; Place is its first own place
-// (operation 0).
-type BranchBeginBody struct {
-	Path string `json:"path"` // path for people: "parallel/flaky"
-	Role string `json:"role"` // "parallel", "start", "watch", "exit"
-}
-
-// EndBody says how a branch, an attempt or a loop ended.
-type EndBody struct {
-	Path   string   `json:"path,omitempty"`
-	Status Status   `json:"status"`
-	Turns  int      `json:"turns,omitempty"`
-	Late   int      `json:"late,omitempty"` // loop turns that began after their time
-	Error  *Problem `json:"error,omitempty"`
-}
-
-// StepBeginBody opens a step, before its delay.
-type StepBeginBody struct {
-	Path     string            `json:"path"`
-	Name     string            `json:"name"`
-	Duration time.Duration     `json:"duration,omitempty"`
-	Delay    time.Duration     `json:"delay,omitempty"`
-	Timeout  time.Duration     `json:"timeout,omitempty"`
-	Retries  int               `json:"retries,omitempty"`
-	Labels   map[string]string `json:"labels,omitempty"`
-	Pos      string            `json:"pos,omitempty"` // file:line of the call
-}
-
-// StepTryBody opens one try of a step.
-type StepTryBody struct {
-	Path string `json:"path"`
-	Try  int    `json:"try"` // from 1
-}
-
-// StepEndBody closes a step.
-type StepEndBody struct {
-	Path     string        `json:"path"`
-	Status   Status        `json:"status"`
-	Tries    int           `json:"tries,omitempty"`
-	Started  time.Duration `json:"started"` // At of the first try
-	Error    *Problem      `json:"error,omitempty"`
-	Reason   string        `json:"reason,omitempty"` // of a skip
-	Tolerate bool          `json:"tolerate,omitempty"`
-}
-
-// TurnBody opens one turn of a loop.
-type TurnBody struct {
-	Path string        `json:"path"`
-	Turn int           `json:"turn"`
-	Late time.Duration `json:"late,omitempty"` // how long after its time it began
-}
-
-// SleepBody is the request for a sleep or another timer.
-type SleepBody struct {
-	For time.Duration `json:"for"`
-	Why string        `json:"why,omitempty"` // "" for sleep(); "delay", "retry", "every", "duration"
-}
-
-// EffectStartBody is a request to the world; the effect's name is its Place.
-type EffectStartBody struct {
-	Kind   string          `json:"kind"` // "http", "exec", "fault", "watch", "approve", …
-	Path   string          `json:"path,omitempty"`
-	Args   json.RawMessage `json:"args"`
-	Held   bool            `json:"held,omitempty"`
-	Chaos  bool            `json:"chaos,omitempty"`  // a held effect that disturbs the system
-	Repeat bool            `json:"repeat,omitempty"` // idempotent: may be asked again after a crash
-}
-
-// EffectNoteBody is a report of an effect that is still going on. A held effect's
-// first note says that it is on.
-type EffectNoteBody struct {
-	Data json.RawMessage `json:"data"`
-}
-
-// EffectEndBody is the completion of an effect.
-type EffectEndBody struct {
-	Data  json.RawMessage `json:"data,omitempty"`
-	Error *EffectError    `json:"error,omitempty"`
-}
-
-// EffectError says why an effect could not be done as asked.
-type EffectError struct {
-	Code    string `json:"code"` // "timeout", "refused", "denied", "stopped", "uncertain", "unclean", "failed", …
-	Message string `json:"message"`
-}
-
-// Error makes an EffectError an error.
-func (e *EffectError) Error() string { return e.Message }
-
-// CheckBody is one verdict on one value.
-type CheckBody struct {
-	Path   string          `json:"path,omitempty"`
-	Name   string          `json:"name"`
-	OK     bool            `json:"ok"`
-	Value  json.RawMessage `json:"value,omitempty"`
-	Limit  string          `json:"limit,omitempty"` // for people: "below 800ms"
-	Detail string          `json:"detail,omitempty"`
-}
-
-// FigureBody is one figure of the run, from record(…).
-type FigureBody struct {
-	Path   string  `json:"path,omitempty"`
-	Name   string  `json:"name"`
-	Value  float64 `json:"value"`
-	Unit   string  `json:"unit,omitempty"`
-	Better string  `json:"better,omitempty"` // "lower", "higher" or ""
-}
-
-// WatchBody is a reading of a guard or of a steady state that changed something.
-type WatchBody struct {
-	Path   string          `json:"path,omitempty"`
-	Name   string          `json:"name"`
-	State  string          `json:"state"` // "holds", "breach", "breached", "deviates", "ended"
-	Phase  string          `json:"phase,omitempty"`
-	Value  json.RawMessage `json:"value,omitempty"`
-	Detail string          `json:"detail,omitempty"`
-	Seen   int             `json:"seen,omitempty"`
-	Bad    int             `json:"bad,omitempty"`
-	Missed int             `json:"missed,omitempty"`
-}
-
-// LogBody is a line of the run's log.
-type LogBody struct {
-	Level   string          `json:"level"` // "debug", "info", "warn", "error"
-	Message string          `json:"message"`
-	Fields  json.RawMessage `json:"fields,omitempty"`
-	Path    string          `json:"path,omitempty"`
-}
-
-// ControlBody is something a person or a policy asked of the run.
-type ControlBody struct {
-	Action string `json:"action"` // "pause", "resume", "skip", "stop", "abort"
-	Path   string `json:"path,omitempty"`
-	By     string `json:"by,omitempty"`
-	Detail string `json:"detail,omitempty"`
-	Lift   bool   `json:"lift,omitempty"` // pause: faults off while it lasts
-}
-
 // Kinds gives a new body for each kind of record; kinds without one are absent.
 var Kinds = map[Kind]func() any{
 	RunBegin:    func() any { return new(RunBeginBody) },
@@ -331,5 +173,13 @@ var Kinds = map[Kind]func() any{
 	Steady:      func() any { return new(WatchBody) },
 	Log:         func() any { return new(LogBody) },
 	Control:     func() any { return new(ControlBody) },
-	Failure:     func() any { return new(Problem) },
+	Failure:     func() any { return new(FailureBody) },
+
+	ParallelBegin: func() any { return new(ParallelBody) },
+	LoopBegin:     func() any { return new(LoopBody) },
+	AttemptBegin:  func() any { return new(AttemptBody) },
+	OnExit:        func() any { return new(ExitBody) },
+	Wait:          func() any { return new(WaitBody) },
+	GuardBegin:    func() any { return new(GuardBody) },
+	SteadyBegin:   func() any { return new(SteadyBody) },
 }

@@ -32,5 +32,5 @@ func (f *Fold) log(b *journal.LogBody) {
 	if len(r.Log) >= 2*MaxLog {
 		r.Log = append(make([]Line, 0, 2*MaxLog), r.Log[len(r.Log)-MaxLog+1:]...)
 	}
-	r.Log = append(r.Log, Line{r.Now, b.Level, clip(b.Message), clipJSON(b.Fields), b.Path})
+	r.Log = append(r.Log, Line{r.Now, b.Level, clip(b.Message), clipJSON(b.Fields), b.Units, b.Path})
 }

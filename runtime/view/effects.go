@@ -129,10 +129,6 @@ func (f *Fold) faultStats(fl *Fault, data json.RawMessage) {
 	}
 }
 
-// expired is the code of a lease that ran out: the data plane took the fault off
-// by itself, so it is gone although nobody could ask.
-const expired = "expired"
-
 func (f *Fold) faultEnd(fl *Fault, problem *journal.EffectError) {
 	r := &f.run
 	fl.End, fl.Error = r.Now, problem
@@ -143,8 +139,10 @@ func (f *Fold) faultEnd(fl *Fault, problem *journal.EffectError) {
 		fl.State = FaultUnclean // asked for, never confirmed, and perhaps on
 	case !fl.WasOn:
 		fl.State = FaultFailed
-	case problem == nil || problem.Code == expired:
+	case problem == nil:
 		fl.State = FaultOff
+	case problem.Code == journal.CodeExpired:
+		fl.State = FaultExpired
 	default:
 		fl.State = FaultUnclean
 	}

@@ -10,13 +10,15 @@ import (
 // FaultState is where a fault is in its life.
 type FaultState string
 
-// The states of a fault, in their order. FaultFailed is one that never went on;
-// FaultUnclean one that may still be on.
+// The states of a fault, in their order. FaultExpired is one that is off because its
+// lease ran out, when nobody could ask for its end; FaultFailed one that never went
+// on; FaultUnclean one that may still be on.
 const (
 	FaultPending FaultState = "pending"
 	FaultOn      FaultState = "on"
 	FaultLifting FaultState = "lifting"
 	FaultOff     FaultState = "off"
+	FaultExpired FaultState = "expired"
 	FaultFailed  FaultState = "failed"
 	FaultUnclean FaultState = "unclean"
 )
@@ -53,7 +55,11 @@ type Fault struct {
 
 // Over says whether the fault's life has ended, well or not.
 func (f *Fault) Over() bool {
-	return f.State == FaultOff || f.State == FaultFailed || f.State == FaultUnclean
+	switch f.State {
+	case FaultOff, FaultExpired, FaultFailed, FaultUnclean:
+		return true
+	}
+	return false
 }
 
 // Took is how long the fault was on, up to now if it still is.

@@ -23,12 +23,14 @@ type Fold struct {
 	guards   map[journal.Place]*Watch
 	steady   map[journal.Place]*Watch
 	guarding int // live guards
+	failed   map[journal.Place]failed
 
 	uses  uses
 	slab  []Step // steps are allocated in slabs: one allocation for many
 	seq   int
 	about *Effect // of the latest record
 	step  *Step   // likewise
+	read  *Watch  // likewise
 	began bool
 }
 
@@ -47,6 +49,7 @@ func New() *Fold {
 		effects:  map[journal.Place]*Effect{},
 		guards:   map[journal.Place]*Watch{},
 		steady:   map[journal.Place]*Watch{},
+		failed:   map[journal.Place]failed{},
 		uses:     newUses(),
 	}
 }
@@ -66,7 +69,7 @@ func (f *Fold) Add(rec journal.Record) {
 	r := &f.run
 	r.Counts.Events++
 	r.Now = max(r.Now, rec.At) // a journal's time never falls; a hostile one's may
-	f.about, f.step = nil, nil
+	f.about, f.step, f.read = nil, nil, nil
 	switch b := rec.Body.(type) {
 	case nil:
 		switch rec.Kind {
@@ -121,7 +124,7 @@ func (f *Fold) Add(rec journal.Record) {
 		}
 	case *journal.CheckBody:
 		if b != nil {
-			f.check(b)
+			f.check(rec.Place, b)
 		}
 	case *journal.FigureBody:
 		if b != nil && len(r.Figures) < MaxFigures {
@@ -139,9 +142,17 @@ func (f *Fold) Add(rec journal.Record) {
 		if b != nil {
 			f.control(b)
 		}
-	case *journal.Problem:
-		if b != nil && len(r.Problems) < MaxProblems {
-			r.Problems = append(r.Problems, &Failure{r.Now, *b})
+	case *journal.GuardBody:
+		if b != nil {
+			f.guardBegin(rec.Place, b)
+		}
+	case *journal.SteadyBody:
+		if b != nil {
+			f.steadyBegin(rec.Place, b)
+		}
+	case *journal.FailureBody:
+		if b != nil {
+			f.failure(b)
 		}
 	}
 }
@@ -180,6 +191,10 @@ func (f *Fold) Run() *Run {
 // record ended it; nil where it was about none.
 func (f *Fold) Effect() *Effect { return f.about }
 
+// Watch is the guard or steady state that the record last added is a reading of; nil
+// where it is none.
+func (f *Fold) Watch() *Watch { return f.read }
+
 // Step is the step that the record last added began, tried or ended; nil where it
 // did none of these.
 func (f *Fold) Step() *Step { return f.step }
@@ -191,7 +206,7 @@ func (f *Fold) runBegin(b *journal.RunBeginBody) {
 	f.began = true
 	r := &f.run
 	r.Name, r.World, r.Script, r.Seed = b.Name, b.World, b.Script, b.Seed
-	r.Params, r.Meta, r.Origin = b.Params, b.Meta, b.Origin
+	r.Params, r.Meta, r.Origin, r.Compress = b.Params, b.Meta, b.Origin, b.Compress
 	f.uses.secretsIn(b.Params)
 }
 
@@ -231,6 +246,7 @@ func (f *Fold) runEnd(b *journal.RunEndBody) {
 	clear(f.steps)
 	clear(f.loops)
 	clear(f.effects)
+	clear(f.failed)
 	clear(f.branches)
 	r.Counts.InFlight = 0
 }

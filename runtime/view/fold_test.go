@@ -136,7 +136,7 @@ func TestFaultStates(t *testing.T) {
 		{"lifting", append(on[:1:1], nil), false, view.FaultLifting, 1},
 		{"off", append(on[:1:1], nil, &journal.EffectEndBody{}), false, view.FaultOff, 0},
 		{"off by itself", append(on[:1:1], &journal.EffectEndBody{}), false, view.FaultOff, 0},
-		{"expired", append(on[:1:1], nil, fails("expired")), false, view.FaultOff, 0},
+		{"expired", append(on[:1:1], nil, fails(journal.CodeExpired)), false, view.FaultExpired, 0},
 		{"not confirmed", append(on[:1:1], nil, fails("timeout")), false, view.FaultUnclean, 0},
 		{"never on", []any{fails("refused")}, false, view.FaultFailed, 0},
 		{"never on for all we know", []any{fails("unclean")}, false, view.FaultUnclean, 0},

@@ -31,8 +31,14 @@ type Check struct {
 	Name   string          `json:"name"`
 	OK     bool            `json:"ok"`
 	Value  json.RawMessage `json:"value,omitempty"`
+	Unit   string          `json:"unit,omitempty"` // journal.UnitSeconds for a duration
 	Limit  string          `json:"limit,omitempty"`
 	Detail string          `json:"detail,omitempty"`
+	Stack  []journal.Frame `json:"stack,omitempty"` // of a failed one
+	// Tolerated says that somebody held its failure.
+	Tolerated bool `json:"tolerated,omitempty"`
+
+	index int // in Run.Checks
 }
 
 // Figure is one figure of the run.
@@ -47,8 +53,9 @@ type Figure struct {
 
 // Watch is a guard or a steady state with its latest reading.
 type Watch struct {
-	Path   string          `json:"path,omitempty"`
-	Name   string          `json:"name"`
+	Path string `json:"path,omitempty"`
+	Name string `json:"name"`
+	// State is that of the latest record; "" before the first reading.
 	State  string          `json:"state"`
 	Live   bool            `json:"live"` // its scope goes on
 	Phase  string          `json:"phase,omitempty"`
@@ -59,6 +66,10 @@ type Watch struct {
 	Seen   int             `json:"seen,omitempty"`
 	Bad    int             `json:"bad,omitempty"`
 	Missed int             `json:"missed,omitempty"`
+	// Breaches is how many bad readings in a row breach a guard, Action what a breach
+	// does.
+	Breaches int    `json:"breaches,omitempty"`
+	Action   string `json:"action,omitempty"`
 	// Worst is the first reading that did not hold; nil if all did.
 	Worst *Reading `json:"worst,omitempty"`
 }
@@ -72,10 +83,11 @@ type Reading struct {
 	Detail string          `json:"detail,omitempty"`
 }
 
-// Failure is a failure that came from no step.
+// Failure is a failure that came from no step and no check.
 type Failure struct {
 	At time.Duration `json:"at"`
 	journal.Problem
+	Tolerated bool `json:"tolerated,omitempty"` // somebody held it
 }
 
 // Line is a line of the run's log.
@@ -84,7 +96,9 @@ type Line struct {
 	Level   string          `json:"level"`
 	Message string          `json:"message"`
 	Fields  json.RawMessage `json:"fields,omitempty"`
-	Path    string          `json:"path,omitempty"`
+	// Units are those of fields that have one: journal.UnitSeconds for a duration.
+	Units map[string]string `json:"units,omitempty"`
+	Path  string            `json:"path,omitempty"`
 }
 
 // Target is a target that the run declared or touched.

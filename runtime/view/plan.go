@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"starquake/runtime/journal"
@@ -82,7 +83,12 @@ type PlanCheck struct {
 	Name  string          `json:"name"`
 	OK    bool            `json:"ok"`
 	Value json.RawMessage `json:"value,omitempty"`
+	Unit  string          `json:"unit,omitempty"`
 	Limit string          `json:"limit,omitempty"`
+	// Detail, Pos and Tolerated are of failed checks; Pos is file:line.
+	Detail    string `json:"detail,omitempty"`
+	Pos       string `json:"pos,omitempty"`
+	Tolerated bool   `json:"tolerated,omitempty"`
 }
 
 // PlanProblem is one failure that came from no step.
@@ -91,6 +97,9 @@ type PlanProblem struct {
 	Code    string  `json:"code"`
 	Message string  `json:"message"`
 	Path    string  `json:"path,omitempty"`
+	// Pos is file:line of where it came from; Tolerated says that somebody held it.
+	Pos       string `json:"pos,omitempty"`
+	Tolerated bool   `json:"tolerated,omitempty"`
 }
 
 // PlanJSON returns the value whose JSON is the answer of `plan --output json`. It
@@ -135,10 +144,10 @@ func PlanJSON(run *Run) *Plan {
 		*list = append(*list, planFault(f, run.Now))
 	}
 	for _, c := range run.Checks {
-		p.Checks = append(p.Checks, PlanCheck{c.At.Seconds(), c.Path, c.Name, c.OK, c.Value, c.Limit})
+		p.Checks = append(p.Checks, PlanCheck{c.At.Seconds(), c.Path, c.Name, c.OK, c.Value, c.Unit, c.Limit, c.Detail, Pos(c.Stack), c.Tolerated})
 	}
 	for _, f := range run.Problems {
-		p.Problems = append(p.Problems, PlanProblem{f.At.Seconds(), f.Code, f.Message, f.Path})
+		p.Problems = append(p.Problems, PlanProblem{f.At.Seconds(), f.Code, f.Message, f.Path, Pos(f.Stack), f.Tolerated})
 	}
 	return p
 }
@@ -153,6 +162,15 @@ func planFault(f *Fault, now time.Duration) PlanFault {
 		pf.Params = json.RawMessage("{}")
 	}
 	return pf
+}
+
+// Pos is the place in the script that a backtrace ends at, as file:line; "" without one.
+func Pos(stack []journal.Frame) string {
+	if len(stack) == 0 {
+		return ""
+	}
+	in := stack[len(stack)-1]
+	return fmt.Sprintf("%s:%d", in.File, in.Line)
 }
 
 // endOf is an end in seconds; what goes on is shown up to now.

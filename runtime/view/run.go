@@ -36,6 +36,7 @@ const (
 	MaxProblems = 1000
 	MaxInFlight = 10000 // effects in flight other than faults and approvals
 	MaxUses     = 1000  // hosts, commands, secrets, and targets: of each
+	MaxFailed   = 10000 // failed steps of which it is known whether they were tolerated later
 	MaxText     = 4096  // bytes of one message, value or text
 )
 
@@ -59,6 +60,9 @@ type Run struct {
 	Params json.RawMessage `json:"params,omitempty"`
 	Meta   json.RawMessage `json:"meta,omitempty"`
 	Origin time.Time       `json:"origin"` // the wall time of 0
+	// Compress is how many times faster than the wall clock the run's time passed; 0 is
+	// as fast.
+	Compress int `json:"compress,omitempty"`
 
 	State State `json:"state"`
 	// Now is the time of the latest record; after the end, how long the run took.

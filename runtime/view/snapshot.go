@@ -23,6 +23,7 @@ func (f *Fold) Snapshot() *Run {
 			r.Faults[i] = copyOf(fl)
 		}
 	}
+	r.Checks = slices.Clone(r.Checks)
 	r.Effects = copies(r.Effects)
 	r.Loops = copies(r.Loops)
 	r.Guards = copies(r.Guards)

@@ -67,6 +67,9 @@ func (f *Fold) stepEnd(at journal.Place, b *journal.StepEndBody) {
 	}
 	s.Tries = max(s.Tries, b.Tries)
 	s.Error, s.Reason, s.Tolerated = b.Error, b.Reason, b.Tolerate
+	if b.Status == journal.Failed && !b.Tolerate && len(f.failed) < MaxFailed {
+		f.failed[at] = failed{step: s}
+	}
 	f.closeStep(s, b.Status)
 }
 

@@ -225,10 +225,10 @@ func Unclean() *Journal {
 			Code: "unclean", Message: "agent 10.0.0.3:7070 does not answer: dial tcp 10.0.0.3:7070: connection refused"},
 	})
 	j.End(s, "orders dark")
-	j.Add(journal.Failure, j.Place("0"), &journal.Problem{
+	j.Add(journal.Failure, j.Place("0"), &journal.FailureBody{Problem: journal.Problem{
 		Code: "cleanup_failed", Message: "on_exit restart_orders: exit status 1",
 		Stack: []journal.Frame{{File: "checkout.star", Line: 12, Col: 5, Func: "main"}, {File: "checkout.star", Line: 31, Col: 9, Func: "restart_orders"}},
-	})
+	}})
 	return j.Finish(journal.RunEndBody{
 		Verdict: journal.VerdictUnclean, Reason: "unclean", Message: "agent 10.0.0.3:7070 does not answer: dial tcp 10.0.0.3:7070: connection refused",
 		Unclean: []journal.Problem{

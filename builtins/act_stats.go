@@ -1,0 +1,169 @@
+package builtins
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"go.starlark.net/starlark"
+
+	"starquake/runtime"
+)
+
+// KindFaultStats asks a fault that is on for its counts.
+const KindFaultStats = "fault.stats"
+
+// FaultStatsArgs name the fault by its place.
+type FaultStatsArgs struct {
+	ID string `json:"id"`
+}
+
+// faultResult is what a fault's end tells.
+type faultResult struct {
+	Seen         uint64 `json:"seen"`
+	Hit          uint64 `json:"hit"`
+	Inapplicable uint64 `json:"inapplicable"`
+}
+
+// hitTerms are what judges the hits, for the journal: nothing for the usual one.
+func hitTerms(min int) json.RawMessage {
+	if min == 1 {
+		return nil
+	}
+	return fmt.Appendf(nil, `{"min_hits":%d}`, min)
+}
+
+// resultOf reads the counts that a fault's end tells; known is false where it tells
+// none, as after its lease ran out with nobody there to ask.
+func resultOf(answer json.RawMessage) (res faultResult, known bool, f *runtime.Failure) {
+	if len(answer) == 0 {
+		return res, false, nil
+	}
+	if err := json.Unmarshal(answer, &res); err != nil {
+		return res, false, runtime.Failf(runtime.ClassErrored, "no_stats", "a fault gave no counts when it went off: %v", err)
+	}
+	return res, true, nil
+}
+
+// unknownHits is for chaos of which nobody can say whether requests met it.
+func unknownHits(hit uint64, min int) *runtime.Failure {
+	return runtime.Failf(runtime.ClassInconclusive, "no_stats",
+		"%d requests are known to have met the chaos, expected at least %d, and a fault gave no counts when it went off: it says nothing about the system", hit, min)
+}
+
+// judgeHits makes the run inconclusive if fewer requests than min met the faults.
+func judgeHits(held []*runtime.Held, min int) error {
+	if min == 0 {
+		return nil
+	}
+	var seen, hit uint64
+	all := true
+	for _, h := range held {
+		res, known, f := resultOf(h.Answer().Data)
+		if f != nil {
+			return f
+		}
+		seen, hit, all = seen+res.Seen, hit+res.Hit, all && known
+	}
+	switch {
+	case hit >= uint64(min):
+		return nil
+	case !all:
+		return unknownHits(hit, min)
+	}
+	return runtime.Failf(runtime.ClassInconclusive, "no_hits",
+		"%d requests met the chaos of this step, expected at least %d (%d passed the target): it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min, seen)
+}
+
+// faultStats are the counts of faults that are off.
+func faultStats(held []*runtime.Held) starlark.Value {
+	var out []starlark.Value
+	for _, h := range held {
+		var args FaultArgs
+		if json.Unmarshal(h.Args(), &args) != nil {
+			continue // what this package marshalled can be read
+		}
+		var res faultResult
+		if json.Unmarshal(h.Answer().Data, &res) != nil {
+			continue // it never was on
+		}
+		out = append(out, statsObject(args, res))
+	}
+	return starlark.NewList(out)
+}
+
+func statsObject(args FaultArgs, res faultResult) *Object {
+	return NewObject("fault_stats",
+		Field{Name: "target", Value: starlark.String(args.Target)},
+		Field{Name: "kind", Value: starlark.String(args.Fault.Kind)},
+		Field{Name: "seen", Value: starlark.MakeUint64(res.Seen)},
+		Field{Name: "hit", Value: starlark.MakeUint64(res.Hit)},
+		Field{Name: "inapplicable", Value: starlark.MakeUint64(res.Inapplicable)},
+	)
+}
+
+// currentStats asks faults that are on for their counts, and takes the last ones of
+// those that are off. The result has the sums, and each fault's own.
+func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
+	var each []starlark.Value
+	var sum faultResult
+	for _, h := range held {
+		var args FaultArgs
+		if err := json.Unmarshal(h.Args(), &args); err != nil {
+			return nil, err
+		}
+		raw := h.Answer().Data
+		if !h.Off() {
+			ask, _ := json.Marshal(FaultStatsArgs{ID: h.ID().String()}) // a string: cannot fail
+			ans, err := t.branch.Perform(runtime.Ask{Kind: KindFaultStats, Args: ask, Repeat: true})
+			if err != nil {
+				return nil, err
+			}
+			if ans.Err != nil {
+				return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "the counts of %s on %q: %s", args.Fault.Kind, args.Target, ans.Err.Message)
+			}
+			raw = ans.Data
+			if h.Off() { // it went off meanwhile: these are its last
+				raw = h.Answer().Data
+			}
+		}
+		var res faultResult
+		if err := json.Unmarshal(raw, &res); err != nil {
+			return nil, runtime.Failf(runtime.ClassErrored, "no_stats", "%s on %q gave no counts when it went off: %v", args.Fault.Kind, args.Target, err)
+		}
+		sum.Seen, sum.Hit, sum.Inapplicable = sum.Seen+res.Seen, sum.Hit+res.Hit, sum.Inapplicable+res.Inapplicable
+		each = append(each, statsObject(args, res))
+	}
+	return NewObject("chaos_stats",
+		Field{Name: "seen", Value: starlark.MakeUint64(sum.Seen)},
+		Field{Name: "hit", Value: starlark.MakeUint64(sum.Hit)},
+		Field{Name: "inapplicable", Value: starlark.MakeUint64(sum.Inapplicable)},
+		Field{Name: "faults", Value: starlark.NewList(each)},
+	), nil
+}
+
+// judgeTogether makes the run inconclusive if fewer requests than min have met all the
+// faults of one apply_chaos when the last of them is off.
+func judgeTogether(asks []runtime.Ask, min int) {
+	if min == 0 {
+		return
+	}
+	left, hit, all := len(asks), uint64(0), true
+	judge := func(answer json.RawMessage) *runtime.Failure {
+		res, known, f := resultOf(answer)
+		if f != nil {
+			return f
+		}
+		left, hit, all = left-1, hit+res.Hit, all && known
+		switch {
+		case left > 0 || hit >= uint64(min):
+			return nil
+		case !all:
+			return unknownHits(hit, min)
+		}
+		return runtime.Failf(runtime.ClassInconclusive, "no_hits",
+			"%d requests met the chaos of an apply_chaos, expected at least %d: it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min)
+	}
+	for i := range asks {
+		asks[i].Judge = judge
+	}
+}

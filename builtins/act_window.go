@@ -1,0 +1,67 @@
+package builtins
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"starquake/chaos"
+	"starquake/runtime"
+)
+
+// KindWindow asks a target for its traffic.
+const KindWindow = "target.window"
+
+// WindowArgs ask for a target's traffic of the last so long; 0 is as far as it goes
+// back, which is ten minutes.
+type WindowArgs struct {
+	Target    string          `json:"target"`
+	Last      time.Duration   `json:"last,omitempty"`
+	Simulated json.RawMessage `json:"simulated,omitempty"`
+}
+
+// window gives a target's traffic.
+func (t *Target) window(c *Call, task *task) (starlark.Value, error) {
+	args := WindowArgs{Target: t.Name, Last: c.Duration("last")}
+	ask, err := c.ask(KindWindow, &args, &args.Simulated)
+	if err != nil {
+		return nil, err
+	}
+	ans, err := task.branch.Perform(ask)
+	if err != nil {
+		return nil, err
+	}
+	if ans.Err != nil {
+		return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "target %q: %s", t.Name, ans.Err.Message)
+	}
+	return windowObject(ans.Data)
+}
+
+// windowObject is a target's traffic as a script sees it.
+func windowObject(raw json.RawMessage) (starlark.Value, error) {
+	var w chaos.WindowStats
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return nil, fmt.Errorf("the traffic of a target is unreadable: %w", err)
+	}
+	latencies := func(l chaos.Latencies) *Object {
+		ms := func(name string, v float64) Field {
+			return Field{Name: name, Value: Duration(v * float64(time.Millisecond))}
+		}
+		return NewObject("latencies", Field{Name: "count", Value: starlark.MakeUint64(l.Count)},
+			ms("mean", l.MeanMS), ms("p50", l.P50MS), ms("p90", l.P90MS), ms("p95", l.P95MS), ms("p99", l.P99MS), ms("p999", l.P999MS), ms("max", l.MaxMS))
+	}
+	return NewObject("window",
+		Field{Name: "requests", Value: starlark.MakeUint64(w.Requests)},
+		Field{Name: "connections", Value: starlark.MakeUint64(w.Connections)},
+		Field{Name: "active", Value: starlark.MakeInt(w.ActiveConns)},
+		Field{Name: "bytes_in", Value: starlark.MakeUint64(w.BytesIn)},
+		Field{Name: "bytes_out", Value: starlark.MakeUint64(w.BytesOut)},
+		Field{Name: "errors", Value: starlark.MakeUint64(w.Status[5])},
+		Field{Name: "span", Value: Duration(w.Span)},
+		Field{Name: "all", Value: latencies(w.All)},
+		Field{Name: "faulted", Value: latencies(w.Faulted)},
+		Field{Name: "clean", Value: latencies(w.Clean)},
+	), nil
+}

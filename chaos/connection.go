@@ -1,0 +1,73 @@
+package chaos
+
+// The kinds that act on whole connections.
+
+// openConnections is the parameter open_connections of the kinds that have a choice.
+func openConnections(def string) ParamSpec {
+	return ParamSpec{Name: "open_connections", Type: TypeString, Default: `"` + def + `"`,
+		Choices: []string{"keep", "reset", "close", "freeze"},
+		Doc:     "what happens to connections that are open when the fault goes on: they stay as they are, are reset, closed, or frozen until it goes off"}
+}
+
+func blackholeKind() Kind {
+	return Kind{
+		Name:      "blackhole",
+		Doc:       "Accepts connections and never answers nor closes them. Clients hang until they give up.",
+		Protocols: Protocols(),
+		Params:    []ParamSpec{openConnections("freeze")},
+	}
+}
+
+func timeoutKind() Kind {
+	return Kind{
+		Name:      "timeout",
+		Doc:       "Lets nothing pass, and closes the connection after a time. It acts on open connections too.",
+		Protocols: Protocols(),
+		Params: []ParamSpec{
+			{Name: "after", Type: TypeDuration, Max: float64(maxDelay), Ramp: true,
+				Doc: "how long a client hangs before its connection is closed"},
+		},
+	}
+}
+
+func resetKind() Kind {
+	return Kind{
+		Name:      "reset",
+		Doc:       "Resets connections (RST). It acts on open connections too; of HTTP/2 it resets the stream.",
+		Protocols: Protocols(),
+		Params: []ParamSpec{
+			{Name: "after", Type: TypeDuration, Max: float64(maxDelay), Ramp: true, Default: "0",
+				Doc: "how long a connection goes well before it is reset"},
+		},
+	}
+}
+
+func refuseKind() Kind {
+	return Kind{
+		Name:      "refuse",
+		Doc:       "Refuses connections (ECONNREFUSED), as if nothing listened. The address stays the target's own, and listens again when the fault is gone.",
+		Protocols: Protocols(),
+		Params:    []ParamSpec{openConnections("keep")},
+	}
+}
+
+func slowCloseKind() Kind {
+	return Kind{
+		Name:      "slow_close",
+		Doc:       "Delays the end of a connection (FIN).",
+		Protocols: append(streams(), "http"),
+		Params: []ParamSpec{
+			{Name: "delay", Type: TypeDuration, Max: float64(maxDelay), Ramp: true,
+				Doc: "how much later the end comes"},
+		},
+	}
+}
+
+func partitionKind() Kind {
+	return Kind{
+		Name:      "partition",
+		Doc:       "Lets no byte pass either way. Clients hang, as if the network were cut.",
+		Protocols: Protocols(),
+		Params:    []ParamSpec{openConnections("freeze")},
+	}
+}

@@ -1,0 +1,187 @@
+package proxy
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"starquake/chaos"
+	"starquake/chaos/proxy/h2"
+)
+
+// plan turns what the faults make of a request into what the relay does to its stream.
+func (x *exchange) plan(plan *h2.Plan) {
+	v := x.verdict
+	if len(v.fates)+len(v.queues)+len(v.request) > 0 {
+		x.entry = &entryHold{fate: fateHold{v.fates}, queues: v.queues,
+			delay: delayHold{p: x.c.p, delays: v.request, since: x.started}}
+		plan.Hold[h2.ToUpstream] = x.entry
+	}
+	if len(v.response) > 0 {
+		x.leaving = &delayHold{p: x.c.p, delays: v.response}
+		plan.Hold[h2.ToClient] = x.leaving
+	}
+	plan.Reset = endOf(v.fates)
+	if len(v.queues) > 0 {
+		plan.Late = func() *h2.Answer {
+			if !x.entry.full {
+				return nil
+			}
+			return x.answer(&answer{status: http.StatusServiceUnavailable, fault: v.queues[0].hit.by.fault.Kind})
+		}
+	}
+	if v.answer.given() {
+		plan.Answer = x.answer(&v.answer)
+		return
+	}
+	for way := range plan.Flow {
+		x.planBody(plan, direction(way))
+	}
+}
+
+// planBody plans what is done to the message of a way.
+func (x *exchange) planBody(plan *h2.Plan, way direction) {
+	v := x.verdict
+	f := &v.flows[way]
+	f.way = way
+	plan.Edit[way] = x.edit(v.edits[way], f, way)
+	plan.Cut[way] = x.cut(v.cuts[way], f)
+	for _, a := range v.aborts {
+		if a.request == (way == toUpstream) {
+			plan.Cut[way] = a.cut()
+			break
+		}
+	}
+	if f.slows() {
+		plan.Flow[way] = &http2Flow{x.c.p, f}
+	}
+}
+
+// slows reports whether f holds anything back.
+func (f *flow) slows() bool { return len(f.delays)+len(f.paces)+len(f.slices) > 0 }
+
+// http2Flow is a flow as the relay asks for it.
+type http2Flow struct {
+	p *Proxy
+	f *flow
+}
+
+// Piece implements h2.Flow.
+func (s *http2Flow) Piece(n int) (int, h2.Hold) {
+	now := time.Now()
+	delays := s.f.due(now)
+	for i := range delays {
+		delays[i].by.delayed.Add(uint64(n))
+	}
+	size, more := s.f.piece(now, n)
+	return size, s.p.holdFor(append(delays, more...))
+}
+
+// cut returns where the body is cut, or nil.
+func (x *exchange) cut(cuts []cut, f *flow) *h2.Cut {
+	if len(cuts) > 0 {
+		return &h2.Cut{How: h2.EndReset, Code: h2.InternalError,
+			On: func() bool {
+				return slices.ContainsFunc(cuts, func(c cut) bool { _, on := c.by.state(time.Now()); return on })
+			},
+			Keep: func(total int64) int64 {
+				keep := total
+				for _, c := range cuts {
+					if elapsed, on := c.by.state(time.Now()); on {
+						keep = min(keep, c.keep(total, elapsed))
+					}
+				}
+				return keep
+			}}
+	}
+	var lowest *limit
+	for _, l := range f.limits {
+		if lowest == nil || l.left.Load() < lowest.left.Load() {
+			lowest = l
+		}
+	}
+	if lowest == nil {
+		return nil
+	}
+	return &h2.Cut{How: h2.EndReset, Code: h2.InternalError, Bytes: lowest.left.Load(),
+		On: func() bool { _, on := lowest.by.state(time.Now()); return on }}
+}
+
+// answer returns what the client gets for a.
+func (x *exchange) answer(a *answer) *h2.Answer {
+	if a.end != endNever {
+		return &h2.Answer{Code: h2.InternalError}
+	}
+	if x.grpc {
+		status := h2.Status{Code: a.grpc, Message: strings.TrimSpace(a.body)}
+		if a.status != http.StatusOK {
+			status.Code, _ = chaos.GRPCCode(a.status)
+		}
+		if status.Message == "" {
+			status.Message = injected(status.Code, a.fault)
+		}
+		answer := status.Answer()
+		answer.Fields = append(answer.Fields, h2.Field{Name: "starquake-fault", Value: a.fault})
+		return answer
+	}
+	fields := []h2.Field{{Name: ":status", Value: strconv.Itoa(a.status)}}
+	typed := false
+	for _, name := range slices.Sorted(maps.Keys(a.headers)) {
+		name, value := strings.ToLower(name), a.headers[name]
+		fields = append(fields, h2.Field{Name: name, Value: value})
+		typed = typed || name == "content-type"
+	}
+	fields = append(fields, h2.Field{Name: "starquake-fault", Value: a.fault})
+	if bodiless(a.status) {
+		return &h2.Answer{Fields: fields}
+	}
+	if !typed {
+		fields = append(fields, h2.Field{Name: "content-type", Value: "text/plain; charset=utf-8"})
+	}
+	content := a.content()
+	answer := &h2.Answer{Fields: append(fields, h2.Field{Name: "content-length", Value: strconv.Itoa(len(content))})}
+	if !x.head {
+		answer.Body = []byte(content)
+	}
+	return answer
+}
+
+// Changed implements h2.Hooks: connection faults that have gone on since act on streams
+// that are open.
+func (s *http2Hooks) Changed(state any) h2.Change {
+	x := state.(*exchange)
+	var change h2.Change
+	snap := s.c.p.faults.Load()
+	if snap.gen == x.gen {
+		return change
+	}
+	var fates []fate
+	s.c.since(snap, x.gen, func(h *hit) {
+		if h.by.acts.fate != nil {
+			fates = append(fates, h.by.fateOf(h))
+		}
+		if h.by.acts.body == nil {
+			return
+		}
+		for way := range x.midway {
+			f := x.midway[way]
+			if x.verdict != nil && x.verdict.flows[way].slows() {
+				f = &x.verdict.flows[way]
+			} else if f == nil {
+				f = &flow{way: direction(way), total: -1}
+			}
+			if h.by.acts.body(f, h); f.slows() {
+				x.midway[way] = f
+				change.Flow[way] = &http2Flow{s.c.p, f}
+			}
+		}
+	})
+	x.gen = snap.gen
+	if len(fates) > 0 {
+		change.Hold, change.Reset = &fateHold{fates}, endOf(fates)
+	}
+	return change
+}

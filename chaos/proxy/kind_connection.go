@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"starquake/chaos"
+)
+
+// The kinds that act on whole connections.
+
+// prepareHang is for blackhole and partition: nothing passes.
+func prepareHang(*chaos.Fault) acts {
+	return acts{fate: func(*hit) fate { return fate{hangs: true} }}
+}
+
+// prepareTimeout hangs, and then closes.
+func prepareTimeout(f *chaos.Fault) acts {
+	after := f.Number("after")
+	return acts{fate: func(h *hit) fate {
+		return fate{hangs: true, end: endClose, due: h.now.Add(after.Duration(h.elapsed))}
+	}}
+}
+
+// prepareReset resets, at once or after the connection has gone well for a while.
+func prepareReset(f *chaos.Fault) acts {
+	after := f.Number("after")
+	return acts{fate: func(h *hit) fate {
+		return fate{end: endReset, due: h.now.Add(after.Duration(h.elapsed))}
+	}}
+}
+
+// prepareRefuse has the listener refuse. With a probability or a match that cannot be:
+// a connection is accepted to know whether it is hit, and then reset.
+func prepareRefuse(f *chaos.Fault) acts {
+	if f.Probability == chaos.Const(1) && f.Match == nil {
+		a := acts{refuses: true}
+		if openConnections(f.Text("open_connections")) != openKeep {
+			// It meets those that are open only; others do not come to be.
+			a.fate = func(*hit) fate { return fate{hangs: true} }
+		}
+		return a
+	}
+	return acts{accept: func(*hit, int) bool { return false }}
+}
+
+func prepareSlowClose(f *chaos.Fault) acts {
+	delay := f.Number("delay")
+	return acts{closing: func(h *hit) time.Duration { return delay.Duration(h.elapsed) }}
+}
+
+func prepareMaxConnections(f *chaos.Fault) acts {
+	m := chaos.NewMaxConnections(f)
+	return acts{accept: func(h *hit, open int) bool { return m.Admits(open, h.elapsed) }}
+}
+
+func prepareConnectionError(f *chaos.Fault) acts {
+	a := answer{status: http.StatusServiceUnavailable}
+	switch f.Text("kind") {
+	case "tcp_reset":
+		a = answer{end: endReset}
+	case "tcp_close":
+		a = answer{end: endClose}
+	}
+	return acts{request: func(v *verdict, h *hit) bool { return v.give(h, a) }}
+}

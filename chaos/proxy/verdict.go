@@ -1,0 +1,209 @@
+package proxy
+
+import (
+	"time"
+
+	"starquake/chaos"
+)
+
+// verdict is what the faults make of one request or stream. An engine carries it out
+// in the order of the fields; nil lets the request pass untouched.
+type verdict struct {
+	// fates are waited out first: the request hangs, and its connection may end.
+	fates []fate
+	// queues are those of bulkheads, in each of which the request waits for a place.
+	queues []*queue
+	// request delays are served before the request goes on, response delays before
+	// its answer does.
+	request, response []delay
+	// answer, if it has a status, is given instead of the upstream's.
+	answer answer
+	// edits change a whole message of a way, cuts cut it short, and flows are what is
+	// done to its bytes as they pass. They are indexed by direction.
+	edits [2][]edit
+	cuts  [2][]cut
+	flows [2]flow
+	// aborts end a gRPC call in the middle.
+	aborts []abort
+	// watchers are told how the request ended, once: see done.
+	watchers []watcher
+	// hits are the faults that did anything; without any the request is no different
+	// from one without faults.
+	hits []hit
+	over bool // done has been called
+}
+
+// cut is how many of the bytes of a body pass; then the connection ends.
+type cut struct {
+	by   *active
+	keep func(total int64, elapsed time.Duration) int64
+}
+
+// watcher is a fault that goes by how requests end: with a status, or one of these.
+type watcher func(status int)
+
+// How a request ends without a status.
+const (
+	noAnswer = 0  // it should have got one
+	unknown  = -1 // its client has left
+)
+
+// touched reports whether a fault did anything. v may be nil.
+func (v *verdict) touched() bool { return v != nil && len(v.hits) > 0 }
+
+// give answers the request instead of the upstream, unless a fault does already.
+func (v *verdict) give(h *hit, a answer) bool {
+	if v.answer.given() {
+		return false
+	}
+	a.fault, a.rank = h.by.fault.Kind, h.by.row.rank
+	v.answer = a
+	return true
+}
+
+// done tells the watchers how the request ended. It may be called more than once, and
+// the first call counts. v may be nil.
+func (v *verdict) done(status int) {
+	if v == nil || v.over {
+		return
+	}
+	v.over = true
+	for _, w := range v.watchers {
+		w(status)
+	}
+}
+
+// decide asks the faults that are on what happens to a request of c. A request that a
+// fault answers does not meet those of later ranks; those of the same rank draw all
+// the same, so that which requests one of them hits does not depend on the others.
+func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
+	snap := p.faults.Load()
+	if len(snap.order) == 0 {
+		return nil
+	}
+	var v *verdict
+	now := time.Now()
+	for _, a := range snap.order {
+		if v != nil && v.answer.given() && a.row.rank != v.answer.rank {
+			break
+		}
+		if !a.acts.requests || a.acts.grpc && !req.GRPC || !a.matcher.Fits(req) {
+			continue
+		}
+		elapsed := a.clock.Load().elapsed(now)
+		if !a.fault.ActiveAt(elapsed) || a.passesOpen(c) {
+			continue
+		}
+		n, drawn := a.meets(elapsed)
+		if !drawn {
+			continue
+		}
+		if v == nil {
+			v = new(verdict)
+			v.flows[toClient].way = toClient
+		}
+		a.judge(v, &hit{by: a, c: c, n: n, now: now, elapsed: elapsed, req: req})
+	}
+	if v != nil {
+		p.log(v, req)
+	}
+	return v
+}
+
+// judge adds to v what a does to a request that it has hit.
+func (a *active) judge(v *verdict, h *hit) {
+	did := a.acts.request != nil && a.acts.request(v, h)
+	if a.acts.fate != nil {
+		v.fates = append(v.fates, a.fateOf(h))
+		did = true
+	}
+	if a.acts.body != nil {
+		for way := range v.flows {
+			f := &v.flows[way]
+			before := f.size()
+			a.acts.body(f, h)
+			did = did || f.size() > before
+		}
+	}
+	if did {
+		a.hit.Add(1)
+		v.hits = append(v.hits, *h)
+	}
+}
+
+// flow returns what is done to the bytes of a body of the given way, or nil for
+// nothing. v may be nil.
+func (v *verdict) flow(way direction, y *body) *flow {
+	if v == nil || v.flows[way].size() == 0 {
+		return nil
+	}
+	f := &v.flows[way]
+	f.attach(y)
+	return f
+}
+
+// attach has the content of a body altered.
+func (f *flow) attach(y *body) {
+	if len(f.edits) == 0 {
+		return
+	}
+	if y.content == nil {
+		f.total = -1
+		if y.chunks == nil {
+			f.total = y.left
+		}
+	}
+	y.content = f.alter
+}
+
+// midway lets connection faults that went on after a request act on it at its next
+// byte: p is the request, and f what is done to the bytes of the way so far. It returns
+// what is done from now on. A fate is carried out, so that the next write may fail.
+func (c *conn) midway(p *pending, way direction, f *flow, y *body) *flow {
+	snap := c.p.faults.Load()
+	if snap.gen == p.gen {
+		return f
+	}
+	var fates []fate
+	c.since(snap, p.gen, func(h *hit) {
+		if h.by.acts.fate != nil {
+			fates = append(fates, h.by.fateOf(h))
+		}
+		if h.by.acts.body != nil {
+			if f == nil {
+				f = &flow{way: way}
+			}
+			h.by.acts.body(f, h)
+			f.attach(y)
+		}
+	})
+	p.gen = snap.gen
+	for _, fate := range fates {
+		c.doom(fate)
+	}
+	if len(fates) > 0 {
+		c.suffer(fates, nil)
+	}
+	return f
+}
+
+// since calls do for each connection fault of snap that went on after gen and hits a
+// request that is under way.
+func (c *conn) since(snap *snapshot, gen uint64, do func(h *hit)) {
+	now := time.Now()
+	for _, a := range snap.order {
+		if a.gen <= gen || a.acts.fate == nil && a.acts.body == nil || a.matcher.Parsed() || !a.matcher.FitsConn(c.source) || a.passesOpen(c) {
+			continue
+		}
+		h := hit{by: a, c: c, now: now, elapsed: a.clock.Load().elapsed(now)}
+		if !a.fault.ActiveAt(h.elapsed) {
+			continue
+		}
+		var drawn bool
+		if h.n, drawn = a.meets(h.elapsed); drawn {
+			a.hit.Add(1)
+			c.p.hits.add(&Hit{At: now, Fault: a.id, Kind: a.fault.Kind, N: h.n})
+			do(&h)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// A goroutine that waits in a read does not see that the faults have changed. That is
+// no matter for most: they meet the next byte or request. Where it is, the reader is
+// woken with a read deadline that has passed, after which no byte is lost.
+
+// isTimeout reports whether a read has been woken or has passed another deadline: woke
+// tells them apart.
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// past is a deadline that has passed.
+func past() time.Time { return time.Unix(1, 0) }
+
+// kick makes the ways that the kernel relays come back, since the faults have changed,
+// and with all every reader that waits.
+func (c *conn) kick(all bool) {
+	if c.relaying.Load() != nil {
+		c.nudge()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending || c.closed {
+		return
+	}
+	if c.splicing[toUpstream] || all {
+		c.wake(toUpstream, c.client)
+	}
+	if c.splicing[toClient] || all && c.speaks.Load() != speaksHTTP || all && c.tunnel {
+		if up := c.upstream(); up != nil {
+			c.wake(toClient, up)
+		}
+	}
+}
+
+// wake wakes the reader of a way. The caller holds c.mu.
+func (c *conn) wake(way direction, side *net.TCPConn) {
+	c.woken[way] = true
+	_ = side.SetReadDeadline(past())
+}
+
+// woke reports whether a read of this way ended because it was woken, and lets reads
+// wait again.
+func (c *conn) woke(way direction) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.woken[way] || c.ending || c.closed {
+		return false
+	}
+	c.woken[way] = false
+	side := c.client
+	if way == toClient {
+		side = c.upstream()
+	}
+	return side.SetReadDeadline(time.Time{}) == nil
+}
+
+// upstream returns the connection to the upstream, or nil. The caller holds c.mu.
+func (c *conn) upstream() *net.TCPConn {
+	if c.link == nil {
+		return nil
+	}
+	select {
+	case <-c.link.dialed:
+		return c.link.up
+	default:
+		return nil
+	}
+}
+
+// fillClient reads from the client of a parsed connection, and lets faults act that
+// do not wait for the next request.
+func (c *conn) fillClient(in *reader) error {
+	for {
+		err := in.fill()
+		if err == nil || !isTimeout(err) || !c.woke(toUpstream) {
+			return err
+		}
+		if !c.strike() {
+			return net.ErrClosed
+		}
+	}
+}

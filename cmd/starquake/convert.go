@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"starquake/app"
+	"starquake/dsl"
+	"starquake/dsl/files"
+)
+
+// convertCmd is `starquake convert`.
+type convertCmd struct {
+	File string `arg:"" help:"An orchestration file in YAML or JSON; - takes stdin."`
+	Out  string `short:"o" placeholder:"FILE" help:"Write the file there instead of showing it."`
+	To   string `enum:"yaml,json," default:"" placeholder:"FORMAT" help:"yaml or json. Without it: that of --out's ending, else the one that the file is not in."`
+}
+
+// Run writes an orchestration file in the other format. JSON has no comments, so that
+// they are lost on the way there.
+func (c *convertCmd) Run(sh *shell) error {
+	text, err := c.read(sh)
+	if err != nil {
+		return err
+	}
+	doc, diags := files.Read(c.File, text, files.ReadOptions{})
+	sources := func(file string) []byte {
+		if file == c.File {
+			return text
+		}
+		return nil
+	}
+	if doc == nil {
+		return &exitError{code: codeInvalid, reason: firstError(diags), diags: diags, sources: sources}
+	}
+	if len(diags) > 0 {
+		sh.render(diags, sources)
+	}
+	out, err := files.Write(doc, formatFor(c.To, c.Out, map[string]string{"yaml": "json", "json": "yaml"}[doc.Format]))
+	if err != nil {
+		return err
+	}
+	return sh.result(c.Out, out)
+}
+
+// read reads the file, or stdin.
+func (c *convertCmd) read(sh *shell) ([]byte, error) {
+	if c.File == "-" {
+		text, err := io.ReadAll(io.LimitReader(sh.in, files.MaxSize+1))
+		if err != nil {
+			return nil, errored("reading stdin: %w", err)
+		}
+		return text, nil
+	}
+	if filepath.Ext(c.File) == ".star" {
+		return nil, invalid("%s: this is a script; starquake export makes a file of it", c.File)
+	}
+	if !app.IsOrchestrationFile(c.File) {
+		return nil, invalid("%s: expected an orchestration file, whose name ends in .yaml, .yml or .json", c.File)
+	}
+	f, err := os.Open(c.File)
+	if err != nil {
+		return nil, asInvalid(err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return nil, invalid("%s is no regular file", c.File)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, files.MaxSize+1))
+	if err != nil {
+		return nil, asInvalid(fmt.Errorf("%s: %w", c.File, err))
+	}
+	return text, nil
+}
+
+// firstError is the code of the first error.
+func firstError(diags dsl.Diagnostics) string {
+	for _, d := range diags {
+		if d.Severity == dsl.Error {
+			return d.Code
+		}
+	}
+	return "invalid"
+}
+
+// formatFor is the format in which to write: what was asked for, what the name of the
+// file says, or another.
+func formatFor(asked, out, other string) string {
+	if asked != "" {
+		return asked
+	}
+	switch filepath.Ext(out) {
+	case ".yaml", ".yml":
+		return "yaml"
+	case ".json":
+		return "json"
+	}
+	return other
+}
+
+// result writes what a command has made to the file that was named, or to stdout.
+func (sh *shell) result(path string, content []byte) error {
+	if path == "" {
+		if _, err := sh.out.Write(content); err != nil {
+			return errored("writing to stdout: %w", err)
+		}
+		return nil
+	}
+	if err := create(path, content); err != nil {
+		return errored("%w", err)
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"starquake/app"
+	"starquake/report/text"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+	"starquake/store"
+	"starquake/units"
+)
+
+// runsCmd is `starquake runs`: the runs that the data folder keeps.
+type runsCmd struct {
+	List   runsListCmd   `cmd:"" default:"withargs" help:"List runs, the newest first."`
+	Show   runsShowCmd   `cmd:"" help:"Show a run as it ended, or as it stands."`
+	Export runsExportCmd `cmd:"" help:"Write a run as JSON lines: what was asked, then its journal."`
+	Import runsImportCmd `cmd:"" help:"Take up a run that export wrote; it can be looked at, not resumed."`
+	Prune  runsPruneCmd  `cmd:"" help:"Remove ended runs; those that go on or were interrupted stay."`
+}
+
+// openStore opens the data folder.
+func (f dataFlag) openStore() (*store.Store, error) {
+	dir, err := app.DataDir(f.Data)
+	if err != nil {
+		return nil, asInvalid(err)
+	}
+	s, err := store.Open(dir, store.Options{})
+	if err != nil {
+		return nil, errored("%w", err)
+	}
+	return s, nil
+}
+
+// find opens the data folder and finds a run in it.
+func (f dataFlag) find(name string) (*store.Store, string, error) {
+	s, err := f.openStore()
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := s.Find(name)
+	if err != nil {
+		return nil, "", errors.Join(asInvalid(err), s.Close())
+	}
+	return s, id, nil
+}
+
+type runsListCmd struct {
+	Status  string            `enum:"running,ended,interrupted," default:"" placeholder:"STATUS" help:"Only runs that are running, ended or interrupted."`
+	Verdict string            `placeholder:"VERDICT" help:"Only runs that ended so."`
+	Name    string            `placeholder:"NAME" help:"Only runs of the orchestration of that name."`
+	Label   map[string]string `placeholder:"NAME=VALUE" help:"Only runs with this label."`
+	Limit   int               `default:"20" help:"How many at most; 0 for all."`
+	Output  string            `short:"o" enum:"text,json" default:"text" help:"text or json."`
+	dataFlag
+}
+
+// Run lists runs.
+func (c *runsListCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+
+func (c *runsListCmd) run(sh *shell) error {
+	if c.Limit < 0 {
+		return invalid("--limit %d: expected 0 or more", c.Limit)
+	}
+	s, err := c.openStore()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	runs, err := s.Runs(store.Filter{
+		Status: store.Status(c.Status), Verdict: journal.Verdict(c.Verdict), Name: c.Name, Labels: c.Label, Limit: c.Limit,
+	})
+	if err != nil {
+		return errored("%w", err)
+	}
+	if c.Output == formatJSON {
+		if runs == nil {
+			runs = []store.Entry{}
+		}
+		return sh.json(formatJSON, struct {
+			Runs []store.Entry `json:"runs"`
+		}{runs})
+	}
+	if len(runs) == 0 {
+		fmt.Fprintf(sh.err, "no such runs in %s\n", s.Dir())
+		return nil
+	}
+	return listRuns(sh.out, runs)
+}
+
+func listRuns(w io.Writer, runs []store.Entry) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "RUN\tORCHESTRATION\tSTARTED\tTOOK\tVERDICT\tREASON")
+	for _, e := range runs {
+		took, verdict, reason := "", string(e.Status), ""
+		if e.End != nil {
+			took, verdict, reason = units.FormatDuration(e.End.Duration.Round(time.Millisecond)), string(e.End.Verdict), e.End.Reason
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, text.Clean(e.Name), e.Started.UTC().Format("2006-01-02 15:04:05Z"), took, verdict, text.Clean(reason))
+	}
+	return table.Flush()
+}
+
+type runsShowCmd struct {
+	ID     string `arg:"" name:"run" help:"A run, the beginning of its id, or last."`
+	Output string `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run) or ndjson (its records)."`
+	dataFlag
+}
+
+// Run shows a run.
+func (c *runsShowCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+
+func (c *runsShowCmd) run(sh *shell) error {
+	s, id, err := c.find(c.ID)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	e, recs, err := s.Read(id)
+	if err != nil {
+		return errored("%w", err)
+	}
+	if c.Output == formatNDJSON {
+		return s.Export(id, sh.out)
+	}
+	fold := view.New()
+	for _, rec := range recs {
+		fold.Add(rec)
+	}
+	run := fold.Run()
+	if c.Output == formatJSON {
+		return sh.json(formatJSON, struct {
+			ID     string       `json:"id"`
+			Status store.Status `json:"status"`
+			*view.Run
+		}{id, e.Status, run})
+	}
+	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", id, text.Clean(e.Name), e.Status)
+	if err := text.Timeline(sh.out, run, sh.text()); err != nil {
+		return err
+	}
+	return nil
+}
+
+type runsExportCmd struct {
+	ID     string `arg:"" name:"run" help:"A run, the beginning of its id, or last."`
+	Output string `short:"o" placeholder:"FILE" help:"The file; stdout without it."`
+	dataFlag
+}
+
+// Run writes a run.
+func (c *runsExportCmd) Run(sh *shell) error {
+	s, id, err := c.find(c.ID)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if c.Output == "" || c.Output == "-" {
+		return s.Export(id, sh.out)
+	}
+	f, err := os.CreateTemp(filepath.Dir(c.Output), ".export-")
+	if err != nil {
+		return asInvalid(err)
+	}
+	err = errors.Join(s.Export(id, f), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), c.Output)
+	}
+	if err != nil {
+		return errors.Join(errored("%w", err), os.Remove(f.Name()))
+	}
+	return nil
+}
+
+type runsImportCmd struct {
+	File string `arg:"" help:"The file; - for stdin."`
+	dataFlag
+}
+
+// Run takes a run up.
+func (c *runsImportCmd) Run(sh *shell) error {
+	in := sh.in
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return asInvalid(err)
+		}
+		defer f.Close()
+		in = f
+	}
+	s, err := c.openStore()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	id, err := s.Import(in)
+	if err != nil {
+		return invalid("%s: %w", c.File, err)
+	}
+	fmt.Fprintln(sh.out, id)
+	return nil
+}
+
+type runsPruneCmd struct {
+	Keep     string `placeholder:"TIME" help:"For how long runs stay, such as 30d."`
+	KeepRuns int    `placeholder:"N" help:"How many of the newest ended runs stay."`
+	DryRun   bool   `help:"Only say which would be removed."`
+	dataFlag
+}
+
+// Run removes runs.
+func (c *runsPruneCmd) Run(sh *shell) error {
+	if c.Keep == "" && c.KeepRuns == 0 {
+		return invalid("say what stays: --keep 30d, --keep-runs 1000, or both")
+	}
+	var keep time.Duration
+	if c.Keep != "" {
+		var err error
+		if keep, err = units.ParseDuration(c.Keep); err != nil {
+			return invalid("--keep: %w", err)
+		}
+		if keep <= 0 {
+			return invalid("--keep %s: expected a time above 0", c.Keep)
+		}
+	}
+	if c.KeepRuns < 0 {
+		return invalid("--keep-runs %d: expected 1 or more", c.KeepRuns)
+	}
+	s, err := c.openStore()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	removed, err := s.Prune(store.Retention{Keep: keep, Runs: c.KeepRuns}, time.Now(), c.DryRun)
+	if err != nil {
+		return errored("%w", err)
+	}
+	for _, e := range removed {
+		fmt.Fprintln(sh.out, e.ID)
+	}
+	what := "removed"
+	if c.DryRun {
+		what = "would be removed"
+	}
+	fmt.Fprintf(sh.err, "%d runs %s\n", len(removed), what)
+	return nil
+}

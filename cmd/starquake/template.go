@@ -1,0 +1,27 @@
+package main
+
+import (
+	"path/filepath"
+
+	"starquake/dsl/files"
+)
+
+// templateCmd is `starquake template`.
+type templateCmd struct {
+	Pattern string `enum:"progressive-load,cascading-failure,spike,endurance,multi-protocol" default:"progressive-load" placeholder:"NAME" help:"The pattern: ${enum}."`
+	Format  string `enum:"yaml,json,star," default:"" placeholder:"FORMAT" help:"yaml, json or star. Without it: that of --output's ending, else yaml."`
+	Output  string `short:"o" placeholder:"FILE" help:"Write it there instead of showing it."`
+}
+
+// Run shows a commented orchestration to begin with.
+func (c *templateCmd) Run(sh *shell) error {
+	format := formatFor(c.Format, c.Output, "yaml")
+	if c.Format == "" && filepath.Ext(c.Output) == ".star" {
+		format = "star"
+	}
+	text, err := files.Template(c.Pattern, format)
+	if err != nil {
+		return asInvalid(err)
+	}
+	return sh.result(c.Output, text)
+}

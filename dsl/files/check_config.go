@@ -1,0 +1,124 @@
+package files
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"starquake/chaos"
+	"starquake/dsl"
+)
+
+// config checks a chaos configuration, which package chaos does by its own table, and
+// puts what that says in its place.
+func (c *checker) config(v, key *node) {
+	if c.configs[v] != nil {
+		return
+	}
+	cfg := &Config{Pos: v.pos}
+	c.configs[v] = cfg
+	if len(v.pairs) == 0 {
+		c.warn(key.pos, "empty_config", "%s is empty: there is no chaos", key.text).Help = "write a block such as latency, or leave the scenario out"
+	}
+	if c.lenient && c.withoutUnknown(v, key) {
+		c.configs[v] = nil
+		c.config(v, key)
+		return
+	}
+	cfg.Plain = v.plainMap()
+	_, warnings, err := chaos.FromConfig(cfg.Plain)
+	for _, n := range warnings {
+		c.note(dsl.Warning, n, v, key)
+	}
+	var all chaos.ConfigErrors
+	if errors.As(err, &all) {
+		for _, n := range all {
+			c.note(dsl.Error, n, v, key)
+		}
+	}
+}
+
+// withoutUnknown warns of the unknown keys of a configuration and takes them out.
+func (c *checker) withoutUnknown(v, key *node) (changed bool) {
+	_, _, err := chaos.FromConfig(v.plainMap())
+	var all chaos.ConfigErrors
+	if !errors.As(err, &all) {
+		return false
+	}
+	for _, n := range all {
+		if n.Code != "unknown_key" {
+			continue
+		}
+		c.note(dsl.Warning, n, v, key)
+		last := len(n.Path) - 1
+		parent, _ := follow(v, key, n.Path[:last])
+		parent.pairs = slices.DeleteFunc(parent.pairs, func(p pair) bool { return p.key.text == n.Path[last] })
+		changed = true
+	}
+	return changed
+}
+
+// note says what package chaos says, where it belongs.
+func (c *checker) note(severity dsl.Severity, n chaos.ConfigNote, v, key *node) {
+	at, atKey := follow(v, key, n.Path)
+	if at.kind == badNode {
+		return
+	}
+	message := n.Message
+	pos := at.pos
+	switch {
+	case n.AtKey && atKey != nil:
+		pos = atKey.pos
+	case n.AtKey:
+		pos = headOf(at, nil)
+	case at.kind != stringNode && pos.EndLine > pos.Line:
+		pos = headOf(at, nil)
+	}
+	if !n.AtKey && atKey != nil {
+		message = atKey.text + ": " + message
+	}
+	d := c.say(severity, pos, n.Code, "%s", message)
+	if len(n.Choices) > 0 && len(n.Path) > 0 {
+		wrong := at.text
+		if n.AtKey {
+			wrong = n.Path[len(n.Path)-1]
+		}
+		d.Help = suggest(wrong, n.Choices, "there are")
+	}
+	if n.Code == "wrong_type" {
+		d.Help = helpFor(at, n.Message)
+	}
+}
+
+// follow goes along a path; key is the key of the last mapping on it, of an item that of its list.
+func follow(v, k *node, path []string) (at, key *node) {
+	at, key = v, k
+	for _, part := range path {
+		if at.kind == listNode {
+			if i, err := strconv.Atoi(part); err == nil && i < len(at.items) {
+				at = at.items[i]
+			}
+			continue
+		}
+		next := at.get(part)
+		if next == nil {
+			return at, key
+		}
+		key, at = at.keyOf(part), next
+	}
+	return at, key
+}
+
+// helpFor says what to write for a value of the wrong type, by what was expected.
+func helpFor(v *node, message string) string {
+	switch {
+	case strings.HasPrefix(message, "expected true"):
+		return boolHelp(v)
+	case strings.HasPrefix(message, "expected a number"), strings.HasPrefix(message, "expected a whole"):
+		return numberHelp(v)
+	case strings.HasPrefix(message, "expected a string"):
+		return quoteHelp(v)
+	}
+	return ""
+}

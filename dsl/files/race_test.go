@@ -1,0 +1,6 @@
+//go:build race
+
+package files_test
+
+// slowness is how many times slower code runs under the race detector.
+const slowness = 15

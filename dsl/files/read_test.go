@@ -1,0 +1,59 @@
+package files_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"starquake/dsl"
+	"starquake/dsl/files"
+)
+
+// rendered is what a person sees of diagnostics.
+func rendered(t *testing.T, ds dsl.Diagnostics, text []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	if err := ds.Render(&b, func(string) []byte { return text }, false); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestReadGood reads files that keep to the schema: the golden file is the document as
+// JSON, and the warnings.
+func TestReadGood(t *testing.T) {
+	paths, err := filepath.Glob("testdata/good/*.*ml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("testdata/good/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths = append(paths, more...)
+	if len(paths) < 5 {
+		t.Fatalf("found only %d files", len(paths))
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc, diags := files.Read(filepath.Base(path), text, files.ReadOptions{})
+			if doc == nil {
+				t.Fatalf("not read:\n%s", rendered(t, diags, text))
+			}
+			out, err := json.MarshalIndent(doc, "", " ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(append(out, '\n'), rendered(t, diags, text)...)
+			goldenFile(t, strings.TrimSuffix(path, filepath.Ext(path))+".golden", out)
+		})
+	}
+}

@@ -1,0 +1,78 @@
+package files
+
+import (
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// commentOf is what a person wrote beside a node, nil if nothing.
+func commentOf(y *yaml.Node) *Comment {
+	if y.HeadComment == "" && y.LineComment == "" && y.FootComment == "" {
+		return nil
+	}
+	return &Comment{plainComment(y.HeadComment), plainComment(y.LineComment), plainComment(y.FootComment)}
+}
+
+// plainComment takes the "#" and what indentation all lines have off a comment.
+func plainComment(text string) string {
+	if text == "" {
+		return ""
+	}
+	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	common := -1
+	for i, line := range lines {
+		line = strings.TrimRight(strings.TrimLeft(strings.TrimSpace(line), "#"), " \t")
+		lines[i] = line
+		if indent := len(line) - len(strings.TrimLeft(line, " ")); line != "" && (common < 0 || indent < common) {
+			common = indent
+		}
+	}
+	for i, line := range lines {
+		lines[i] = line[min(max(common, 0), len(line)):]
+	}
+	return strings.Trim(strings.Join(lines, "\n"), "\n")
+}
+
+// beside gathers the comments of a mapping's entries that have no place of their own in
+// the document, so that none is lost: they join that of the mapping itself.
+func (n *node) beside(own ...string) Comment {
+	var c Comment
+	add := func(from *Comment) {
+		if from == nil {
+			return
+		}
+		c.Head = joinComments(c.Head, from.Head)
+		c.Line = joinComments(c.Line, from.Line)
+		c.Foot = joinComments(c.Foot, from.Foot)
+	}
+	add(n.comment)
+	for _, p := range n.pairs {
+		mine := p.merged
+		for _, key := range own {
+			mine = mine || p.key.text == key
+		}
+		if mine {
+			continue
+		}
+		add(p.key.comment)
+		add(p.value.comment)
+		for _, item := range p.value.items {
+			if item.kind != mapNode {
+				add(item.comment)
+			}
+		}
+	}
+	return c
+}
+
+// entry is the comment of one key and its value.
+func (p *pair) entry() Comment {
+	c := Comment{}
+	for _, from := range []*Comment{p.key.comment, p.value.comment} {
+		if from != nil {
+			c = Comment{joinComments(c.Head, from.Head), joinComments(c.Line, from.Line), joinComments(c.Foot, from.Foot)}
+		}
+	}
+	return c
+}

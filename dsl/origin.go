@@ -1,0 +1,145 @@
+package dsl
+
+import (
+	"cmp"
+	"slices"
+
+	"go.starlark.net/syntax"
+)
+
+// An Origin says what a module was made of that nobody wrote as Starlark: the file
+// that a person wrote, and the place in it for each place of the module. Whatever
+// speaks of the module speaks of that file: the checks through locate, and what
+// happens at run time because the program is compiled with the file's places.
+type Origin struct {
+	// Text is the file as the person wrote it.
+	Text []byte
+	// marks are in the order of the module's text.
+	marks []mark
+}
+
+// A Span is a stretch of a text: lines and columns are 1-based, columns count
+// characters, and the end is just behind the last one. The zero Span is no place.
+type Span struct{ Line, Col, EndLine, EndCol int }
+
+// mark says that the module's text from line and col up to the next mark was made of
+// a span.
+type mark struct {
+	line, col int
+	of        Span
+}
+
+// Mark says that the module's text from line and col on, up to the next mark, was
+// made of a span; the zero Span says that nobody wrote it. Marks are made in the order
+// of the text.
+func (o *Origin) Mark(line, col int, of Span) {
+	if n := len(o.marks); n > 0 && o.marks[n-1].line == line && o.marks[n-1].col == col {
+		o.marks = o.marks[:n-1] // nothing stands between the two
+	}
+	if n := len(o.marks); n > 0 && o.marks[n-1].of == of {
+		return
+	}
+	o.marks = append(o.marks, mark{line, col, of})
+}
+
+// At gives what a place of the module was made of, the zero Span where nobody wrote it.
+func (o *Origin) At(line, col int) Span {
+	i, found := slices.BinarySearchFunc(o.marks, mark{line: line, col: col}, func(a, b mark) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.col, b.col))
+	})
+	switch {
+	case found:
+		return o.marks[i].of
+	case i == 0:
+		return Span{}
+	}
+	return o.marks[i-1].of
+}
+
+// locate puts a place of a module where a person can look it up.
+func (m *Module) locate(pos syntax.Position) syntax.Position {
+	if m.Origin != nil {
+		of := m.Origin.At(int(pos.Line), int(pos.Col))
+		pos.Line, pos.Col = int32(of.Line), int32(of.Col)
+	}
+	return pos
+}
+
+// locate does it for a diagnostic and the places that belong to it. One that nobody
+// wrote the text of is about the file as a whole.
+func (u *Unit) locate(d Diagnostic) Diagnostic {
+	if o := u.origin(d.File); o != nil && d.Line > 0 {
+		of := o.At(d.Line, d.Col)
+		d.Line, d.Col, d.EndLine, d.EndCol = of.Line, of.Col, of.EndLine, of.EndCol
+	}
+	d.Related = slices.Clone(d.Related)
+	for i, n := range d.Related {
+		if o := u.origin(n.File); o != nil && n.Line > 0 {
+			of := o.At(n.Line, n.Col)
+			d.Related[i].Line, d.Related[i].Col = of.Line, of.Col
+		}
+	}
+	return d
+}
+
+// locateAll is locate for a list.
+func (u *Unit) locateAll(ds Diagnostics) Diagnostics {
+	for i, d := range ds {
+		ds[i] = u.locate(d)
+	}
+	return ds
+}
+
+// origin gives the origin of a module by its name, nil if it has none.
+func (u *Unit) origin(name string) *Origin {
+	if m := u.Modules[name]; m != nil {
+		return m.Origin
+	}
+	return nil
+}
+
+// relocate changes every place of a tree that can come up at run time to that of the
+// person's file.
+func (m *Module) relocate(file *syntax.File) {
+	walk(file, func(n syntax.Node, _ []syntax.Node) bool {
+		for _, pos := range positions(n) {
+			*pos = m.locate(*pos)
+		}
+		return true
+	})
+}
+
+// positions are the places of a node that the interpreter gives at run time.
+func positions(n syntax.Node) []*syntax.Position {
+	switch n := n.(type) {
+	case *syntax.Ident:
+		return []*syntax.Position{&n.NamePos}
+	case *syntax.AssignStmt:
+		return []*syntax.Position{&n.OpPos}
+	case *syntax.DefStmt:
+		return []*syntax.Position{&n.Def, &n.Name.NamePos}
+	case *syntax.LambdaExpr:
+		return []*syntax.Position{&n.Lambda}
+	case *syntax.LoadStmt:
+		return []*syntax.Position{&n.Load}
+	case *syntax.ForStmt:
+		return []*syntax.Position{&n.For}
+	case *syntax.ForClause:
+		return []*syntax.Position{&n.For}
+	case *syntax.CallExpr:
+		return []*syntax.Position{&n.Lparen}
+	case *syntax.DotExpr:
+		return []*syntax.Position{&n.Dot}
+	case *syntax.IndexExpr:
+		return []*syntax.Position{&n.Lbrack}
+	case *syntax.SliceExpr:
+		return []*syntax.Position{&n.Lbrack}
+	case *syntax.DictEntry:
+		return []*syntax.Position{&n.Colon}
+	case *syntax.UnaryExpr:
+		return []*syntax.Position{&n.OpPos}
+	case *syntax.BinaryExpr:
+		return []*syntax.Position{&n.OpPos}
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// Undoer is a Performer whose faults outlive this process. Undo takes off whatever the
+// request may have put on, whether it did or not, and returns when that is confirmed.
+type Undoer interface {
+	Undo(ctx context.Context, req Request) error
+}
+
+// undoWithin is how long taking off one fault found on may take.
+const undoWithin = time.Minute
+
+// Recovery says how a run goes on after the process that ran it has died.
+type Recovery struct {
+	// Records is the journal.
+	Records []journal.Record
+	// Rollback stops the run instead: its clean-ups run.
+	Rollback bool
+}
+
+// recovery is the recovery of a real world that is under way.
+type recovery struct {
+	*Replay
+	rollback bool
+	// found holds the effects that were under way and have not been asked again.
+	found []Request
+	live  bool // the journal is used up, and the run was told
+}
+
+// Recover makes the world go on with a run: it gives the run the events of the journal,
+// takes off the faults that the journal shows on, and goes on with what was under way:
+//
+//   - the run is told of the gap (ActionRecover);
+//   - timers that came due meanwhile fire, in order;
+//   - what is still wanted then is asked again: a held effect goes on where it was, an
+//     effect that may be repeated is asked as if nothing had been; any other completes
+//     with the code "uncertain".
+//
+// It must be called before the run begins. A run that asks for something else than the
+// journal has is ended, with nothing more written; Err tells the difference.
+func (w *Real) Recover(r Recovery) {
+	w.recovery = &recovery{Replay: NewReplay(r.Records), rollback: r.Rollback}
+}
+
+// nextRecovered is Next for as long as a recovery is under way; ok is false when it is
+// over.
+func (w *Real) nextRecovered(r *Ready) (ev Event, ok bool) {
+	p := w.recovery
+	if p.live {
+		return w.nextOverdue(r)
+	}
+	ev, fresh, more, err := p.Turn(r)
+	switch {
+	case err != nil:
+		return w.diverged(err), true
+	case more:
+		return ev, true
+	}
+	return w.goLive(fresh), true
+}
+
+// goLive ends the part of a recovery in which the journal answers.
+func (w *Real) goLive(fresh []journal.Record) Event {
+	p := w.recovery
+	p.live, p.found = true, p.open
+	w.mu.Lock()
+	w.stopping = w.stopping || p.stopping
+	w.mu.Unlock()
+	last := p.recs[len(p.recs)-1].At
+	if latest := time.Now().Add(-last); latest.Before(w.origin) {
+		w.origin = latest // the wall clock was set back: the run's time never falls
+	}
+	// Before anything else of the run: what it left behind goes.
+	if err := w.undoAll(p.recs); err != nil {
+		w.Control(Control{Action: ActionFail, By: "recover", Detail: err.Error()})
+	}
+	if p.rollback {
+		w.Control(Control{Action: ActionStop, By: "recover", Detail: "rolled back: the process that ran it died"})
+	}
+	_ = w.keep(&Ready{Records: fresh}) // Err tells, and the run is being failed
+	now := time.Since(w.origin)
+	return Event{Kind: EventControl, At: now, Control: Control{
+		Action: ActionRecover, By: "recover", Detail: "the process that ran it died", Gap: now - last,
+	}}
+}
+
+// OpenEffects lists the held effects that a journal shows on, or begun: asked for and
+// not completed, the oldest first.
+func OpenEffects(recs []journal.Record) []Request {
+	var open []Request
+	for i := range recs {
+		switch body := recs[i].Body.(type) {
+		case *journal.EffectStartBody:
+			if body.Held {
+				open = append(open, Request{
+					ID: recs[i].Place, Kind: body.Kind, Args: body.Args, Held: true, Chaos: body.Chaos, Repeat: body.Repeat, Path: body.Path,
+				})
+			}
+		case *journal.EffectEndBody:
+			open = slices.DeleteFunc(open, func(req Request) bool { return req.ID == recs[i].Place })
+		}
+	}
+	return open
+}
+
+// undoAll takes off what the journal shows on, the newest first, where it may have
+// outlived the process.
+func (w *Real) undoAll(recs []journal.Record) error {
+	u, ok := w.performer.(Undoer)
+	if !ok {
+		return nil
+	}
+	var errs []error
+	for _, req := range slices.Backward(OpenEffects(recs)) {
+		ctx, cancel := context.WithTimeout(context.Background(), undoWithin)
+		if err := u.Undo(ctx, req); err != nil {
+			errs = append(errs, fmt.Errorf("what was on before the crash cannot be taken off: %w", err))
+		}
+		cancel()
+	}
+	return errors.Join(errs...)
+}
+
+// nextOverdue lets the timers fire that came due while nobody ran, then asks again
+// what is still wanted.
+func (w *Real) nextOverdue(r *Ready) (Event, bool) {
+	p := w.recovery
+	p.note(&Ready{Signals: r.Signals, Cancel: r.Cancel})
+	w.carryOut(r)
+	w.dropCancelled()
+	if ev, ok := w.take(r.Due); ok {
+		return ev, true
+	}
+	w.recovery = nil
+	for _, req := range p.found {
+		w.again(req, p.state[req.ID], p.recs)
+	}
+	*r = Ready{Due: r.Due} // the rest is carried out
+	return Event{}, false
+}
+
+// dropCancelled completes what the run has given up before it was asked again: it ended
+// with the process that died.
+func (w *Real) dropCancelled() {
+	p := w.recovery
+	p.found = slices.DeleteFunc(p.found, func(req Request) bool {
+		if !p.state[req.ID].cancelled {
+			return false
+		}
+		w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(&req)})
+		return true
+	})
+}
+
+// lost is how an effect completes that ended with its process.
+func lost(req *Request) *journal.EffectError {
+	if req.Held {
+		return &journal.EffectError{Code: journal.CodeExpired, Message: "it went off with the process that had put it on, or was taken off when the run was recovered"}
+	}
+	return &journal.EffectError{Code: "uncertain", Message: "the process died while this was under way: it may have been done, or not"}
+}
+
+// again asks for an effect that was under way when the process died.
+func (w *Real) again(req Request, was *replayed, recs []journal.Record) {
+	if !req.Held && !req.Repeat {
+		w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(&req)})
+		return
+	}
+	if was.on {
+		req.Elapsed = max(0, time.Since(w.origin)-was.since-pausedSince(recs, was.since))
+	}
+	w.start(req)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e := w.running[req.ID]; e != nil {
+		for _, s := range was.signals {
+			select {
+			case e.signals <- s:
+			default: // it reads none
+			}
+		}
+	}
+}
+
+// pausedSince is how much of the time from from on was paused.
+func pausedSince(recs []journal.Record, from time.Duration) (sum time.Duration) {
+	began := time.Duration(-1)
+	for i := range recs {
+		c, ok := recs[i].Body.(*journal.ControlBody)
+		switch {
+		case !ok:
+		case c.Action == ActionPause && began < 0:
+			began = recs[i].At
+		case c.Action != ActionSkip && c.Action != ActionPause && began >= 0:
+			sum += max(0, recs[i].At-max(began, from))
+			began = -1
+		}
+	}
+	return sum
+}
+
+// diverged ends a run that does not do what its journal has. Nothing more is written,
+// and nothing that was under way is waited for.
+func (w *Real) diverged(err error) Event {
+	p := w.recovery
+	w.recovery = nil
+	if undo := w.undoAll(p.recs); undo != nil {
+		err = errors.Join(err, undo)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+	w.stopping = true
+	for i := range p.open {
+		w.receive(Event{Kind: EventDone, ID: p.open[i].ID, Err: lost(&p.open[i])})
+	}
+	at := p.recs[max(p.next-1, 0)].At
+	return Event{Kind: EventControl, At: at, Control: Control{Action: ActionFail, By: "diverged", Detail: err.Error()}}
+}

@@ -1,0 +1,163 @@
+package runtime
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// Replay gives a run the events that a journal has, in their order, and compares what
+// the run makes of them with what it made of them then. It is the part of a world that
+// recovery and replay share; it starts nothing.
+//
+// Every event leaves a record, and leaves it first: a completion its effect.end, a
+// report its effect.note, a control its control, a tick the timer that it fired. So
+// when the run has said all that it says by itself, the next record of the journal
+// tells the event that came.
+type Replay struct {
+	recs []journal.Record
+	next int // the first record that the run has not made yet
+
+	open  []Request // effects asked for and not completed, oldest first
+	state map[journal.Place]*replayed
+	// stopping says that a stop or an abort came.
+	stopping bool
+}
+
+// replayed is what became of an open effect.
+type replayed struct {
+	on        bool          // it has reported
+	since     time.Duration // when it first did
+	cancelled bool
+	signals   []SignalKind // in order
+}
+
+// NewReplay replays recs, which begin with the beginning of a run.
+func NewReplay(recs []journal.Record) *Replay {
+	return &Replay{recs: recs, state: map[journal.Place]*replayed{}}
+}
+
+// Divergence is the first difference between a journal and its replay.
+type Divergence struct {
+	// Number counts the records from 1.
+	Number int
+	// Was is the journal's record, Is the one that the script makes now; one of them is
+	// nil where the other has nothing to stand beside it.
+	Was, Is *journal.Record
+}
+
+func (d *Divergence) Error() string {
+	return fmt.Sprintf("record %d differs: the journal has %s, the script now makes %s", d.Number, brief(d.Was), brief(d.Is))
+}
+
+// brief shows a record on one line, cut.
+func brief(rec *journal.Record) string {
+	if rec == nil {
+		return "nothing"
+	}
+	text, err := json.Marshal(rec)
+	if err != nil {
+		return string(rec.Kind)
+	}
+	const most = 300
+	if len(text) > most {
+		text = append(text[:most:most], "…"...)
+	}
+	return string(text)
+}
+
+// Turn takes what a run wants carried out and returns the next event of the journal.
+// Where the journal has none left, more is false, and fresh are the records that it
+// does not have. An error is a *Divergence.
+func (p *Replay) Turn(r *Ready) (ev Event, fresh []journal.Record, more bool, err error) {
+	p.note(r)
+	for i := range r.Records {
+		if p.next == len(p.recs) {
+			fresh = r.Records[i:]
+			break
+		}
+		if !same(&p.recs[p.next], &r.Records[i]) {
+			return ev, nil, false, &Divergence{Number: p.next + 1, Was: &p.recs[p.next], Is: &r.Records[i]}
+		}
+		p.next++
+	}
+	if p.next == len(p.recs) {
+		return ev, fresh, false, nil
+	}
+	ev, err = p.event(&p.recs[p.next])
+	return ev, nil, err == nil, err
+}
+
+// note keeps what is to be carried out, for when the journal ends.
+func (p *Replay) note(r *Ready) {
+	for _, req := range r.Start {
+		req.Args = slices.Clone(req.Args)
+		p.open = append(p.open, req)
+		p.state[req.ID] = &replayed{}
+	}
+	for _, s := range r.Signals {
+		if st := p.state[s.ID]; st != nil {
+			st.signals = append(st.signals, s.What)
+		}
+	}
+	for _, id := range r.Cancel {
+		if st := p.state[id]; st != nil {
+			st.cancelled = true
+		}
+	}
+}
+
+// event is what came before rec was recorded.
+func (p *Replay) event(rec *journal.Record) (Event, error) {
+	ev := Event{At: rec.At, ID: rec.Place}
+	switch body := rec.Body.(type) {
+	case *journal.EffectEndBody:
+		ev.Kind, ev.Data, ev.Err = EventDone, body.Data, body.Error
+		p.open = slices.DeleteFunc(p.open, func(req Request) bool { return req.ID == rec.Place })
+		delete(p.state, rec.Place)
+		return ev, nil
+	case *journal.EffectNoteBody:
+		ev.Kind, ev.Data = EventReport, body.Data
+		if st := p.state[rec.Place]; st != nil && !st.on {
+			st.on, st.since = true, rec.At
+		}
+		return ev, nil
+	case *journal.ControlBody:
+		ev.Kind, ev.Control = EventControl, *body
+		switch body.Action {
+		case ActionStop, ActionAbort, ActionFail:
+			p.stopping = true
+		}
+		return ev, nil
+	}
+	if rec.Kind == journal.Timer {
+		ev.Kind = EventTick
+		return ev, nil
+	}
+	return ev, &Divergence{Number: p.next + 1, Was: rec}
+}
+
+// same compares two records as the journal holds them. What the interpreter of the
+// beginning calls itself is no difference: a later one may go on with the run.
+func same(was, is *journal.Record) bool {
+	if was.Kind != is.Kind || was.At != is.At || was.Place != is.Place {
+		return false
+	}
+	a, errA := json.Marshal(plainRecord(was))
+	b, errB := json.Marshal(plainRecord(is))
+	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+func plainRecord(rec *journal.Record) journal.Record {
+	begin, ok := rec.Body.(*journal.RunBeginBody)
+	if !ok {
+		return *rec
+	}
+	body := *begin
+	body.Interpreter, body.Format = "", 0
+	return journal.Record{At: rec.At, Kind: rec.Kind, Place: rec.Place, Body: &body}
+}

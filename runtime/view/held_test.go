@@ -1,0 +1,89 @@
+package view_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+	"starquake/runtime/view/viewtest"
+)
+
+// TestHeldFailures: what an attempt or an outer step held is shown as tolerated where
+// it was told as a failure, and counted once; a snapshot taken before stays as it was.
+func TestHeldFailures(t *testing.T) {
+	j := viewtest.New("x", "real")
+	attempt := j.Place("0")
+	j.Add(journal.AttemptBegin, attempt, &journal.AttemptBody{})
+	step := j.Begin("0", journal.StepBeginBody{Path: "a"})
+	check := j.Place("0")
+	j.Add(journal.Check, check, &journal.CheckBody{Path: "a", Name: "c", Stack: []journal.Frame{{File: "x.star", Line: 7}}})
+	j.Fail(step, "a", "no luck", false)
+	fold := view.New()
+	for _, rec := range j.Records {
+		fold.Add(rec)
+	}
+	before := fold.Snapshot()
+	told := len(j.Records)
+
+	held := &journal.FailureBody{
+		Problem: journal.Problem{Code: "check_failed", Message: "no luck", Path: "a"}, Tolerated: true,
+		By: attempt.String(), Of: []string{check.String(), step.String(), "0:99", "nowhere"},
+	}
+	j.Add(journal.Failure, journal.Place{Branch: "0"}, held)
+	j.Add(journal.AttemptEnd, attempt, &journal.EndBody{Status: journal.Failed, Error: &held.Problem})
+	outer := j.Begin("0", journal.StepBeginBody{Path: "outer"})
+	inner := j.Begin("0", journal.StepBeginBody{Path: "outer/inner"})
+	j.Fail(inner, "outer/inner", "no luck either", false)
+	j.Add(journal.Failure, journal.Place{Branch: "0"}, &journal.FailureBody{
+		Problem: journal.Problem{Code: "failed", Message: "no luck either"}, Tolerated: true, By: outer.String(), Of: []string{inner.String()},
+	})
+	j.Fail(outer, "outer", "no luck either", true)
+	j.Add(journal.Failure, journal.Place{Branch: "0.1"}, &journal.FailureBody{
+		Problem: journal.Problem{Code: "failed", Message: "in no step"}, Tolerated: true, By: "0:77",
+	})
+	for _, rec := range j.Records[told:] {
+		fold.Add(rec)
+	}
+	run := fold.Run()
+	for _, s := range run.Steps {
+		if !s.Tolerated {
+			t.Errorf("step %s is not shown as tolerated", s.Path)
+		}
+	}
+	if c := run.Checks[0]; !c.Tolerated || view.Pos(c.Stack) != "x.star:7" {
+		t.Errorf("check %+v: expected it tolerated, with its place", c)
+	}
+	if run.Tolerated != 3 {
+		t.Errorf("%d failures tolerated, expected 3: one by the attempt, one by the outer step, one of no step", run.Tolerated)
+	}
+	if diff := cmp.Diff([]*view.Failure{{Problem: journal.Problem{Code: "failed", Message: "in no step"}, Tolerated: true, At: j.Now}}, run.Problems); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+	if before.Steps[0].Tolerated || before.Checks[0].Tolerated {
+		t.Error("a snapshot changed after it was taken")
+	}
+}
+
+// TestWatchBegins: a guard counts from its begin on, and has no state before its first
+// reading.
+func TestWatchBegins(t *testing.T) {
+	j := viewtest.New("x", "real")
+	at := j.Place("0")
+	j.Add(journal.GuardBegin, at, &journal.GuardBody{Name: "g", Every: time.Second, Breaches: 3, Action: "abort"})
+	j.Latency("0", "", "payments")
+	run := j.Run()
+	want := view.Watch{Name: "g", Live: true, Breaches: 3, Action: "abort"}
+	if diff := cmp.Diff(want, *run.Guards[0]); diff != "" {
+		t.Errorf("before its first reading (-want +got):\n%s", diff)
+	}
+	if run.Unguarded != 0 {
+		t.Errorf("%d faults without a guard, and there is one", run.Unguarded)
+	}
+	j.Add(journal.Guard, at, &journal.WatchBody{Name: "g", State: "pending", Detail: "no answer", Seen: 1, Bad: 1})
+	if w := j.Run().Guards[0]; w.State != "pending" || w.Worst != nil || len(j.Run().Guards) != 1 {
+		t.Errorf("after a bad reading that is no breach: %+v", w)
+	}
+}
