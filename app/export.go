@@ -42,7 +42,7 @@ const (
 // sameAs returns an error unless the orchestration file text does what the script does:
 // when all goes well, and when any of the steps fails.
 func (s *Script) sameAs(name string, text []byte) error {
-	other, diags := LoadText(name, text)
+	other, diags := s.loader.LoadText(name, text)
 	if err := diags.Err(); err != nil {
 		return fmt.Errorf("the exported file would not be read: %w", err)
 	}

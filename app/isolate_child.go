@@ -53,6 +53,7 @@ type isolatedEnv struct {
 	BreachGuards []string                       `json:"breach_guards,omitempty"`
 	HasChaos     bool                           `json:"has_chaos,omitempty"`
 	SlowWaits    bool                           `json:"slow_waits,omitempty"`
+	Scenarios    map[string]string              `json:"scenarios,omitempty"`
 }
 
 type isolatedTarget struct {
@@ -65,7 +66,7 @@ func wireEnv(env *builtins.Env) isolatedEnv {
 	e := isolatedEnv{
 		Params: env.Params, Services: env.Services, Environment: env.Environment, AskSecrets: env.CheckSecret != nil,
 		AnyTarget: env.AnyTarget, AnyParam: env.AnyParam, FailSteps: env.FailSteps, BreachGuards: env.BreachGuards,
-		HasChaos: env.HasChaos, SlowWaits: env.SlowWaits,
+		HasChaos: env.HasChaos, SlowWaits: env.SlowWaits, Scenarios: env.Scenarios,
 	}
 	for _, t := range env.Targets {
 		e.Targets = append(e.Targets, isolatedTarget{*t, t.Open})
@@ -77,7 +78,7 @@ func wireEnv(env *builtins.Env) isolatedEnv {
 func (e *isolatedEnv) fill(env *builtins.Env) {
 	env.Params, env.Services, env.Environment = e.Params, e.Services, e.Environment
 	env.AnyTarget, env.AnyParam, env.FailSteps, env.BreachGuards = e.AnyTarget, e.AnyParam, e.FailSteps, e.BreachGuards
-	env.HasChaos, env.SlowWaits = e.HasChaos, e.SlowWaits
+	env.HasChaos, env.SlowWaits, env.Scenarios = e.HasChaos, e.SlowWaits, e.Scenarios
 	for i := range e.Targets {
 		t := &e.Targets[i].Target
 		t.Open = e.Targets[i].Open

@@ -26,6 +26,7 @@ func TestEnvCrossesThePipe(t *testing.T) {
 		Services:    map[string]string{"s": "http://s"},
 		Environment: "staging", AnyTarget: true, AnyParam: true,
 		FailSteps: []string{"f"}, BreachGuards: []string{"g"}, HasChaos: true, SlowWaits: true,
+		Scenarios: map[string]string{"rush_hour": "@library/traffic.star"},
 	}
 	raw, err := json.Marshal(wireEnv(env))
 	if err != nil {

@@ -33,6 +33,7 @@ type Script struct {
 	Path string
 	// Warnings are what the checks say besides errors.
 	Warnings dsl.Diagnostics
+	loader   Loader
 	names    starlark.StringDict
 	texts    func() map[string]string // of every module, for the journals of all runs
 }
@@ -61,13 +62,19 @@ func LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
 // Load reads and checks the file at path; see the function Load.
 func (l Loader) Load(path string) (*Script, dsl.Diagnostics) {
 	unit, diags := dsl.Load(path, l.options(path))
-	return newScript(unit, path, diags)
+	return l.script(unit, path, diags)
 }
 
 // LoadText reads and checks a script that is not a file; see the function LoadText.
 func (l Loader) LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
 	unit, diags := dsl.LoadText(name, text, l.options(name))
-	return newScript(unit, "", diags)
+	return l.script(unit, "", diags)
+}
+
+func (l Loader) script(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Script, dsl.Diagnostics) {
+	s, diags := newScript(unit, path, diags)
+	s.loader = l
+	return s, diags
 }
 
 // options say how the file of a name is read.

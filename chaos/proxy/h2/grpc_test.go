@@ -6,17 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
-	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"starquake/chaos/proxy/h2/h2test"
 )
