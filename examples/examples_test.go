@@ -91,8 +91,8 @@ func TestPairs(t *testing.T) {
 					t.Errorf("%s has %d steps and %d targets and takes %s, want %d, %d and %s", run.Name, len(run.Steps), len(run.Targets), run.Now, test.steps, test.targets, test.atLeast)
 				}
 				for _, s := range run.Steps {
-					if test.atOnce && s.Started != 0 {
-						t.Errorf("step %s begins at %s", s.Name, s.Started)
+					if test.atOnce && s.Start != 0 {
+						t.Errorf("step %s begins at %s", s.Name, s.Start)
 					}
 				}
 			})
@@ -130,7 +130,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer shop.Close()
+	t.Cleanup(func() { _ = shop.Close() }) // behind the parallel tests, which a defer is not
 	for _, test := range []struct {
 		path     string
 		compress int
@@ -143,7 +143,6 @@ func TestRun(t *testing.T) {
 		{"endurance-test.yaml", 50_000, nil},
 		{"endurance-test.star", 50_000, nil},
 		{"multi-protocol-chaos.yaml", 200, nil},
-		{"multi-protocol-chaos.star", 200, nil},
 		{"multi-region-outage.star", 500, nil},
 		{"network-partition.star", 60, []string{"node=" + shop.URL() + "/catalog"}},
 		{"conditional-recovery.star", 0, []string{"url=" + shop.URL() + "/catalog"}},
@@ -180,7 +179,7 @@ func run(t *testing.T, path, upstream string, compress int, given []string) {
 	default:
 		t.Errorf("%s: %s: %s", v, res.Outcome.Reason, res.Outcome.Message)
 	}
-	if res.View.Compress != compress || len(res.View.Steps) < 1 || res.View.Now < want.Now/2 && res.Outcome.Verdict == journal.VerdictPassed {
+	if res.View.Compress != compress || len(res.View.Steps) < 1 || compress > 0 && res.View.Now < want.Now/2 && res.Outcome.Verdict == journal.VerdictPassed {
 		t.Errorf("compressed %d times, %d steps, %s of %s", res.View.Compress, len(res.View.Steps), res.View.Now, want.Now)
 	}
 }

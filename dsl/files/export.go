@@ -29,7 +29,7 @@ type ExportOptions struct {
 // compared with the script's: only that shows that nothing was lost.
 func Export(unit *dsl.Unit, opt ExportOptions) (*Doc, dsl.Diagnostics) {
 	x := &exporter{
-		unit: unit, opt: opt, calls: map[*syntax.CallExpr]dsl.Call{}, vars: map[*syntax.Ident]starlark.Value{},
+		unit: unit, opt: opt, calls: map[*syntax.CallExpr]dsl.Call{}, args: map[*syntax.CallExpr]map[string]syntax.Expr{}, vars: map[*syntax.Ident]starlark.Value{},
 		modules: map[string]bool{}, said: map[string]bool{}, into: &actions{},
 	}
 	for call := range dsl.Calls(unit, dsl.Options{Builtins: opt.Builtins}) {
@@ -60,6 +60,7 @@ type exporter struct {
 	unit  *dsl.Unit
 	opt   ExportOptions
 	calls map[*syntax.CallExpr]dsl.Call
+	args  map[*syntax.CallExpr]map[string]syntax.Expr // what their parameters are given
 	// vars are the values of variables, by the identifier that first binds them. One map
 	// serves all calls of a function: recursion is not part of the dialect.
 	vars    map[*syntax.Ident]starlark.Value

@@ -33,6 +33,22 @@ func (x *exporter) call(e *syntax.CallExpr) starlark.Value {
 	return x.problem(e, "", "what is called is not constant")
 }
 
+// arg is the expression that a call of the language gives for a parameter, nil if none.
+// What a call gives never changes, and in a loop it is asked for over and over.
+func (x *exporter) arg(call dsl.Call, param string) syntax.Expr {
+	args := x.args[call.Expr]
+	if args == nil {
+		args = map[string]syntax.Expr{}
+		x.args[call.Expr] = args
+	}
+	e, known := args[param]
+	if !known {
+		e = call.Arg(param)
+		args[param] = e
+	}
+	return e
+}
+
 // arguments evaluates the arguments of a call that is none of the language.
 func (x *exporter) arguments(e *syntax.CallExpr) (args []starlark.Value, named map[string]starlark.Value, ok bool) {
 	for _, arg := range e.Args {
@@ -161,7 +177,7 @@ func (x *exporter) language(call dsl.Call) starlark.Value {
 	case "burst", "sequence":
 		return x.pattern(call)
 	case "duration":
-		return x.eval(call.Arg("x"))
+		return x.eval(x.arg(call, "x"))
 	case "step":
 		return x.step(call)
 	case "parallel":

@@ -19,7 +19,7 @@ func (x *exporter) given(call dsl.Call, params ...string) (map[string]starlark.V
 	values := map[string]starlark.Value{}
 	ok := true
 	for _, p := range params {
-		arg := call.Arg(p)
+		arg := x.arg(call, p)
 		if arg == nil {
 			continue
 		}
@@ -70,7 +70,7 @@ func (x *exporter) fault(call dsl.Call) starlark.Value {
 			continue
 		}
 		if args[p], ok = plainGo(values[p]); !ok {
-			return x.problem(call.Arg(p), "give a constant", "%s is not constant", p)
+			return x.problem(x.arg(call, p), "give a constant", "%s is not constant", p)
 		}
 	}
 	f, err := chaos.New(name, args)

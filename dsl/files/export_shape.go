@@ -29,12 +29,12 @@ func (x *exporter) meta(call dsl.Call) starlark.Value {
 	}
 	for _, name := range []string{"owner", "runbook"} {
 		if v := values[name]; v != nil && !empty(v) {
-			x.warn(call.Arg(name), "%s is not exported: the schema has no key for it", name)
+			x.warn(x.arg(call, name), "%s is not exported: the schema has no key for it", name)
 		}
 	}
 	for _, name := range []string{"max_duration", "environments"} {
 		if v := values[name]; v != nil && !empty(v) {
-			x.problem(call.Arg(name), "leave it out, or keep the script", "%s cannot be exported: the schema has no key for it, and without it the run is another", name)
+			x.problem(x.arg(call, name), "leave it out, or keep the script", "%s cannot be exported: the schema has no key for it, and without it the run is another", name)
 		}
 	}
 	return starlark.None
@@ -54,7 +54,7 @@ func (x *exporter) proxy(call dsl.Call) starlark.Value {
 		return unknown{}
 	}
 	if v := values["labels"]; v != nil && !empty(v) {
-		x.problem(call.Arg("labels"), "leave them out, or keep the script", "labels of a target cannot be exported: a file's targets have none")
+		x.problem(x.arg(call, "labels"), "leave them out, or keep the script", "labels of a target cannot be exported: a file's targets have none")
 	}
 	t := Target{Name: Str{Pos: x.placeOf(call.Expr)}}
 	for name, to := range map[string]**Str{"listen": &t.Listen, "upstream": &t.Upstream, "protocol": &t.Protocol} {
@@ -112,7 +112,7 @@ func (x *exporter) parallel(call dsl.Call) starlark.Value {
 	}
 	for _, name := range []string{"limit", "fail_fast"} {
 		if v := values[name]; v != nil && v != starlark.None && v != starlark.True {
-			x.problem(call.Arg(name), "leave it out, or keep the script", "%s = … of parallel cannot be exported: there all steps begin at once, and a failure stops the others", name)
+			x.problem(x.arg(call, name), "leave it out, or keep the script", "%s = … of parallel cannot be exported: there all steps begin at once, and a failure stops the others", name)
 		}
 	}
 	args, named, ok := x.branches(call)
@@ -123,7 +123,7 @@ func (x *exporter) parallel(call dsl.Call) starlark.Value {
 	if over, given := values["over"]; given && over != starlark.None {
 		items, fine := elements(over)
 		if !fine || len(args) != 1 {
-			return x.problem(call.Arg("over"), "", "what parallel goes over is not constant")
+			return x.problem(x.arg(call, "over"), "", "what parallel goes over is not constant")
 		}
 		for _, item := range items {
 			whole.branches = append(whole.branches, x.gather(call.Expr, args[0], item))
@@ -141,7 +141,7 @@ func (x *exporter) parallel(call dsl.Call) starlark.Value {
 func (x *exporter) loosely(call dsl.Call, params ...string) (map[string]starlark.Value, bool) {
 	values, ok := map[string]starlark.Value{}, true
 	for _, p := range params {
-		if arg := call.Arg(p); arg != nil {
+		if arg := x.arg(call, p); arg != nil {
 			v := x.eval(arg)
 			if _, said := v.(unknown); said {
 				ok = false
@@ -204,16 +204,16 @@ func (x *exporter) loop(call dsl.Call) starlark.Value {
 	values, ok := x.given(call, "times", "duration", "until", "every", "forever")
 	for _, name := range []string{"duration", "until", "every"} {
 		if v := values[name]; v != nil && v != starlark.None {
-			x.problem(call.Arg(name), "say times = …, or keep the script", "%s = … of loop cannot be exported: a file repeats a number of times, or for ever", name)
+			x.problem(x.arg(call, name), "say times = …, or keep the script", "%s = … of loop cannot be exported: a file repeats a number of times, or for ever", name)
 		}
 	}
 	whole := &wholeAction{node: call.Expr, name: "loop", times: "0"}
 	if n, isInt := values["times"].(starlark.Int); isInt {
 		if whole.times = n.String(); n.Sign() <= 0 {
-			x.problem(call.Arg("times"), "", "a loop of no turn cannot be exported: max_iterations = 0 is for ever")
+			x.problem(x.arg(call, "times"), "", "a loop of no turn cannot be exported: max_iterations = 0 is for ever")
 		}
 	}
-	body := call.Arg("body")
+	body := x.arg(call, "body")
 	if !ok || body == nil {
 		return unknown{}
 	}

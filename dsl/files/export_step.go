@@ -58,14 +58,14 @@ func (x *exporter) step(call dsl.Call) starlark.Value {
 	if v := values["duration"]; v != nil && v != starlark.None {
 		d, fine := seconds(v)
 		if !fine {
-			x.problem(call.Arg("duration"), "give a constant", "the duration is not constant")
+			x.problem(x.arg(call, "duration"), "give a constant", "the duration is not constant")
 		}
 		s.DurationSeconds = secondsNum(d)
 	}
 	if v := values["delay_before"]; v != nil {
 		d, fine := seconds(v)
 		if !fine {
-			x.problem(call.Arg("delay_before"), "give a constant", "the delay is not constant")
+			x.problem(x.arg(call, "delay_before"), "give a constant", "the delay is not constant")
 		}
 		if d > 0 {
 			s.DelayBeforeSeconds = secondsNum(d)
@@ -75,7 +75,7 @@ func (x *exporter) step(call dsl.Call) starlark.Value {
 	case "tolerate":
 		s.ContinueOnFailure = &Bool{Value: true}
 	case "continue":
-		x.problem(call.Arg("on_failure"), `on_failure = "tolerate" is continue_on_failure there`,
+		x.problem(x.arg(call, "on_failure"), `on_failure = "tolerate" is continue_on_failure there`,
 			`on_failure = "continue" cannot be exported: a file can stop at a failure or tolerate it, not go on and fail at the end`)
 	}
 	if v := values["chaos"]; v != nil && v != starlark.None {
@@ -95,7 +95,7 @@ func (x *exporter) stepArguments(call dsl.Call) (map[string]starlark.Value, bool
 	}
 	ok := true
 	params := slices.DeleteFunc(stepParams(), func(p string) bool {
-		arg := call.Arg(p)
+		arg := x.arg(call, p)
 		if lacking[p] == "" || arg == nil {
 			return false
 		}
@@ -107,12 +107,12 @@ func (x *exporter) stepArguments(call dsl.Call) (map[string]starlark.Value, bool
 	})
 	values, fine := x.given(call, params...)
 	if when := values["when"]; when != nil && when != starlark.True {
-		x.problem(call.Arg("when"), "leave it out, or keep the script", "when = … of a step cannot be exported: the steps of this schema have no condition")
+		x.problem(x.arg(call, "when"), "leave it out, or keep the script", "when = … of a step cannot be exported: the steps of this schema have no condition")
 		ok = false
 	}
 	if n, isInt := values["min_hits"].(starlark.Int); isInt && n.Sign() > 0 {
-		if m, _ := n.Int64(); m > 1 || call.Arg("min_hits") != nil {
-			x.problem(call.Arg("min_hits"), "write min_hits = 0, or keep the script", "min_hits = %d cannot be exported: a file accepts chaos that no request met", m)
+		if m, _ := n.Int64(); m > 1 || x.arg(call, "min_hits") != nil {
+			x.problem(x.arg(call, "min_hits"), "write min_hits = 0, or keep the script", "min_hits = %d cannot be exported: a file accepts chaos that no request met", m)
 			ok = false
 		}
 	}
@@ -148,7 +148,7 @@ func empty(v starlark.Value) bool { return !bool(v.Truth()) }
 
 // stepChaos gives a step its scenario and its targets.
 func (x *exporter) stepChaos(call dsl.Call, values map[string]starlark.Value, s *Step) {
-	arg := call.Arg("chaos")
+	arg := x.arg(call, "chaos")
 	set, ok := x.faults(arg, values["chaos"])
 	if !ok {
 		return
@@ -204,7 +204,7 @@ func (x *exporter) stepLabels(call dsl.Call, values map[string]starlark.Value, s
 		str := &Str{Value: text}
 		switch {
 		case !isText:
-			x.problem(call.Arg("labels"), "give a constant", "the label %s is not constant", name)
+			x.problem(x.arg(call, "labels"), "give a constant", "the label %s is not constant", name)
 		case name == "scenario" && s.Scenario.Config != nil:
 			s.Scenario.Name = str
 		case name == "tags":
@@ -216,7 +216,7 @@ func (x *exporter) stepLabels(call dsl.Call, values map[string]starlark.Value, s
 		case name == "end_time":
 			s.Scenario.EndTime = str
 		default:
-			x.problem(call.Arg("labels"), "leave it out, or keep the script", "the label %s cannot be exported: steps of a file have none", name)
+			x.problem(x.arg(call, "labels"), "leave it out, or keep the script", "the label %s cannot be exported: steps of a file have none", name)
 		}
 	}
 }
@@ -226,7 +226,7 @@ func (x *exporter) stepTargets(call dsl.Call, values map[string]starlark.Value, 
 	var on *targetRef
 	if v := values["on"]; v != nil && v != starlark.None {
 		var ok bool
-		if on, ok = x.targetNames(call.Arg("on"), v); !ok {
+		if on, ok = x.targetNames(x.arg(call, "on"), v); !ok {
 			return nil, false
 		}
 		return on, true

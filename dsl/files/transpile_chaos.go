@@ -55,6 +55,9 @@ func (c *scenarios) of(s *Step) (e expr, ok, said bool) {
 	switch {
 	case sc == nil:
 		return e, false, false
+	case sc.Config == nil && sc.Name == nil: // there is a name without a value
+		c.t.fail(sc.Pos, "missing_key", "the scenario has neither a name nor a config").help("name a predefined scenario, or write its config")
+		return e, false, false
 	case sc.Config == nil:
 		return call(sc.Name.Pos, "scenario", str(*sc.Name)), true, false
 	}

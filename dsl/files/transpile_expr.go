@@ -87,6 +87,7 @@ type stmt struct {
 	feet     []string // comments below it
 	step     *Step    // the step whose call it is, or nil
 	finishes *Step    // the step whose hooks it runs when it has passed, or nil
+	prepares *Step    // the step whose hooks it makes ready, or nil
 }
 
 func (s *stmt) isFunction() bool { return strings.HasPrefix(s.head.text, "def ") }

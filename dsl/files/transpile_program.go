@@ -171,6 +171,9 @@ func (t *transpiler) keepStatus(body []stmt) []stmt {
 		if s.finishes != nil {
 			out = append(out, t.hasPassed(s.finishes)...)
 		}
+		if s.prepares != nil && t.uses.statusLate[s.prepares.Name.Value] {
+			s.head.then[1].named("of", atom(Pos{}, quote(s.prepares.Name.Value)))
+		}
 		if s.step == nil {
 			out = append(out, s)
 			continue
@@ -235,25 +238,36 @@ func (t *transpiler) helpers() []stmt {
 		}))
 	}
 	if t.uses.afterwards {
-		body := []stmt{
-			line(`"""Runs hooks once: when what it returns is called, or when the scope has ended without that."""`),
-			line("left = list(hooks)"),
-			block(atom(Pos{}, "def run()"), []stmt{
-				block(atom(Pos{}, "for _ in hooks"), []stmt{
-					block(atom(Pos{}, "if left"), []stmt{line("left.pop(0)()")}),
-				}),
-			}),
-		}
-		if t.uses.previousLate {
-			body = append(body, block(atom(Pos{}, "def run_after_failure()"), []stmt{
-				block(atom(Pos{}, "if left"), []stmt{line(previousStep + ` = "failed"`), line("run()")}),
-			}), line("on_exit(run_after_failure)"))
-		} else {
-			body = append(body, line("on_exit(run)"))
-		}
-		all = append(all, block(atom(Pos{}, "def afterwards(*hooks)"), append(body, line("return run"))))
+		all = append(all, t.afterwards())
 	}
 	return all
+}
+
+// afterwards is the function with which a body makes its hooks ready.
+func (t *transpiler) afterwards() stmt {
+	line := func(text string) stmt { return simple(atom(Pos{}, text)) }
+	run := block(atom(Pos{}, "def run()"), []stmt{
+		block(atom(Pos{}, "for _ in hooks"), []stmt{
+			block(atom(Pos{}, "if left"), []stmt{line("left.pop(0)()")}),
+		}),
+	})
+	doc := line(`"""Runs hooks once: when what it returns is called, or when the scope has ended without that."""`)
+	if !t.uses.previousLate && len(t.uses.statusLate) == 0 {
+		return block(atom(Pos{}, "def afterwards(*hooks)"), []stmt{doc, line("left = list(hooks)"), run, line("on_exit(run)"), line("return run")})
+	}
+	var failed []stmt
+	if t.uses.previousLate {
+		failed = append(failed, line(previousStep+` = "failed"`))
+	}
+	if len(t.uses.statusLate) > 0 {
+		failed = append(failed, block(atom(Pos{}, "if of"), []stmt{line(`status[of] = "failed"`)}))
+	}
+	return block(atom(Pos{}, "def afterwards(*hooks, of = None)"), []stmt{
+		doc, line("left = list(hooks)"), line("done = []"), run,
+		block(atom(Pos{}, "def finish()"), []stmt{line("run()"), line("done.append(True)")}),
+		block(atom(Pos{}, "def after_failure()"), []stmt{block(atom(Pos{}, "if not done"), append(failed, line("run()")))}),
+		line("on_exit(after_failure)"), line("return finish"),
+	})
 }
 
 func valueOr(s *Str, other string) string {

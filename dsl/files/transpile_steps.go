@@ -171,7 +171,7 @@ func (t *transpiler) around(s *Step, before []Hook, middle []stmt, after []Hook,
 			register.arg(atom(after[i].Name.Pos, t.hook(&after[i])))
 		}
 		t.late = false
-		body = append(body, simple(join(atom(after[0].Pos, "finish = "), spread(register))))
+		body = append(body, stmt{head: join(atom(after[0].Pos, "finish = "), spread(register)), prepares: s})
 	}
 	for i := range before {
 		body = append(body, simple(call(before[i].Name.Pos, t.hook(&before[i]))))

@@ -3,14 +3,19 @@ package files_test
 import (
 	"maps"
 	"math/big"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"gopkg.in/yaml.v3"
 	"pgregory.net/rapid"
 
+	"starquake/builtins"
+	"starquake/dsl"
 	"starquake/dsl/files"
 )
 
@@ -110,6 +115,167 @@ func TestWriteStrings(t *testing.T) {
 			}
 			if diff := cmp.Diff(doc, back, sameDoc()); diff != "" {
 				t.Fatalf("%s\n%s", diff, text)
+			}
+		}
+	})
+}
+
+// TestWriteOrder writes a document that has every key and wants the keys of each mapping
+// in the order of the table.
+func TestWriteOrder(t *testing.T) {
+	order := map[string][]string{}
+	for _, o := range files.Table() {
+		for _, f := range o.Fields {
+			if f.Alias == "" && !slices.Contains(order[o.Name], f.Name) {
+				order[o.Name] = append(order[o.Name], f.Name)
+			}
+		}
+	}
+	s := &files.Str{Value: "x"}
+	n := &files.Num{Text: "1", Value: 1}
+	b := &files.Bool{Value: true}
+	cond := &files.Condition{Type: *s, Variable: s, Value: &files.Any{}, Conditions: []files.Condition{{}}, Condition: &files.Condition{}, MetricName: s, Operator: s, Threshold: n}
+	action := files.Action{Type: *s, Name: s, Value: &files.Any{}, Message: s, Level: s, URL: s, Method: s, Body: &files.Any{}, Command: s, Args: []files.Str{*s}}
+	assertion := files.Assertion{Type: *s, Variable: s, Expected: &files.Any{}, Metric: s, Min: n, Max: n, StepName: s, Condition: cond}
+	hook := files.Hook{Name: *s, HookType: s, Actions: []files.Action{action}, Condition: cond}
+	step := files.Step{
+		Name: *s, Scenario: &files.Scenario{Name: s, Description: s, Config: &files.Config{}, DurationSeconds: n, Tags: []files.Str{*s}, StartTime: s, EndTime: s},
+		DurationSeconds: n, DelayBeforeSeconds: n, ContinueOnFailure: b, Target: []files.Str{*s}, Condition: cond, PreHooks: []files.Hook{hook}, PostHooks: []files.Hook{hook},
+		Assertions: []files.Assertion{assertion}, Variables: []files.Entry{{Key: *s}}, TimeoutSeconds: n, Retry: &files.Retry{MaxAttempts: n, DelaySeconds: n, ExponentialBackoff: b},
+	}
+	doc := &files.Doc{
+		Name: s, Description: s, Tags: []files.Str{*s}, Targets: []files.Target{{Name: *s, Listen: s, Upstream: s, Protocol: s}}, Parallel: b, LoopOrchestration: b, MaxIterations: n,
+		Steps: []files.Step{step}, Variables: []files.Entry{{Key: *s}}, AdvancedSteps: []files.Step{step},
+		ConditionalSteps: []files.Conditional{{Name: *s, Condition: *cond, ThenSteps: []files.Step{step}, ElseSteps: []files.Step{step}}},
+		Hooks:            []files.Hook{hook}, Assertions: []files.Assertion{assertion}, EnableReporting: b, ReportPath: s, HasSteps: true, HasAdvanced: true,
+	}
+	text, err := files.Write(doc, "yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(text, &root); err != nil {
+		t.Fatal(err)
+	}
+	inOrder := func(what string, m *yaml.Node, skip ...string) *yaml.Node {
+		t.Helper()
+		var got []string
+		for i := 0; i < len(m.Content); i += 2 {
+			got = append(got, m.Content[i].Value)
+		}
+		want := slices.DeleteFunc(slices.Clone(order[what]), func(k string) bool { return slices.Contains(skip, k) })
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-table +written):\n%s", what, diff)
+		}
+		return m
+	}
+	at := func(m *yaml.Node, key string) *yaml.Node {
+		t.Helper()
+		for i := 0; i < len(m.Content); i += 2 {
+			if m.Content[i].Value == key {
+				if v := m.Content[i+1]; v.Kind == yaml.SequenceNode {
+					return v.Content[0]
+				}
+				return m.Content[i+1]
+			}
+		}
+		t.Fatalf("no key %s", key)
+		return nil
+	}
+	whole := inOrder("orchestration", root.Content[0], "$schema") // which says nothing of the orchestration
+	inOrder("target", at(at(whole, "targets"), "x"))
+	advanced := inOrder("advanced_step", at(whole, "advanced_steps"))
+	inOrder("scenario", at(advanced, "scenario"))
+	inOrder("retry", at(advanced, "retry"))
+	inOrder("conditional_step", at(whole, "conditional_steps"))
+	inOrder("condition", at(advanced, "condition"))
+	h := inOrder("hook", at(whole, "hooks"))
+	inOrder("action", at(h, "actions"))
+	inOrder("assertion", at(whole, "assertions"))
+}
+
+// TestWriteComments writes a document with comments and reads it back: they are the same.
+func TestWriteComments(t *testing.T) {
+	const text = `# The file.
+
+name: a
+targets:
+  # Above a target.
+  shop: # beside it
+    listen: 127.0.0.1:0
+    upstream: 127.0.0.1:80
+steps:
+  # Above a step,
+  # in two lines.
+  - name: one # beside it
+    # Above a scenario.
+    scenario:
+      name: x
+      # Above a config.
+      config:
+        # Above a block.
+        latency:
+          fixed_delay_ms: 5 # beside a number
+    duration_seconds: 1
+  - name: two
+
+# The end.
+`
+	doc, diags := files.Read("a.yaml", []byte(text), files.ReadOptions{})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	out, err := files.Write(doc, "yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(text, string(out)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// FuzzExport exports whatever loads: without a panic, and as a document that can be read.
+func FuzzExport(f *testing.F) {
+	paths, err := filepath.Glob("testdata/export/*.star")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Add("def f(n):\n    return [1] * n\nfor x in f(1000000000):\n    step(str(x))\n")
+	f.Add("x = 'a'\nfor i in range(10000):\n    x += x\n    step(x, duration = i)\n")
+	f.Add("step('a', **{'chaos': 1})\nparallel(*[], **{})\nloop(len, times = 2)\n{}[1]\n[][0]\n1 // 0\n")
+	rows := builtins.Rows()
+	f.Fuzz(func(t *testing.T, text string) {
+		unit, diags := dsl.LoadText("f.star", []byte(text), dsl.Options{Builtins: rows})
+		if diags.HasErrors() {
+			return
+		}
+		doc, diags := files.Export(unit, files.ExportOptions{Builtins: rows})
+		if (doc == nil) != diags.HasErrors() {
+			t.Fatalf("document %v, diagnostics %v", doc, diags)
+		}
+		if doc == nil {
+			return
+		}
+		for _, format := range []string{"yaml", "json"} {
+			out, err := files.Write(doc, format)
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, problems := files.Read("f."+format, out, files.ReadOptions{})
+			if back == nil {
+				t.Logf("%s", out)
+				for _, d := range problems { // what a script may say and no file may
+					if d.Code == "yaml_syntax" || d.Code == "json_syntax" || d.Code == "unknown_key" || d.Code == "duplicate_key" || d.Code == "wrong_type" {
+						t.Fatal(d)
+					}
+				}
 			}
 		}
 	})

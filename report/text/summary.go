@@ -245,7 +245,7 @@ func (s *summary) notes(opt Options) {
 	}
 	if s.run.Compress > 1 {
 		s.fact("compressed", yellow, fmt.Sprintf("%d times: the times above are the orchestration's, and passed in %s; what the system did took its own time",
-			s.run.Compress, units.FormatDuration((s.run.Now / time.Duration(s.run.Compress)).Round(time.Millisecond))))
+			s.run.Compress, units.FormatDuration((s.run.Now/time.Duration(s.run.Compress)).Round(time.Millisecond))))
 	}
 	s.fact("repeat with", plain, repeat(s.run))
 }

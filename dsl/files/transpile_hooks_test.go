@@ -1,0 +1,107 @@
+package files_test
+
+import (
+	"strings"
+	"testing"
+
+	"starquake/app"
+	"starquake/dsl"
+	"starquake/dsl/files"
+	"starquake/effects"
+	"starquake/runtime/journal"
+)
+
+// TestTranspiledHooks plans steps of which something fails: what a URL answers decides.
+func TestTranspiledHooks(t *testing.T) {
+	const file = `
+name: hooks
+advanced_steps:
+  - name: slow
+    scenario: {name: slow_backend}
+    duration_seconds: 10
+    CONTINUE
+    pre_hooks:
+      - {name: before, actions: [{type: http_request, url: "http://a.test/before"}]}
+    post_hooks:
+      - name: after
+        actions: [{type: log, message: "after: {{steps.slow.status}}"}, {type: http_request, url: "http://a.test/after"}]
+      - name: failed
+        condition: {type: previous_step_failed}
+        actions: [{type: log, message: "the step failed"}]
+  - {name: next, duration_seconds: 1}
+hooks:
+  - {name: end, hook_type: post_orchestration, actions: [{type: log, message: "end: {{steps.slow.status}}"}]}
+`
+	tests := []struct {
+		name, failing string
+		tolerated     bool
+		verdict       journal.Verdict
+		faults, steps int
+		log           string
+	}{
+		{"nothing fails", "", false, journal.VerdictPassed, 1, 2, "after: passed, end: passed"},
+		// A failing pre-hook fails its step before chaos, and the hooks behind it run.
+		{"pre-hook", "before", false, journal.VerdictFailed, 0, 1, "after: failed, the step failed, end: failed"},
+		{"pre-hook, tolerated", "before", true, journal.VerdictPassed, 0, 2, "after: failed, the step failed, end: failed"},
+		// A failing post-hook fails its step after chaos, and the others still run.
+		{"post-hook", "after", false, journal.VerdictFailed, 1, 1, "after: passed, the step failed, end: failed"},
+		{"post-hook, tolerated", "after", true, journal.VerdictPassed, 1, 2, "after: passed, the step failed, end: failed"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			line := "continue_on_failure: false"
+			if test.tolerated {
+				line = "continue_on_failure: true"
+			}
+			s, diags := app.LoadText("hooks.yaml", []byte(strings.Replace(file, "CONTINUE", line, 1)))
+			if diags.HasErrors() {
+				t.Fatal(diags)
+			}
+			var opt app.PlanOptions
+			if test.failing != "" {
+				answers, err := effects.ReadAnswers("answers", []byte("- match: {kind: http, url: \"http://a.test/"+test.failing+"\"}\n  answer: {status: 500}\n"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				opt.Answers = answers.Over
+			}
+			res, err := s.Plan(opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log []string
+			for _, line := range res.View.Log {
+				log = append(log, line.Message)
+			}
+			if res.Outcome.Verdict != test.verdict || len(res.View.Faults) != test.faults || len(res.View.Steps) != test.steps || strings.Join(log, ", ") != test.log {
+				t.Errorf("%s, %d faults, %d steps, log %q\nwant %s, %d, %d, %q\n%s", res.Outcome.Verdict, len(res.View.Faults), len(res.View.Steps), log,
+					test.verdict, test.faults, test.steps, test.log, s.Unit.Main.Text)
+			}
+		})
+	}
+}
+
+// FuzzImport reads any bytes as a file. What can be read and has no error becomes a
+// program that loads and is laid out as Format does it.
+func FuzzImport(f *testing.F) {
+	f.Add(manySteps(2))
+	f.Add([]byte("name: x\nsteps: [{name: \"{{iteration}} {\", scenario: {name: a, config: &a {latency: {fixed_delay_ms: 1}}}}, {name: b, scenario: {name: a, config: *a}}]\nloop_orchestration: true\nmax_iterations: 2\n"))
+	f.Add([]byte(`{"name": "x", "variables": {"a": [1, 2.5, null, {"b": true}]}, "advanced_steps": [{"name": "s", "condition": {"type": "not", "condition": {"type": "exists", "variable": "a"}}}]}`))
+	f.Add([]byte("name: A\nsteps: [{name: \"0\", scenario: {name}}]"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		doc, _ := files.Read("fuzz.yaml", file, files.ReadOptions{})
+		if doc == nil {
+			return
+		}
+		text, _, diags := files.Transpile(doc)
+		if diags.HasErrors() {
+			return
+		}
+		if _, diags := app.LoadText("fuzz.star", text); diags.HasErrors() {
+			t.Fatalf("%v\n%s", diags, text)
+		}
+		if formatted, err := dsl.Format("fuzz.star", text); err != nil || string(formatted) != string(text) {
+			t.Fatalf("%v\n%s\n%s", err, text, formatted)
+		}
+	})
+}
