@@ -128,11 +128,18 @@ func Parameters(m *Module) map[string][]string {
 func optional(m *Module, list []syntax.Expr) (params []string, ok bool) {
 	lines := newLineIndex(m.Text)
 	for _, p := range list {
-		def, has := p.(*syntax.BinaryExpr)
-		if !has {
+		switch p := p.(type) {
+		case *syntax.BinaryExpr:
+			params = append(params, p.X.(*syntax.Ident).Name+" = "+lines.oneLine(p.Y))
+		case *syntax.UnaryExpr: // *, *args or **kwargs
+			name := ""
+			if id, ok := p.X.(*syntax.Ident); ok {
+				name = id.Name
+			}
+			params = append(params, p.Op.String()+name)
+		default:
 			return nil, false
 		}
-		params = append(params, def.X.(*syntax.Ident).Name+" = "+lines.oneLine(def.Y))
 	}
 	return params, true
 }

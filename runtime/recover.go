@@ -76,7 +76,7 @@ func (w *Real) goLive(fresh []journal.Record) Event {
 	w.stopping = w.stopping || p.stopping
 	w.mu.Unlock()
 	last := p.recs[len(p.recs)-1].At
-	if latest := time.Now().Add(-last); latest.Before(w.origin) {
+	if latest := time.Now().Add(-w.wall(last)); latest.Before(w.origin) {
 		w.origin = latest // the wall clock was set back: the run's time never falls
 	}
 	// Before anything else of the run: what it left behind goes.
@@ -87,7 +87,7 @@ func (w *Real) goLive(fresh []journal.Record) Event {
 		w.Control(Control{Action: ActionStop, By: "recover", Detail: "rolled back: the process that ran it died"})
 	}
 	_ = w.keep(&Ready{Records: fresh}) // Err tells, and the run is being failed
-	now := time.Since(w.origin)
+	now := w.elapsed()
 	return Event{Kind: EventControl, At: now, Control: Control{
 		Action: ActionRecover, By: "recover", Detail: "the process that ran it died", Gap: now - last,
 	}}
@@ -176,7 +176,7 @@ func (w *Real) again(req Request, was *replayed, recs []journal.Record) {
 		return
 	}
 	if was.on {
-		req.Elapsed = max(0, time.Since(w.origin)-was.since-pausedSince(recs, was.since))
+		req.Elapsed = max(0, w.elapsed()-was.since-pausedSince(recs, was.since))
 	}
 	w.start(req)
 	w.mu.Lock()

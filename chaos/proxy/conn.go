@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -89,18 +88,6 @@ const (
 	speaksStream
 )
 
-// link is one connection to the upstream, or the attempt.
-type link struct {
-	dialed chan struct{} // closed when up and err are set
-	up     *net.TCPConn
-	err    error
-	handed chan *reader // see handOver
-
-	// Guarded by conn.mu.
-	gone     bool // it has ended while nothing was pending
-	answered bool // a response has come over it
-}
-
 func newConn(p *Proxy, client *net.TCPConn) *conn {
 	c := &conn{p: p, client: client, born: p.faults.Load().gen}
 	c.struck = c.born
@@ -151,7 +138,11 @@ func (c *conn) serveTLS(in *reader) { c.serveStream(in) }
 
 // decide settles what the client speaks, unless that is settled, and returns it.
 func (c *conn) decide(speaks int32) int32 {
-	c.speaks.CompareAndSwap(undecided, speaks)
+	if c.speaks.CompareAndSwap(undecided, speaks) {
+		c.mu.Lock()
+		c.cond.Broadcast()
+		c.mu.Unlock()
+	}
 	return c.speaks.Load()
 }
 
@@ -174,113 +165,6 @@ func (c *conn) leave() {
 	c.left = true
 	c.mu.Unlock()
 	c.cut()
-}
-
-// close ends the link if it is dialled; if it is not, the dial ends with conn.ctx.
-func (l *link) close() {
-	select {
-	case <-l.dialed:
-		if l.up != nil {
-			_ = l.up.Close()
-		}
-	default:
-	}
-}
-
-// reset makes close send a RST.
-func (l *link) reset() {
-	select {
-	case <-l.dialed:
-		if l.up != nil {
-			_ = l.up.SetLinger(0)
-		}
-	default:
-	}
-}
-
-// connect returns the link to the upstream, and dials if there is none that lives.
-// Only the client's goroutine calls it.
-func (c *conn) connect() *link {
-	c.mu.Lock()
-	l := c.link
-	if l == nil || l.gone {
-		l = &link{dialed: make(chan struct{}), handed: make(chan *reader, 1)}
-		c.link = l
-		c.links.Add(1)
-		go c.runLink(l)
-	}
-	c.mu.Unlock()
-	return l
-}
-
-// runLink dials the upstream and relays what comes from it.
-func (c *conn) runLink(l *link) {
-	defer c.links.Done()
-	if !c.dial(l) {
-		return
-	}
-	in := newReader(c.p, l.up)
-	var err error
-	for c.speaks.Load() != speaksHTTP2 {
-		if err = in.fill(); !isTimeout(err) || !c.woke(toClient) {
-			break
-		}
-	}
-	// A server that speaks before its client does not speak HTTP.
-	switch c.decide(speaksStream) {
-	case speaksHTTP:
-		c.serveResponses(l, in, err)
-	case speaksHTTP2:
-		l.handed <- in
-		return
-	default:
-		c.relay(c.client, in, toClient, err)
-	}
-	in.release()
-}
-
-// handOver makes the link's goroutine end and returns its side, for an engine that
-// relays both ways itself. It is for connections that speak HTTP/2; the caller
-// releases the reader.
-func (c *conn) handOver() (*reader, error) {
-	l := c.connect()
-	<-l.dialed
-	if l.err != nil {
-		return nil, l.err
-	}
-	c.mu.Lock()
-	c.wake(toClient, l.up)
-	c.mu.Unlock()
-	in := <-l.handed
-	c.woke(toClient) // unless that was what ended its read
-	return in, nil
-}
-
-// unreachable tells that the upstream cannot be reached.
-func (c *conn) unreachable(err error) {
-	c.p.config.Logger.Warn("cannot reach the upstream", "proxy", c.p.config.Name, "upstream", c.p.config.Upstream, "error", err)
-}
-
-func (c *conn) dial(l *link) bool {
-	defer close(l.dialed)
-	dialer := net.Dialer{Timeout: c.p.config.DialTimeout}
-	up, err := dialer.DialContext(c.ctx, "tcp", c.p.config.Upstream)
-	if err == nil && c.ctx.Err() != nil {
-		// cut may have come between, and found nothing to close.
-		err = errors.Join(c.ctx.Err(), up.Close())
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err != nil {
-		l.err, l.gone = err, true
-		if c.speaks.Load() == undecided {
-			// The client may yet turn out to speak HTTP, and then gets an answer.
-			_ = c.client.SetReadDeadline(time.Now().Add(sniffPatience))
-		}
-		return false
-	}
-	l.up = up.(*net.TCPConn)
-	return true
 }
 
 // endGently ends the connection so that the client gets what was written: it sends a

@@ -7,14 +7,14 @@
 //	faults.go    Apply and what it returns; the snapshot of faults that are on
 //	effects.go   the table of what each kind of fault does here; kind_*.go its rows
 //	admit.go, refuse.go   faults that act before there is a connection
-//	conn.go      one client connection with its upstream connection
+//	conn.go, link.go   one client connection with its upstream connection
 //	sniff.go     what does the client speak
 //	verdict.go   what the faults make of one request
 //	meet.go      what they make of one connection that is not parsed
 //	fate.go      connections that hang or end
 //	hold.go      injected delays
 //	flow.go      what is done to bytes as they pass: speed, slices, limits, changes
-//	request.go, response.go, answer.go   HTTP/1.1, one goroutine each way
+//	request.go, enter.go, response.go, answer.go   HTTP/1.1, one goroutine each way
 //	head.go, chunk.go, body.go   its parsers, pure functions of bytes
 //	message.go   whole messages that faults change
 //	stream.go, line.go   everything else: chunks relayed, spliced or delayed

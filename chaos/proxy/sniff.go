@@ -86,6 +86,17 @@ func (c *conn) sniff(in *reader) bool {
 // preface begins a connection of HTTP/2 (RFC 9113, 3.4).
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
+// isSettings reports whether b, which a server has sent before its client has said
+// anything, begins with a SETTINGS frame, as many servers of HTTP/2 do (RFC 9113, 6.5).
+func isSettings(b []byte) bool {
+	const head, entry, settings = 9, 6, 4
+	if len(b) < head {
+		return false
+	}
+	length := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
+	return length%entry == 0 && length <= 64*entry && b[3] == settings && b[4] == 0 && bytes.Equal(b[5:head], make([]byte, 4))
+}
+
 // isPreface reports whether b begins as the preface does.
 func isPreface(b []byte) bool {
 	n := min(len(b), len(preface))

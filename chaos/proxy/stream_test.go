@@ -68,6 +68,38 @@ func TestAutoOtherProtocols(t *testing.T) {
 	}
 }
 
+// A server of HTTP/2 that speaks first does not make its connection a stream: the
+// client decides. One that says nothing gets what the server has said after a while.
+func TestAutoServerSettingsFirst(t *testing.T) {
+	settings := "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
+	upstream := startTCP(t, func(c net.Conn) {
+		io.WriteString(c, settings)
+		io.Copy(io.Discard, c)
+	})
+	for first, want := range map[string]int32{preface: speaksHTTP2, "EHLO\r\n": speaksStream, "": speaksStream} {
+		p := startProxy(t, "auto", upstream)
+		c := dialRaw(t, p.Addr())
+		eventually(t, "the server has spoken", func() bool {
+			conns := p.openConns()
+			if len(conns) == 0 {
+				return false
+			}
+			conns[0].mu.Lock()
+			defer conns[0].mu.Unlock()
+			return conns[0].upstream() != nil
+		})
+		conn := p.openConns()[0]
+		send(t, c, first)
+		eventually(t, "it is decided", func() bool { return conn.speaks.Load() != undecided })
+		if got := conn.speaks.Load(); got != want {
+			t.Errorf("after %q it speaks %d, want %d", first, got, want)
+		}
+		if want == speaksStream {
+			readFull(t, c, settings)
+		}
+	}
+}
+
 func TestLooksLike(t *testing.T) {
 	for text, want := range map[string]int32{
 		"G": undecided, "GET": undecided, "GET ": undecided, "GET /": speaksHTTP, "OPTIONS *": speaksHTTP,

@@ -85,8 +85,8 @@ func (sh *shell) showPreset(p *app.Preset) error {
 		fmt.Fprintf(&b, "  %s\n", safe(text))
 	}
 	fmt.Fprintf(&b, "\nin a script:\n  step(\"x\", duration = \"1m\", chaos = %s(%q), on = target)\n", p.Kind, p.Name)
-	if len(p.Params) > 0 {
-		name, _, _ := strings.Cut(p.Params[0], " = ")
+	if i := slices.IndexFunc(p.Params, func(param string) bool { return strings.Contains(param, " = ") }); i >= 0 {
+		name, _, _ := strings.Cut(p.Params[i], " = ")
 		fmt.Fprintf(&b, "\na little different, with %s = …:\n  load(%q, %q)\n  %s(%s)\n", name, p.Load, p.Name, p.Name, safe(strings.Join(p.Params, ", ")))
 	}
 	if p.Kind == "scenario" {

@@ -65,7 +65,7 @@ type exporter struct {
 	// serves all calls of a function: recursion is not part of the dialect.
 	vars    map[*syntax.Ident]starlark.Value
 	modules map[string]bool // executed, or being executed
-	module_ *dsl.Module     // that of the statement being executed
+	current *dsl.Module     // that of the statement being executed
 	depth   int
 	work    int
 
@@ -134,10 +134,10 @@ func (x *exporter) module(m *dsl.Module) {
 		return
 	}
 	x.modules[m.Name] = true
-	outer := x.module_
-	x.module_ = m
+	outer := x.current
+	x.current = m
 	x.exec(m.File.Stmts)
-	x.module_ = outer
+	x.current = outer
 }
 
 // global is the value of a module's global, None if it has none.

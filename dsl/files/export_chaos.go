@@ -203,6 +203,8 @@ func (x *exporter) faults(n syntax.Node, v starlark.Value) (faultSet, bool) {
 		return faultSet{}, false
 	case faultSet:
 		return v, true
+	case *starlark.Dict:
+		return x.dictFaults(n, v)
 	}
 	items, ok := elements(v)
 	if !ok {
@@ -221,4 +223,24 @@ func (x *exporter) faults(n syntax.Node, v starlark.Value) (faultSet, bool) {
 		all.faults = append(all.faults, set.faults...)
 	}
 	return all, true
+}
+
+// dictFaults reads a dict in the schema of a config.
+func (x *exporter) dictFaults(n syntax.Node, d *starlark.Dict) (faultSet, bool) {
+	plain, ok := plainGo(d)
+	config, isDict := plain.(map[string]any)
+	if !ok || !isDict {
+		x.problem(n, "give constants", "the chaos is not constant")
+		return faultSet{}, false
+	}
+	faults, _, err := chaos.FromConfig(config)
+	if err != nil {
+		x.problem(n, "", "%v", err)
+		return faultSet{}, false
+	}
+	set := faultSet{}
+	for _, f := range faults {
+		set.faults = append(set.faults, exportedFault{fault: f, node: n})
+	}
+	return set, true
 }

@@ -44,7 +44,7 @@ func (x *exporter) stmt(s syntax.Stmt) (flow, starlark.Value) {
 	case *syntax.DefStmt:
 		x.vars[variableOf(s.Name)] = x.function(s, s.Params)
 	case *syntax.LoadStmt:
-		from := x.unit.Modules[x.module_.Loads[s.ModuleName()]]
+		from := x.unit.Modules[x.current.Loads[s.ModuleName()]]
 		x.module(from)
 		for i, to := range s.To {
 			x.vars[variableOf(to)] = x.global(from, s.From[i].Name)
@@ -196,6 +196,9 @@ func (x *exporter) invoke(fn *function, at syntax.Node, args []starlark.Value, n
 		if def, has := p.(*syntax.BinaryExpr); has {
 			id, ok = def.X.(*syntax.Ident), true
 		}
+		if star, is := p.(*syntax.UnaryExpr); is && star.X == nil { // the rest is given by name
+			continue
+		}
 		if !ok {
 			return x.problem(p, "", "a function with * or ** among its parameters cannot be exported")
 		}
@@ -216,11 +219,11 @@ func (x *exporter) invoke(fn *function, at syntax.Node, args []starlark.Value, n
 	}
 	switch n := fn.node.(type) {
 	case *syntax.DefStmt:
-		outer := x.module_
+		outer := x.current
 		if m := x.unit.Modules[n.Def.Filename()]; m != nil {
-			x.module_ = m
+			x.current = m
 		}
-		defer func() { x.module_ = outer }()
+		defer func() { x.current = outer }()
 		if f, v := x.exec(n.Body); f == returns {
 			return v
 		}

@@ -47,8 +47,19 @@ func (t *timeline) footer(opt Options) {
 		t.fact("warning", yellow, text)
 	}
 	if run.State == view.Ended && run.Message != "" && run.Verdict != "passed" && !run.Endless {
-		t.fact(string(run.Verdict), verdictColor(run.Verdict), because(string(run.Verdict), run.Message))
+		t.fact(string(run.Verdict), verdictColor(run.Verdict), because(string(run.Verdict), run.Message)+t.whence())
 	}
+}
+
+// whence is the place in the script that the verdict's message came from, where a
+// failure of no step and no check has it.
+func (t *timeline) whence() string {
+	for _, p := range t.run.Problems {
+		if p.Message == t.run.Message {
+			return where(p.Stack)
+		}
+	}
+	return ""
 }
 
 // failedChecks names the checks that fail: a plan that passes may have some, held by

@@ -67,6 +67,24 @@ func (w *way) goAway(f []byte) {
 	w.pass(f)
 }
 
+// ping relays PING, except where a server would punish the client for what the relay did:
+// clients that measure the connection ping when they get data, and servers count pings
+// that come without their having sent any. So a ping that only what was held or put in
+// can have caused is answered here.
+func (w *way) ping(h head, f []byte) {
+	r := w.r
+	if w.d == toUpstream && h.flags&flagAck == 0 {
+		answer := r.released && !r.arrived
+		r.released, r.arrived = false, false
+		if answer {
+			sink := &r.sinks[toClient]
+			sink.buf = append(appendHead(sink.add(), h.length, framePing, flagAck, 0), f[headLen:]...)
+			return
+		}
+	}
+	w.pass(f)
+}
+
 // passUnknown relays a frame of a stream that is not open, if both sides agree about it.
 func (w *way) passUnknown(f []byte) {
 	if !w.r.altered {

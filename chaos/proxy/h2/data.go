@@ -8,7 +8,7 @@ func (w *way) data(h head, f []byte) error {
 		return w.broken(ProtocolError, "DATA on stream %d with more padding than payload", h.stream)
 	}
 	if d == toClient {
-		r.calm.idle = 0
+		r.calm.idle, r.arrived = 0, true
 	}
 	flow, end := int64(h.length), h.flags&flagEndStream != 0
 	s := r.find(d, h.stream)

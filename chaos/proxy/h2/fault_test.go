@@ -396,3 +396,32 @@ func TestUpstreamEndsWhileHeld(t *testing.T) {
 		t.Errorf("the call whose answer was there: %v", err)
 	}
 }
+
+// Clients that measure the connection with PING, as this one does when data comes, are
+// not punished for what was held: the server, which counts pings that it gave no cause
+// for, keeps the connection.
+func TestHeldCausesNoPings(t *testing.T) {
+	ctx := testContext(t)
+	addr, _ := h2test.StartGRPC(t, &h2test.Service{})
+	n := 0
+	relays := relayTo(t, addr, planner{request: func(req *Request, plan *Plan) {
+		n++
+		plan.Hold[ToClient] = newAfter(time.Duration(n%20) * time.Millisecond)
+		plan.Flow[ToClient] = pieces{}
+	}})
+	c := h2test.DialGRPC(t, relays.addr)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			for range 5 {
+				if _, err := h2test.Unary(ctx, c, strings.Repeat("x", 50_000)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(relays.relays()); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}

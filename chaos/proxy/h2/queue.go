@@ -237,6 +237,7 @@ func (r *Relay) clear(q *queue) {
 // carryOut writes an item whose time has come.
 func (r *Relay) carryOut(s *stream, d direction, it *item) {
 	sink := &r.sinks[d]
+	r.released = r.released || d == toClient
 	switch it.kind {
 	case itemBlock:
 		if d == toUpstream && !s.known && !r.open(s) {

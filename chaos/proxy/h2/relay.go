@@ -53,6 +53,9 @@ type Relay struct {
 	altered bool
 	// gated: something that the windows do not provide for is on its way.
 	gated [2]bool
+	// Since the client's last PING, arrived: the upstream has sent a message's part;
+	// released: the client was sent one that had been held or put in.
+	arrived, released bool
 	// held is how many bytes, with overhead, wait in queues; queues how many queues.
 	held   [2]int
 	queues [2]int

@@ -5,7 +5,7 @@ import "strconv"
 // upstreamHeader handles a header block of the upstream: an interim response, the
 // response, or its trailers.
 func (r *Relay) upstreamHeader(m *message) error {
-	r.calm.idle = 0
+	r.calm.idle, r.arrived = 0, true
 	w := &r.ways[toClient]
 	s := r.find(toClient, m.id)
 	if s == nil || s.detached || s.ended[toClient] {

@@ -191,7 +191,7 @@ func (w *way) frame(h head, f []byte) error {
 	case frameWindowUpdate:
 		return w.windowUpdate(h, f)
 	case framePing:
-		w.pass(f)
+		w.ping(h, f)
 	default:
 		w.other(h, f)
 	}

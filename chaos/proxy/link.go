@@ -1,0 +1,141 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// link is one connection to the upstream, or the attempt.
+type link struct {
+	dialed chan struct{} // closed when up and err are set
+	up     *net.TCPConn
+	err    error
+	handed chan *reader // see handOver
+
+	// Guarded by conn.mu.
+	gone     bool // it has ended while nothing was pending
+	answered bool // a response has come over it
+}
+
+// close ends the link if it is dialled; if it is not, the dial ends with conn.ctx.
+func (l *link) close() {
+	select {
+	case <-l.dialed:
+		if l.up != nil {
+			_ = l.up.Close()
+		}
+	default:
+	}
+}
+
+// reset makes close send a RST.
+func (l *link) reset() {
+	select {
+	case <-l.dialed:
+		if l.up != nil {
+			_ = l.up.SetLinger(0)
+		}
+	default:
+	}
+}
+
+// connect returns the link to the upstream, and dials if there is none that lives.
+// Only the client's goroutine calls it.
+func (c *conn) connect() *link {
+	c.mu.Lock()
+	l := c.link
+	if l == nil || l.gone {
+		l = &link{dialed: make(chan struct{}), handed: make(chan *reader, 1)}
+		c.link = l
+		c.links.Add(1)
+		go c.runLink(l)
+	}
+	c.mu.Unlock()
+	return l
+}
+
+// runLink dials the upstream and relays what comes from it.
+func (c *conn) runLink(l *link) {
+	defer c.links.Done()
+	if !c.dial(l) {
+		return
+	}
+	in := newReader(c.p, l.up)
+	var err error
+	for c.speaks.Load() != speaksHTTP2 {
+		if err = in.fill(); !isTimeout(err) || !c.woke(toClient) {
+			break
+		}
+	}
+	if err == nil && isSettings(in.bytes()) {
+		c.awaitClient()
+	}
+	// A server that speaks before its client does not speak HTTP/1.
+	switch c.decide(speaksStream) {
+	case speaksHTTP:
+		c.serveResponses(l, in, err)
+	case speaksHTTP2:
+		l.handed <- in
+		return
+	default:
+		c.relay(c.client, in, toClient, err)
+	}
+	in.release()
+}
+
+// awaitClient waits until it is known what the client speaks, of which the server has
+// given a hint. A client that says nothing for long does not speak HTTP/2.
+func (c *conn) awaitClient() {
+	patience := time.AfterFunc(sniffPatience, func() { c.decide(speaksStream) })
+	defer patience.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.speaks.Load() == undecided && !c.ending && !c.closed {
+		c.cond.Wait()
+	}
+}
+
+// handOver makes the link's goroutine end and returns its side, for an engine that
+// relays both ways itself. It is for connections that speak HTTP/2; the caller
+// releases the reader.
+func (c *conn) handOver() (*reader, error) {
+	l := c.connect()
+	<-l.dialed
+	if l.err != nil {
+		return nil, l.err
+	}
+	c.mu.Lock()
+	c.wake(toClient, l.up)
+	c.mu.Unlock()
+	in := <-l.handed
+	c.woke(toClient) // unless that was what ended its read
+	return in, nil
+}
+
+// unreachable tells that the upstream cannot be reached.
+func (c *conn) unreachable(err error) {
+	c.p.config.Logger.Warn("cannot reach the upstream", "proxy", c.p.config.Name, "upstream", c.p.config.Upstream, "error", err)
+}
+
+func (c *conn) dial(l *link) bool {
+	defer close(l.dialed)
+	dialer := net.Dialer{Timeout: c.p.config.DialTimeout}
+	up, err := dialer.DialContext(c.ctx, "tcp", c.p.config.Upstream)
+	if err == nil && c.ctx.Err() != nil {
+		// cut may have come between, and found nothing to close.
+		err = errors.Join(c.ctx.Err(), up.Close())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		l.err, l.gone = err, true
+		if c.speaks.Load() == undecided {
+			// The client may yet turn out to speak HTTP, and then gets an answer.
+			_ = c.client.SetReadDeadline(time.Now().Add(sniffPatience))
+		}
+		return false
+	}
+	l.up = up.(*net.TCPConn)
+	return true
+}
