@@ -3,6 +3,7 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -96,7 +97,7 @@ func (b *configBlock) number(key string) float64 {
 
 // millis returns a number of milliseconds as a duration.
 func (b *configBlock) millis(key string) time.Duration {
-	return time.Duration(b.number(key) * float64(time.Millisecond))
+	return millisDuration(b.number(key))
 }
 
 // numbers returns a list of numbers.
@@ -181,9 +182,15 @@ func (r *configReader) latency() {
 	}
 }
 
+// millisDuration is a number of milliseconds as a duration. It is rounded, since 1.001 is
+// a little less than that in binary.
+func millisDuration(ms float64) time.Duration {
+	return time.Duration(math.Round(ms * float64(time.Millisecond)))
+}
+
 // millisText writes milliseconds as a duration that New reads.
 func millisText(ms float64) string {
-	return units.FormatDuration(time.Duration(ms * float64(time.Millisecond)))
+	return units.FormatDuration(millisDuration(ms))
 }
 
 func (r *configReader) rateLimit() {

@@ -16,7 +16,9 @@ import (
 // gives them.
 func configFaults(t *rapid.T) []Fault {
 	share := rapid.SampledFrom([]float64{1, 0.5, 0.25, 0.1, 0.05, 0.333, 0.0001})
-	ms := rapid.Custom(func(t *rapid.T) string { return fmt.Sprintf("%dms", rapid.IntRange(1, 100_000).Draw(t, "ms")) })
+	ms := rapid.Custom(func(t *rapid.T) string {
+		return fmt.Sprintf("%d.%03dms", rapid.IntRange(1, 100_000).Draw(t, "ms"), rapid.IntRange(0, 999).Draw(t, "µs"))
+	})
 	count := rapid.IntRange(1, 1000)
 	var match any
 	if rapid.Bool().Draw(t, "match") {

@@ -111,7 +111,7 @@ func TestReadHostile(t *testing.T) {
 		"200000 pairs.yaml":         head + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000),
 		"200000 dashes.yaml":        strings.Repeat("- ", 200_000),
 		"200000 questions.yaml":     strings.Repeat("? ", 200_000),
-		"deep indentation.yaml":     indented(5000),
+		"deep indentation.yaml":     indented(2500),
 		"brackets.yaml":             head + fill("[")[100:],
 		"empty lists.yaml":          "x: [" + fill("[],")[100:],
 		"keys.yaml":                 fill("a: 1\n"),

@@ -96,6 +96,9 @@ func (c *checker) unknownKey(key *node, o *Object, variant string) string {
 		severity = dsl.Warning
 	}
 	d := c.say(severity, key.pos, "unknown_key", "%s has no key %s", o.Noun, strconv.Quote(short(key.text)))
+	if c.full() {
+		return "" // what was meant by the rest nobody will be told
+	}
 	d.Help = suggest(key.text, o.names(variant), "it has")
 	return nearest(key.text, o.names(variant))
 }

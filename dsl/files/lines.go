@@ -10,6 +10,9 @@ import (
 type lines struct {
 	text   []byte
 	starts []int // the first byte of each line
+	// last is the place that offset gave last: the next is mostly behind it, and a line
+	// may be as long as the file.
+	last struct{ line, col, at int }
 }
 
 func newLines(text []byte) *lines {
@@ -27,8 +30,11 @@ func (l *lines) offset(line, col int) int {
 	if line < 1 || line > len(l.starts) {
 		return len(l.text)
 	}
-	at := l.starts[line-1]
-	for ; col > 1 && at < len(l.text); col-- {
+	at, here := l.starts[line-1], 1
+	if l.last.line == line && l.last.col <= col {
+		at, here = l.last.at, l.last.col
+	}
+	for ; here < col && at < len(l.text); here++ {
 		if l.text[at] < utf8.RuneSelf {
 			at++
 			continue
@@ -36,6 +42,7 @@ func (l *lines) offset(line, col int) int {
 		_, size := utf8.DecodeRune(l.text[at:])
 		at += size
 	}
+	l.last.line, l.last.col, l.last.at = line, here, at
 	return at
 }
 

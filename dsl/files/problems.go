@@ -40,20 +40,20 @@ func (p *problems) warn(pos Pos, code, format string, args ...any) *dsl.Diagnost
 
 // say returns the diagnostic so that the caller can add to it.
 func (p *problems) say(severity dsl.Severity, pos Pos, code, format string, args ...any) *dsl.Diagnostic {
+	if severity == dsl.Error {
+		p.errors++
+	}
+	if p.full() {
+		p.more++
+		return new(dsl.Diagnostic) // nobody will see it
+	}
 	d := &dsl.Diagnostic{
 		Severity: severity, Code: code, File: p.file,
 		Line: pos.Line, Col: pos.Col, EndLine: pos.EndLine, EndCol: pos.EndCol,
 		Message: fmt.Sprintf(format, args...),
 	}
-	if severity == dsl.Error {
-		p.errors++
-	}
 	at := spot{pos.Line, pos.Col, code, d.Message}
-	switch {
-	case p.seen[at]:
-	case len(p.list) >= 10*maxProblems:
-		p.more++
-	default:
+	if !p.seen[at] {
 		if p.seen == nil {
 			p.seen = map[spot]bool{}
 		}
@@ -62,6 +62,13 @@ func (p *problems) say(severity dsl.Severity, pos Pos, code, format string, args
 	}
 	return d
 }
+
+// full tells whether no more is kept: what follows is only counted.
+func (p *problems) full() bool { return len(p.list) >= 10*maxProblems }
+
+// full tells whether there is more to say than will be shown, so that a caller with
+// many like it may stop.
+func (p *problems) full() bool { return len(p.list) >= 10*maxProblems }
 
 // failed tells whether there was an error.
 func (p *problems) failed() bool { return p.errors > 0 }

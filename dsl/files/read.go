@@ -13,7 +13,7 @@ import (
 // megabytes and three hundred thousand values.
 const (
 	// MaxSize bounds a file, in bytes. Look at the size before reading one.
-	MaxSize = 16 << 20
+	MaxSize = 4 << 20
 	// maxNesting bounds how deep values may be nested.
 	maxNesting = 100
 	// maxValues bounds the values of a file, keys included, aliases written out.

@@ -3,6 +3,7 @@ package files
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 )
 
 // templates checks what stands in double braces, in every string in which it is filled in.
@@ -50,98 +51,89 @@ func (t templates) value(n *node) {
 
 // text checks the templates of a string.
 func (t templates) text(n *node) {
-	rest := n.text
-	at := t.finder(n)
-	for {
+	if !strings.Contains(n.text, "{{") {
+		return
+	}
+	where := t.inSource(n)
+	for rest := n.text; !t.full(); {
 		_, behind, ok := strings.Cut(rest, "{{")
 		if !ok {
 			return
 		}
 		inside, after, closed := strings.Cut(behind, "}}")
 		if !closed {
-			t.fail(at.next("{{"), "bad_template", "\"{{\" without \"}}\" behind it").Help = "write {{variables.NAME}}, or a single brace"
+			t.fail(where.next("{{", n.pos), "bad_template", "\"{{\" without \"}}\" behind it").Help = "write {{variables.NAME}}, or a single brace"
 			return
 		}
-		t.template(at, inside)
+		t.template(where.next("{{"+inside+"}}", n.pos), inside)
 		rest = after
 	}
 }
 
-// template checks one template.
-func (t templates) template(at *finder, inside string) {
+// template checks what stands between the braces at a place.
+func (t templates) template(pos Pos, inside string) {
 	r := parseRef(strings.TrimSpace(inside))
-	switch {
-	case r != nil && (r.space == "variables" && t.variables[r.name] || r.space == "steps" && t.steps[r.name] || r.space == "metrics" || r.space == "iteration"):
-		at.skip()
-		return
-	case len(t.list) >= 10*maxProblems: // nobody reads where the others are
-		t.more++
-		t.errors++
-		at.skip()
+	if r == nil {
+		d := t.fail(pos, "unknown_template", "{{%s}} is nothing that could be filled in", short(inside))
+		d.Help = "there are {{variables.NAME}}, {{metrics.NAME}}, {{steps.NAME.status}} and {{iteration}}"
+		if space, name, _ := strings.Cut(strings.TrimSpace(inside), "."); name != "" {
+			if near := nearest(space, []string{"variables", "metrics", "steps"}); near != "" && near != space {
+				d.Help = "did you mean {{" + near + "." + short(name) + "}}?"
+			}
+		}
 		return
 	}
-	text := "{{" + inside + "}}"
-	if inside == "" {
-		text = "{{"
+	switch r.space {
+	case "variables":
+		t.variable(Str{pos, r.name})
+	case "steps":
+		t.stepName(Str{pos, r.name})
 	}
-	pos := at.next(text)
-	if r != nil {
-		if r.space == "variables" {
-			t.variable(Str{pos, r.name})
+}
+
+// sourceWalk goes along a string as it is written in the file, so that each of its
+// templates is found without looking at those before it again.
+type sourceWalk struct {
+	text      []byte
+	at        int
+	line, col int
+	lost      bool // the string is written with escapes: its templates are not found
+}
+
+func (t templates) inSource(n *node) *sourceWalk {
+	w := &sourceWalk{text: t.lines.text, line: n.pos.Line, col: n.pos.Col, lost: n.pos.Line == 0}
+	w.at = t.lines.offset(n.pos.Line, n.pos.Col)
+	return w
+}
+
+// next finds the next template, which is written as want. Where it is written otherwise
+// its place is that of the whole string, and so are those behind it.
+func (w *sourceWalk) next(want string, whole Pos) Pos {
+	if w.lost {
+		return whole
+	}
+	begin := bytes.Index(w.text[w.at:], []byte("{{"))
+	if begin < 0 || !bytes.HasPrefix(w.text[w.at+begin:], []byte(want)) {
+		w.lost = true
+		return whole
+	}
+	w.step(begin)
+	pos := Pos{Line: w.line, Col: w.col}
+	w.step(len(want))
+	pos.EndLine, pos.EndCol = w.line, w.col
+	return pos
+}
+
+// step goes on by n bytes.
+func (w *sourceWalk) step(n int) {
+	for end := w.at + n; w.at < end; {
+		c := w.text[w.at]
+		_, size := utf8.DecodeRune(w.text[w.at:])
+		w.at += size
+		if c == '\n' || c == '\r' && (w.at == len(w.text) || w.text[w.at] != '\n') {
+			w.line, w.col = w.line+1, 1
 		} else {
-			t.stepName(Str{pos, r.name})
-		}
-		return
-	}
-	d := t.fail(pos, "unknown_template", "{{%s}} is nothing that could be filled in", short(inside))
-	d.Help = "there are {{variables.NAME}}, {{metrics.NAME}}, {{steps.NAME.status}} and {{iteration}}"
-	if space, name, _ := strings.Cut(strings.TrimSpace(inside), "."); name != "" {
-		if near := nearest(space, []string{"variables", "metrics", "steps"}); near != "" && near != space {
-			d.Help = "did you mean {{" + near + "." + short(name) + "}}?"
+			w.col++
 		}
 	}
-}
-
-// finder finds the templates of a string in the text of the file, one after the other.
-// Where the string is written with escapes they may not be found; then the place is that
-// of the whole string.
-type finder struct {
-	lines *lines
-	whole Pos
-	at    int // -1: lost
-}
-
-func (t templates) finder(n *node) *finder {
-	f := &finder{lines: t.lines, whole: n.pos, at: -1}
-	if n.pos.Line > 0 {
-		f.at = t.lines.offset(n.pos.Line, n.pos.Col)
-	}
-	return f
-}
-
-// skip passes over the next template, and returns where it begins; -1 if it is lost.
-func (f *finder) skip() int {
-	if f.at < 0 {
-		return -1
-	}
-	begin := bytes.Index(f.lines.text[f.at:], []byte("{{"))
-	if begin < 0 {
-		f.at = -1
-		return -1
-	}
-	begin += f.at
-	f.at = begin + len("{{")
-	if end := bytes.Index(f.lines.text[f.at:], []byte("}}")); end >= 0 {
-		f.at += end
-	}
-	return begin
-}
-
-// next passes over the next template, which reads like text, and gives its place.
-func (f *finder) next(text string) Pos {
-	begin := f.skip()
-	if begin < 0 || !bytes.HasPrefix(f.lines.text[begin:], []byte(text)) {
-		return f.whole
-	}
-	return f.lines.span(begin, begin+len(text))
 }

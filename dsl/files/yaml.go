@@ -255,6 +255,13 @@ func keyHelp(key *node) string {
 // merge adds what "<<" brings: the pairs of a mapping, or of several of which the first
 // that has a key counts. What the mapping has itself counts before all of them.
 func (c *yamlConverter) merge(n *node, merges []*node) {
+	if len(merges) == 0 {
+		return
+	}
+	have := make(map[string]bool, len(n.pairs))
+	for _, p := range n.pairs {
+		have[p.key.text] = true
+	}
 	for i := 0; i < len(merges); i += 2 {
 		key, from := merges[i], merges[i+1]
 		sources := []*node{from}
@@ -266,20 +273,18 @@ func (c *yamlConverter) merge(n *node, merges []*node) {
 				c.problems.fail(key.pos, "bad_merge", "\"<<\" takes a mapping or a list of mappings, found %s", source.found())
 				continue
 			}
-			have := map[string]bool{}
-			for _, p := range n.pairs {
-				have[p.key.text] = true
+			// A merge is work whether or not it brings anything.
+			if c.count += 2 * len(source.pairs); c.count > maxValues {
+				c.stop(n.pos, "too_many_aliases", "with its merges written out the file has more than %d values", maxValues)
+				return
 			}
 			for _, p := range source.pairs {
 				if !have[p.key.text] {
+					have[p.key.text] = true
 					n.pairs = append(n.pairs, pair{p.key, p.value, true})
-					c.count += 2
 				}
 			}
 		}
-	}
-	if c.count > maxValues {
-		c.stop(n.pos, "too_many_aliases", "with its merges written out the file has more than %d values", maxValues)
 	}
 }
 

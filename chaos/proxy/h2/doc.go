@@ -16,7 +16,8 @@
 //	request.go, response.go   header blocks, each way
 //	data.go, control.go       the other frames of a stream
 //	edit.go, cut.go, answer.go   changing, ending and answering a message
-//	queue.go    frames that are held; the goroutine that lets them go
+//	queue.go    frames that are held
+//	release.go  the goroutine that lets them go
 //	window.go   flow control
 //	sink.go     what is to be written to one side
 //
