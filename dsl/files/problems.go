@@ -66,10 +66,6 @@ func (p *problems) say(severity dsl.Severity, pos Pos, code, format string, args
 // full tells whether no more is kept: what follows is only counted.
 func (p *problems) full() bool { return len(p.list) >= 10*maxProblems }
 
-// full tells whether there is more to say than will be shown, so that a caller with
-// many like it may stop.
-func (p *problems) full() bool { return len(p.list) >= 10*maxProblems }
-
 // failed tells whether there was an error.
 func (p *problems) failed() bool { return p.errors > 0 }
 
