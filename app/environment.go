@@ -56,8 +56,8 @@ type envTarget struct {
 }
 
 type envSecrets struct {
-	Env  string `yaml:"env"`
-	File string `yaml:"file"`
+	Env  string `yaml:"env" json:"env,omitempty"`
+	File string `yaml:"file" json:"file,omitempty"`
 }
 
 // maxEnvFile bounds an environment's file, in bytes.

@@ -39,6 +39,9 @@ func (o *outside) Perform(ctx context.Context, call *runtime.Call) (any, error) 
 	return o.ready().Perform(ctx, call)
 }
 
+// Undo implements runtime.Undoer. What an embedded proxy did went with its process.
+func (o *outside) Undo(context.Context, runtime.Request) error { return nil }
+
 // close ends what is kept open for further effects.
 func (o *outside) close() {
 	o.once.Do(func() {}) // from now on nothing is made any more

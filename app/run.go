@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -12,10 +11,12 @@ import (
 	"time"
 
 	"starquake/builtins"
+	"starquake/effects"
 	"starquake/internal/alarm"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
+	"starquake/store"
 )
 
 // RunOptions are Options for the real world.
@@ -35,6 +36,13 @@ type RunOptions struct {
 	// OnRecord is given every record as it is written, in order; it must be quick.
 	// It may be nil.
 	OnRecord func(journal.Record)
+	// Store keeps the run, so that it survives its process: see Recover. Nil: the run is
+	// in memory only.
+	Store *store.Store
+	// Labels are for finding the run among others, By is who started it, Version that of
+	// the program. The store keeps them.
+	Labels      map[string]string
+	By, Version string
 }
 
 // Running is a run in the real world. Its methods may be called from any goroutine.
@@ -47,60 +55,96 @@ type Running struct {
 	outside outside
 	done    chan struct{}
 	result  *Result
+	// durable keeps the run on disk; nil for one that is in memory only.
+	durable *store.Run
 
 	mu   sync.Mutex
 	keep keeper
 	subs []chan struct{} // woken when records come
 }
 
-// NewRunID makes an id that sorts by time.
+// NewRunID makes an id that sorts by time, to the millisecond.
 func NewRunID(now time.Time) string {
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // crypto/rand does not fail
-	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:])
+	now = now.UTC()
+	return fmt.Sprintf("%s-%03x%s", now.Format("20060102-150405"), now.Nanosecond()/int(time.Millisecond), hex.EncodeToString(b[:])[:5])
 }
 
 // Start begins the script in the real world and returns at once. An error means that
 // nothing was started: it is Refusals, or something in the options.
 func (s *Script) Start(opt RunOptions) (*Running, error) {
-	if opt.Logger == nil {
-		opt.Logger = slog.New(slog.DiscardHandler)
-	}
 	given := opt.env()
 	policy, err := opt.policy()
 	if err != nil {
 		return nil, err
 	}
-	r := &Running{ID: NewRunID(time.Now()), script: s, done: make(chan struct{})}
-	r.outside = outside{policy: policy, logger: opt.Logger, redactor: redactor{env: given}, approvals: approvals{nobody: !opt.CanApprove}}
-	r.keep.onRecord = opt.OnRecord
+	r := newRunning(s, NewRunID(time.Now()), policy, given, &opt)
 	if err := s.preflight(&opt, policy, &r.outside.redactor); err != nil {
 		return nil, err
 	}
-
 	env := s.newEnv()
 	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
 	env.Targets = copyTargets(given.Targets)
-	env.CheckSecret = r.outside.redactor.check
 	origin := time.Now()
-	r.world = runtime.NewReal(&r.outside, r, origin)
-	r.world.Clock, r.world.Compress, r.outside.compress = opt.Clock, opt.Compress, opt.Compress
 	cfg := s.config(&opt.Options, "real", origin)
 	cfg.Begin.Compress = opt.Compress
-	if opt.Isolate {
-		child, err := s.isolate(&opt.Options, cfg, env, nil)
-		if err != nil {
-			return nil, err
+	r.enter(origin, opt.Compress, opt.Clock)
+	run, err := s.executor(r, &opt.Options, &cfg, env)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Store != nil {
+		if r.durable, err = opt.Store.Create(s.info(r.ID, &opt, policy, &cfg.Begin, env)); err != nil {
+			run.drop()
+			return nil, fmt.Errorf("the run cannot be kept: %w", err)
 		}
-		go r.execute(func() runtime.Outcome { return child.execute(r.world) })
-		return r, nil
+	}
+	go r.execute(run.execute)
+	return r, nil
+}
+
+// newRunning makes a run that has not begun.
+func newRunning(s *Script, id string, policy effects.Policy, env *Environment, opt *RunOptions) *Running {
+	logger := opt.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Running{ID: id, script: s, done: make(chan struct{})}
+	r.outside = outside{policy: policy, logger: logger, redactor: redactor{env: env}, approvals: approvals{nobody: !opt.CanApprove}}
+	r.keep.onRecord = opt.OnRecord
+	return r
+}
+
+// enter makes the run's world.
+func (r *Running) enter(origin time.Time, compress int, clock *alarm.Clock) {
+	r.world = runtime.NewReal(&r.outside, r, origin)
+	r.world.Clock, r.world.Compress, r.outside.compress = clock, compress, compress
+}
+
+// executor executes a script that is ready to begin, or is dropped.
+type executor struct {
+	execute func() runtime.Outcome
+	drop    func()
+}
+
+// executor makes the script ready to be executed in the world of r. Under Isolate that
+// tells the orchestration's name, which goes into cfg.
+func (s *Script) executor(r *Running, opt *Options, cfg *runtime.Config, env *builtins.Env) (executor, error) {
+	env.CheckSecret = r.outside.redactor.check
+	if opt.Isolate {
+		child, err := s.isolate(opt, *cfg, env, nil)
+		if err != nil {
+			return executor{}, err
+		}
+		cfg.Begin.Name = child.setup.Begin.Name
+		return executor{func() runtime.Outcome { return child.execute(r.world) }, child.process.close}, nil
 	}
 	turns := processWatch.over(r.world, opt.MemoryLimit, func(code, message string) {
 		r.world.Control(runtime.Control{Action: runtime.ActionFail, By: code, Detail: message})
 		env.Interrupt(code, message)
 	})
-	go r.execute(turns.executes(runtime.New(cfg, turns), env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain)))
-	return r, nil
+	return executor{turns.executes(runtime.New(*cfg, turns), env.Script(s.Unit.Main.Name, s.Unit.Main.HasMain)), turns.leave}, nil
 }
 
 // execute is the life of the run. It is a function of its own so that nothing of
@@ -108,20 +152,21 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 func (r *Running) execute(run func() runtime.Outcome) {
 	defer close(r.done)
 	defer r.outside.close()
-	out := run()
-	if err := r.world.Err(); err != nil && out.Verdict.ExitCode() < journal.VerdictErrored.ExitCode() {
-		// The last records could not be kept: a verdict that nobody can look up is none.
-		out.Verdict, out.Reason, out.Message = journal.VerdictErrored, "journal", err.Error()
-	}
+	out := r.judged(run())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.result = &Result{Outcome: out, View: r.keep.view(), Records: r.keep.memory.Records()}
 }
 
-// Append implements runtime.Journal.
+// Append implements runtime.Journal. What the store does not take nobody is shown.
 func (r *Running) Append(recs []journal.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.durable != nil {
+		if err := r.durable.Append(recs); err != nil {
+			return err
+		}
+	}
 	err := r.keep.Append(recs)
 	for _, sub := range r.subs {
 		select {
@@ -133,7 +178,15 @@ func (r *Running) Append(recs []journal.Record) error {
 }
 
 // Sync implements runtime.Journal.
-func (r *Running) Sync() error { return r.keep.Sync() }
+func (r *Running) Sync() error {
+	if r.durable != nil {
+		return r.durable.Sync()
+	}
+	return r.keep.Sync()
+}
+
+// Script is what the run executes.
+func (r *Running) Script() *Script { return r.script }
 
 // Wait waits for the end of the run.
 func (r *Running) Wait() *Result {
@@ -219,12 +272,7 @@ func (r *Running) LeftBehind() []string {
 		if !req.Chaos {
 			continue
 		}
-		var args builtins.FaultArgs
-		if json.Unmarshal(req.Args, &args) != nil {
-			left = append(left, string(req.Args)) // better raw than not at all
-			continue
-		}
-		left = append(left, args.Text+" on "+args.Target)
+		left = append(left, faultText(&req))
 	}
 	slices.Sort(left)
 	return left

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// A run can be seen and controlled from another process through a unix socket in a
-// folder of its own, DATA/runs/ID/control.sock. Only the owner gets at it: the folder
-// has the mode 0700, the socket 0600. Besides the socket there is a file named lock,
-// on which the run's process holds a lock as long as it lives: a folder whose lock is
-// free is what a dead process left.
+// A run that is kept can be seen and controlled from another process through a unix
+// socket in its folder, DATA/runs/ID/control.sock. Only the owner gets at it: the folder
+// has the mode 0700, the socket 0600. The run's process holds a lock on the run's
+// journal as long as it lives (package store): where that is free, a socket is what a
+// dead process left.
 //
 // The protocol is JSON, a request a line and an answer a line (ControlRequest,
 // ControlAnswer). After the answer to "watch" the run's records follow, a line each.
@@ -35,7 +35,7 @@ const (
 
 const (
 	socketName = "control.sock"
-	lockName   = "lock"
+	lockName   = "journal.jsonl"
 	runsName   = "runs"
 )
 
@@ -58,7 +58,6 @@ func DataDir(dir string) (string, error) {
 // ControlSocket is the control socket of a run of this process.
 type ControlSocket struct {
 	dir      string
-	lock     io.Closer
 	listener *net.UnixListener
 
 	running *Running
@@ -71,56 +70,42 @@ type ControlSocket struct {
 	done    sync.WaitGroup
 }
 
-// OpenControl makes the folder and the socket for a run that has not begun, so that
-// it can be refused where they cannot be made. Serve or Close it.
-func OpenControl(data string) (*ControlSocket, error) {
-	runs := filepath.Join(data, runsName)
-	if err := os.MkdirAll(runs, 0o700); err != nil {
-		return nil, fmt.Errorf("the folder for runs: %w", err)
+// ServeControl makes the run controllable from other processes until Close.
+func (r *Running) ServeControl() (*ControlSocket, error) {
+	if r.durable == nil {
+		return nil, errors.New("the run has no folder: it is in memory only")
 	}
-	// The folder gets its name when all is in it: whoever sees a run sees it whole.
-	dir, err := os.MkdirTemp(runs, ".new-")
-	if err != nil {
-		return nil, fmt.Errorf("the folder of the run: %w", err)
-	}
-	c := &ControlSocket{dir: dir, clients: map[net.Conn]bool{}}
+	c := &ControlSocket{dir: r.durable.Dir(), running: r, clients: map[net.Conn]bool{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if c.lock, err = lockFile(filepath.Join(dir, lockName)); err == nil {
-		err = c.listen()
+	if err := c.listen(); err != nil {
+		return nil, errors.Join(fmt.Errorf("the control socket: %w", err), c.Close())
 	}
-	if err != nil {
-		c.Close()
-		return nil, fmt.Errorf("the control socket: %w", err)
-	}
+	c.done.Go(c.accept)
 	return c, nil
 }
 
+// listen makes the socket under another name first: whoever sees it can connect.
 func (c *ControlSocket) listen() error {
 	path, release, err := shortPath(c.dir)
 	if err != nil {
 		return err
 	}
 	defer release()
-	c.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
+	fresh := path + "~"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	c.listener.SetUnlinkOnClose(false) // its folder is renamed
-	return os.Chmod(filepath.Join(c.dir, socketName), 0o600)
-}
-
-// Serve makes the run known under its id and serves its clients until Close.
-func (c *ControlSocket) Serve(r *Running) error {
-	dir := filepath.Join(filepath.Dir(c.dir), r.ID)
-	if err := os.Rename(c.dir, dir); err != nil {
-		return fmt.Errorf("the folder of the run: %w", err)
+	if c.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"}); err != nil {
+		return err
 	}
-	c.dir, c.running = dir, r
-	c.done.Go(c.accept)
-	return nil
+	c.listener.SetUnlinkOnClose(false) // it is renamed
+	if err := os.Chmod(fresh, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(fresh, path)
 }
 
-// Close lets clients take the end of the run, shortly, and removes the folder.
+// Close lets clients take the end of the run, shortly, and removes the socket.
 func (c *ControlSocket) Close() error {
 	var err error
 	if c.listener != nil {
@@ -136,9 +121,8 @@ func (c *ControlSocket) Close() error {
 	c.done.Wait()
 	late.Stop()
 	c.cancel()
-	err = errors.Join(err, removeRun(c.dir))
-	if c.lock != nil {
-		err = errors.Join(err, c.lock.Close())
+	if rerr := os.Remove(filepath.Join(c.dir, socketName)); !errors.Is(rerr, os.ErrNotExist) {
+		err = errors.Join(err, rerr)
 	}
 	return err
 }
@@ -151,17 +135,6 @@ func (c *ControlSocket) hangUp() {
 	for conn := range c.clients {
 		_ = conn.Close()
 	}
-}
-
-// removeRun removes a run's folder: what this package put there, and nothing else.
-func removeRun(dir string) error {
-	var errs []error
-	for _, name := range []string{socketName, lockName, ""} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func (c *ControlSocket) accept() {

@@ -27,8 +27,8 @@ type Remote struct {
 	dec  *json.Decoder
 }
 
-// LiveRuns are the ids of the runs that go on below the folder for data, oldest
-// first. What dead processes left is removed.
+// LiveRuns are the ids of the runs below the folder for data that go on and can be
+// controlled, oldest first.
 func LiveRuns(data string) ([]string, error) {
 	runs := filepath.Join(data, runsName)
 	entries, err := os.ReadDir(runs)
@@ -41,12 +41,10 @@ func LiveRuns(data string) ([]string, error) {
 	var live []string
 	for _, e := range entries { // sorted by name, which is by time
 		dir := filepath.Join(runs, e.Name())
-		locked, err := isLocked(filepath.Join(dir, lockName))
-		switch {
-		case err != nil: // no run's folder
-		case !locked:
-			_ = removeRun(dir) // the next one tries again
-		case !strings.HasPrefix(e.Name(), "."):
+		if _, err := os.Lstat(filepath.Join(dir, socketName)); err != nil || strings.HasPrefix(e.Name(), ".") {
+			continue // it has ended, or is not controlled from here
+		}
+		if locked, err := isLocked(filepath.Join(dir, lockName)); err == nil && locked {
 			live = append(live, e.Name())
 		}
 	}
@@ -73,7 +71,7 @@ func FindRun(ctx context.Context, data, prefix string) (string, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(live) == 0:
-		return "", fmt.Errorf("no run is going on (data folder %s)", data)
+		return "", fmt.Errorf("no run is going on (data folder %s); `starquake runs` lists those that were", data)
 	case len(found) == 0:
 		return "", fmt.Errorf("no run whose id begins with %q is going on; going on:%s", prefix, describeRuns(ctx, data, live))
 	case prefix == "":

@@ -2,13 +2,9 @@
 
 package app
 
-import (
-	"errors"
-	"io"
-)
+import "errors"
 
 var errNoSocket = errors.New("runs cannot be controlled from another process on this system")
 
-func lockFile(string) (io.Closer, error)       { return nil, errNoSocket }
 func isLocked(string) (bool, error)            { return false, errNoSocket }
 func shortPath(string) (string, func(), error) { return "", nil, errNoSocket }

@@ -13,9 +13,10 @@ import (
 
 	"starquake/app"
 	"starquake/runtime/journal"
+	"starquake/store"
 )
 
-// served starts a script with a control socket below a short folder.
+// served starts a script that is kept below a short folder, with its control socket.
 func served(t *testing.T, script string) (data string, r *app.Running, c *app.ControlSocket) {
 	t.Helper()
 	data, err := os.MkdirTemp("", "sq")
@@ -23,17 +24,19 @@ func served(t *testing.T, script string) (data string, r *app.Running, c *app.Co
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(data) })
-	if c, err = app.OpenControl(data); err != nil {
+	st, err := store.Open(data, store.Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { st.Close() })
 	s, diags := app.LoadText("t.star", []byte(script))
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	if r, err = s.Start(app.RunOptions{}); err != nil {
+	if r, err = s.Start(app.RunOptions{Store: st}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Serve(r); err != nil {
+	if c, err = r.ServeControl(); err != nil {
 		t.Fatal(err)
 	}
 	return data, r, c
@@ -41,7 +44,7 @@ func served(t *testing.T, script string) (data string, r *app.Running, c *app.Co
 
 const waits = "def main():\n    step(\"waits\", duration = \"1h\")\n"
 
-// end stops the run and closes its socket, and expects that nothing is left.
+// end stops the run and closes its socket, and expects that it is gone.
 func end(t *testing.T, data string, r *app.Running, c *app.ControlSocket) {
 	t.Helper()
 	_ = r.Control(journal.ControlBody{Action: "stop"}) // it may have ended
@@ -49,9 +52,12 @@ func end(t *testing.T, data string, r *app.Running, c *app.ControlSocket) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	left, err := os.ReadDir(filepath.Join(data, "runs"))
+	left, err := filepath.Glob(filepath.Join(data, "runs", r.ID, "control.sock*"))
 	if err != nil || len(left) != 0 {
-		t.Errorf("left in the folder for runs: %v %v", left, err)
+		t.Errorf("left in the folder of the run: %v %v", left, err)
+	}
+	if live, err := app.LiveRuns(data); err != nil || len(live) != 0 {
+		t.Errorf("still going on: %v %v", live, err)
 	}
 }
 
@@ -100,7 +106,7 @@ func TestSocketHostile(t *testing.T) {
 func TestSocketMode(t *testing.T) {
 	data, r, c := served(t, waits)
 	defer end(t, data, r, c)
-	for path, want := range map[string]os.FileMode{"": 0o700, "control.sock": 0o600, "lock": 0o600} {
+	for path, want := range map[string]os.FileMode{"": 0o700, "control.sock": 0o600, "journal.jsonl": 0o600} {
 		info, err := os.Stat(filepath.Join(data, "runs", r.ID, path))
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%q: %v, want %v (%v)", path, info.Mode().Perm(), want, err)
@@ -130,18 +136,15 @@ func TestSocketWatch(t *testing.T) {
 	end(t, data, r, c)
 }
 
-// TestDeadRun finds a folder without a process: it is removed, and is no run. What is
-// no run's folder is left alone.
+// TestDeadRun finds what a dead process left: a socket beside a journal that nobody
+// holds. It is no run that goes on, and it is left alone.
 func TestDeadRun(t *testing.T) {
 	data := t.TempDir()
 	dead := filepath.Join(data, "runs", "20260101-000000-dead00")
-	other := filepath.Join(data, "runs", "notes")
-	for _, dir := range []string{dead, other} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.MkdirAll(dead, 0o700); err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{"lock", "control.sock"} {
+	for _, name := range []string{"journal.jsonl", "control.sock"} {
 		if err := os.WriteFile(filepath.Join(dead, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -149,11 +152,8 @@ func TestDeadRun(t *testing.T) {
 	if live, err := app.LiveRuns(data); err != nil || len(live) != 0 {
 		t.Error(live, err)
 	}
-	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
-		t.Error("the dead run's folder is still there")
-	}
-	if _, err := os.Stat(other); err != nil {
-		t.Error(err)
+	if left, err := os.ReadDir(dead); err != nil || len(left) != 2 {
+		t.Error("what the dead process left is not all there:", left, err)
 	}
 	if _, err := app.FindRun(context.Background(), data, ""); err == nil || !strings.Contains(err.Error(), "no run is going on") {
 		t.Error(err)

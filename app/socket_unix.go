@@ -5,26 +5,11 @@ package app
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"syscall"
 )
-
-// lockFile makes a file and holds a lock on it until it is closed, or the process is
-// gone, however it goes.
-func lockFile(path string) (io.Closer, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("locking %s: %w", path, err)
-	}
-	return f, nil
-}
 
 // isLocked reports whether a process holds the lock. It asks for a shared one, so
 // that two who ask do not take each other for the run.

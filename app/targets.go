@@ -31,11 +31,12 @@ type targets struct {
 
 	mu      sync.Mutex
 	proxies map[string]*proxy.Proxy
+	opened  chan struct{}             // closed when another proxy is open
 	applied map[string]*proxy.Applied // by the fault's place in the run
 }
 
 func newTargets(logger *slog.Logger, idle func()) *targets {
-	return &targets{logger: logger, idle: idle, proxies: map[string]*proxy.Proxy{}, applied: map[string]*proxy.Applied{}}
+	return &targets{logger: logger, idle: idle, proxies: map[string]*proxy.Proxy{}, opened: make(chan struct{}), applied: map[string]*proxy.Applied{}}
 }
 
 // with adds the kinds of effect that concern targets.
@@ -62,14 +63,21 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
+	listen := args.Listen
+	var was builtins.ProxyReport
+	if call.Again != nil && json.Unmarshal(call.Again.Report, &was) == nil && was.Listen != "" {
+		listen = was.Listen // any port was asked for, and clients know this one
+	}
 	p, err := proxy.Listen(ctx, proxy.Config{
-		Name: args.Name, Listen: args.Listen, Upstream: args.Upstream, Protocol: args.Protocol, Labels: args.Labels, Logger: t.logger,
+		Name: args.Name, Listen: listen, Upstream: args.Upstream, Protocol: args.Protocol, Labels: args.Labels, Logger: t.logger,
 	})
 	if err != nil {
 		return nil, &journal.EffectError{Code: "listen", Message: err.Error()}
 	}
 	t.mu.Lock()
 	t.proxies[args.Name] = p
+	close(t.opened)
+	t.opened = make(chan struct{})
 	t.mu.Unlock()
 	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 	<-ctx.Done()
@@ -95,14 +103,25 @@ func planProxy(req *runtime.Request) (runtime.Planned, error) {
 	return runtime.Planned{Reports: []runtime.PlannedEvent{{Data: builtins.ProxyReport{Listen: args.Listen}}}}, nil
 }
 
-// target gives an open target.
-func (t *targets) target(name string) (*proxy.Proxy, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if p := t.proxies[name]; p != nil {
-		return p, nil
+// target gives the open target that an effect names. When a run is recovered all that it
+// held begins at once, so an effect that is asked again waits until its target is open.
+func (t *targets) target(ctx context.Context, call *runtime.Call, name string) (*proxy.Proxy, error) {
+	for {
+		t.mu.Lock()
+		p, opened := t.proxies[name], t.opened
+		t.mu.Unlock()
+		switch {
+		case p != nil:
+			return p, nil
+		case call.Again == nil:
+			return nil, fmt.Errorf("target %q is not open", name)
+		}
+		select {
+		case <-opened:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("target %q did not open again: %w", name, ctx.Err())
+		}
 	}
-	return nil, fmt.Errorf("target %q is not open", name)
 }
 
 // fault puts one fault on one target until it is cancelled.
@@ -111,7 +130,7 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
-	p, err := t.target(args.Target)
+	p, err := t.target(ctx, call, args.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +138,9 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 	applied, err := p.Apply(args.Fault.Compress(t.compress), id, call.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("%s on %q: %w", args.Text, args.Target, err)
+	}
+	if call.Again != nil {
+		applied.Advance(call.Again.Elapsed / time.Duration(max(t.compress, 1)))
 	}
 	t.mu.Lock()
 	t.applied[id] = applied
@@ -190,12 +212,12 @@ func planStats(*runtime.Request) (runtime.Planned, error) {
 }
 
 // window gives a target's traffic.
-func (t *targets) window(_ context.Context, call *runtime.Call) (any, error) {
+func (t *targets) window(ctx context.Context, call *runtime.Call) (any, error) {
 	var args builtins.WindowArgs
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
-	p, err := t.target(args.Target)
+	p, err := t.target(ctx, call, args.Target)
 	if err != nil {
 		return nil, err
 	}

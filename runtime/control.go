@@ -1,6 +1,9 @@
 package runtime
 
 import (
+	"slices"
+	"time"
+
 	"starquake/runtime/journal"
 )
 
@@ -27,6 +30,18 @@ func (r *Run) control(c Control) {
 		r.cancel(r.rootScope(), &cause{kind: causeAbort})
 	case ActionSkip:
 		r.skip(c)
+	case ActionRecover:
+		r.missed(c.Gap)
+	}
+}
+
+// missed notes that nobody ran the run for a while: the faults that are on were off.
+func (r *Run) missed(gap time.Duration) {
+	if r.paused || !slices.ContainsFunc(r.allHeld(), func(h *Held) bool { return h.chaos && !h.e.cancelled }) {
+		return
+	}
+	for _, st := range r.steps {
+		st.missed += gap
 	}
 }
 

@@ -250,7 +250,9 @@ func (w *Real) perform(ctx context.Context, e *realEffect) {
 		w.complete(e, done)
 	}()
 	call := &Call{Request: e.req, Signals: e.signals}
+	reported := false
 	call.Report = func(data any) {
+		reported = true
 		raw, err := toRaw(data)
 		if err != nil {
 			panic(err)
@@ -261,6 +263,9 @@ func (w *Real) perform(ctx context.Context, e *realEffect) {
 	if done.Data, err = toRawOr(answer, err); err != nil {
 		if !errors.As(err, &done.Err) {
 			done.Err = &journal.EffectError{Code: "failed", Message: err.Error()}
+		}
+		if e.req.Held && e.req.Again != nil && !reported { // it went off when its process died, and stayed off
+			done.Err = &journal.EffectError{Code: journal.CodeExpired, Message: "it could not be put on again: " + done.Err.Message}
 		}
 	}
 	returned = true

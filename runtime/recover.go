@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +16,9 @@ import (
 type Undoer interface {
 	Undo(ctx context.Context, req Request) error
 }
+
+// ErrLeftOn is wrapped by the errors of a recovery that could not take a fault off.
+var ErrLeftOn = errors.New("what was on before the crash cannot be taken off")
 
 // undoWithin is how long taking off one fault found on may take.
 const undoWithin = time.Minute
@@ -34,6 +38,8 @@ type recovery struct {
 	// found holds the effects that were under way and have not been asked again.
 	found []Request
 	live  bool // the journal is used up, and the run was told
+	// left are the faults that could not be taken off, by place.
+	left map[journal.Place]error
 }
 
 // Recover makes the world go on with a run: it gives the run the events of the journal,
@@ -80,7 +86,7 @@ func (w *Real) goLive(fresh []journal.Record) Event {
 		w.origin = latest // the wall clock was set back: the run's time never falls
 	}
 	// Before anything else of the run: what it left behind goes.
-	if err := w.undoAll(p.recs); err != nil {
+	if err := w.undoAll(p); err != nil {
 		w.Control(Control{Action: ActionFail, By: "recover", Detail: err.Error()})
 	}
 	if p.rollback {
@@ -89,7 +95,7 @@ func (w *Real) goLive(fresh []journal.Record) Event {
 	_ = w.keep(&Ready{Records: fresh}) // Err tells, and the run is being failed
 	now := w.elapsed()
 	return Event{Kind: EventControl, At: now, Control: Control{
-		Action: ActionRecover, By: "recover", Detail: "the process that ran it died", Gap: now - last,
+		Action: ActionRecover, Detail: "the process that ran it died", Gap: now - last,
 	}}
 }
 
@@ -114,16 +120,18 @@ func OpenEffects(recs []journal.Record) []Request {
 
 // undoAll takes off what the journal shows on, the newest first, where it may have
 // outlived the process.
-func (w *Real) undoAll(recs []journal.Record) error {
+func (w *Real) undoAll(p *recovery) error {
 	u, ok := w.performer.(Undoer)
 	if !ok {
 		return nil
 	}
 	var errs []error
-	for _, req := range slices.Backward(OpenEffects(recs)) {
+	p.left = map[journal.Place]error{}
+	for _, req := range slices.Backward(OpenEffects(p.recs)) {
 		ctx, cancel := context.WithTimeout(context.Background(), undoWithin)
 		if err := u.Undo(ctx, req); err != nil {
-			errs = append(errs, fmt.Errorf("what was on before the crash cannot be taken off: %w", err))
+			p.left[req.ID] = fmt.Errorf("%w: %w", ErrLeftOn, err)
+			errs = append(errs, p.left[req.ID])
 		}
 		cancel()
 	}
@@ -156,6 +164,12 @@ func (w *Real) dropCancelled() {
 		if !p.state[req.ID].cancelled {
 			return false
 		}
+		if err := p.left[req.ID]; err != nil {
+			// The run must know that it may be on, and then that it is not confirmed off.
+			w.post(Event{Kind: EventReport, ID: req.ID, Data: json.RawMessage(`{"on":true}`)})
+			w.post(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "left_on", Message: err.Error()}})
+			return true
+		}
 		w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(&req)})
 		return true
 	})
@@ -175,8 +189,9 @@ func (w *Real) again(req Request, was *replayed, recs []journal.Record) {
 		w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(&req)})
 		return
 	}
+	req.Again = &Again{Report: was.report}
 	if was.on {
-		req.Elapsed = max(0, w.elapsed()-was.since-pausedSince(recs, was.since))
+		req.Again.Elapsed = max(0, w.elapsed()-was.since-pausedSince(recs, was.since))
 	}
 	w.start(req)
 	w.mu.Lock()
@@ -213,7 +228,7 @@ func pausedSince(recs []journal.Record, from time.Duration) (sum time.Duration) 
 func (w *Real) diverged(err error) Event {
 	p := w.recovery
 	w.recovery = nil
-	if undo := w.undoAll(p.recs); undo != nil {
+	if undo := w.undoAll(p); undo != nil {
 		err = errors.Join(err, undo)
 	}
 	w.mu.Lock()

@@ -21,6 +21,9 @@ var ErrJournalEnds = errors.New("the journal ends here, before the run did")
 // NewReplayed makes a world that replays recs.
 func NewReplayed(recs []journal.Record) *Replayed { return &Replayed{replay: NewReplay(recs)} }
 
+// Anywhere makes the replay not compare places in the script, for one that was edited.
+func (w *Replayed) Anywhere() { w.replay.anywhere = true }
+
 // Err is nil if the run made the records that the journal has, and no others; else it
 // is a *Divergence or ErrJournalEnds.
 func (w *Replayed) Err() error { return w.err }
@@ -55,7 +58,8 @@ func (w *Replayed) fail(fresh []journal.Record, err error) {
 	case err != nil:
 		w.err = err
 	case len(fresh) > 0:
-		w.err = &Divergence{Number: len(w.replay.recs) + 1, Is: &fresh[0]}
+		is := fresh[0] // the run uses its memory again
+		w.err = &Divergence{Number: len(w.replay.recs) + 1, Is: &is}
 	default:
 		w.err = ErrJournalEnds
 	}

@@ -82,7 +82,12 @@ type stepState struct {
 	began  time.Duration // held time of the first try
 	first  time.Duration // world time of the first try
 	tried  bool
+	missed time.Duration // for how long its faults were off because nobody ran the run
 }
+
+// disturbedFrom is the part of a step's time for which its faults may be off before the
+// step is marked (DESIGN.md, "Recovery").
+const disturbedFrom = 0.1
 
 // Step runs one step. Its error is nil if the step passed, was skipped, or failed
 // and on_failure lets the caller go on.
@@ -249,6 +254,9 @@ func (b *Branch) endStep(st *stepState, err error) error {
 	if st.tried {
 		end.Started = st.first
 		res.Duration = r.heldNow() - st.began
+		if float64(st.missed) > disturbedFrom*float64(res.Duration) {
+			end.Disturbed = st.missed
+		}
 	} else {
 		res.Started = b.Now()
 	}

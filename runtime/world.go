@@ -65,9 +65,16 @@ type Request struct {
 	Seed uint64
 	// Path is the step it belongs to, for people.
 	Path string
-	// Elapsed is for how long a held effect had been on when its process died: it goes
-	// on from there. 0 for one that begins.
+	// Again is set where a process that died had begun the effect: it goes on from there.
+	Again *Again
+}
+
+// Again says how an effect stood that is asked for once more after a crash.
+type Again struct {
+	// Elapsed is for how long it had been on, pauses not counted.
 	Elapsed time.Duration
+	// Report is what it reported when it went on, nil if it had not.
+	Report json.RawMessage
 }
 
 // Signal tells a running effect something that it must heed.

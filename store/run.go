@@ -281,6 +281,15 @@ func (r *Run) Close() error {
 	return err
 }
 
+// End closes a run whose journal has no end and that is not to go on: lists show it as
+// ended so.
+func (r *Run) End(end End) error {
+	r.mu.Lock()
+	r.end = &end
+	r.mu.Unlock()
+	return r.Close()
+}
+
 // writeEnd notes how a run ended, for lists. Like the journal it follows from the log,
 // and is made durable with it.
 func writeEnd(dir string, end *End) error {

@@ -185,6 +185,16 @@ func (a *Applied) Pause() { a.change(func() { a.paused = true }) }
 // Resume lets the clock go on after Pause.
 func (a *Applied) Resume() { a.change(func() { a.paused = false }) }
 
+// Advance makes the fault be on for d longer than it is: for one that goes on where it
+// was in a process that died.
+func (a *Applied) Advance(d time.Duration) {
+	a.change(func() {
+		c := *a.clock.Load()
+		c.before += d
+		a.clock.Store(&c)
+	})
+}
+
 // Lift takes the fault off for a while, as Remove does, and holds its clock.
 func (a *Applied) Lift() { a.change(func() { a.lifted = true }) }
 

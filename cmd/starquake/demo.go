@@ -51,7 +51,7 @@ func (c *demoCmd) Run(sh *shell) error {
 	fmt.Fprintf(sh.out, "A small shop runs at %s, with an embedded proxy before it.\n"+
 		"The quickstart asks for its catalog while the proxy gets slower; each bar is one answer.\n\n", service.URL())
 	logs := newAside(sh.err)
-	return sh.conduct(name, s, conducting{opt: app.RunOptions{Options: opt}, data: given.Data, format: formatText, logs: logs, show: showBars})
+	return sh.conduct(name, s, conducting{opt: app.RunOptions{Options: opt}, kept: keptFlags{dataFlag: given.dataFlag, InMemory: given.Data == ""}, format: formatText, logs: logs, show: showBars})
 }
 
 // freeAddress is an address that nobody listens at. The proxy is not given port 0,
@@ -66,9 +66,9 @@ func freeAddress() (string, error) {
 
 // demoFlags are what can be given behind "--".
 type demoFlags struct {
-	Param []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
-	Seed  *uint64  `placeholder:"N" help:"The seed of all randomness."`
-	dataFlag
+	Param    []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
+	Seed     *uint64  `placeholder:"N" help:"The seed of all randomness."`
+	dataFlag          // without it the run is in memory only
 }
 
 // showBars shows each latency that the quickstart logs as a bar, and what happens

@@ -40,6 +40,11 @@ type commands struct {
 	Approve approveCmd `cmd:"" group:"Runs that go on:" help:"Let a run go on that waits in approve()."`
 	Reject  rejectCmd  `cmd:"" group:"Runs that go on:" help:"Stop a run that waits in approve()."`
 
+	Runs    runsCmd    `cmd:"" group:"Runs that are kept:" help:"List, show, export, import and remove runs."`
+	Recover recoverCmd `cmd:"" group:"Runs that are kept:" help:"Go on with runs whose process died."`
+	Cleanup cleanupCmd `cmd:"" group:"Runs that are kept:" help:"Take off what runs whose process died have left on, without going on with them."`
+	Replay  replayCmd  `cmd:"" group:"Runs that are kept:" help:"Execute a run again with the answers that it got, and compare."`
+
 	Builtins  builtinsCmd  `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`
 	Faults    faultsCmd    `cmd:"" group:"To learn:" help:"Show the kinds of fault, or one of them."`
 	Scenarios scenariosCmd `cmd:"" group:"To learn:" help:"Show the predefined scenarios, the network profiles and your own, or one of them."`
@@ -82,7 +87,7 @@ func mainCode() (code int) {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return sh.usage(args, err)
+		return sh.usage(parser, args, err)
 	}
 	return sh.code(ctx.Run(sh))
 }

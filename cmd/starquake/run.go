@@ -25,20 +25,16 @@ import (
 // runCmd is `starquake run`.
 type runCmd struct {
 	givenFlags
-	Compress int    `placeholder:"FACTOR" help:"Let the time of the run pass that many times faster, to try a long one out: durations, delays and ramps are divided by it. What the system does takes its own time."`
-	Attended bool   `help:"Somebody will answer approve() from another shell, though this is no terminal."`
-	Output   string `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records as they come)."`
-	LogLevel string `enum:"debug,info,warn,error" default:"warn" help:"What is told of the program itself: debug, info, warn or error."`
-	dataFlag
+	Compress int               `placeholder:"FACTOR" help:"Let the time of the run pass that many times faster, to try a long one out: durations, delays and ramps are divided by it. What the system does takes its own time."`
+	Attended bool              `help:"Somebody will answer approve() from another shell, though this is no terminal."`
+	Output   string            `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records as they come)."`
+	LogLevel string            `enum:"debug,info,warn,error" default:"warn" help:"What is told of the program itself: debug, info, warn or error."`
+	Label    map[string]string `placeholder:"NAME=VALUE" help:"A label of the run, to find it by; may be repeated."`
+	keptFlags
 }
 
 // maxCompress is a day in less than a second.
 const maxCompress = 100_000
-
-// dataFlag names the folder in which runs are found.
-type dataFlag struct {
-	Data string `placeholder:"DIR" help:"The folder for data. Without it: $$XDG_STATE_HOME/starquake or ~/.local/state/starquake."`
-}
 
 // Run runs the orchestration to its end.
 func (c *runCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
@@ -66,34 +62,48 @@ func (c *runCmd) run(sh *shell) error {
 			Options: opt, Compress: c.Compress,
 			CanApprove: c.Attended || term.IsTerminal(int(os.Stdin.Fd())),
 			Logger:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})),
+			Labels:     c.Label, By: (&byFlag{}).by(), Version: programVersion(),
 		},
-		data: c.Data, format: c.Output, logs: logs,
+		kept: c.keptFlags, format: c.Output, logs: logs,
 	})
 }
 
 // conducting is how a run is to be carried out.
 type conducting struct {
 	opt    app.RunOptions
-	data   string // --data
+	kept   keptFlags
 	format string
 	logs   *aside
 	// show takes the place of the usual text; it may be nil.
 	show func(*shell, records) (*view.Run, error)
 }
 
-// conduct starts the script, shows it, heeds signals, and ends with its verdict.
+// conduct runs the script, and ends with the run's verdict.
 func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
-	socket, err := openControl(sh, c.data)
+	keep, err := c.kept.open(sh, c.logs)
 	if err != nil {
 		return err
 	}
-	if socket != nil {
-		defer socket.Close()
-	}
-	draw := sh.text()
+	defer keep.close(c.logs)
+	c.opt.Store = keep.store
+	var total *time.Duration
 	if sh.outTTY && c.format == formatText && c.show == nil {
-		draw.Planned = planned(s, c.opt.Options)
+		total = planned(s, c.opt.Options)
 	}
+	return sh.follow(path, c, total, func(opt app.RunOptions) (*app.Running, error) {
+		running, err := s.Start(opt)
+		if err != nil {
+			return nil, refused(path, s, err)
+		}
+		return running, nil
+	})
+}
+
+// follow begins a run, shows it, heeds signals, and ends with its verdict. path is the
+// file that the run's script came from, total how long it takes if all goes as planned.
+func (sh *shell) follow(path string, c conducting, total *time.Duration, begin func(app.RunOptions) (*app.Running, error)) error {
+	draw := sh.text()
+	draw.Planned = total
 	// Signals are ours before the first fault can be on.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -104,9 +114,9 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 		defer clock.Close()
 		c.opt.Clock = clock
 	}
-	running, err := s.Start(c.opt)
+	running, err := begin(c.opt)
 	if err != nil {
-		return refused(path, s, err)
+		return err
 	}
 	go sh.heed(signals, running, c.logs)
 	go func() {
@@ -114,8 +124,10 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 			_ = running.Control(unread)
 		}
 	}()
-	if socket != nil {
-		if err := socket.Serve(running); err != nil {
+	if c.opt.Store != nil {
+		if socket, err := running.ServeControl(); err == nil {
+			defer socket.Close()
+		} else {
 			c.logs.logf("the run cannot be controlled from another shell: %v", err)
 		}
 	}
@@ -131,13 +143,16 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 		_ = running.Control(unread)
 	}
 	res := running.Wait()
+	if err == nil && res.Outcome.Reason == app.ReasonDiverged {
+		return &exitError{code: res.Outcome.Verdict.ExitCode(), reason: res.Outcome.Reason, err: errors.New(res.Outcome.Message)}
+	}
 	if err == nil {
 		err = sh.close(c.format, running.ID, run, draw)
 	}
 	if err != nil {
 		return unseen(res, err)
 	}
-	sh.backtraces(path, s, res)
+	sh.backtraces(path, running.Script(), res)
 	return ended(res.Outcome.Verdict.ExitCode())
 }
 
@@ -158,23 +173,6 @@ func unseen(res *app.Result, err error) error {
 		e.err = fmt.Errorf("the run could not be shown (%w); it ended %s and its faults are off", err, res.Outcome.Verdict)
 	}
 	return e
-}
-
-// openControl makes the control socket. Where nobody asked for the folder a run goes
-// on without.
-func openControl(sh *shell, flag string) (*app.ControlSocket, error) {
-	data, err := app.DataDir(flag)
-	if err == nil {
-		var socket *app.ControlSocket
-		if socket, err = app.OpenControl(data); err == nil {
-			return socket, nil
-		}
-	}
-	if flag != "" {
-		return nil, invalid("--data %s: %w", flag, err)
-	}
-	sh.complain(fmt.Errorf("warning: the run cannot be controlled from another shell: %w", err))
-	return nil, nil
 }
 
 // refused is the error of a run that was not started.

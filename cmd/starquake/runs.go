@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"starquake/app"
 	"starquake/report/text"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
@@ -24,32 +23,6 @@ type runsCmd struct {
 	Export runsExportCmd `cmd:"" help:"Write a run as JSON lines: what was asked, then its journal."`
 	Import runsImportCmd `cmd:"" help:"Take up a run that export wrote; it can be looked at, not resumed."`
 	Prune  runsPruneCmd  `cmd:"" help:"Remove ended runs; those that go on or were interrupted stay."`
-}
-
-// openStore opens the data folder.
-func (f dataFlag) openStore() (*store.Store, error) {
-	dir, err := app.DataDir(f.Data)
-	if err != nil {
-		return nil, asInvalid(err)
-	}
-	s, err := store.Open(dir, store.Options{})
-	if err != nil {
-		return nil, errored("%w", err)
-	}
-	return s, nil
-}
-
-// find opens the data folder and finds a run in it.
-func (f dataFlag) find(name string) (*store.Store, string, error) {
-	s, err := f.openStore()
-	if err != nil {
-		return nil, "", err
-	}
-	id, err := s.Find(name)
-	if err != nil {
-		return nil, "", errors.Join(asInvalid(err), s.Close())
-	}
-	return s, id, nil
 }
 
 type runsListCmd struct {
@@ -209,36 +182,26 @@ func (c *runsImportCmd) Run(sh *shell) error {
 }
 
 type runsPruneCmd struct {
-	Keep     string `placeholder:"TIME" help:"For how long runs stay, such as 30d."`
-	KeepRuns int    `placeholder:"N" help:"How many of the newest ended runs stay."`
-	DryRun   bool   `help:"Only say which would be removed."`
+	retentionFlags
+	DryRun bool `help:"Only say which would be removed."`
 	dataFlag
 }
 
 // Run removes runs.
 func (c *runsPruneCmd) Run(sh *shell) error {
-	if c.Keep == "" && c.KeepRuns == 0 {
+	if !c.given() {
 		return invalid("say what stays: --keep 30d, --keep-runs 1000, or both")
 	}
-	var keep time.Duration
-	if c.Keep != "" {
-		var err error
-		if keep, err = units.ParseDuration(c.Keep); err != nil {
-			return invalid("--keep: %w", err)
-		}
-		if keep <= 0 {
-			return invalid("--keep %s: expected a time above 0", c.Keep)
-		}
-	}
-	if c.KeepRuns < 0 {
-		return invalid("--keep-runs %d: expected 1 or more", c.KeepRuns)
+	stay, err := c.retention()
+	if err != nil {
+		return err
 	}
 	s, err := c.openStore()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	removed, err := s.Prune(store.Retention{Keep: keep, Runs: c.KeepRuns}, time.Now(), c.DryRun)
+	removed, err := s.Prune(stay, time.Now(), c.DryRun)
 	if err != nil {
 		return errored("%w", err)
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
 	"starquake/dsl"
@@ -156,8 +156,8 @@ func (sh *shell) render(diags dsl.Diagnostics, sources func(file string) []byte)
 }
 
 // usage reports a wrong command line.
-func (sh *shell) usage(args []string, err error) int {
-	err = asInvalid(fmt.Errorf("%w\nsee: starquake %s--help", err, commandOf(args)))
+func (sh *shell) usage(parser *kong.Kong, args []string, err error) int {
+	err = asInvalid(fmt.Errorf("%w\nsee: starquake %s--help", err, commandOf(parser, args)))
 	if format := outputOf(args); format == formatJSON || format == formatNDJSON {
 		return sh.code(sh.failedIn(format, err))
 	}
@@ -165,10 +165,11 @@ func (sh *shell) usage(args []string, err error) int {
 }
 
 // commandOf is the command in args, with a blank, if it can be known.
-func commandOf(args []string) string {
-	known := []string{"run", "plan", "validate", "test", "fmt", "import", "export", "convert", "template", "scenarios", "faults", "status", "watch", "pause", "resume", "skip", "stop", "approve", "reject", "builtins", "demo", "version"}
-	if len(args) > 0 && slices.Contains(known, args[0]) {
-		return args[0] + " "
+func commandOf(parser *kong.Kong, args []string) string {
+	for _, known := range parser.Model.Children {
+		if len(args) > 0 && args[0] == known.Name {
+			return known.Name + " "
+		}
 	}
 	return ""
 }

@@ -31,26 +31,33 @@ type versions struct {
 // Run shows the versions.
 func (c *versionCmd) Run(sh *shell) error {
 	v := versions{
-		Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Version: programVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Starlark: strings.TrimPrefix(app.Interpreter(), "go.starlark.net "),
 		Formats:  map[string]int{"journal": journal.FormatVersion},
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if v.Version == "" {
-			v.Version = strings.Trim(info.Main.Version, "()")
-		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				v.Commit = s.Value
 			}
 		}
 	}
-	if v.Version == "" {
-		v.Version = "devel"
-	}
 	if c.Output == formatJSON {
 		return sh.json(formatJSON, v)
 	}
 	_, err := fmt.Fprintf(sh.out, "starquake %s\n%s %s\ngo.starlark.net %s\njournal format %d\n", v.Version, v.Go, v.Platform, v.Starlark, journal.FormatVersion)
 	return err
+}
+
+// programVersion is that of the release, or of the module, or "devel".
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if v := strings.Trim(info.Main.Version, "()"); v != "" {
+			return v
+		}
+	}
+	return "devel"
 }

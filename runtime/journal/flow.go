@@ -91,6 +91,9 @@ type StepEndBody struct {
 	Error    *Problem      `json:"error,omitempty"`
 	Reason   string        `json:"reason,omitempty"` // of a skip
 	Tolerate bool          `json:"tolerate,omitempty"`
+	// Disturbed is for how long its faults were off because the run's process had died,
+	// where that is a large part of its time.
+	Disturbed time.Duration `json:"disturbed,omitempty"`
 }
 
 // TurnBody opens one turn of a loop.

@@ -82,7 +82,7 @@ type LogBody struct {
 
 // ControlBody is something a person or a policy asked of the run.
 type ControlBody struct {
-	Action string `json:"action"` // "pause", "resume", "skip", "stop", "abort"
+	Action string `json:"action"` // "pause", "resume", "skip", "stop", "abort", "recover"
 	Path   string `json:"path,omitempty"`
 	By     string `json:"by,omitempty"`
 	Detail string `json:"detail,omitempty"`

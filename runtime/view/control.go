@@ -19,6 +19,9 @@ func (f *Fold) control(b *journal.ControlBody) {
 		if r.Pause != nil {
 			r.State, r.PausedIn, r.Pause = Running, r.PausedIn+r.Now-r.Pause.Since, nil
 		}
+	case "recover":
+		r.Recovered++
+		r.Gaps += b.Gap
 	case "stop", "abort":
 		r.Stopping = &Asked{Action: b.Action, At: r.Now, By: b.By, Detail: clip(b.Detail)}
 		r.Endless = r.Endless || b.By == EndHorizon

@@ -107,9 +107,13 @@ type Run struct {
 	// Unguarded counts the faults that went on while no guard was live.
 	Unguarded int `json:"unguarded,omitempty"`
 
-	Tolerated int    `json:"tolerated,omitempty"`
-	Flaky     int    `json:"flaky,omitempty"`
-	Counts    Counts `json:"counts"`
+	Tolerated int `json:"tolerated,omitempty"`
+	Flaky     int `json:"flaky,omitempty"`
+	// Recovered is how often another process took the run up after the one that ran it
+	// had died; Gaps is for how long, in all, nobody ran it.
+	Recovered int           `json:"recovered,omitempty"`
+	Gaps      time.Duration `json:"gaps,omitempty"`
+	Counts    Counts        `json:"counts"`
 }
 
 // Counts are exact whatever the bounds of the lists.

@@ -46,6 +46,9 @@ type Step struct {
 	Error     *journal.Problem `json:"error,omitempty"`
 	Reason    string           `json:"reason,omitempty"` // of a skip
 	Tolerated bool             `json:"tolerated,omitempty"`
+	// Disturbed is for how long its faults were off because the run's process had died,
+	// where that is a large part of its time.
+	Disturbed time.Duration `json:"disturbed,omitempty"`
 }
 
 // Over says whether the step has ended.

@@ -66,7 +66,7 @@ func (f *Fold) stepEnd(at journal.Place, b *journal.StepEndBody) {
 		s.Start = min(max(b.Started, s.Begun), f.run.Now)
 	}
 	s.Tries = max(s.Tries, b.Tries)
-	s.Error, s.Reason, s.Tolerated = b.Error, b.Reason, b.Tolerate
+	s.Error, s.Reason, s.Tolerated, s.Disturbed = b.Error, b.Reason, b.Tolerate, b.Disturbed
 	if b.Status == journal.Failed && !b.Tolerate && len(f.failed) < MaxFailed {
 		f.failed[at] = failed{step: s}
 	}

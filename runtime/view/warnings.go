@@ -1,6 +1,11 @@
 package view
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"starquake/units"
+)
 
 // Warnings are what a person should know of the run although nothing failed, in
 // the order of their weight.
@@ -10,12 +15,28 @@ func (r *Run) Warnings() []string {
 		out = append(out, fmt.Sprintf("%s put on without a guard: nothing would abort the run if the system broke; add guard(name, probe)",
 			plural(r.Unguarded, "fault is", "faults are")))
 	}
+	out = append(out, r.disturbed()...)
 	out = append(out, r.unmet()...)
 	if n := r.Counts.LateTurns; n > 0 {
 		out = append(out, fmt.Sprintf("%s late: the body takes longer than every", plural(n, "loop turn began", "loop turns began")))
 	}
 	if r.Endless {
 		out = append(out, "the plan was cut at its horizon: a loop has no end, so there is no total")
+	}
+	return out
+}
+
+// disturbed warns of what a crash did to the experiment.
+func (r *Run) disturbed() []string {
+	if r.Recovered == 0 {
+		return nil
+	}
+	out := []string{fmt.Sprintf("the run was taken up again %s after its process had died; nobody ran it for %s",
+		plural(r.Recovered, "time", "times"), units.FormatDuration(r.Gaps.Round(time.Millisecond)))}
+	for _, s := range r.Steps {
+		if s.Disturbed > 0 && len(out) <= maxUnmet {
+			out = append(out, fmt.Sprintf("step %s was disturbed: its faults were off for %s of it", s.Path, units.FormatDuration(s.Disturbed.Round(time.Millisecond))))
+		}
 	}
 	return out
 }

@@ -1,0 +1,126 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"starquake/builtins"
+	"starquake/dsl"
+	"starquake/dsl/files"
+	"starquake/effects"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/store"
+)
+
+// resumption is what a run needs besides its journal to be taken up by another process,
+// or to be looked at again. It has no secret in it, only where they are found.
+type resumption struct {
+	Env isolatedEnv `json:"env"`
+	// EnvFile is the environment's file, for messages; Secrets are where it has them.
+	EnvFile string                `json:"env_file,omitempty"`
+	Secrets map[string]envSecrets `json:"secrets,omitempty"`
+	// Policy is what the run may touch.
+	Policy      effects.Policy `json:"policy"`
+	Isolate     bool           `json:"isolate,omitempty"`
+	MemoryLimit int64          `json:"memory_limit,omitempty"`
+	// CanApprove says that somebody can answer approve().
+	CanApprove bool `json:"can_approve,omitempty"`
+	// Path is the file that the orchestration was read from, for messages.
+	Path string `json:"path,omitempty"`
+}
+
+// info is what the store keeps of a run that begins.
+func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *journal.RunBeginBody, env *builtins.Env) store.Info {
+	given := opt.env()
+	raw, err := json.Marshal(resumption{
+		Env: wireEnv(env), EnvFile: given.path, Secrets: given.secrets, Policy: policy,
+		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CanApprove: opt.CanApprove, Path: s.Path,
+	})
+	if err != nil {
+		panic(err) // plain data
+	}
+	params := make(map[string]string, len(opt.Params))
+	for name, p := range opt.Params {
+		if params[name] = p.Text; p.JSON != nil {
+			params[name] = string(p.JSON)
+		}
+	}
+	return store.Info{
+		ID: id, Name: begin.Name, Script: begin.Script, Started: begin.Origin, Labels: opt.Labels, Params: params,
+		Seed: begin.Seed, By: opt.By, Version: opt.Version, Resume: raw,
+	}
+}
+
+// recorded is a run as the store has it.
+type recorded struct {
+	resumption
+	script *Script
+	begin  *journal.RunBeginBody
+	recs   []journal.Record
+}
+
+// errNotBegun says that a run died before it had done anything: its journal is empty,
+// since the first records are on disk before the first effect.
+var errNotBegun = errors.New("it had not begun: nothing was done, and nothing is on")
+
+// readRecorded makes of a journal and of what stands beside it the run that it was.
+// The files that the script was read from are not needed.
+func readRecorded(info store.Info, recs []journal.Record) (*recorded, error) {
+	r := &recorded{recs: recs}
+	if len(recs) == 0 {
+		return nil, errNotBegun
+	}
+	var ok bool
+	if r.begin, ok = recs[0].Body.(*journal.RunBeginBody); !ok {
+		return nil, fmt.Errorf("its journal begins with %q, expected %q", recs[0].Kind, journal.RunBegin)
+	}
+	if r.begin.Format > journal.FormatVersion {
+		return nil, fmt.Errorf("its journal has format %d, this version knows up to %d; use a later version", r.begin.Format, journal.FormatVersion)
+	}
+	if len(info.Resume) > 0 {
+		if err := json.Unmarshal(info.Resume, &r.resumption); err != nil {
+			return nil, fmt.Errorf("what was noted at its start: %w", err)
+		}
+	}
+	s, diags := loadModules(r.begin.Script, r.begin.Modules)
+	if diags.HasErrors() {
+		return nil, fmt.Errorf("its script: %w", diags)
+	}
+	s.Path = r.Path
+	r.script = s
+	return r, nil
+}
+
+// loadModules reads a script from the texts in a journal.
+func loadModules(main string, modules map[string]string) (*Script, dsl.Diagnostics) {
+	l := Loader{Lenient: true} // it was accepted
+	opt := dsl.Options{Builtins: rows(), NoCheck: true}
+	if IsOrchestrationFile(main) {
+		opt.Transpile, opt.MaxFile = l.transpile, files.MaxSize
+	}
+	unit, diags := dsl.LoadModules(main, modules, opt)
+	return l.script(unit, "", diags)
+}
+
+// config and env are those of the run as it began.
+func (r *recorded) config() runtime.Config {
+	return runtime.Config{
+		Begin: *r.begin, Strict: r.begin.Strict, CleanupTimeout: r.begin.CleanupTimeout,
+		Describe: builtins.Describe, OnTurn: builtins.OnTurn,
+	}
+}
+
+func (r *recorded) env() *builtins.Env {
+	env := r.script.newEnv()
+	wire := r.resumption.Env
+	wire.Scenarios = env.Scenarios // of the texts in the journal
+	wire.fill(env)
+	return env
+}
+
+// environment is where the run finds its secrets.
+func (r *recorded) environment() *Environment {
+	return &Environment{Name: r.resumption.Env.Environment, path: r.EnvFile, secrets: r.Secrets}
+}

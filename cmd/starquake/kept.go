@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"starquake/app"
+	"starquake/store"
+	"starquake/units"
+)
+
+// dataFlag names the folder in which runs are kept.
+type dataFlag struct {
+	Data string `placeholder:"DIR" env:"STARQUAKE_DATA" help:"The folder for data. Without it: $$XDG_STATE_HOME/starquake or ~/.local/state/starquake."`
+}
+
+// openStore opens the data folder.
+func (f dataFlag) openStore() (*store.Store, error) {
+	dir, err := app.DataDir(f.Data)
+	if err != nil {
+		return nil, asInvalid(err)
+	}
+	s, err := store.Open(dir, store.Options{})
+	if err != nil {
+		return nil, errored("%w", err)
+	}
+	return s, nil
+}
+
+// find opens the data folder and finds a run in it.
+func (f dataFlag) find(name string) (*store.Store, string, error) {
+	s, err := f.openStore()
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := s.Find(name)
+	if err != nil {
+		return nil, "", errors.Join(asInvalid(err), s.Close())
+	}
+	return s, id, nil
+}
+
+// retentionFlags say which ended runs stay.
+type retentionFlags struct {
+	Keep     string `placeholder:"TIME" help:"For how long ended runs stay, such as 30d."`
+	KeepRuns int    `placeholder:"N" help:"How many of the newest ended runs stay."`
+}
+
+// given reports whether there is anything to prune by.
+func (f *retentionFlags) given() bool { return f.Keep != "" || f.KeepRuns != 0 }
+
+func (f *retentionFlags) retention() (store.Retention, error) {
+	var keep time.Duration
+	if f.Keep != "" {
+		var err error
+		if keep, err = units.ParseDuration(f.Keep); err != nil {
+			return store.Retention{}, invalid("--keep: %w", err)
+		}
+		if keep <= 0 {
+			return store.Retention{}, invalid("--keep %s: expected a time above 0", f.Keep)
+		}
+	}
+	if f.KeepRuns < 0 {
+		return store.Retention{}, invalid("--keep-runs %d: expected 1 or more", f.KeepRuns)
+	}
+	return store.Retention{Keep: keep, Runs: f.KeepRuns}, nil
+}
+
+// keptFlags say how a run is kept.
+type keptFlags struct {
+	InMemory bool `help:"Keep nothing of the run: it can be neither controlled from another shell nor recovered."`
+	retentionFlags
+	dataFlag
+}
+
+// keeping is the store of one command, and which runs stay when it ends.
+type keeping struct {
+	store *store.Store // nil: in memory
+	flags *keptFlags
+	stay  store.Retention
+}
+
+// open opens the store before anything is started: a run that cannot be kept is refused.
+func (f *keptFlags) open(sh *shell, logs *aside) (*keeping, error) {
+	k := &keeping{flags: f}
+	var err error
+	if k.stay, err = f.retention(); err != nil || f.InMemory {
+		return k, err
+	}
+	dir, err := app.DataDir(f.Data)
+	if err == nil {
+		k.store, err = store.Open(dir, store.Options{})
+	}
+	if err != nil {
+		return nil, invalid("the run cannot be kept: %w; give a folder with --data, or --in-memory for a run that is lost with its process", err)
+	}
+	k.warn(logs)
+	return k, nil
+}
+
+// warn tells of runs that were interrupted.
+func (k *keeping) warn(logs *aside) {
+	runs, err := k.store.Runs(store.Filter{Status: store.Interrupted})
+	if err != nil || len(runs) == 0 {
+		return
+	}
+	for _, e := range runs {
+		fmt.Fprintf(logs, "starquake: run %s of %s was interrupted; take it up with `starquake recover %s`, or end it with `starquake cleanup %s`\n", e.ID, e.Name, e.ID, e.ID)
+	}
+}
+
+// close removes the runs that do not stay, and closes the store.
+func (k *keeping) close(logs *aside) {
+	if k.store == nil {
+		return
+	}
+	if k.flags.given() {
+		if _, err := k.store.Prune(k.stay, time.Now(), false); err != nil {
+			logs.logf("old runs could not be removed: %v", err)
+		}
+	}
+	if err := k.store.Close(); err != nil {
+		logs.logf("the data folder: %v", err)
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"starquake/app"
+	"starquake/runtime/journal"
+	"starquake/store"
+)
+
+// recoverCmd is `starquake recover`.
+type recoverCmd struct {
+	ID      string `arg:"" optional:"" name:"run" help:"A run that was interrupted, the beginning of its id, or last. Without it all that were, one after another, the oldest first."`
+	Recover string `enum:"resume,rollback" default:"resume" placeholder:"HOW" help:"resume goes on with the run; rollback stops it, which runs its on_exit handlers."`
+	Output  string `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records)."`
+	dataFlag
+}
+
+// Run takes runs up that were interrupted, and ends with the gravest of their verdicts.
+func (c *recoverCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+
+func (c *recoverCmd) run(sh *shell) error {
+	st, ids, err := c.interrupted(c.ID)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	if len(ids) == 0 {
+		fmt.Fprintf(sh.err, "no run was interrupted in %s\n", st.Dir())
+		return nil
+	}
+	var worst error
+	for _, id := range ids {
+		if err := c.one(sh, st, id); weightOf(err) > weightOf(worst) {
+			if worst != nil {
+				sh.code(worst) // else nobody learns of it
+			}
+			worst = err
+		} else if err != nil {
+			sh.code(err)
+		}
+	}
+	return worst
+}
+
+// one takes up one run and follows it to its end.
+func (c *recoverCmd) one(sh *shell, st *store.Store, id string) error {
+	logs := newAside(sh.err)
+	defer logs.flush()
+	entry, err := st.Entry(id)
+	if err != nil {
+		return errored("%w", err)
+	}
+	return sh.follow(entry.Script, conducting{
+		opt: app.RunOptions{
+			Store: st, CanApprove: term.IsTerminal(int(os.Stdin.Fd())),
+			Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		},
+		format: c.Output, logs: logs,
+	}, nil, func(opt app.RunOptions) (*app.Running, error) {
+		running, err := app.Recover(id, c.Recover == "rollback", opt)
+		switch {
+		case errors.Is(err, store.ErrBusy):
+			return nil, invalid("run %s goes on in another process", id)
+		case err != nil:
+			return nil, errored("%w", err)
+		}
+		return running, nil
+	})
+}
+
+// interrupted opens the data folder and gives the runs that were interrupted, the
+// oldest first: all, or the one of a name.
+func (f dataFlag) interrupted(name string) (*store.Store, []string, error) {
+	if name != "" {
+		st, id, err := f.find(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		entry, err := st.Entry(id)
+		switch {
+		case err != nil:
+			err = errored("%w", err)
+		case entry.Status == store.Running:
+			err = invalid("run %s goes on in another process", id)
+		case entry.Status != store.Interrupted:
+			err = invalid("run %s was not interrupted: it has %s, %s", id, entry.Status, entry.End.Verdict)
+		}
+		if err != nil {
+			return nil, nil, errors.Join(err, st.Close())
+		}
+		return st, []string{id}, nil
+	}
+	st, err := f.openStore()
+	if err != nil {
+		return nil, nil, err
+	}
+	runs, err := st.Runs(store.Filter{Status: store.Interrupted})
+	if err != nil {
+		return nil, nil, errors.Join(errored("%w", err), st.Close())
+	}
+	ids := make([]string, len(runs))
+	for i, e := range runs {
+		ids[len(runs)-1-i] = e.ID
+	}
+	return st, ids, nil
+}
+
+// weightOf orders the ends of several runs: unclean is the gravest, then as in
+// LANGUAGE.md, "Verdicts and exit codes".
+func weightOf(err error) int {
+	if err == nil {
+		return 0
+	}
+	order := []journal.Verdict{journal.VerdictInconclusive, journal.VerdictFailed, journal.VerdictErrored, journal.VerdictStopped, journal.VerdictAborted, journal.VerdictUnclean}
+	var e *exitError
+	if errors.As(err, &e) {
+		for i, v := range order {
+			if v.ExitCode() == e.code {
+				return i + 2
+			}
+		}
+	}
+	return 1
+}
+
+// cleanupCmd is `starquake cleanup`.
+type cleanupCmd struct {
+	ID string `arg:"" optional:"" name:"run" help:"A run that was interrupted, the beginning of its id, or last. Without it all that were."`
+	dataFlag
+}
+
+// Run takes off what the journals of interrupted runs show on.
+func (c *cleanupCmd) Run(sh *shell) error {
+	st, ids, err := c.interrupted(c.ID)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(ids) == 0 {
+		fmt.Fprintf(sh.err, "no run was interrupted in %s\n", st.Dir())
+	}
+	var left []string
+	for _, id := range ids {
+		done, err := app.CleanUp(ctx, st, id, slog.New(slog.NewTextHandler(sh.err, nil)))
+		if errors.Is(err, store.ErrBusy) {
+			continue // somebody has taken it up
+		}
+		if err != nil {
+			return errored("%w", err)
+		}
+		for _, what := range done.Off {
+			fmt.Fprintf(sh.out, "run %s: off: %s\n", id, what)
+		}
+		if len(done.Left) == 0 {
+			fmt.Fprintf(sh.out, "run %s: nothing of it is on any more\n", id)
+		}
+		for _, what := range done.Left {
+			left = append(left, "run "+id+": "+what)
+		}
+	}
+	if len(left) > 0 {
+		return &exitError{code: journal.VerdictUnclean.ExitCode(), reason: "unclean", err: fmt.Errorf("this may still be on:\n  %s", strings.Join(left, "\n  "))}
+	}
+	return nil
+}
