@@ -1,10 +1,10 @@
-# Targets: build test bench demo fmt docs. Each works on a fresh checkout with Go.
+# Targets: build test crash bench demo fmt docs. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build test bench demo fmt docs
+.PHONY: build test crash bench demo fmt docs
 
 build: ## bin/starquake, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
@@ -14,6 +14,9 @@ test: ## layout, vet, and every test with the race detector
 	if [ -n "$$bad" ]; then printf 'not laid out by gofmt (make fmt does it):\n%s\n' "$$bad" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) test -race ./...
+
+crash: ## the program killed at every kill point of every script: some 500 times
+	STARQUAKE_CRASH=all $(GO) test -count=1 -timeout 20m -v ./internal/crash
 
 bench: ## every benchmark, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -41,6 +41,11 @@ type Real struct {
 	err      error
 
 	recovery *recovery // nil unless the run is being recovered
+	// returning are the effects that were under way when the process died, with whether
+	// they were on, for as long as they are not on again; waiting are those that begin
+	// when all of them are. Written by Next alone.
+	returning map[journal.Place]bool
+	waiting   []Request
 }
 
 // realEffect is an effect under way.
@@ -107,6 +112,12 @@ func (w *Real) Next(r *Ready) Event {
 		}
 	}
 	w.carryOut(r)
+	for w.returning != nil && !w.returned() { // what was on before a crash comes first
+		if ev, ok := w.takeControl(); ok {
+			return ev
+		}
+		w.wait(Never)
+	}
 	for {
 		ev, ok := w.take(r.Due)
 		if ok {
@@ -118,12 +129,7 @@ func (w *Real) Next(r *Ready) Event {
 
 // carryOut does all that Next does before it waits.
 func (w *Real) carryOut(r *Ready) {
-	if err := w.keep(r); err != nil {
-		// Nothing of this turn has left: without a journal no effect may start.
-		for i := range r.Start {
-			w.post(Event{Kind: EventDone, ID: r.Start[i].ID, Err: &journal.EffectError{Code: "journal", Message: err.Error()}})
-		}
-	} else {
+	if w.recorded(r) {
 		for i := range r.Start {
 			w.start(r.Start[i])
 		}
@@ -131,17 +137,41 @@ func (w *Real) carryOut(r *Ready) {
 	w.tell(r)
 }
 
+// recorded keeps the records, and says whether what is to start may.
+func (w *Real) recorded(r *Ready) bool {
+	err := w.keep(r)
+	if err == nil {
+		return true
+	}
+	// Nothing of this turn has left: without a journal no effect may start.
+	for i := range r.Start {
+		w.post(Event{Kind: EventDone, ID: r.Start[i].ID, Err: &journal.EffectError{Code: "journal", Message: err.Error()}})
+	}
+	return false
+}
+
+// takeControl returns the next control, if there is one.
+func (w *Real) takeControl() (Event, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.controls) == 0 {
+		return Event{}, false
+	}
+	c := w.controls[0]
+	w.controls = w.controls[1:]
+	return Event{Kind: EventControl, At: w.elapsed(), Control: c}, true
+}
+
 // take returns the next event if there is one: controls, then timers and what came
 // in, by their times.
 func (w *Real) take(due time.Duration) (Event, bool) {
+	if ev, ok := w.takeControl(); ok {
+		return ev, true
+	}
 	now := w.elapsed()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case len(w.controls) > 0:
-		c := w.controls[0]
-		w.controls = w.controls[1:]
-		return Event{Kind: EventControl, At: now, Control: c}, true
 	case due <= now && (len(w.inbox) == 0 || due <= w.inbox[0].At):
 		return Event{Kind: EventTick, At: now}, true
 	case len(w.inbox) > 0: // came before the timer: a loop of short sleeps starves nobody
@@ -308,6 +338,7 @@ func (w *Real) post(ev Event) {
 
 // receive puts an event into the inbox with the time at which it came.
 func (w *Real) receive(ev Event) {
+	w.backOn(ev.ID)
 	ev.At = w.elapsed()
 	w.inbox = append(w.inbox, ev)
 }
@@ -320,5 +351,9 @@ func (w *Real) Finish(r *Ready) {
 	if w.Clock != nil {
 		w.Clock.Stop(&w.bell)
 	}
-	_ = w.keep(&Ready{Records: r.Records, Start: []Request{{}}}) // Start: durable; Err tells
+	recs := r.Records
+	if w.recovery != nil {
+		recs = w.finishRecovered(r)
+	}
+	_ = w.keep(&Ready{Records: recs, Start: []Request{{}}}) // Start: durable; Err tells
 }

@@ -35,9 +35,10 @@ type Recovery struct {
 type recovery struct {
 	*Replay
 	rollback bool
-	// found holds the effects that were under way and have not been asked again.
-	found []Request
-	live  bool // the journal is used up, and the run was told
+	// found holds the effects that were under way and have not been asked again, fresh
+	// those that the run has asked for since: they begin when all of found are on.
+	found, fresh []Request
+	live         bool // the journal is used up, and the run was told
 	// left are the faults that could not be taken off, by place.
 	left map[journal.Place]error
 }
@@ -72,6 +73,25 @@ func (w *Real) nextRecovered(r *Ready) (ev Event, ok bool) {
 		return ev, true
 	}
 	return w.goLive(fresh), true
+}
+
+// finishRecovered gives the last records of a run that the journal does not have: its
+// process may have died when it had written the end, or a part of it.
+func (w *Real) finishRecovered(r *Ready) []journal.Record {
+	p := w.recovery
+	if p.live {
+		return r.Records
+	}
+	_, fresh, more, err := p.Turn(r)
+	if more {
+		err = &Divergence{Number: p.next + 1, Was: &p.recs[p.next]}
+	}
+	if err != nil {
+		w.mu.Lock()
+		w.err = err
+		w.mu.Unlock()
+	}
+	return fresh
 }
 
 // goLive ends the part of a recovery in which the journal answers.
@@ -142,37 +162,74 @@ func (w *Real) undoAll(p *recovery) error {
 // what is still wanted.
 func (w *Real) nextOverdue(r *Ready) (Event, bool) {
 	p := w.recovery
-	p.note(&Ready{Signals: r.Signals, Cancel: r.Cancel})
-	w.carryOut(r)
-	w.dropCancelled()
+	p.note(r)
+	if w.recorded(r) {
+		p.fresh = append(p.fresh, r.Start...)
+	}
+	w.tell(r)
+	p.drop(&p.found, w.dropLost)
+	p.drop(&p.fresh, func(req *Request) {
+		w.post(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "stopped", Message: "it was given up before it began"}})
+	})
+	*r = Ready{Due: r.Due} // the rest is carried out
 	if ev, ok := w.take(r.Due); ok {
 		return ev, true
 	}
 	w.recovery = nil
+	w.mu.Lock()
+	w.returning, w.waiting = map[journal.Place]bool{}, p.fresh
+	for _, req := range p.found {
+		w.returning[req.ID] = p.state[req.ID].on
+	}
+	w.mu.Unlock()
 	for _, req := range p.found {
 		w.again(req, p.state[req.ID], p.recs)
 	}
-	*r = Ready{Due: r.Due} // the rest is carried out
 	return Event{}, false
 }
 
-// dropCancelled completes what the run has given up before it was asked again: it ended
-// with the process that died.
-func (w *Real) dropCancelled() {
-	p := w.recovery
-	p.found = slices.DeleteFunc(p.found, func(req Request) bool {
+// backOn tells that an effect is on again, or has ended. The caller holds mu.
+func (w *Real) backOn(id journal.Place) { delete(w.returning, id) }
+
+// returned reports whether all that was on when the process died is on again, and begins
+// what the run has asked for since: it may need what was on, as a fault its target.
+func (w *Real) returned() bool {
+	w.mu.Lock()
+	for _, was := range w.returning {
+		if was {
+			w.mu.Unlock()
+			return false
+		}
+	}
+	fresh := w.waiting
+	w.returning, w.waiting = nil, nil
+	w.mu.Unlock()
+	for i := range fresh {
+		w.start(fresh[i])
+	}
+	return true
+}
+
+// drop completes what the run has given up before it was asked again.
+func (p *recovery) drop(reqs *[]Request, complete func(*Request)) {
+	*reqs = slices.DeleteFunc(*reqs, func(req Request) bool {
 		if !p.state[req.ID].cancelled {
 			return false
 		}
-		if err := p.left[req.ID]; err != nil {
-			// The run must know that it may be on, and then that it is not confirmed off.
-			w.post(Event{Kind: EventReport, ID: req.ID, Data: json.RawMessage(`{"on":true}`)})
-			w.post(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "left_on", Message: err.Error()}})
-			return true
-		}
-		w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(&req)})
+		complete(&req)
 		return true
 	})
+}
+
+// dropLost completes what ended with the process that died.
+func (w *Real) dropLost(req *Request) {
+	if err := w.recovery.left[req.ID]; err != nil {
+		// The run must know that it may be on, and then that it is not confirmed off.
+		w.post(Event{Kind: EventReport, ID: req.ID, Data: json.RawMessage(`{"on":true}`)})
+		w.post(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "left_on", Message: err.Error()}})
+		return
+	}
+	w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(req)})
 }
 
 // lost is how an effect completes that ended with its process.

@@ -69,6 +69,7 @@ func (s *Store) Create(info Info) (*Run, error) {
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("the folder of run %s: %w", info.ID, err)
 	}
+	killPoint()
 	if r.logged, err = log.append(r, frameInfo, 0, text); err != nil {
 		_ = r.file.Close()
 		_ = os.RemoveAll(r.dir)
@@ -147,6 +148,9 @@ func (r *Run) takeUp() ([]journal.Record, error) {
 		return nil, err
 	}
 	r.size = size
+	if len(recs) > 0 {
+		r.end = endOf(&recs[len(recs)-1]) // its process may have died before it was noted
+	}
 	return recs, nil
 }
 
@@ -184,7 +188,9 @@ func (r *Run) append(recs []journal.Record) (err error) {
 	if r.logged, err = r.log.append(r, frameRecords, r.size, r.buf); err != nil {
 		return err
 	}
+	killPoint()
 	n, err := r.file.WriteAt(r.buf, r.size)
+	killPoint()
 	if err != nil {
 		return fmt.Errorf("run %s: its journal: %w", r.id, err)
 	}
@@ -271,8 +277,10 @@ func (r *Run) Close() error {
 		return err
 	}
 	if err == nil && r.end != nil {
+		killPoint()
 		r.noted, r.settled = true, min(r.settled, r.size-1)
 		err = writeEnd(r.dir, r.end)
+		killPoint()
 	}
 	if cerr := r.file.Close(); err == nil {
 		err = cerr

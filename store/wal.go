@@ -163,12 +163,16 @@ func (w *wal) write(buf []byte) error {
 			return err
 		}
 	}
+	killPoint()
 	n, err := w.current.file.Write(buf)
 	w.size += int64(n)
 	if err != nil {
 		return err
 	}
-	return datasync(w.current.file)
+	killPoint()
+	err = datasync(w.current.file)
+	killPoint()
+	return err
 }
 
 // rotate goes on in a new segment. The old one is dropped as soon as the runs that it
@@ -244,6 +248,7 @@ func (w *wal) close() error {
 	if err == nil {
 		err = w.settle()
 	}
+	killPoint()
 	if err != nil {
 		_ = w.current.file.Close() // the file stays: Repair will find it
 		return err

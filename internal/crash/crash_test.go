@@ -1,0 +1,305 @@
+package crash_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/store"
+)
+
+// sample is how many kills there are by default; STARQUAKE_CRASH=all kills at every point.
+const sample = 50
+
+// program is the binary under test.
+var program string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "crash")
+	if err != nil {
+		panic(err)
+	}
+	program = filepath.Join(dir, "starquake")
+	build := exec.Command("go", "build", "-tags", "crash", "-o", program, "starquake/cmd/starquake")
+	build.Stderr = os.Stderr
+	code := 1
+	if err := build.Run(); err == nil {
+		code = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// service is what the scripts ask. It counts what must be asked at most once.
+type service struct {
+	*httptest.Server
+	mu    sync.Mutex
+	posts map[string]int
+}
+
+func newService(t *testing.T) *service {
+	s := &service{posts: map[string]int{}}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			s.mu.Lock()
+			s.posts[r.URL.Path]++
+			s.mu.Unlock()
+		}
+		fmt.Fprintln(w, r.URL.Path)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// lab is one script with its data folder.
+type lab struct {
+	t       *testing.T
+	script  string
+	data    string
+	service *service
+	proxy   string
+}
+
+// exec runs the program, which is killed at its n-th kill point, 0 for never, and returns
+// its exit code, -1 if it was killed, and how many points it came by.
+func (l *lab) exec(n int, args ...string) (code, points int, output string) {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+	defer cancel()
+	count := filepath.Join(l.data, "count")
+	cmd := exec.CommandContext(ctx, program, append(args, "--data", l.data)...)
+	cmd.Env = append(os.Environ(), "STARQUAKE_KILL_AT="+strconv.Itoa(n), "STARQUAKE_KILL_COUNT="+count)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
+		l.t.Fatalf("%v: %v\n%s", cmd.Args, err, out.Bytes())
+	}
+	if text, err := os.ReadFile(count); err == nil {
+		points, _ = strconv.Atoi(string(text))
+	}
+	_ = os.Remove(count)
+	code = cmd.ProcessState.ExitCode()
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
+		code = -1
+		if ws.Signal() != syscall.SIGKILL {
+			l.t.Fatalf("%v: %v\n%s", cmd.Args, err, out.Bytes())
+		}
+	}
+	return code, points, out.String()
+}
+
+func (l *lab) run(n int) (code, points int, output string) {
+	args := []string{"run", l.script, "--seed", "7", "--param", "url=" + l.service.URL}
+	if strings.Contains(l.script, "chaos") {
+		args = append(args, "--proxy", "shop="+l.proxy+","+strings.TrimPrefix(l.service.URL, "http://")+",http")
+	}
+	return l.exec(n, args...)
+}
+
+// journal reads the one run that the data folder has; nil if there is none.
+func (l *lab) journal() (*store.Entry, []journal.Record) {
+	l.t.Helper()
+	st, err := store.Open(l.data, store.Options{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer st.Close()
+	runs, err := st.Runs(store.Filter{})
+	if err != nil || len(runs) > 1 {
+		l.t.Fatal(runs, err)
+	}
+	if len(runs) == 0 {
+		return nil, nil
+	}
+	e, recs, err := st.Read(runs[0].ID)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return &e, recs
+}
+
+// TestKill kills every script at its kill points, and the recovery after it as well.
+func TestKill(t *testing.T) {
+	if _, err := os.Stat(program); err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := filepath.Glob("testdata/*.star")
+	if err != nil || len(scripts) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	all := os.Getenv("STARQUAKE_CRASH") == "all"
+	kills := 0
+	for i, script := range scripts {
+		t.Run(strings.TrimSuffix(filepath.Base(script), ".star"), func(t *testing.T) {
+			whole := newLab(t, script)
+			code, points, output := whole.run(0)
+			if code != 0 {
+				t.Fatalf("nobody killed it, and it ended %d:\n%s", code, output)
+			}
+			_, recs := whole.journal()
+			want := branches(t, recs)
+			stride := 1
+			if !all {
+				stride = max(1, points*len(scripts)/sample)
+			}
+			for n := 1 + i%stride; n <= points; n += stride {
+				kills += killAt(t, script, n, want)
+			}
+		})
+	}
+	t.Logf("%d kills", kills)
+}
+
+func newLab(t *testing.T, script string) *lab {
+	listen := httptest.NewServer(nil) // an address that was free
+	listen.Close()
+	return &lab{t: t, script: script, data: t.TempDir(), service: newService(t), proxy: strings.TrimPrefix(listen.URL, "http://")}
+}
+
+// killAt kills a run at its n-th point, its recovery at a point that hangs on n, and
+// lets another recovery end it.
+func killAt(t *testing.T, script string, n int, want map[string][]string) (kills int) {
+	l := newLab(t, script)
+	code, _, output := l.run(n)
+	if code == 0 { // fewer points than the time before: two writes were one
+		return 0
+	}
+	kills++
+	if code != -1 {
+		t.Fatalf("killed at %d it ended %d:\n%s", n, code, output)
+	}
+	entry, before := l.journal()
+	switch {
+	case entry == nil:
+		return kills // it died before it had begun, and nobody was told of it
+	case len(before) == 0:
+		if code, _, output = l.exec(0, "recover"); code != 4 || !strings.Contains(output, "nothing is on") {
+			t.Fatalf("killed at %d, before it had begun, its recovery ended %d:\n%s", n, code, output)
+		}
+		return kills
+	}
+	if entry.Status == store.Ended {
+		check(t, l, n, want, output)
+		return kills
+	}
+	again, _, output := l.exec(1+n%7, "recover")
+	if again == -1 {
+		kills++
+		if again, _, output = l.exec(0, "recover"); again == -1 {
+			t.Fatal("nobody killed it")
+		}
+	}
+	if again != 0 && !(again == 4 && strings.Contains(script, "once") && strings.Contains(output, "it may have been done, or not")) {
+		t.Fatalf("killed at %d its recovery ended %d:\n%s", n, again, output)
+	}
+	check(t, l, n, want, output)
+	return kills
+}
+
+// check compares what came of a run with that of one that nobody killed.
+func check(t *testing.T, l *lab, n int, want map[string][]string, output string) {
+	t.Helper()
+	entry, recs := l.journal()
+	once := strings.Contains(l.script, "once") // what was under way is uncertain, and the script is told so
+	if entry.End == nil || entry.End.Verdict != journal.VerdictPassed && !once {
+		t.Fatalf("killed at %d it has no end, or the wrong one: %+v\n%s", n, entry.End, output)
+	}
+	for _, req := range runtime.OpenEffects(recs) {
+		if req.Chaos {
+			t.Errorf("killed at %d a fault has no end: %s", n, req.Args)
+		}
+	}
+	for path, count := range l.service.posts {
+		if count > 1 {
+			t.Errorf("killed at %d %s was posted %d times", n, path, count)
+		}
+	}
+	if diff := cmp.Diff(want, branches(t, recs)); diff != "" && !once {
+		t.Errorf("killed at %d the journal differs (-want +got):\n%s\n%s", n, diff, output)
+	}
+	if code, _, output := l.exec(0, "replay", "last"); code != 0 {
+		t.Errorf("killed at %d the journal does not replay (%d):\n%s", n, code, output)
+	}
+}
+
+// branches are the records of each branch without what hangs on time, on the crash, and
+// on how often was looked.
+func branches(t *testing.T, recs []journal.Record) map[string][]string {
+	t.Helper()
+	by := map[string][]string{}
+	watch := map[string]bool{}
+	for _, rec := range recs {
+		branch := rec.Place.Branch
+		for b := range watch {
+			if branch == b || strings.HasPrefix(branch, b+".") {
+				branch = ""
+			}
+		}
+		if begin, ok := rec.Body.(*journal.BranchBeginBody); ok && begin.Role == "watch" {
+			watch[branch], branch = true, ""
+		}
+		switch rec.Kind {
+		case journal.Control, journal.Guard, journal.Steady, journal.Timer, journal.RunBegin, journal.EffectNote:
+			continue
+		}
+		if branch != "" {
+			by[branch] = append(by[branch], fmt.Sprintf("%s %s %s", rec.Kind, rec.Place, timeless(t, rec)))
+		}
+	}
+	return by
+}
+
+// timeless is the body of a record without what is another in every run.
+func timeless(t *testing.T, rec journal.Record) string {
+	t.Helper()
+	text, err := json.Marshal(rec.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body map[string]any
+	if json.Unmarshal(text, &body) != nil {
+		return string(text)
+	}
+	for _, name := range []string{"started", "late", "disturbed"} {
+		delete(body, name)
+	}
+	if rec.Kind == journal.EffectStart { // the service and the proxy have other addresses
+		delete(body, "args")
+	}
+	if e, ok := body["error"].(map[string]any); ok {
+		if body["error"] = e["code"]; e["code"] == journal.CodeExpired { // it went off with its process
+			delete(body, "error")
+		}
+	}
+	if data, ok := body["data"].(map[string]any); ok {
+		body["data"] = data["status"] // of an answer
+	}
+	if body["data"] == nil {
+		delete(body, "data")
+	}
+	out, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
