@@ -14,7 +14,7 @@ type Policy struct {
 	// AllowExec lists the programs that may be run: a base name ("kubectl") permits
 	// what the PATH of this process finds under it, an absolute path that file; "*"
 	// permits every program.
-	AllowExec []string
+	AllowExec []string `json:"allow_exec,omitempty"`
 	// Network lists where requests may go; "*" is everywhere. An entry is a host
 	// ("api.test"), all hosts below a domain ("*.test"), an address or a prefix
 	// ("10.0.0.0/8", "::1"), each with ":port" behind it or for every port. A host is
@@ -22,7 +22,7 @@ type Policy struct {
 	// an address or prefix is compared with the address that is connected to.
 	//
 	// Addresses at which a cloud hands out credentials are permitted by no entry.
-	Network []string
+	Network []string `json:"network"`
 }
 
 // Validate returns an error for an entry that is none. Effects made from such a
