@@ -24,6 +24,7 @@ type Replay struct {
 
 	open  []Request // effects asked for and not completed, oldest first
 	state map[journal.Place]*replayed
+	was, is []byte // two records that are compared; kept for their memory
 	// anywhere says that places in the script are not compared.
 	anywhere bool
 	// stopping says that a stop or an abort came.
@@ -151,8 +152,11 @@ func (p *Replay) same(was, is *journal.Record) bool {
 	if was.Kind != is.Kind || was.At != is.At || was.Place != is.Place {
 		return false
 	}
-	a, errA := json.Marshal(plainRecord(was))
-	b, errB := json.Marshal(plainRecord(is))
+	var errA, errB error
+	w, i := plainRecord(was), plainRecord(is)
+	p.was, errA = w.AppendJSON(p.was[:0])
+	p.is, errB = i.AppendJSON(p.is[:0])
+	a, b := p.was, p.is
 	if errA == nil && errB == nil && p.anywhere {
 		a, b = unplaced(a), unplaced(b)
 	}

@@ -58,7 +58,7 @@ func (s *Store) repairFrom(path string) error {
 		return ignoreMissing(err)
 	}
 	defer f.Close()
-	if ok, err := tryLock(f); err != nil || !ok {
+	if ok, err := tryLockOnce(f); err != nil || !ok {
 		return err
 	}
 	// Another may have done it and removed the file between our Open and our lock.

@@ -21,15 +21,21 @@ const (
 // another holds it.
 func tryLock(f *os.File) (bool, error) {
 	for try := 1; ; try++ {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return err == nil, err
-		}
-		if try == lockTries {
-			return false, nil
+		ok, err := tryLockOnce(f)
+		if ok || err != nil || try == lockTries {
+			return ok, err
 		}
 		time.Sleep(lockPause)
 	}
+}
+
+// tryLockOnce is tryLock for a file of which nobody asks whether it is held.
+func tryLockOnce(f *os.File) (bool, error) {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // locked reports whether somebody holds the lock on f. It asks for a shared one, so
