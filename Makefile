@@ -34,3 +34,8 @@ docs: build ## the generated reference
 	mv docs/reference/builtins.md.new docs/reference/builtins.md
 	bin/starquake faults --output markdown > docs/reference/faults.md.new
 	mv docs/reference/faults.md.new docs/reference/faults.md
+	mkdir -p docs/schema
+	for form in orchestration advanced; do \
+		bin/starquake schema $$form > docs/schema/$$form.schema.json.new && \
+		mv docs/schema/$$form.schema.json.new docs/schema/$$form.schema.json || exit 1; \
+	done

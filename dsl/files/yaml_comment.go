@@ -1,6 +1,7 @@
 package files
 
 import (
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -14,12 +15,19 @@ func commentOf(y *yaml.Node) *Comment {
 	return &Comment{plainComment(y.HeadComment), plainComment(y.LineComment), plainComment(y.FootComment)}
 }
 
+// editorHint begins the comment that tells an editor which schema the file keeps to. It
+// is for the editor alone.
+const editorHint = "yaml-language-server:"
+
 // plainComment takes the "#" and what indentation all lines have off a comment.
 func plainComment(text string) string {
 	if text == "" {
 		return ""
 	}
 	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool {
+		return strings.HasPrefix(strings.TrimLeft(line, "# \t"), editorHint)
+	})
 	common := -1
 	for i, line := range lines {
 		line = strings.TrimRight(strings.TrimLeft(strings.TrimSpace(line), "#"), " \t")

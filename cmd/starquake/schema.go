@@ -1,0 +1,18 @@
+package main
+
+import "starquake/dsl/files"
+
+// schemaCmd is `starquake schema`.
+type schemaCmd struct {
+	Form string `arg:"" optional:"" default:"advanced" help:"orchestration for files with steps alone, or advanced, which has all of that and more."`
+}
+
+// Run shows the JSON Schema of orchestration files.
+func (c *schemaCmd) Run(sh *shell) error {
+	text, err := files.Schema(c.Form)
+	if err != nil {
+		return asInvalid(err)
+	}
+	_, err = sh.out.Write(text)
+	return err
+}
