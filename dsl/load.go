@@ -76,6 +76,9 @@ type loader struct {
 	path  []string
 	diags Diagnostics
 	full  bool // too many modules; said once
+	// again is the program of a module with an Origin, which is compiled beside the rest;
+	// nil without one.
+	again *recompiled
 }
 
 func load(name string, text []byte, opt Options, read func(string) ([]byte, error)) (*Unit, Diagnostics) {
@@ -90,6 +93,7 @@ func load(name string, text []byte, opt Options, read func(string) ([]byte, erro
 	if !opt.NoCheck {
 		l.diags = append(l.diags, check(l.unit, t)...)
 	}
+	l.finishAgain()
 	// What was said of the file itself is in its own places.
 	return l.unit, finish(append(transpiled, l.unit.locateAll(l.diags)...), name)
 }
@@ -117,6 +121,7 @@ func (l *loader) main(name string, text []byte) Diagnostics {
 	}
 	m.Origin.Text = bytes.TrimPrefix(text, utf8BOM)
 	if l.unit.Main = m; !diags.HasErrors() {
+		l.again = l.compileAgain(m)
 		l.module(m)
 	}
 	return diags
@@ -248,33 +253,19 @@ func (l *loader) resolve(m *Module, file *syntax.File) {
 		}
 		return l.table.top[name] || unknown[name]
 	}
-	program, err := m.compile(file, predeclared)
-	switch {
-	case err != nil:
+	if m.Origin != nil { // its program is made of another tree: see compileAgain
+		if err := resolve.File(file, predeclared, starlark.Universe.Has); err != nil {
+			l.diags = append(l.diags, resolveProblems(m, err)...)
+		} else {
+			l.again.wanted = len(unknown) == 0
+		}
+	} else if program, err := starlark.FileProgram(file, predeclared); err != nil {
 		l.diags = append(l.diags, resolveProblems(m, err)...)
-	case len(unknown) == 0:
+	} else if len(unknown) == 0 {
 		m.Program = program
 	}
 	l.diags = append(l.diags, undefinedNames(m, l.table, unknown)...)
 	m.HasMain = slices.Contains(m.globals(), "main")
-}
-
-// compile resolves the tree of a module and compiles it. Of one with an Origin a second
-// tree is compiled, whose places are those of the person's file; the checks need the
-// first, in the order of its own text.
-func (m *Module) compile(file *syntax.File, predeclared func(string) bool) (*starlark.Program, error) {
-	if m.Origin == nil {
-		return starlark.FileProgram(file, predeclared)
-	}
-	if err := resolve.File(file, predeclared, starlark.Universe.Has); err != nil {
-		return nil, err
-	}
-	again, err := FileOptions().Parse(m.Name, m.Text, 0)
-	if err != nil {
-		return nil, err
-	}
-	m.relocate(again)
-	return starlark.FileProgram(again, predeclared)
 }
 
 // maxGrowth is how many times longer than the limit for files a program may be that is

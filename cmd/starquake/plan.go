@@ -26,7 +26,10 @@ type planCmd struct {
 }
 
 // Run shows the plan. The exit code is that which run would end with.
-func (c *planCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+func (c *planCmd) Run(sh *shell) error {
+	endsSoon()
+	return sh.failedIn(c.Output, c.run(sh))
+}
 
 func (c *planCmd) run(sh *shell) error {
 	opt, err := c.planOptions()

@@ -27,7 +27,10 @@ func (c *checker) config(v, key *node) {
 		return
 	}
 	cfg.Plain = v.plainMap()
-	_, warnings, err := chaos.FromConfig(cfg.Plain)
+	faults, warnings, err := chaos.FromConfig(cfg.Plain)
+	if err == nil {
+		cfg.faults = &faults
+	}
 	for _, n := range warnings {
 		c.note(dsl.Warning, n, v, key)
 	}

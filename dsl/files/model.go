@@ -1,6 +1,10 @@
 package files
 
-import "math/big"
+import (
+	"math/big"
+
+	"starquake/chaos"
+)
 
 // Doc is an orchestration file as it was written: what is not in the file is nil or
 // empty here, and defaults are the transpiler's business. Read makes only documents
@@ -128,6 +132,9 @@ type Config struct {
 	Entries []Entry
 	// Plain is the same as chaos.FromConfig reads it.
 	Plain map[string]any
+	// faults are what chaos.FromConfig made of Plain when the file was read; nil if it was
+	// not asked.
+	faults *[]chaos.Fault
 }
 
 // Retry is how often an advanced step is tried.

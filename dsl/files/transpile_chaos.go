@@ -85,10 +85,14 @@ func (c *scenarios) config(cfg *Config) madeChaos {
 		return made
 	}
 	var made madeChaos
-	faults, _, err := chaos.FromConfig(cfg.Plain)
-	if err != nil {
-		c.t.fail(cfg.Pos, "bad_config", "%v", err)
+	if cfg.faults == nil {
+		faults, _, err := chaos.FromConfig(cfg.Plain)
+		if err != nil {
+			c.t.fail(cfg.Pos, "bad_config", "%v", err)
+		}
+		cfg.faults = &faults
 	}
+	faults := *cfg.faults
 	if len(faults) > 0 {
 		made.faults = faultsExpr(cfg, faults)
 		made.text = exprText(&made.faults)

@@ -1,8 +1,13 @@
 package files_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"starquake/app"
 	"starquake/dsl"
@@ -81,16 +86,38 @@ hooks:
 	}
 }
 
-// FuzzImport reads any bytes as a file. What can be read and has no error becomes a
-// program that loads and is laid out as Format does it.
+// FuzzImport reads any bytes as a file, with either reader. What can be read and has no
+// error becomes a program that loads and is laid out as Format does it, and is the same
+// when it was written in either format and read again.
 func FuzzImport(f *testing.F) {
-	f.Add(manySteps(2))
-	f.Add([]byte("name: x\nsteps: [{name: \"{{iteration}} {\", scenario: {name: a, config: &a {latency: {fixed_delay_ms: 1}}}}, {name: b, scenario: {name: a, config: *a}}]\nloop_orchestration: true\nmax_iterations: 2\n"))
-	f.Add([]byte(`{"name": "x", "variables": {"a": [1, 2.5, null, {"b": true}]}, "advanced_steps": [{"name": "s", "condition": {"type": "not", "condition": {"type": "exists", "variable": "a"}}}]}`))
-	f.Add([]byte("name: A\nsteps: [{name: \"0\", scenario: {name}}]"))
-	f.Fuzz(func(t *testing.T, file []byte) {
-		doc, _ := files.Read("fuzz.yaml", file, files.ReadOptions{})
+	f.Add(manySteps(2), false)
+	f.Add([]byte("name: x\nsteps: [{name: \"{{iteration}} {\", scenario: {name: a, config: &a {latency: {fixed_delay_ms: 1}}}}, {name: b, scenario: {name: a, config: *a}}]\nloop_orchestration: true\nmax_iterations: 2\n"), false)
+	f.Add([]byte(`{"name": "x", "variables": {"a": [1, 2.5, null, {"b": true}]}, "advanced_steps": [{"name": "s", "condition": {"type": "not", "condition": {"type": "exists", "variable": "a"}}}]}`), true)
+	f.Add([]byte(`{"name": "x", "steps": [{"name": "\ud83d\ude00\u0000", "duration_seconds": 1e-3}]}`), true)
+	f.Add([]byte("name: A\nsteps: [{name: \"0\", scenario: {name}}]"), false)
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/good/*.json", "testdata/transpile/*.yaml", "templates/*.yaml"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text, filepath.Ext(path) == ".json")
+		}
+	}
+	f.Fuzz(func(t *testing.T, file []byte, json bool) {
+		name := "fuzz.yaml"
+		if json {
+			name = "fuzz.json"
+		}
+		doc, diags := files.Read(name, file, files.ReadOptions{})
 		if doc == nil {
+			if !diags.HasErrors() {
+				t.Fatal("it is not read, and nothing is said of it")
+			}
 			return
 		}
 		text, _, diags := files.Transpile(doc)
@@ -102,6 +129,19 @@ func FuzzImport(f *testing.F) {
 		}
 		if formatted, err := dsl.Format("fuzz.star", text); err != nil || string(formatted) != string(text) {
 			t.Fatalf("%v\n%s\n%s", err, text, formatted)
+		}
+		for _, format := range []string{"yaml", "json"} {
+			written, err := files.Write(doc, format)
+			if err != nil {
+				t.Fatal(format, err)
+			}
+			back, diags := files.Read("back."+format, written, files.ReadOptions{})
+			if back == nil {
+				t.Fatalf("what was written as %s cannot be read: %v\n%s", format, diags, written)
+			}
+			if diff := cmp.Diff(doc, back, sameDoc(cmpopts.IgnoreTypes(files.Comment{}))); diff != "" {
+				t.Fatalf("written as %s and read (-was +is):\n%s\n%s", format, diff, written)
+			}
 		}
 	})
 }
