@@ -22,7 +22,7 @@ import (
 // sameDoc compares documents but for their places, and what Read adds to what is written.
 func sameDoc(more ...cmp.Option) cmp.Option {
 	return append(cmp.Options{
-		cmpopts.IgnoreTypes(files.Pos{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(files.Doc{}, "Format", "HasAdvanced"), cmpopts.IgnoreFields(files.Config{}, "Plain"),
+		cmpopts.IgnoreTypes(files.Pos{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(files.Doc{}, "Format", "HasAdvanced"), cmpopts.IgnoreFields(files.Config{}, "Plain"), cmpopts.IgnoreUnexported(files.Config{}),
 		cmp.Comparer(func(a, b *big.Int) bool { return a == b || a != nil && b != nil && a.Cmp(b) == 0 }),
 	}, more...)
 }
