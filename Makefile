@@ -34,6 +34,8 @@ docs: build ## the generated reference
 	mv docs/reference/builtins.md.new docs/reference/builtins.md
 	bin/starquake faults --output markdown > docs/reference/faults.md.new
 	mv docs/reference/faults.md.new docs/reference/faults.md
+	bin/starquake schema --output markdown > docs/reference/formats.md.new
+	mv docs/reference/formats.md.new docs/reference/formats.md
 	mkdir -p docs/schema
 	for form in orchestration advanced; do \
 		bin/starquake schema $$form > docs/schema/$$form.schema.json.new && \

@@ -22,8 +22,8 @@ type Replay struct {
 	recs []journal.Record
 	next int // the first record that the run has not made yet
 
-	open  []Request // effects asked for and not completed, oldest first
-	state map[journal.Place]*replayed
+	open    []Request // effects asked for and not completed, oldest first
+	state   map[journal.Place]*replayed
 	was, is []byte // two records that are compared; kept for their memory
 	// anywhere says that places in the script are not compared.
 	anywhere bool

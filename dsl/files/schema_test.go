@@ -30,6 +30,9 @@ func TestSchemaUpToDate(t *testing.T) {
 			t.Errorf("docs/schema/%s.schema.json is not that of the table: make docs writes it", form)
 		}
 	}
+	if got, err := os.ReadFile("../../docs/reference/formats.md"); err != nil || !bytes.Equal(got, files.Reference()) {
+		t.Errorf("docs/reference/formats.md is not that of the table: make docs writes it (%v)", err)
+	}
 	if _, err := files.Schema("experiment"); err == nil {
 		t.Error("a schema of an unknown form")
 	}

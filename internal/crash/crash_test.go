@@ -302,4 +302,3 @@ func timeless(t *testing.T, rec journal.Record) string {
 	}
 	return string(out)
 }
-
