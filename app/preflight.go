@@ -108,7 +108,7 @@ func (g *gate) close() { g.effects.Close() }
 // note looks at a record of the plan.
 func (g *gate) note(rec journal.Record) {
 	start, ok := rec.Body.(*journal.EffectStartBody)
-	if !ok || start.Chaos {
+	if !ok {
 		return
 	}
 	key := keyOf(start.Kind, start.Args)
@@ -123,6 +123,12 @@ func (g *gate) note(rec journal.Record) {
 			g.refused = append(g.refused, refusedEffect{rec.Place.String(), code, message, help})
 		}
 	}
+	judge := func(code, message string) {
+		if code != "" {
+			message, help, _ := strings.Cut(message, "; ")
+			refuse(code, message, help)
+		}
+	}
 	switch start.Kind {
 	case builtins.KindProxy:
 		var target builtins.Target
@@ -132,22 +138,22 @@ func (g *gate) note(rec journal.Record) {
 			refuse("nobody_to_approve", "approve(…) waits for a person, and nobody can answer here",
 				"run it on a terminal, on a server, or with --attended, and answer with starquake approve from another shell")
 		}
-	default:
-		if code, message := g.check(start); code != "" {
-			message, help, _ := strings.Cut(message, "; ")
-			refuse(code, message, help)
+	case builtins.KindFault, builtins.KindAttach:
+		for _, t := range touches(start) {
+			judge(g.check(t.kind, t.args))
 		}
+	default:
+		judge(g.check(start.Kind, start.Args))
 	}
 }
 
 // check gives code and message of what the policy says against an effect; "" where it
 // has nothing to say, or it is found out when it is done.
-func (g *gate) check(start *journal.EffectStartBody) (code, message string) {
-	args := start.Args
+func (g *gate) check(kind string, args json.RawMessage) (code, message string) {
 	if g.secrets != nil {
 		args = builtins.RevealJSON(args, g.secrets.lookup)
 	}
-	err := g.effects.Check(start.Kind, args)
+	err := g.effects.Check(kind, args)
 	var p *journal.EffectError
 	switch {
 	case err == nil:

@@ -72,7 +72,7 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 		return nil, err
 	}
 	r := &Running{ID: NewRunID(time.Now()), script: s, done: make(chan struct{})}
-	r.outside = outside{policy: policy, logger: opt.Logger, redactor: redactor{env: given}, approvals: approvals{nobody: !opt.CanApprove}}
+	r.outside = outside{run: r.ID, policy: policy, logger: opt.Logger, redactor: redactor{env: given}, approvals: approvals{nobody: !opt.CanApprove}}
 	r.keep.onRecord = opt.OnRecord
 	if err := s.preflight(&opt, policy, &r.outside.redactor); err != nil {
 		return nil, err
