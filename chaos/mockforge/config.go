@@ -107,6 +107,9 @@ func rounded(kind, param string, n float64) float64 {
 func configOf(faults []chaos.Fault) (map[string]any, error) {
 	var merged []chaos.Fault
 	for _, f := range faults {
+		if idle(&f) {
+			continue
+		}
 		i := slices.IndexFunc(merged, func(m chaos.Fault) bool { return m.Kind == f.Kind })
 		if i < 0 {
 			merged = append(merged, f)
@@ -119,6 +122,11 @@ func configOf(faults []chaos.Fault) (map[string]any, error) {
 		merged[i] = m
 	}
 	return chaos.ToConfig(merged)
+}
+
+// idle reports whether a constant fault does nothing: where a ramp begins, for one.
+func idle(f *chaos.Fault) bool {
+	return f.Probability == chaos.Const(0) || f.Kind == "packet_loss" && f.Number("percent") == chaos.Const(0)
 }
 
 // mergeRule says how two faults of a kind are one: the parameter that is combined. All
