@@ -4,149 +4,61 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"starquake/builtins"
-	"starquake/chaos"
 	"starquake/chaos/engine"
 	"starquake/chaos/link"
-	"starquake/chaos/proxy"
 	"starquake/effects"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
 
-// dataPlane is where a fault is put on: the embedded proxy, an engine in another process,
-// or the user's own means.
-type dataPlane interface {
-	// Apply puts a fault on and returns when that is confirmed. An error means that a part
-	// of it may be on, which Undo takes off.
-	Apply(ctx context.Context, p engine.Put) (engine.Applied, error)
-	// Undo takes off whatever the fault may have put on, whether it did or not, and
-	// returns when that is confirmed. It needs nothing of the process that put it on.
-	Undo(ctx context.Context, id string) error
-	// Outlives reports whether the fault stays on when this process dies, until somebody
-	// takes it off.
-	Outlives() bool
-}
-
-// plane gives where a fault is put on.
-func (t *targets) plane(args *builtins.FaultArgs) (dataPlane, error) {
-	if c, ok := changeOf(&args.Fault); ok {
-		return &ownPlane{t.effects, c}, nil
-	}
-	if args.Engine != nil {
-		kind, err := engine.KindOf(args.Engine.Kind)
-		if err != nil {
-			return nil, err
+// target makes the target that an environment's file describes.
+func (t *envTarget) target(name string) (*builtins.Target, error) {
+	var ref *engine.Ref
+	for _, of := range []engine.Ref{{Kind: engine.Toxiproxy, URL: t.Toxiproxy}, {Kind: engine.MockForge, URL: t.MockForge}, {Kind: engine.Starquake, URL: t.Starquake}} {
+		switch {
+		case of.URL == "":
+			continue
+		case ref != nil:
+			return nil, fmt.Errorf("target %s: expected one engine, got %s and %s", name, ref.Kind, of.Kind)
 		}
-		return &enginePlane{&t.engines, *args.Engine, kind}, nil
+		ref = &of
 	}
-	p, err := t.target(args.Target)
+	if ref == nil {
+		if t.Proxy != "" || t.Token != "" {
+			return nil, fmt.Errorf("target %s: proxy and token are for a target of an engine; add toxiproxy, mockforge or starquake with its address", name)
+		}
+		return newTarget(name, t.Listen, t.Upstream, t.Protocol)
+	}
+	if t.Listen != "" || t.Upstream != "" || t.Protocol != "" {
+		return nil, fmt.Errorf("target %s: listen, upstream and protocol are the engine's own affair; leave them out beside %s", name, ref.Kind)
+	}
+	if err := link.CheckURL(ref.URL); err != nil {
+		return nil, fmt.Errorf("target %s: %s: %w", name, ref.Kind, err)
+	}
+	ref.URL = strings.TrimRight(ref.URL, "/")
+	if ref.Kind != engine.MockForge {
+		if ref.Target = t.Proxy; ref.Target == "" {
+			ref.Target = name
+		}
+	} else if t.Proxy != "" {
+		return nil, fmt.Errorf("target %s: mockforge has no proxies; leave out proxy", name)
+	}
+	if t.Token != "" {
+		secret, err := builtins.NewSecret(t.Token)
+		if err != nil {
+			return nil, fmt.Errorf("target %s: token: %w", name, err)
+		}
+		ref.Token = secret.String()
+	}
+	kind, err := engine.KindOf(ref.Kind)
 	if err != nil {
 		return nil, err
 	}
-	return embeddedPlane{p}, nil
-}
-
-// embeddedPlane is a proxy of this process: its faults end with it.
-type embeddedPlane struct{ *proxy.Proxy }
-
-func (p embeddedPlane) Apply(_ context.Context, put engine.Put) (engine.Applied, error) {
-	a, err := p.Proxy.Apply(put.Fault, put.Place, put.Seed)
-	if err != nil {
-		return nil, err
-	}
-	return embedded{a}, nil
-}
-
-func (embeddedPlane) Undo(context.Context, string) error { return nil }
-func (embeddedPlane) Outlives() bool                     { return false }
-
-// embedded is a fault on a proxy of this process.
-type embedded struct{ *proxy.Applied }
-
-func (embedded) Lost() <-chan error { return nil }
-
-func (e embedded) Stats(context.Context) (*chaos.Stats, error) {
-	s := e.Applied.Stats()
-	return &s, nil
-}
-
-func (e embedded) Remove(context.Context) (*chaos.Stats, error) {
-	s := e.Applied.Remove()
-	return &s, nil
-}
-
-// enginePlane is a target of a data plane in another process.
-type enginePlane struct {
-	client *engine.Client
-	ref    engine.Ref
-	kind   engine.Kind
-}
-
-func (p *enginePlane) Apply(ctx context.Context, put engine.Put) (engine.Applied, error) {
-	return p.client.Apply(ctx, p.ref, put)
-}
-
-func (p *enginePlane) Undo(ctx context.Context, id string) error {
-	return p.client.Undo(ctx, p.ref, id)
-}
-func (p *enginePlane) Outlives() bool { return !p.kind.Leased }
-
-// ownPlane are the user's own means, for faults that are put on no target.
-type ownPlane struct {
-	effects *effects.Effects
-	change  effects.Change
-}
-
-func (p *ownPlane) Apply(ctx context.Context, _ engine.Put) (engine.Applied, error) {
-	begun, err := p.effects.Make(ctx, &p.change)
-	switch {
-	case err != nil && !begun:
-		return nil, link.Untouched(err)
-	case err != nil:
-		return nil, err
-	}
-	return own{p}, nil
-}
-
-func (p *ownPlane) Undo(ctx context.Context, _ string) error { return p.effects.Unmake(ctx, &p.change) }
-func (p *ownPlane) Outlives() bool                           { return true }
-
-// own is a fault of the user's own that is on. It has no clock, and pauses do not lift
-// it: it would be made and undone each time.
-type own struct{ *ownPlane }
-
-func (own) Pause()                                      {}
-func (own) Resume()                                     {}
-func (own) Lift()                                       {}
-func (own) Restore()                                    {}
-func (own) Lost() <-chan error                          { return nil }
-func (own) Stats(context.Context) (*chaos.Stats, error) { return nil, nil }
-
-func (o own) Remove(ctx context.Context) (*chaos.Stats, error) {
-	return nil, o.effects.Unmake(ctx, &o.change)
-}
-
-// changeOf gives a fault of the user's own as what does and undoes it.
-func changeOf(f *chaos.Fault) (c effects.Change, ok bool) {
-	switch f.Kind {
-	case "exec":
-		x := chaos.NewExecFault(f)
-		return effects.Change{Name: x.Name, On: effects.Means{Run: x.On}, Off: effects.Means{Run: x.Off}, Check: x.Check, Within: x.OffTimeout}, true
-	case "http":
-		h := chaos.NewHTTPFault(f)
-		return effects.Change{Name: h.Name, On: meansOf(h.On), Off: meansOf(h.Off), Check: h.Check, Within: h.OffTimeout}, true
-	}
-	return c, false
-}
-
-func meansOf(call chaos.HTTPCall) effects.Means {
-	call = call.WithDefaults()
-	return effects.Means{Expect: call.Expect, Send: &effects.HTTPArgs{
-		Method: call.Method, URL: call.URL, Headers: call.Headers, Body: call.Body, Timeout: call.Timeout,
-	}}
+	return &builtins.Target{Name: name, Protocol: kind.Protocol, Engine: ref}, nil
 }
 
 // attach asks an engine for a target.
@@ -170,8 +82,29 @@ func unreachable(ctx context.Context, err error) error {
 	return &journal.EffectError{Code: "target_unreachable", Message: err.Error()}
 }
 
-// planAttach plans that the target is there.
-func planAttach(*runtime.Request) (runtime.Planned, error) { return answered(engine.Attached{}), nil }
+// unknownHost ends the addresses that a plan has for what only an engine knows. Nothing
+// ever has such a name.
+const unknownHost = ".invalid"
+
+// planAttach plans that the target is there, at an address that only its engine knows.
+func planAttach(req *runtime.Request) (runtime.Planned, error) {
+	var args builtins.AttachArgs
+	if err := json.Unmarshal(req.Args, &args); err != nil {
+		return runtime.Planned{}, err
+	}
+	host := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-':
+			return r
+		}
+		return '-'
+	}, args.Name)
+	a := engine.Attached{Listen: host + unknownHost + ":1"}
+	if args.Engine.Kind == engine.MockForge {
+		a.Prior = map[string]any{}
+	}
+	return answered(a), nil
+}
 
 // touched is an effect that a fault amounts to, as far as a policy can judge it.
 type touched struct {

@@ -16,11 +16,11 @@ import (
 	"starquake/effects"
 )
 
-// guardianWithin is for how long a guardian tries to take off what a killed run left on,
-// and guardianPause is between its tries.
+// guardianWithin is for how long a guardian tries to take off what a killed run left on.
+// The pauses between its tries become longer, up to the other.
 const (
 	guardianWithin = 10 * time.Minute
-	guardianPause  = time.Second
+	guardianPause  = 30 * time.Second
 )
 
 // IsGuardian reports whether this process was started by a run as its guardian; main then
@@ -72,7 +72,7 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 	defer cancel()
 	redactor := builtins.NewRedactor(hello.Secrets)
 	logger.Warn("the process of a run has died; taking its faults off", "run", hello.Run, "faults", len(held))
-	for {
+	for pause := time.Second; ; pause = min(2*pause, guardianPause) {
 		var left []guarded
 		var errs []error
 		for _, f := range slices.Backward(held) {
@@ -94,7 +94,7 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%d faults of run %s may still be on: %w", len(left), hello.Run, errors.Join(errs...))
-		case <-time.After(guardianPause):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -164,7 +164,7 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 			return t.takeOff(applied, id, what)
 		case err := <-applied.Lost():
 			t.logger.Warn("a fault is gone before its time", "fault", what, "error", err)
-			if undo := plane.Undo(context.Background(), id); undo != nil { // what may be left of it
+			if _, undo := applied.Remove(context.Background()); undo != nil && !link.IsLost(undo) { // what may be left of it
 				return nil, &journal.EffectError{Code: codeUnconfirmed, Message: fmt.Sprintf("%s: %v, and then: %v", what, err, undo)}
 			}
 			t.guardian.remove(id)

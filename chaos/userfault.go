@@ -39,6 +39,14 @@ func execKind() Kind {
 				Doc: "what undoes it; it must be possible to execute it twice"},
 		}, userParams()...),
 		check: checkUserFault,
+		text: func(f *Fault) string {
+			argvs := NewExecFault(f).On
+			lines := make([]string, len(argvs))
+			for i, argv := range argvs {
+				lines[i] = strings.Join(argv, " ")
+			}
+			return f.Text("name") + ": " + strings.Join(lines, "; ")
+		},
 	}
 }
 
@@ -56,6 +64,10 @@ func httpKind() Kind {
 				Doc: "what undoes it; it must be possible to send it twice"},
 		}, userParams()...),
 		check: checkUserFault,
+		text: func(f *Fault) string {
+			on := NewHTTPFault(f).On.WithDefaults()
+			return f.Text("name") + ": " + on.Method + " " + on.URL
+		},
 	}
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"starquake/chaos"
@@ -71,7 +72,8 @@ func undoToxiproxy(ctx context.Context, c link.Caller, ref Ref, id string, _ *se
 
 func attachMockForge(ctx context.Context, c link.Caller, _ Ref) (Attached, error) {
 	prior, err := mockforge.Config(ctx, c)
-	return Attached{Listen: c.Base, Protocol: "http", Prior: prior}, err
+	u, _ := url.Parse(c.Base) // it was checked
+	return Attached{Listen: u.Host, Protocol: "http", Prior: prior}, err
 }
 
 func applyMockForge(ctx context.Context, c link.Caller, ref Ref, p Put, all *servers) (Applied, error) {
