@@ -40,12 +40,7 @@ func execKind() Kind {
 		}, userParams()...),
 		check: checkUserFault,
 		text: func(f *Fault) string {
-			argvs := NewExecFault(f).On
-			lines := make([]string, len(argvs))
-			for i, argv := range argvs {
-				lines[i] = strings.Join(argv, " ")
-			}
-			return f.Text("name") + ": " + strings.Join(lines, "; ")
+			return wordText(f.Text("name")) + " " + valueText(TypeArgvs, f.get("on"))
 		},
 	}
 }
@@ -65,8 +60,7 @@ func httpKind() Kind {
 		}, userParams()...),
 		check: checkUserFault,
 		text: func(f *Fault) string {
-			on := NewHTTPFault(f).On.WithDefaults()
-			return f.Text("name") + ": " + on.Method + " " + on.URL
+			return wordText(f.Text("name")) + " " + valueText(TypeRequest, NewHTTPFault(f).On.WithDefaults())
 		},
 	}
 }

@@ -45,6 +45,9 @@ type Kind struct {
 	Counts bool
 	// Protocol is that of its targets, as far as it is known beforehand.
 	Protocol string
+	// Faults names the kinds of fault that it can do, at least with some parameters; nil: all
+	// that are put on a target.
+	Faults []string
 
 	fits   func(f *chaos.Fault) error
 	attach func(ctx context.Context, c link.Caller, ref Ref) (Attached, error)
@@ -98,11 +101,11 @@ type Applied interface {
 func Kinds() []Kind {
 	return []Kind{
 		{
-			Name: Toxiproxy, Protocol: "tcp", fits: toxiproxy.Fits,
+			Name: Toxiproxy, Protocol: "tcp", Faults: toxiproxy.Kinds(), fits: toxiproxy.Fits,
 			attach: attachToxiproxy, apply: applyToxiproxy, undo: undoToxiproxy,
 		},
 		{
-			Name: MockForge, Protocol: "http", fits: mockforge.Fits,
+			Name: MockForge, Protocol: "http", Faults: mockforge.Kinds(), fits: mockforge.Fits,
 			attach: attachMockForge, apply: applyMockForge, undo: undoMockForge,
 		},
 		{
