@@ -224,7 +224,7 @@ func (r *Running) LeftBehind() []string {
 			left = append(left, string(req.Args)) // better raw than not at all
 			continue
 		}
-		left = append(left, args.Text+" on "+args.Target)
+		left = append(left, describeFault(&args))
 	}
 	slices.Sort(left)
 	return left

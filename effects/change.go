@@ -72,6 +72,9 @@ func (e *Effects) Make(ctx context.Context, c *Change) (begun bool, err error) {
 	if ctx.Err() != nil {
 		return false, stopped(KindExec)
 	}
+	if c.On.Send != nil { // not cut short: what was given up might still arrive, after Off did
+		ctx = context.WithoutCancel(ctx)
+	}
 	return true, e.do(ctx, c.Name, &c.On, false)
 }
 

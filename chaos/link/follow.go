@@ -23,7 +23,8 @@ type Following struct {
 	// Step is how often a ramp is brought up to date; 0: the engine takes no ramps.
 	Step time.Duration
 	// Put makes the engine have the fault as it is when elapsed has passed, whether or
-	// not it has it already. Take takes it off for a while.
+	// not it has it already. Take takes it off for a while. Neither is cut short: what was
+	// given up might still arrive, after the fault was taken off.
 	Put  func(ctx context.Context, elapsed time.Duration) error
 	Take func(ctx context.Context) error
 	// Look returns a LostError if the fault that was put is not there any more.
@@ -53,7 +54,7 @@ func Follow(ctx context.Context, f Following) (*Follower, error) {
 	w := &Follower{Following: f, before: f.Elapsed, since: time.Now(), done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1)}
 	on := f.Fault.ActiveAt(f.Elapsed)
 	if on {
-		if err := f.Put(ctx, f.Elapsed); err != nil {
+		if err := f.Put(context.WithoutCancel(ctx), f.Elapsed); err != nil {
 			return nil, err
 		}
 	}
@@ -162,9 +163,9 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 		var err error
 		switch {
 		case on && (!is || climbs):
-			err = w.Put(ctx, elapsed)
+			err = w.Put(context.WithoutCancel(ctx), elapsed)
 		case !on && is:
-			err = w.Take(ctx)
+			err = w.Take(context.WithoutCancel(ctx))
 		case is && time.Since(looked) >= lookEvery:
 			looked = time.Now()
 			err = w.Look(ctx)

@@ -94,7 +94,8 @@ type lease struct {
 // Apply puts a fault on and renews its lease until Remove. The id names it for all time.
 func (t *Target) Apply(ctx context.Context, f chaos.Fault, id string, seed uint64, elapsed time.Duration, warn func(error)) (*Applied, error) {
 	asked := time.Now()
-	err := t.Call(ctx, http.MethodPut, t.path("faults", id), lease{
+	// Not cut short: what was given up might still arrive, after it was taken off.
+	err := t.Call(context.WithoutCancel(ctx), http.MethodPut, t.path("faults", id), lease{
 		Fault: f, Seed: strconv.FormatUint(seed, 10), TTL: units.FormatDuration(t.ttl()), Elapsed: units.FormatDuration(elapsed),
 	}, nil)
 	if link.IsRefusal(err) {
