@@ -46,7 +46,7 @@ func CleanUp(ctx context.Context, st *store.Store, id string, logger *slog.Logge
 	if err != nil {
 		return nil, errors.Join(err, durable.Close())
 	}
-	done := was.cleanUp(ctx, recs, logger)
+	done := was.cleanUp(ctx, id, recs, logger)
 	end := store.End{Verdict: journal.VerdictStopped, Reason: "cleaned_up", Message: "its process died, and what it had left on was taken off"}
 	if len(recs) > 0 {
 		end.Duration = recs[len(recs)-1].At
@@ -61,9 +61,9 @@ func CleanUp(ctx context.Context, st *store.Store, id string, logger *slog.Logge
 }
 
 // cleanUp takes off what recs show on, the newest first.
-func (was *resumption) cleanUp(ctx context.Context, recs []journal.Record, logger *slog.Logger) *Cleaned {
+func (was *resumption) cleanUp(ctx context.Context, id string, recs []journal.Record, logger *slog.Logger) *Cleaned {
 	env := &Environment{Name: was.Env.Environment, path: was.EnvFile, secrets: was.Secrets}
-	out := &outside{policy: was.Policy, logger: logger, redactor: redactor{env: env}}
+	out := &outside{run: id, policy: was.Policy, logger: logger, redactor: redactor{env: env}}
 	defer out.close()
 	done := &Cleaned{}
 	for _, req := range slices.Backward(runtime.OpenEffects(recs)) {
@@ -88,5 +88,5 @@ func faultText(req *runtime.Request) string {
 	if json.Unmarshal(req.Args, &args) != nil {
 		return string(req.Args) // better raw than not at all
 	}
-	return args.Text + " on " + args.Target
+	return describeFault(&args)
 }

@@ -33,6 +33,7 @@ type Environment struct {
 //	name: staging
 //	targets:
 //	  payments: {listen: "127.0.0.1:18081", upstream: "127.0.0.1:8081", protocol: http, labels: {tier: backend}}
+//	  stock: {toxiproxy: "http://127.0.0.1:8474", proxy: stock-eu, token: tox}   # or mockforge:, starquake:
 //	services:
 //	  shop: http://127.0.0.1:8080
 //	secrets:
@@ -53,6 +54,13 @@ type envTarget struct {
 	Upstream string            `yaml:"upstream"`
 	Protocol string            `yaml:"protocol"`
 	Labels   map[string]string `yaml:"labels"`
+	// What follows is for a target of an engine: one of the addresses, its own name for the
+	// target (without one it is the same), and the name of the secret that opens it.
+	Toxiproxy string `yaml:"toxiproxy"`
+	MockForge string `yaml:"mockforge"`
+	Starquake string `yaml:"starquake"`
+	Proxy     string `yaml:"proxy"`
+	Token     string `yaml:"token"`
 }
 
 type envSecrets struct {
@@ -91,7 +99,7 @@ func LoadEnvironment(path string) (*Environment, error) {
 	env := &Environment{Name: file.Name, Services: file.Services, AllowNet: file.AllowNet, AllowExec: file.AllowExec, path: path, secrets: file.Secrets}
 	for _, name := range sortedKeys(file.Targets) {
 		t := file.Targets[name]
-		target, err := newTarget(name, t.Listen, t.Upstream, t.Protocol)
+		target, err := t.target(name)
 		if err != nil {
 			return nil, fmt.Errorf("environment %s: %w", path, err)
 		}

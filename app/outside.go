@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"starquake/effects"
 	"starquake/runtime"
@@ -13,6 +14,7 @@ import (
 // effect is asked for: a run that only sleeps costs nothing here, and a server may
 // have a hundred thousand of them.
 type outside struct {
+	run      string // its id
 	policy   effects.Policy
 	logger   *slog.Logger
 	env      *Environment
@@ -21,15 +23,17 @@ type outside struct {
 
 	once      sync.Once
 	effects   *effects.Effects
+	targets   *targets
 	approvals approvals
 }
 
 func (o *outside) ready() *effects.Effects {
 	o.once.Do(func() {
 		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact})
-		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base.Close)
-		targets.compress = o.compress
-		o.effects = o.approvals.with(targets.with(base))
+		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base)
+		targets.run, targets.compress = o.run, o.compress
+		targets.guardian = &guardian{run: o.run, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
+		o.targets, o.effects = targets, o.approvals.with(targets.with(base))
 	})
 	return o.effects
 }
@@ -39,13 +43,20 @@ func (o *outside) Perform(ctx context.Context, call *runtime.Call) (any, error) 
 	return o.ready().Perform(ctx, call)
 }
 
-// Undo implements runtime.Undoer. What an embedded proxy did went with its process.
-func (o *outside) Undo(context.Context, runtime.Request) error { return nil }
+// Undo implements runtime.Undoer: by what the journal has of a fault.
+func (o *outside) Undo(ctx context.Context, req runtime.Request) error {
+	o.ready()
+	return undoWith(ctx, o.targets, o.run, req, o.redactor.reveal, o.redactor.redact)
+}
+
+// EndWithin implements runtime.Patient.
+func (o *outside) EndWithin(req *runtime.Request) time.Duration { return endWithin(req) }
 
 // close ends what is kept open for further effects.
 func (o *outside) close() {
 	o.once.Do(func() {}) // from now on nothing is made any more
 	if o.effects != nil {
+		o.targets.guardian.end()
 		o.effects.Close()
 	}
 }

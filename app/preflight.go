@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,9 +87,10 @@ type gate struct {
 	// names are not looked at.
 	secrets *redactor
 
-	anyPort bool // a proxy of the run takes any port, which nobody knows yet
-	seen    map[effectKey]bool
-	refused []refusedEffect
+	anyPort  bool // a proxy of the run takes any port, which nobody knows yet
+	attached bool // targets of engines were asked for, whose addresses nobody knows yet
+	seen     map[effectKey]bool
+	refused  []refusedEffect
 }
 
 // refusedEffect is an effect that a run would refuse.
@@ -108,7 +110,7 @@ func (g *gate) close() { g.effects.Close() }
 // note looks at a record of the plan.
 func (g *gate) note(rec journal.Record) {
 	start, ok := rec.Body.(*journal.EffectStartBody)
-	if !ok || start.Chaos {
+	if !ok {
 		return
 	}
 	key := keyOf(start.Kind, start.Args)
@@ -123,6 +125,12 @@ func (g *gate) note(rec journal.Record) {
 			g.refused = append(g.refused, refusedEffect{rec.Place.String(), code, message, help})
 		}
 	}
+	judge := func(code, message string) {
+		if code != "" {
+			message, help, _ := strings.Cut(message, "; ")
+			refuse(code, message, help)
+		}
+	}
 	switch start.Kind {
 	case builtins.KindProxy:
 		var target builtins.Target
@@ -132,22 +140,26 @@ func (g *gate) note(rec journal.Record) {
 			refuse("nobody_to_approve", "approve(…) waits for a person, and nobody can answer here",
 				"run it on a terminal, on a server, or with --attended, and answer with starquake approve from another shell")
 		}
-	default:
-		if code, message := g.check(start); code != "" {
-			message, help, _ := strings.Cut(message, "; ")
-			refuse(code, message, help)
+	case builtins.KindFault, builtins.KindAttach:
+		g.attached = g.attached || start.Kind == builtins.KindAttach
+		for _, t := range touches(start) {
+			judge(g.check(t.kind, t.args))
 		}
+	default:
+		judge(g.check(start.Kind, start.Args))
 	}
 }
 
 // check gives code and message of what the policy says against an effect; "" where it
 // has nothing to say, or it is found out when it is done.
-func (g *gate) check(start *journal.EffectStartBody) (code, message string) {
-	args := start.Args
+func (g *gate) check(kind string, args json.RawMessage) (code, message string) {
+	if g.attached && bytes.Contains(args, []byte(unknownHost)) {
+		return "", "" // an address that only an engine knows
+	}
 	if g.secrets != nil {
 		args = builtins.RevealJSON(args, g.secrets.lookup)
 	}
-	err := g.effects.Check(start.Kind, args)
+	err := g.effects.Check(kind, args)
 	var p *journal.EffectError
 	switch {
 	case err == nil:

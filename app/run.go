@@ -111,7 +111,7 @@ func newRunning(s *Script, id string, policy effects.Policy, env *Environment, o
 		logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Running{ID: id, script: s, done: make(chan struct{})}
-	r.outside = outside{policy: policy, logger: logger, redactor: redactor{env: env}, approvals: approvals{nobody: !opt.CanApprove}}
+	r.outside = outside{run: id, policy: policy, logger: logger, redactor: redactor{env: env}, approvals: approvals{nobody: !opt.CanApprove}}
 	r.keep.onRecord = opt.OnRecord
 	return r
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"starquake/builtins"
@@ -53,6 +54,13 @@ func (r *redactor) find(name string) (string, error) {
 	r.known[name] = text
 	r.redo = builtins.NewRedactor(r.known)
 	return text, nil
+}
+
+// texts are the secrets that were asked for so far.
+func (r *redactor) texts() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.known)
 }
 
 func (r *redactor) reveal(s string) string { return builtins.Reveal(s, r.lookup) }

@@ -12,6 +12,8 @@ import (
 
 	"starquake/builtins"
 	"starquake/chaos"
+	"starquake/chaos/engine"
+	"starquake/chaos/link"
 	"starquake/chaos/proxy"
 	"starquake/effects"
 	"starquake/runtime"
@@ -25,24 +27,34 @@ const drainTimeout = 5 * time.Second
 // targets are the targets of one run: its proxies, and the faults that are on.
 type targets struct {
 	logger *slog.Logger
+	// run is the id of the run, by which its faults are known in engines.
+	run string
 	// compress is that of the run: what a fault changes with time, it changes in the run's.
 	compress int
-	idle     func() // closes the connections that the run's own requests keep
+	effects  *effects.Effects // for what the run does by itself; nil where nothing is done
+	engines  engine.Client
+	guardian *guardian // of faults that outlive this process; nil: nobody
 
 	mu      sync.Mutex
 	proxies map[string]*proxy.Proxy
 	opened  chan struct{}             // closed when another proxy is open
-	applied map[string]*proxy.Applied // by the fault's place in the run
+	applied map[string]engine.Applied // by the fault's place in the run
 }
 
-func newTargets(logger *slog.Logger, idle func()) *targets {
-	return &targets{logger: logger, idle: idle, proxies: map[string]*proxy.Proxy{}, opened: make(chan struct{}), applied: map[string]*proxy.Applied{}}
+// newTargets makes the targets of a run, or with a nil base of a plan.
+func newTargets(logger *slog.Logger, base *effects.Effects) *targets {
+	t := &targets{logger: logger, effects: base, proxies: map[string]*proxy.Proxy{}, opened: make(chan struct{}), applied: map[string]engine.Applied{}}
+	if base != nil {
+		t.engines.HTTP = base.HTTPClient()
+	}
+	return t
 }
 
 // with adds the kinds of effect that concern targets.
 func (t *targets) with(e *effects.Effects) *effects.Effects {
 	return e.
 		With(builtins.KindProxy, performer(t.openProxy), planner(planProxy)).
+		With(builtins.KindAttach, performer(t.attach), planner(planAttach)).
 		With(builtins.KindFault, performer(t.fault), planner(planFault)).
 		With(builtins.KindFaultStats, performer(t.stats), planner(planStats)).
 		With(builtins.KindWindow, performer(t.window), planner(planWindow))
@@ -81,7 +93,7 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	t.mu.Unlock()
 	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 	<-ctx.Done()
-	t.idle()
+	t.effects.Close() // the connections that the run's own requests keep
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	// Connections at rest are closed at once, others when the drain is over: the
@@ -105,7 +117,7 @@ func planProxy(req *runtime.Request) (runtime.Planned, error) {
 
 // target gives the open target that an effect names. When a run is recovered all that it
 // held begins at once, so an effect that is asked again waits until its target is open.
-func (t *targets) target(ctx context.Context, call *runtime.Call, name string) (*proxy.Proxy, error) {
+func (t *targets) target(ctx context.Context, again bool, name string) (*proxy.Proxy, error) {
 	for {
 		t.mu.Lock()
 		p, opened := t.proxies[name], t.opened
@@ -113,7 +125,7 @@ func (t *targets) target(ctx context.Context, call *runtime.Call, name string) (
 		switch {
 		case p != nil:
 			return p, nil
-		case call.Again == nil:
+		case !again:
 			return nil, fmt.Errorf("target %q is not open", name)
 		}
 		select {
@@ -124,51 +136,122 @@ func (t *targets) target(ctx context.Context, call *runtime.Call, name string) (
 	}
 }
 
-// fault puts one fault on one target until it is cancelled.
+// uncounted is the answer of a fault of which nobody counts what meets it.
+type uncounted struct {
+	Uncounted bool `json:"uncounted"`
+}
+
+// counts are the figures of a fault as its answer.
+func counts(s *chaos.Stats) any {
+	if s == nil {
+		return uncounted{true}
+	}
+	return *s
+}
+
+// fault puts one fault on until it is cancelled.
 func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 	var args builtins.FaultArgs
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
-	p, err := t.target(ctx, call, args.Target)
+	plane, err := t.plane(ctx, call.Again != nil, &args)
 	if err != nil {
 		return nil, err
 	}
-	id := call.ID.String()
-	applied, err := p.Apply(args.Fault.Compress(t.compress), id, call.Seed)
-	if err != nil {
-		return nil, fmt.Errorf("%s on %q: %w", args.Text, args.Target, err)
+	what, place, id := describeFault(&args), call.ID.String(), faultID(t.run, call.ID)
+	if plane.Outlives() {
+		t.guardian.add(id, call.Args)
 	}
+	var elapsed time.Duration
 	if call.Again != nil {
-		applied.Advance(call.Again.Elapsed / time.Duration(max(t.compress, 1)))
+		elapsed = call.Again.Elapsed / time.Duration(max(1, t.compress))
 	}
-	t.mu.Lock()
-	t.applied[id] = applied
-	t.mu.Unlock()
+	applied, err := plane.Apply(ctx, engine.Put{
+		Fault: args.Fault.Compress(t.compress), ID: id, Place: place, Seed: call.Seed, Elapsed: elapsed,
+		Warn: func(err error) {
+			t.logger.Warn("an engine does not do as it is told; trying on", "fault", what, "error", err)
+		},
+	})
+	if err != nil {
+		return nil, t.notOn(ctx, plane, id, what, err)
+	}
+	t.keep(place, applied)
+	defer t.keep(place, nil)
 	call.Report(struct {
 		On bool `json:"on"`
 	}{true})
 	for {
 		select {
 		case <-ctx.Done():
-			stats := applied.Remove()
-			t.mu.Lock()
-			delete(t.applied, id)
-			t.mu.Unlock()
-			return stats, nil
-		case signal := <-call.Signals:
-			switch signal {
-			case runtime.SignalPause:
-				applied.Pause()
-			case runtime.SignalLift:
-				applied.Lift()
-			case runtime.SignalResume:
-				applied.Resume()
-			case runtime.SignalRestore:
-				applied.Restore()
+			return t.takeOff(applied, id, what)
+		case err := <-applied.Lost():
+			t.logger.Warn("a fault is gone before its time", "fault", what, "error", err)
+			if _, undo := applied.Remove(context.Background()); undo != nil && !link.IsLost(undo) { // what may be left of it
+				return nil, &journal.EffectError{Code: codeUnconfirmed, Message: fmt.Sprintf("%s: %v, and then: %v", what, err, undo)}
 			}
+			t.guardian.remove(id)
+			return nil, &journal.EffectError{Code: journal.CodeExpired, Message: fmt.Sprintf("%s: %v", what, err)}
+		case signal := <-call.Signals:
+			heed(applied, signal)
 		}
 	}
+}
+
+// codeUnconfirmed is the code of a fault whose end nobody confirms.
+const codeUnconfirmed = "undo_unconfirmed"
+
+// heed passes a signal of the run on to a fault.
+func heed(a engine.Applied, signal runtime.SignalKind) {
+	switch signal {
+	case runtime.SignalPause:
+		a.Pause()
+	case runtime.SignalLift:
+		a.Lift()
+	case runtime.SignalResume:
+		a.Resume()
+	case runtime.SignalRestore:
+		a.Restore()
+	}
+}
+
+// keep remembers a fault that is on, or with nil that it is not any more.
+func (t *targets) keep(place string, a engine.Applied) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a == nil {
+		delete(t.applied, place)
+		return
+	}
+	t.applied[place] = a
+}
+
+// takeOff takes a fault off. It goes on although the run's context is over.
+func (t *targets) takeOff(a engine.Applied, id, what string) (any, error) {
+	stats, err := a.Remove(context.Background())
+	switch {
+	case link.IsLost(err): // it is off, but was not on to its end
+		t.guardian.remove(id)
+		return nil, &journal.EffectError{Code: journal.CodeExpired, Message: fmt.Sprintf("%s: %v", what, err)}
+	case err != nil:
+		return nil, &journal.EffectError{Code: codeUnconfirmed, Message: fmt.Sprintf("%s: %v", what, err)}
+	}
+	t.guardian.remove(id)
+	return counts(stats), nil
+}
+
+// notOn is the error of a fault that could not be put on, of which nothing is left.
+func (t *targets) notOn(ctx context.Context, plane dataPlane, id, what string, why error) error {
+	if !link.IsUntouched(why) {
+		if err := plane.Undo(context.Background(), id); err != nil {
+			return &journal.EffectError{Code: journal.CodeUnclean, Message: fmt.Sprintf("%s could not be put on (%v), and a part of it may be on: %v", what, why, err)}
+		}
+	}
+	t.guardian.remove(id)
+	if ctx.Err() != nil {
+		return &journal.EffectError{Code: effects.CodeStopped, Message: what + " was stopped before it was on"}
+	}
+	return fmt.Errorf("%s: %w", what, why)
 }
 
 // planFault plans a fault: on at once, and met. Where no traffic is planned one
@@ -181,6 +264,9 @@ func planFault(req *runtime.Request) (runtime.Planned, error) {
 	return runtime.Planned{
 		Reports: []runtime.PlannedEvent{{Data: json.RawMessage(`{"on":true}`)}},
 		End: func(ran time.Duration) (any, *journal.EffectError) {
+			if !args.Counted() {
+				return uncounted{true}, nil
+			}
 			seen := max(1, math.Ceil(ran.Seconds()))
 			probability := args.Fault.Probability.At(ran / 2)
 			hit := math.Round(seen * probability)
@@ -193,7 +279,7 @@ func planFault(req *runtime.Request) (runtime.Planned, error) {
 }
 
 // stats gives the counts of a fault that is on.
-func (t *targets) stats(_ context.Context, call *runtime.Call) (any, error) {
+func (t *targets) stats(ctx context.Context, call *runtime.Call) (any, error) {
 	var args builtins.FaultStatsArgs
 	if err := call.Decode(&args); err != nil {
 		return nil, err
@@ -204,7 +290,11 @@ func (t *targets) stats(_ context.Context, call *runtime.Call) (any, error) {
 	if applied == nil {
 		return chaos.Stats{}, nil
 	}
-	return applied.Stats(), nil
+	stats, err := applied.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return counts(stats), nil
 }
 
 func planStats(*runtime.Request) (runtime.Planned, error) {
@@ -217,7 +307,10 @@ func (t *targets) window(ctx context.Context, call *runtime.Call) (any, error) {
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
-	p, err := t.target(ctx, call, args.Target)
+	if args.Engine != nil {
+		return t.engines.Window(ctx, *args.Engine, args.Last)
+	}
+	p, err := t.target(ctx, call.Again != nil, args.Target)
 	if err != nil {
 		return nil, err
 	}

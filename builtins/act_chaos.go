@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/chaos"
+	"starquake/chaos/engine"
 	"starquake/dsl"
 	"starquake/runtime"
 )
@@ -17,7 +18,9 @@ const KindFault = "fault"
 
 // FaultArgs are the arguments of a fault.
 type FaultArgs struct {
-	Target string      `json:"target"`
+	// Target is empty for a fault that is put on none.
+	Target string      `json:"target,omitempty"`
+	Engine *engine.Ref `json:"engine,omitempty"` // of the target; nil: the embedded proxy
 	Name   string      `json:"name,omitempty"`
 	Fault  chaos.Fault `json:"fault"`
 	Text   string      `json:"text"` // the fault in one line, for people
@@ -43,11 +46,15 @@ func applyChaos(c *Call, t *task) (starlark.Value, error) {
 	if len(c.Rest()) == 0 {
 		return nil, c.Errorf("faults", "expected at least one fault")
 	}
-	asks, err := c.chaosAsks(t, c.Rest()...)
+	asks, hits, err := c.chaosAsks(t, c.Rest()...)
 	if err != nil {
 		return nil, err
 	}
-	judgeTogether(asks, c.Int("min_hits"))
+	minHits, err := c.minHits(hits)
+	if err != nil {
+		return nil, err
+	}
+	judgeTogether(asks, minHits)
 	for i := range asks {
 		asks[i].Terms = hitTerms(c.Int("min_hits"))
 	}
@@ -75,7 +82,7 @@ func applyChaos(c *Call, t *task) (starlark.Value, error) {
 
 // chaosAsks makes the requests for faults: each bound to its targets, each target
 // able to do it. Nothing has been asked for when it returns an error.
-func (c *Call) chaosAsks(t *task, values ...starlark.Value) ([]runtime.Ask, error) {
+func (c *Call) chaosAsks(t *task, values ...starlark.Value) (asks []runtime.Ask, hits countable, err error) {
 	var on []*Target
 	if c.Has("on") {
 		v := c.Value("on")
@@ -86,41 +93,76 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) ([]runtime.Ask, erro
 				on = append(on, item.(*Target)) // the signature says targets
 			}
 			if len(on) == 0 {
-				return nil, c.Errorf("on", "expected at least one target, got an empty list")
+				return nil, hits, c.Errorf("on", "expected at least one target, got an empty list")
 			}
 		}
 	}
 	name := c.String("name") // of the chaos, or of the step that has it
-	var asks []runtime.Ask
+	targeted := false
 	for _, v := range values {
 		bound, err := Faults(v)
 		if err != nil {
-			return nil, c.Errorf("chaos", "%v", err)
+			return nil, hits, c.Errorf("chaos", "%v", err)
 		}
 		for _, warning := range FaultWarnings(v) {
 			t.branch.Log("warn", warning, nil)
 		}
 		if len(bound) == 0 { // else an experiment without its chaos would pass
-			return nil, c.Errorf("chaos", "expected at least one fault, got %s", describe(v)).WithHint("for a step without chaos write chaos = None")
+			return nil, hits, c.Errorf("chaos", "expected at least one fault, got %s", describe(v)).WithHint("for a step without chaos write chaos = None")
 		}
 		for _, f := range bound {
+			args := FaultArgs{Name: name, Fault: f.Fault, Text: f.Fault.String()}
+			if row, err := chaos.KindOf(f.Fault.Kind); err == nil && !row.Targeted() {
+				t.env.guarded(t.branch, "of kind "+f.Fault.Kind)
+				hits.not = "a fault of kind " + f.Fault.Kind + " meets no requests"
+				if err := args.ask(&asks); err != nil {
+					return nil, hits, err
+				}
+				continue
+			}
+			targeted = true
 			where, err := c.faultTargets(t, f, on)
 			if err != nil {
-				return nil, err
+				return nil, hits, err
 			}
 			for _, target := range where {
-				if err := target.supports(f.Fault.Kind); err != nil {
-					return nil, runtime.Failf(runtime.ClassScript, CodeUnsupported, "%w", c.Errorf("chaos", "%v", err))
+				if err := target.supports(&f.Fault); err != nil {
+					return nil, hits, runtime.Failf(runtime.ClassScript, CodeUnsupported, "%w", c.Errorf("chaos", "%v", err))
 				}
-				args, err := json.Marshal(FaultArgs{Target: target.Name, Name: name, Fault: f.Fault, Text: f.Fault.String()})
-				if err != nil {
-					return nil, fmt.Errorf("%s: %w", f.Fault.Kind, err)
+				hits.add(target)
+				args.Target, args.Engine = target.Name, target.Engine
+				if err := args.ask(&asks); err != nil {
+					return nil, hits, err
 				}
-				asks = append(asks, runtime.Ask{Kind: KindFault, Args: args, Chaos: true, Repeat: true})
 			}
 		}
 	}
-	return asks, nil
+	if on != nil && !targeted {
+		return nil, hits, c.Errorf("on", "these faults are put on no target").WithHint("leave on out")
+	}
+	return asks, hits, nil
+}
+
+// Counted reports whether anybody counts what meets the fault.
+func (a *FaultArgs) Counted() bool {
+	if a.Target == "" {
+		return false
+	}
+	if a.Engine == nil {
+		return true
+	}
+	kind, err := engine.KindOf(a.Engine.Kind)
+	return err == nil && kind.Counts
+}
+
+// ask adds the request for the fault.
+func (a *FaultArgs) ask(asks *[]runtime.Ask) error {
+	args, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.Fault.Kind, err)
+	}
+	*asks = append(*asks, runtime.Ask{Kind: KindFault, Args: args, Chaos: true, Repeat: true})
+	return nil
 }
 
 // faultTargets says where a fault goes: to the targets it is bound to, to those of

@@ -6,6 +6,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"starquake/chaos/engine"
 	"starquake/runtime"
 )
 
@@ -22,6 +23,36 @@ type faultResult struct {
 	Seen         uint64 `json:"seen"`
 	Hit          uint64 `json:"hit"`
 	Inapplicable uint64 `json:"inapplicable"`
+	// Uncounted says that nobody counts what meets the fault.
+	Uncounted bool `json:"uncounted"`
+}
+
+// countable says of some faults whether anybody counts what meets them.
+type countable struct {
+	counted bool   // some are
+	not     string // why others are not, "" if all are
+}
+
+func (h *countable) add(t *Target) {
+	if t.Engine != nil {
+		if kind, err := engine.KindOf(t.Engine.Kind); err == nil && !kind.Counts {
+			h.not = kind.Name + " does not count what meets a fault"
+			return
+		}
+	}
+	h.counted = true
+}
+
+// minHits is how many requests must meet the faults: of those that nobody counts, none.
+func (c *Call) minHits(h countable) (int, error) {
+	n := c.Int("min_hits")
+	if h.counted || h.not == "" {
+		return n, nil
+	}
+	if n > 0 && c.Given("min_hits") {
+		return 0, c.Errorf("min_hits", "%s", h.not).WithHint("leave it out; a check or the traffic of the step can tell whether the chaos was met")
+	}
+	return 0, nil
 }
 
 // hitTerms are what judges the hits, for the journal: nothing for the usual one.
@@ -92,12 +123,18 @@ func faultStats(held []*runtime.Held) starlark.Value {
 }
 
 func statsObject(args FaultArgs, res faultResult) *Object {
+	n := func(n uint64) starlark.Value {
+		if res.Uncounted {
+			return starlark.None
+		}
+		return starlark.MakeUint64(n)
+	}
 	return NewObject("fault_stats",
 		Field{Name: "target", Value: starlark.String(args.Target)},
 		Field{Name: "kind", Value: starlark.String(args.Fault.Kind)},
-		Field{Name: "seen", Value: starlark.MakeUint64(res.Seen)},
-		Field{Name: "hit", Value: starlark.MakeUint64(res.Hit)},
-		Field{Name: "inapplicable", Value: starlark.MakeUint64(res.Inapplicable)},
+		Field{Name: "seen", Value: n(res.Seen)},
+		Field{Name: "hit", Value: n(res.Hit)},
+		Field{Name: "inapplicable", Value: n(res.Inapplicable)},
 	)
 }
 

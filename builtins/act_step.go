@@ -152,13 +152,16 @@ func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
 		return c.Errorf("chaos", "there is neither run nor duration, so the chaos would be over at once").
 			WithHint("add duration = \"30s\", or a function to run meanwhile")
 	}
-	asks, err := c.chaosAsks(t, c.Value("chaos"))
+	asks, hits, err := c.chaosAsks(t, c.Value("chaos"))
+	if err != nil {
+		return err
+	}
+	minHits, err := c.minHits(hits)
 	if err != nil {
 		return err
 	}
 	spec.Chaos = func() ([]runtime.Ask, error) { return asks, nil }
-	minHits := c.Int("min_hits")
-	spec.Terms = hitTerms(minHits)
+	spec.Terms = hitTerms(c.Int("min_hits"))
 	spec.Judge = func(b *runtime.Branch, try *runtime.Try) error { return judgeHits(try.Held, minHits) }
 	return nil
 }

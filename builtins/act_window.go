@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/chaos"
+	"starquake/chaos/engine"
 	"starquake/runtime"
 )
 
@@ -18,13 +19,19 @@ const KindWindow = "target.window"
 // back, which is ten minutes.
 type WindowArgs struct {
 	Target    string          `json:"target"`
+	Engine    *engine.Ref     `json:"engine,omitempty"`
 	Last      time.Duration   `json:"last,omitempty"`
 	Simulated json.RawMessage `json:"simulated,omitempty"`
 }
 
 // window gives a target's traffic.
 func (t *Target) window(c *Call, task *task) (starlark.Value, error) {
-	args := WindowArgs{Target: t.Name, Last: c.Duration("last")}
+	if t.Engine != nil {
+		if kind, err := engine.KindOf(t.Engine.Kind); err != nil || !kind.HasWindow() {
+			return nil, runtime.Failf(runtime.ClassScript, CodeUnsupported, "target %q: %s does not tell of its traffic; look at that of the step, or at probes", t.Name, t.Engine.Kind)
+		}
+	}
+	args := WindowArgs{Target: t.Name, Engine: t.Engine, Last: c.Duration("last")}
 	ask, err := c.ask(KindWindow, &args, &args.Simulated)
 	if err != nil {
 		return nil, err

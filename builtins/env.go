@@ -65,10 +65,11 @@ type Env struct {
 	Notices []Notice
 
 	interrupts
-	declaring bool // the top level of a script with main(): nothing acts
-	modules   map[string]*module
-	targets   []*Target // given, then declared
-	figures   map[string]starlark.Value
+	saidGuarded bool // see guarded
+	declaring   bool // the top level of a script with main(): nothing acts
+	modules     map[string]*module
+	targets     []*Target // given, then declared
+	figures     map[string]starlark.Value
 }
 
 // GivenParam is a parameter's value from outside.
@@ -176,6 +177,7 @@ func (e *Env) reset() {
 	e.Meta, e.Declared, e.Secrets, e.Notices = Meta{}, nil, nil, nil
 	e.modules = nil
 	e.figures = nil
+	e.saidGuarded = false
 	e.targets = append([]*Target(nil), e.Targets...)
 }
 

@@ -2,9 +2,11 @@ package builtins
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"starquake/chaos"
+	"starquake/chaos/engine"
 )
 
 // FaultReference writes the reference of the kinds of fault, scenarios and profiles as
@@ -67,7 +69,19 @@ func faultProtocols(k *chaos.Kind) string {
 	if !k.Targeted() {
 		return "It is put on no target."
 	}
-	return "Protocols: " + strings.Join(k.Protocols, ", ") + "."
+	return "Protocols: " + strings.Join(k.Protocols, ", ") + ". Targets: proxy, " + strings.Join(faultEngines(k), ", ") + "."
+}
+
+// faultEngines names the engines that can do a kind of fault, besides the embedded proxy.
+func faultEngines(k *chaos.Kind) []string {
+	var names []string
+	for _, e := range engine.Kinds() {
+		if e.Faults == nil || slices.Contains(e.Faults, k.Name) {
+			names = append(names, e.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // presetList is the section of scenarios or profiles.

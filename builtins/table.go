@@ -16,7 +16,7 @@ import (
 func Table() []Builtin {
 	return slices.Concat(
 		declaring(), stepping(), branching(), waiting(),
-		injecting(), targeting(),
+		injecting(), targeting(), engines(),
 		requesting(), probing(), judging(), simulating(),
 		Values(Hooks{Now: worldNow, Random: branchRand}),
 	)

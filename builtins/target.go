@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/chaos"
+	"starquake/chaos/engine"
 	"starquake/dsl"
 	"starquake/runtime"
 )
@@ -21,10 +22,13 @@ type Target struct {
 	Upstream string            `json:"upstream,omitempty"`
 	Protocol string            `json:"protocol,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
+	// Engine is the data plane in another process that it belongs to; nil: the embedded one.
+	Engine *engine.Ref `json:"engine,omitempty"`
 	// Open says that the run opens it itself, with an effect of KindProxy.
 	Open bool `json:"-"`
 
-	opened bool
+	opened bool     // or attached
+	kinds  []string // of fault that its engine said it can do; nil: those of its protocol
 }
 
 // KindProxy is the kind of the held effect that opens an embedded proxy. Its
@@ -79,7 +83,7 @@ func (t *Target) Attr(name string) (starlark.Value, error) {
 				return nil, c.Errorf("fault", "%v", err)
 			}
 			for _, f := range all {
-				if t.supports(f.Fault.Kind) != nil {
+				if t.supports(&f.Fault) != nil {
 					return starlark.False, nil
 				}
 			}
@@ -91,16 +95,37 @@ func (t *Target) Attr(name string) (starlark.Value, error) {
 	return nil, nil
 }
 
-// supports says whether the target can do a kind of fault.
-func (t *Target) supports(kind string) error {
-	k, err := chaos.KindOf(kind)
+// supports says whether the target can do a fault.
+func (t *Target) supports(f *chaos.Fault) error {
+	k, err := chaos.KindOf(f.Kind)
 	if err != nil {
 		return err
 	}
-	if err := k.Speaks(orElse(t.Protocol, "auto")); err != nil {
+	err = k.Speaks(orElse(t.Protocol, "auto"))
+	if t.Engine != nil && k.Targeted() {
+		err = t.engineCan(f, err)
+	}
+	if err != nil {
 		return fmt.Errorf("target %q: %w", t.Name, err)
 	}
 	return nil
+}
+
+// engineCan says whether the target's engine can do a fault; speaks is what the protocol
+// says of its kind, which counts where the engine has not said so itself.
+func (t *Target) engineCan(f *chaos.Fault, speaks error) error {
+	row, err := engine.KindOf(t.Engine.Kind)
+	if err != nil {
+		return err
+	}
+	if err := row.Fits(f); err != nil {
+		return err
+	}
+	if t.kinds != nil && !slices.Contains(t.kinds, f.Kind) {
+		return fmt.Errorf("the %s at %s cannot do a fault of kind %s on protocol %s; it can %s",
+			t.Engine.Kind, t.Engine.URL, f.Kind, t.Protocol, strings.Join(t.kinds, ", "))
+	}
+	return speaks
 }
 
 // targeting are the builtins that declare and name targets.
@@ -195,7 +220,12 @@ func (e *Env) openDeclared(t *task) error {
 // open opens a proxy of the run; other targets are there already. Its listener is
 // open when open returns.
 func (e *Env) open(t *task, target *Target) error {
-	if !target.Open || target.opened {
+	switch {
+	case target.opened:
+		return nil
+	case target.Engine != nil:
+		return e.attach(t, target)
+	case !target.Open:
 		return nil
 	}
 	args, err := json.Marshal(target)

@@ -39,6 +39,9 @@ func execKind() Kind {
 				Doc: "what undoes it; it must be possible to execute it twice"},
 		}, userParams()...),
 		check: checkUserFault,
+		text: func(f *Fault) string {
+			return wordText(f.Text("name")) + " " + valueText(TypeArgvs, f.get("on"))
+		},
 	}
 }
 
@@ -56,6 +59,9 @@ func httpKind() Kind {
 				Doc: "what undoes it; it must be possible to send it twice"},
 		}, userParams()...),
 		check: checkUserFault,
+		text: func(f *Fault) string {
+			return wordText(f.Text("name")) + " " + valueText(TypeRequest, NewHTTPFault(f).On.WithDefaults())
+		},
 	}
 }
 

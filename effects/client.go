@@ -91,6 +91,27 @@ func (c *client) pick(args *HTTPArgs) *http.Client {
 	}}
 }
 
+// HTTPClient is for those who speak a protocol of their own over HTTP, such as that of an
+// engine: it connects only where the policy permits, and follows no redirect, since what
+// opens an API must not be sent elsewhere.
+func (e *Effects) HTTPClient() *http.Client {
+	return &http.Client{
+		Transport:     guarded{e.client},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// guarded is a transport that asks the policy of every URL.
+type guarded struct{ *client }
+
+// RoundTrip implements http.RoundTripper.
+func (g guarded) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := g.network.checkURL(req.URL.String()); err != nil {
+		return nil, err
+	}
+	return g.pooled.RoundTrip(req)
+}
+
 // close closes idle connections.
 func (c *client) close() {
 	c.pooled.CloseIdleConnections()

@@ -9,6 +9,9 @@
 //	probe   a probe     Reading        no    probe.go and a file for each kind of probe
 //	watch   WatchArgs   WatchSummary   yes   watch.go
 //
+// Besides, it does and undoes a Change (change.go), which is what a fault of the user's
+// own is made of: programs or a request, and a probe that confirms the undoing.
+//
 // Other kinds ("fault", "approve", "proxy", …) are added with [Effects.With] by
 // whoever assembles a run.
 //

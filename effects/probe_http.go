@@ -80,7 +80,7 @@ func (p *HTTPProbe) looksFor(opts *Options) *HTTPProbe {
 	h.JSON = make(map[string]json.RawMessage, len(p.JSON))
 	for path, want := range p.JSON {
 		h.JSON[path] = want
-		if plain, err := mapStrings(want, opts.Redact); err == nil { // else matchJSON says what is wrong
+		if plain, err := MapStrings(want, opts.Redact); err == nil { // else matchJSON says what is wrong
 			h.JSON[path] = plain
 		}
 	}

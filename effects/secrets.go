@@ -63,7 +63,7 @@ func (e *Effects) look(ctx context.Context, p probe) Reading {
 func (e *Effects) performSecretly(ctx context.Context, performer runtime.Performer, call *runtime.Call) (any, error) {
 	secret := *call
 	if e.opts.Reveal != nil {
-		args, err := mapStrings(call.Args, e.opts.Reveal)
+		args, err := MapStrings(call.Args, e.opts.Reveal)
 		if err != nil {
 			return nil, problem(CodeInvalid, "arguments of %s: %v", call.Kind, err)
 		}
@@ -93,7 +93,7 @@ func (e *Effects) redacted(data any) any {
 	}
 	text, err := marshal(data)
 	if err == nil {
-		text, err = mapStrings(text, e.opts.Redact)
+		text, err = MapStrings(text, e.opts.Redact)
 	}
 	if err != nil {
 		return map[string]any{"error": problem(CodeFailed, "answer withheld: it could not be searched for secrets: %v", err)}
@@ -101,9 +101,9 @@ func (e *Effects) redacted(data any) any {
 	return json.RawMessage(text)
 }
 
-// mapStrings replaces every string value in a JSON text by f of it. Keys, numbers
+// MapStrings replaces every string value in a JSON text by f of it. Keys, numbers
 // and their spelling stay.
-func mapStrings(text json.RawMessage, f func(string) string) (json.RawMessage, error) {
+func MapStrings(text json.RawMessage, f func(string) string) (json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	var v any
@@ -113,7 +113,7 @@ func mapStrings(text json.RawMessage, f func(string) string) (json.RawMessage, e
 	return marshal(mapValue(v, f))
 }
 
-// mapValue is mapStrings of a decoded value, in place where it can.
+// mapValue is MapStrings of a decoded value, in place where it can.
 func mapValue(v any, f func(string) string) any {
 	switch v := v.(type) {
 	case string:

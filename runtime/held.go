@@ -65,7 +65,9 @@ func (h *Held) ended() {
 	expired := h.e.err != nil && h.e.err.Code == journal.CodeExpired
 	// What is no chaos and ended by itself needs no undo: its caller sees the error.
 	// What expired is off; that is right only where its end was asked for.
-	if h.on && h.e.err != nil && !expired && (h.chaos || h.e.cancelled) {
+	// What never was on, but could not be taken off either, may be on in part.
+	half := !h.on && h.e.err != nil && h.e.err.Code == journal.CodeUnclean
+	if half || h.on && h.e.err != nil && !expired && (h.chaos || h.e.cancelled) {
 		r.end.unclean = append(r.end.unclean, journal.Problem{Code: h.e.err.Code, Message: h.e.err.Message, Path: h.scope.path})
 	} else if h.on && h.chaos && !h.e.cancelled {
 		f := Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off")

@@ -20,6 +20,13 @@ type Performer interface {
 	Perform(ctx context.Context, call *Call) (answer any, err error)
 }
 
+// Patient is a Performer some of whose effects may take longer to end than others.
+type Patient interface {
+	// EndWithin is how long the effect may take from its cancel to its end; 0 is as long
+	// as any.
+	EndWithin(req *Request) time.Duration
+}
+
 // Call is one request under way.
 type Call struct {
 	Request

@@ -246,7 +246,8 @@ func (w *Real) tell(r *Ready) {
 	for _, id := range r.Cancel {
 		if e := w.running[id]; e != nil {
 			e.cancel()
-			e.abandon = time.AfterFunc(abandonAfter, func() { w.abandon(id, e) })
+			within := w.endWithin(&e.req)
+			e.abandon = time.AfterFunc(within, func() { w.abandon(id, e, within) })
 		}
 	}
 }
@@ -322,10 +323,18 @@ func (w *Real) complete(e *realEffect, done Event) {
 	w.wake()
 }
 
+// endWithin is how long an effect may take to end.
+func (w *Real) endWithin(req *Request) time.Duration {
+	if p, ok := w.performer.(Patient); ok {
+		return max(abandonAfter, p.EndWithin(req))
+	}
+	return abandonAfter
+}
+
 // abandon completes an effect that does not end although it was cancelled.
-func (w *Real) abandon(id journal.Place, e *realEffect) {
+func (w *Real) abandon(id journal.Place, e *realEffect, within time.Duration) {
 	w.complete(e, Event{Kind: EventDone, ID: id, Err: &journal.EffectError{
-		Code: "abandoned", Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, abandonAfter),
+		Code: "abandoned", Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, within),
 	}})
 }
 

@@ -59,6 +59,9 @@ Exit codes: 0 passed, 1 failed, 2 invalid (nothing was started), 3 aborted by a 
 	`5 unclean (a fault may still be on), 6 inconclusive, 130 stopped.`
 
 func main() {
+	if app.IsGuardian() {
+		os.Exit(app.Guardian())
+	}
 	if app.IsIsolatedChild() {
 		os.Exit(app.IsolatedChild())
 	}

@@ -212,7 +212,7 @@ func (x *exporter) refused(call dsl.Call) starlark.Value {
 		reason = "what happens when a step fails, or beside the steps, cannot be said in a file"
 	case "now", "elapsed", "random", "time":
 		reason, help = "it is known only when the script runs", "write the value itself"
-	case "toxiproxy", "mockforge", "service":
+	case "toxiproxy", "mockforge", "starquake", "service":
 		reason = "a file's targets are embedded proxies, or names that the environment defines"
 	}
 	return x.problem(call.Expr, help, "%s(…) cannot be exported: %s", call.Name, reason)

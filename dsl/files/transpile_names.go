@@ -35,7 +35,7 @@ const (
 		"ord print range repr reversed set sorted str tuple type zip"
 	builtinNames = "apply_chaos approve attempt burst check dns duration elapsed exec exponential fault fmt grpc guard guards http inconclusive " +
 		"json linear log loop math network notify now observe on_exit orchestration parallel param probe profile prometheus " +
-		"proxy pulse ramp random record recorded round scenario secret sequence service simulate sine size skip sleep start steady_state step steps " +
+		"proxy pulse ramp random record recorded round scenario secret sequence service simulate sine size skip sleep starquake start steady_state step steps " +
 		"sum target targets tcp time toxiproxy mockforge traffic wait_until"
 	ownNames = "main turn vars status state finish afterwards text"
 )

@@ -21,7 +21,9 @@ func (t *timeline) footer(opt Options) {
 			break
 		}
 		text := target.Name
-		if target.Listen != "" {
+		if target.Engine != "" {
+			text += "  " + target.Engine
+		} else if target.Listen != "" {
 			text += "  " + target.Listen + t.sym(" → ", " -> ") + target.Upstream
 		}
 		t.factOnce(i, "targets", text)

@@ -108,7 +108,7 @@ func (s *summary) unclean() {
 			continue
 		}
 		told[errorText(f.Error)], byHand = true, false
-		s.entry(red, orElse(f.Target, "every target"), f.Text+" may still be on"+withMessage(errorText(f.Error)))
+		s.entry(red, orElse(f.Target, f.Kind), f.Text+" may still be on"+withMessage(errorText(f.Error)))
 	}
 	for _, p := range run.Unclean {
 		byHand = byHand && p.Code == "cleanup_failed"

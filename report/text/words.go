@@ -229,5 +229,8 @@ func hits(f *view.Fault) string {
 	if f.Inapplicable > 0 && f.Seen == 0 {
 		return fmt.Sprintf("met nothing it acts on (%d inapplicable)", f.Inapplicable)
 	}
+	if f.Uncounted {
+		return "not counted"
+	}
 	return fmt.Sprintf("hit %d of %d", f.Hit, f.Seen)
 }

@@ -38,6 +38,10 @@ type EffectError struct {
 // Error makes an EffectError an error.
 func (e *EffectError) Error() string { return e.Message }
 
+// CodeUnclean is the code of a held effect's end that could not be put on as a whole, and
+// whose undo is not confirmed: a part of it may be on.
+const CodeUnclean = "unclean"
+
 // CodeExpired is the code of a held effect's end whose undo nobody could ask for and
 // whose lease has run out: it is off, since what held it took it off by itself.
 const CodeExpired = "expired"

@@ -120,12 +120,16 @@ func (f *Fold) faultNote(fl *Fault, data json.RawMessage) {
 // faultStats takes the counts that a report or an answer of a fault carries.
 func (f *Fold) faultStats(fl *Fault, data json.RawMessage) {
 	// Most reports carry none, and decoding one costs more than the rest of Add.
-	if len(data) == 0 || !bytes.Contains(data, []byte(`"seen"`)) && !bytes.Contains(data, []byte(`"hit"`)) {
+	if len(data) == 0 || !bytes.Contains(data, []byte(`"seen"`)) && !bytes.Contains(data, []byte(`"hit"`)) && !bytes.Contains(data, []byte(`"uncounted"`)) {
 		return
 	}
-	var stats struct{ Seen, Hit, Inapplicable int64 }
+	var stats struct {
+		Seen, Hit, Inapplicable int64
+		Uncounted               bool
+	}
 	if json.Unmarshal(data, &stats) == nil {
 		fl.Seen, fl.Hit, fl.Inapplicable = max(0, stats.Seen), max(0, stats.Hit), max(0, stats.Inapplicable)
+		fl.Uncounted = stats.Uncounted
 	}
 }
 

@@ -50,6 +50,7 @@ type Fault struct {
 	Seen         int64                `json:"seen"`
 	Hit          int64                `json:"hit"`
 	Inapplicable int64                `json:"inapplicable,omitempty"`
+	Uncounted    bool                 `json:"uncounted,omitempty"` // nobody counts what meets it
 	Error        *journal.EffectError `json:"error,omitempty"`
 }
 

@@ -106,5 +106,7 @@ type Target struct {
 	Name     string `json:"name"`
 	Listen   string `json:"listen,omitempty"`
 	Upstream string `json:"upstream,omitempty"`
-	Faults   int    `json:"faults"` // asked for so far
+	// Engine is the data plane in another process that it belongs to, "" for the embedded one.
+	Engine string `json:"engine,omitempty"`
+	Faults int    `json:"faults"` // asked for so far
 }

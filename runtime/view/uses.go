@@ -64,7 +64,8 @@ func (u *uses) of(kind string, args json.RawMessage) *described {
 func (u *uses) read(kind string, args json.RawMessage) *described {
 	u.secretsIn(args)
 	if kind == "fault" {
-		d := readFault(args)
+		d, api := readFault(args)
+		u.add(u.hosts, hostOf(api))
 		u.ownFault(d)
 		return d
 	}
@@ -73,10 +74,17 @@ func (u *uses) read(kind string, args json.RawMessage) *described {
 		return &described{}
 	}
 	u.note(&a, 0)
-	if kind == "proxy" {
+	switch kind {
+	case "proxy":
 		if t := u.target(a.Name); t != nil {
 			t.Listen, t.Upstream = a.Listen, a.Upstream
 		}
+	case "attach":
+		u.add(u.hosts, hostOf(a.Engine.URL))
+		if t := u.target(a.Name); t != nil {
+			t.Engine = clip(strings.TrimSpace(a.Engine.Kind + " " + a.Engine.URL + " " + a.Engine.Target))
+		}
+		return &described{text: clip(a.Name + " of " + a.Engine.Kind + " " + a.Engine.URL)}
 	}
 	return &described{text: clip(a.String())}
 }
@@ -88,6 +96,7 @@ type effectArgs struct {
 	Addr, Address          string
 	Name, Listen, Upstream string
 	Argv                   []string
+	Engine                 struct{ Kind, URL, Target string }
 	Probe                  *probeArgs
 	Probes                 []probeArgs
 }
@@ -144,23 +153,25 @@ func (u *uses) note(a *effectArgs, depth int) {
 	}
 }
 
-func readFault(args json.RawMessage) *described {
+// readFault describes a fault; api is the address of the engine that it is put on.
+func readFault(args json.RawMessage) (d *described, api string) {
 	var a struct {
 		Target, Name, Text string
+		Engine             struct{ URL string }
 		Fault              struct {
 			Kind                       string
 			Params, Probability, Match json.RawMessage
 		}
 	}
 	_ = json.Unmarshal(args, &a) // what could be read of a malformed one is still shown
-	d := &described{
+	d = &described{
 		target: clip(a.Target), name: clip(a.Name), kind: clip(a.Fault.Kind), text: clip(a.Text),
 		params: a.Fault.Params, probability: a.Fault.Probability, match: a.Fault.Match,
 	}
 	if d.text == "" {
 		d.text = d.kind
 	}
-	return d
+	return d, a.Engine.URL
 }
 
 // The marks that a secret's name stands between where its text would be.
@@ -199,9 +210,17 @@ func (u *uses) ownFault(d *described) {
 	}
 	for _, raw := range []json.RawMessage{params.On, params.Off} {
 		var argv []string
+		var argvs [][]string
+		var url string
 		var request probeArgs
 		if json.Unmarshal(raw, &argv) == nil {
 			u.note(&effectArgs{Argv: argv}, 0)
+		} else if json.Unmarshal(raw, &argvs) == nil {
+			for _, argv := range argvs {
+				u.note(&effectArgs{Argv: argv}, 0)
+			}
+		} else if json.Unmarshal(raw, &url) == nil {
+			u.note(&effectArgs{URL: url}, 0)
 		} else if json.Unmarshal(raw, &request) == nil {
 			u.note(&request.effectArgs, 0)
 		}

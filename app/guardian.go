@@ -1,0 +1,188 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+
+	"starquake/effects"
+)
+
+// guardianCommand and guardianVariable are how this program is started again as the
+// guardian of a run.
+const (
+	guardianCommand  = "guardian"
+	guardianVariable = "STARQUAKE_GUARDIAN"
+)
+
+// guardian is a run's side of the child process that takes faults off if this process is
+// killed. The child is started with the first fault that outlives a process, has a
+// session of its own, and is told of every such fault before it goes on. When its pipe
+// closes without an orderly end it takes off what is on. Its methods are safe for
+// concurrent use, and do nothing on nil.
+type guardian struct {
+	run     string
+	policy  effects.Policy
+	secrets func() map[string]string
+	logger  *slog.Logger
+
+	mu    sync.Mutex
+	held  []guarded // the oldest first
+	child *guardianProcess
+	ended bool
+}
+
+// guarded is a fault that outlives its process, with its secrets revealed: only the pipe
+// has it.
+type guarded struct {
+	ID   string          `json:"id"`
+	Args json.RawMessage `json:"args"`
+}
+
+// guardianLine is one line of the pipe. One field is set.
+type guardianLine struct {
+	Hello  *guardianHello `json:"hello,omitempty"`
+	Add    *guarded       `json:"add,omitempty"`
+	Remove string         `json:"remove,omitempty"`
+	End    bool           `json:"end,omitempty"`
+}
+
+// guardianHello says whose guardian it is.
+type guardianHello struct {
+	Run    string         `json:"run"`
+	Policy effects.Policy `json:"policy"`
+	// Secrets are to be taken out of what it says.
+	Secrets map[string]string `json:"secrets,omitempty"`
+}
+
+// guardianProcess is the child.
+type guardianProcess struct {
+	cmd *exec.Cmd
+	in  *os.File
+}
+
+// add tells the guardian of a fault that is about to go on. Without a guardian the fault
+// goes on all the same: the next start, or a cleanup, would take it off.
+func (g *guardian) add(id string, args json.RawMessage) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended {
+		return
+	}
+	f := guarded{id, args}
+	g.held = append(g.held, f)
+	if g.child == nil {
+		g.start()
+		return
+	}
+	g.tell(guardianLine{Add: &f})
+}
+
+// remove tells it that a fault is off.
+func (g *guardian) remove(id string) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.held {
+		if g.held[i].ID == id {
+			g.held = append(g.held[:i], g.held[i+1:]...)
+			if g.child != nil {
+				g.tell(guardianLine{Remove: id})
+			}
+			return
+		}
+	}
+}
+
+// end tells it that the run has ended in good order, and waits for its end.
+func (g *guardian) end() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
+	if g.child == nil {
+		return
+	}
+	_ = g.child.say(guardianLine{End: true}) // it may have died, and then has nothing to do
+	g.child.close()
+	g.child = nil
+}
+
+// tell says something to the child, or starts another one that is told all.
+func (g *guardian) tell(line guardianLine) {
+	if err := g.child.say(line); err != nil {
+		g.logger.Warn("the guardian process has died; starting another one", "error", err)
+		g.child.close()
+		g.child = nil
+		g.start()
+	}
+}
+
+// start starts the child and tells it of all that is held.
+func (g *guardian) start() {
+	child, err := startGuardian()
+	if err == nil {
+		lines := []guardianLine{{Hello: &guardianHello{Run: g.run, Policy: g.policy, Secrets: g.secrets()}}}
+		for i := range g.held {
+			lines = append(lines, guardianLine{Add: &g.held[i]})
+		}
+		for _, line := range lines {
+			if err = child.say(line); err != nil {
+				child.close()
+				break
+			}
+		}
+	}
+	if err != nil {
+		g.logger.Warn("there is no guardian process: if this one is killed, its faults stay on until starquake cleanup", "error", err)
+		return
+	}
+	g.child = child
+}
+
+func startGuardian() (*guardianProcess, error) {
+	program, err := ownProgram()
+	if err != nil {
+		return nil, err
+	}
+	childIn, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer childIn.Close()
+	cmd := &exec.Cmd{
+		Path: program, Args: []string{"starquake", guardianCommand}, Env: append(os.Environ(), guardianVariable+"=1"),
+		Stdin: childIn, Stderr: os.Stderr,
+	}
+	ownSession(cmd)
+	if err := cmd.Start(); err != nil {
+		in.Close()
+		return nil, fmt.Errorf("starting the guardian process: %w", err)
+	}
+	return &guardianProcess{cmd, in}, nil
+}
+
+// say writes one line. The pipe holds far more than a guardian that is alive leaves in it.
+func (p *guardianProcess) say(line guardianLine) error {
+	text, err := json.Marshal(line)
+	if err == nil {
+		_, err = p.in.Write(append(text, '\n'))
+	}
+	return err
+}
+
+// close closes the pipe and waits for the end of the child.
+func (p *guardianProcess) close() {
+	p.in.Close()
+	_ = p.cmd.Wait() // what it has to say it has said on stderr
+}

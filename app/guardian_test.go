@@ -1,0 +1,130 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"starquake/builtins"
+	"starquake/chaos"
+	"starquake/effects"
+)
+
+// guardedRemoval is a fault of which is left a file, as a line for a guardian.
+func guardedRemoval(t *testing.T, id, file string) guardianLine {
+	t.Helper()
+	f, err := chaos.New("exec", map[string]any{"name": "x", "on": []any{"touch", file}, "off": []any{"rm", "-f", file}, "off_timeout": "300ms"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, err := json.Marshal(builtins.FaultArgs{Fault: f, Text: f.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return guardianLine{Add: &guarded{id, args}}
+}
+
+// told is what a guardian reads.
+func told(t *testing.T, lines ...guardianLine) string {
+	t.Helper()
+	var b strings.Builder
+	for _, line := range lines {
+		text, err := json.Marshal(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(text, '\n'))
+	}
+	return b.String()
+}
+
+func TestGuard(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two-hush")
+	hello := guardianLine{Hello: &guardianHello{Run: "r", Policy: effects.Policy{AllowExec: []string{"rm", "touch"}}, Secrets: map[string]string{"s": "hush"}}}
+	for _, tt := range []struct {
+		name      string
+		lines     func() string
+		left, err string
+	}{
+		{"dies", func() string { return told(t, hello, guardedRemoval(t, "1", one), guardedRemoval(t, "2", two)) }, "", ""},
+		{"dies in a word", func() string {
+			return told(t, hello, guardedRemoval(t, "1", one), guardedRemoval(t, "2", two)) + `{"remove": "`
+		}, "", ""},
+		{"one is off", func() string {
+			return told(t, hello, guardedRemoval(t, "1", one), guardedRemoval(t, "2", two), guardianLine{Remove: "1"})
+		}, "one", ""},
+		{"ends", func() string {
+			return told(t, hello, guardedRemoval(t, "1", one), guardedRemoval(t, "2", two), guardianLine{End: true})
+		}, "one two-hush", ""},
+		{"nothing was on", func() string { return told(t, hello) }, "", ""},
+		{"not permitted", func() string { return told(t, guardedRemoval(t, "1", one)) }, "one", "may still be on"},
+	} {
+		_, _ = os.Remove(one), os.Remove(two) // of the case before
+		var said strings.Builder
+		err := guard(strings.NewReader(tt.lines()), slog.New(slog.NewTextHandler(&said, nil)), 100*time.Millisecond)
+		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.err)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		for _, e := range entries {
+			left = append(left, e.Name())
+		}
+		if got := strings.Join(left, " "); got != tt.left {
+			t.Errorf("%s: %q is left, want %q\n%s", tt.name, got, tt.left, said.String())
+		}
+		if strings.Contains(said.String(), "hush") {
+			t.Errorf("%s: it says a secret: %s", tt.name, said.String())
+		}
+	}
+}
+
+// FuzzGuard reads whatever comes over the pipe: it neither panics nor starts anything that
+// it was not permitted.
+func FuzzGuard(f *testing.F) {
+	f.Add(`{"hello":{"run":"r","policy":{}}}` + "\n" + `{"add":{"id":"x","args":{"fault":{"kind":"latency"},"target":"t"}}}`)
+	f.Add(`{"add":{"id":"x","args":{"engine":{"kind":"toxiproxy","url":"http://[::1"},"target":"t","fault":{"kind":"refuse"}}}}{"remove":"x"}{"end":true}`)
+	f.Add(`{"add":null}` + "\x00")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "Network") || strings.Contains(text, "AllowExec") || len(text) > 1<<12 {
+			return // what it is permitted it may do
+		}
+		_ = guard(strings.NewReader(text), slog.New(slog.NewTextHandler(io.Discard, nil)), time.Millisecond) // an error is right for most
+	})
+}
+
+// TestGuardianRestarts looks at a guardian that somebody killed: another one is told all.
+func TestGuardianRestarts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mark")
+	g := &guardian{run: "r", policy: effects.Policy{AllowExec: []string{"rm", "touch"}}, secrets: func() map[string]string { return nil }, logger: slog.New(slog.DiscardHandler)}
+	line := guardedRemoval(t, "1", file)
+	g.add("1", line.Add.Args)
+	first := g.child.cmd.Process.Pid
+	if err := g.child.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); g.child.cmd.Process.Pid == first; time.Sleep(time.Millisecond) {
+		g.add(fmt.Sprint("more ", time.Now()), line.Add.Args) // until the pipe is known to be closed
+		if time.Now().After(deadline) {
+			t.Fatal("no other guardian was started")
+		}
+	}
+	// We die: the pipe closes.
+	g.child.close()
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the second guardian has not taken it off")
+	}
+}

@@ -1,0 +1,227 @@
+package mockforge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"starquake/chaos"
+	"starquake/chaos/link"
+)
+
+// undoWithin is how long the end of a fault is tried for.
+const undoWithin = 15 * time.Second
+
+// rampStep is how often a ramp is brought up to date.
+const rampStep = 200 * time.Millisecond
+
+const configPath = "/api/chaos/config"
+
+// Config reads a server's configuration: the prior one, before faults are put on.
+func Config(ctx context.Context, c link.Caller) (map[string]any, error) {
+	var config map[string]any
+	if err := c.Call(ctx, http.MethodGet, configPath, nil, &config); err != nil {
+		return nil, fmt.Errorf("MockForge at %s: %w", c.Base, err)
+	}
+	if _, ok := config["enabled"].(bool); !ok {
+		return nil, fmt.Errorf("MockForge at %s: GET %s answered without \"enabled\": is it the right address?", c.Base, configPath)
+	}
+	return config, nil
+}
+
+// Server is one MockForge server and the faults that this process has on it.
+type Server struct {
+	link.Caller
+	// Prior is the configuration to go back to.
+	Prior map[string]any
+
+	// mu is held while the configuration is written, so that the last writer has seen
+	// all faults.
+	mu     sync.Mutex
+	faults []*Applied     // those that are on now, the oldest first
+	last   map[string]any // what was written last; nil: nothing
+}
+
+// Applied is a fault that is on.
+type Applied struct {
+	*link.Follower
+	s   *Server
+	now chaos.Fault // as it is at this moment; guarded by the server's mu
+}
+
+// Apply puts a fault on and returns when MockForge has confirmed it. An error means that
+// a part of it may be on, which Undo takes off.
+func (s *Server) Apply(ctx context.Context, f chaos.Fault, elapsed time.Duration, warn func(error)) (*Applied, error) {
+	if err := Fits(&f); err != nil {
+		return nil, link.Untouched(err)
+	}
+	if _, err := Config(ctx, s.Caller); err != nil {
+		return nil, link.Untouched(err)
+	}
+	a := &Applied{s: s}
+	w, err := link.Follow(ctx, link.Following{
+		Fault: f, Elapsed: elapsed, Step: rampStep, Warn: warn,
+		Put:  func(ctx context.Context, elapsed time.Duration) error { return s.put(ctx, a, constant(&f, elapsed)) },
+		Take: func(ctx context.Context) error { return s.take(ctx, a) },
+		Look: s.look,
+	})
+	if err != nil {
+		s.forget(a) // Restore takes off what was written of it
+		return nil, err
+	}
+	a.Follower = w
+	return a, nil
+}
+
+// forget makes a fault none of those that are on, without telling the server.
+func (s *Server) forget(a *Applied) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = slices.DeleteFunc(s.faults, func(o *Applied) bool { return o == a })
+}
+
+// Remove takes the fault off and returns when its absence is confirmed.
+func (a *Applied) Remove(ctx context.Context) error {
+	a.Stop()
+	ctx, cancel := context.WithTimeout(ctx, undoWithin)
+	defer cancel()
+	if err := link.Retry(ctx, func(ctx context.Context) error { return a.s.take(ctx, a) }); err != nil {
+		return fmt.Errorf("%w; %s", err, byHand(a.s.Caller))
+	}
+	return nil
+}
+
+// byHand is what takes all faults off.
+func byHand(c link.Caller) string {
+	base := strings.TrimRight(c.Base, "/")
+	return fmt.Sprintf("take all chaos off by hand: curl -X POST %s/api/chaos/disable, or go back to the configuration of before with PUT %s%s", base, base, configPath)
+}
+
+// put makes a fault one of those that are on, as it is now.
+func (s *Server) put(ctx context.Context, a *Applied, now chaos.Fault) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	had := slices.Clone(s.faults)
+	was := a.now
+	a.now = now
+	if !slices.Contains(s.faults, a) {
+		s.faults = append(s.faults, a)
+	}
+	config, err := s.config()
+	if err != nil { // it does not go with the others: nothing was written
+		s.faults, a.now = had, was
+		return link.Untouched(err)
+	}
+	return s.write(ctx, config)
+}
+
+// take makes a fault none of those that are on.
+func (s *Server) take(ctx context.Context, a *Applied) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil && !slices.Contains(s.faults, a) {
+		return nil
+	}
+	s.faults = slices.DeleteFunc(s.faults, func(o *Applied) bool { return o == a })
+	config, err := s.config()
+	if err != nil {
+		return err
+	}
+	if err := s.write(ctx, config); err != nil {
+		return err
+	}
+	if len(s.faults) == 0 {
+		s.last = nil
+	}
+	return nil
+}
+
+// Restore makes the server have what this process still has on, and nothing else of ours.
+func (s *Server) Restore(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, undoWithin)
+	defer cancel()
+	err := link.Retry(ctx, func(ctx context.Context) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		config, err := s.config()
+		if err != nil {
+			return err
+		}
+		return s.write(ctx, config)
+	})
+	if err != nil {
+		return fmt.Errorf("%w; %s", err, byHand(s.Caller))
+	}
+	return nil
+}
+
+// config is what the faults amount to over the prior configuration.
+func (s *Server) config() (map[string]any, error) {
+	if len(s.faults) == 0 {
+		return normal(s.Prior), nil
+	}
+	all := make([]chaos.Fault, len(s.faults))
+	for i, a := range s.faults {
+		all[i] = a.now
+	}
+	config, err := configOf(all)
+	if err != nil {
+		return nil, err
+	}
+	return over(s.Prior, config), nil
+}
+
+// write writes a configuration and reads it back.
+func (s *Server) write(ctx context.Context, config map[string]any) error {
+	s.last = config // whatever comes of it: it may be there
+	return write(ctx, s.Caller, config)
+}
+
+func write(ctx context.Context, c link.Caller, config map[string]any) error {
+	if err := c.Call(ctx, http.MethodPut, configPath, config, nil); err != nil {
+		return fmt.Errorf("MockForge at %s: %w", c.Base, err)
+	}
+	read, err := Config(ctx, c)
+	if err != nil {
+		return err
+	}
+	if !has(read, config) {
+		return fmt.Errorf("MockForge at %s has another configuration than the one that was just written: does somebody else write it, too?", c.Base)
+	}
+	return nil
+}
+
+// look returns a LostError unless the configuration is the one that was written.
+func (s *Server) look(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		return nil
+	}
+	read, err := Config(ctx, s.Caller)
+	if err != nil {
+		return err
+	}
+	if !has(read, s.last) {
+		return link.Lost("the configuration of MockForge at %s is not the one that was put: somebody changed it, or it was started anew", s.Base)
+	}
+	return nil
+}
+
+// Undo goes back to the prior configuration, with all faults of whoever put them on off,
+// and confirms it. It is for when that process is gone. The error says what to do by hand.
+func Undo(ctx context.Context, c link.Caller, prior map[string]any) error {
+	if prior == nil { // nothing was written before it was read
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, undoWithin)
+	defer cancel()
+	if err := link.Retry(ctx, func(ctx context.Context) error { return write(ctx, c, normal(prior)) }); err != nil {
+		return fmt.Errorf("%w; %s", err, byHand(c))
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"starquake/chaos"
+	"starquake/chaos/link"
+	"starquake/units"
+)
+
+// TTL is for how long a lease lasts without being renewed.
+const TTL = 15 * time.Second
+
+// grace is how long after its lease a fault is surely off.
+const grace = 2 * time.Second
+
+// api is the version of the API that this package speaks.
+const api = "1"
+
+// Target is one target of another starquake.
+type Target struct {
+	link.Caller
+	Name string
+	// TTL is that of the leases; 0 is the constant.
+	TTL time.Duration
+}
+
+// State is what the other side says of the target.
+type State struct {
+	Name     string            `json:"name"`
+	Listen   string            `json:"listen"`
+	Upstream string            `json:"upstream"`
+	Protocol string            `json:"protocol"`
+	Labels   map[string]string `json:"labels"`
+	// Supports are the kinds of fault that the other side can do on the protocol.
+	Supports []string `json:"-"`
+}
+
+// State asks for the target. One that is not there is an error that names those that are.
+func (t *Target) State(ctx context.Context) (State, error) {
+	var version struct {
+		Version, API string
+		Supports     map[string][]string
+	}
+	if err := t.Call(ctx, http.MethodGet, "/v1/version", nil, &version); err != nil {
+		return State{}, fmt.Errorf("starquake at %s: %w", t.Base, err)
+	}
+	if version.API != api {
+		return State{}, fmt.Errorf("starquake at %s speaks version %q of the API, expected %q: use the same release on both sides", t.Base, version.API, api)
+	}
+	var list struct{ Targets []State }
+	if err := t.Call(ctx, http.MethodGet, "/v1/targets", nil, &list); err != nil {
+		return State{}, fmt.Errorf("starquake at %s: %w", t.Base, err)
+	}
+	i := slices.IndexFunc(list.Targets, func(s State) bool { return s.Name == t.Name })
+	if i < 0 {
+		var names []string
+		for _, s := range list.Targets {
+			names = append(names, s.Name)
+		}
+		return State{}, fmt.Errorf("starquake at %s has no target %q; it has: %s", t.Base, t.Name, strings.Join(append(names, ""), " "))
+	}
+	s := list.Targets[i]
+	s.Supports = version.Supports[s.Protocol]
+	return s, nil
+}
+
+func (t *Target) path(more ...string) string {
+	return link.Path(append([]string{"v1", "targets", t.Name}, more...)...)
+}
+
+func (t *Target) ttl() time.Duration {
+	if t.TTL > 0 {
+		return t.TTL
+	}
+	return TTL
+}
+
+// lease is what a fault is put on with.
+type lease struct {
+	Fault   chaos.Fault `json:"fault"`
+	Seed    string      `json:"seed"`
+	TTL     string      `json:"ttl"`
+	Elapsed string      `json:"elapsed"`
+}
+
+// Apply puts a fault on and renews its lease until Remove. The id names it for all time.
+func (t *Target) Apply(ctx context.Context, f chaos.Fault, id string, seed uint64, elapsed time.Duration, warn func(error)) (*Applied, error) {
+	asked := time.Now()
+	// Not cut short: what was given up might still arrive, after it was taken off.
+	err := t.Call(context.WithoutCancel(ctx), http.MethodPut, t.path("faults", id), lease{
+		Fault: f, Seed: strconv.FormatUint(seed, 10), TTL: units.FormatDuration(t.ttl()), Elapsed: units.FormatDuration(elapsed),
+	}, nil)
+	if link.IsRefusal(err) {
+		return nil, link.Untouched(fmt.Errorf("starquake at %s: %w", t.Base, err))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("starquake at %s: %w", t.Base, err)
+	}
+	inner, stop := context.WithCancel(context.Background())
+	a := &Applied{t: t, id: id, warn: warn, stop: stop, done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1), renewed: asked}
+	go a.keep(inner)
+	return a, nil
+}
+
+// Undo takes a fault off of which only the id is known, or waits until its lease has run
+// out: it is off when Undo returns nil.
+func (t *Target) Undo(ctx context.Context, id string) error {
+	began := time.Now()
+	_, err := t.remove(ctx, id, began.Add(t.ttl()+grace))
+	if link.IsLost(err) {
+		return nil
+	}
+	return err
+}
+
+// remove deletes the fault, trying until it must have gone by itself.
+func (t *Target) remove(ctx context.Context, id string, expires time.Time) (chaos.Stats, error) {
+	var answer struct{ Stats chaos.Stats }
+	ctx, cancel := context.WithDeadline(ctx, expires)
+	defer cancel()
+	err := link.Retry(ctx, func(ctx context.Context) error {
+		return t.Call(ctx, http.MethodDelete, t.path("faults", id), nil, &answer)
+	})
+	switch {
+	case err == nil:
+		return answer.Stats, nil
+	case link.IsStatus(err, http.StatusNotFound):
+		return chaos.Stats{}, link.Lost("starquake at %s does not have the fault any more: it was started anew, or the lease ran out", t.Base)
+	}
+	// Also after a refusal, such as of a token that has changed: the lease still ends.
+	wait := time.NewTimer(time.Until(expires))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+		if time.Now().Before(expires) {
+			return chaos.Stats{}, fmt.Errorf("starquake at %s: %w; the lease ends by itself within %s", t.Base, err, t.ttl())
+		}
+	}
+	return chaos.Stats{}, link.Lost("starquake at %s could not be asked to take the fault off, whose lease has run out since: %v", t.Base, err)
+}
+
+// Window asks for the target's traffic of the last so long; 0 is as far as it goes back.
+func (t *Target) Window(ctx context.Context, last time.Duration) (chaos.WindowStats, error) {
+	path := t.path("window")
+	if last > 0 {
+		path += "?" + url.Values{"last": {units.FormatDuration(last)}}.Encode()
+	}
+	var w chaos.WindowStats
+	if err := t.Call(ctx, http.MethodGet, path, nil, &w); err != nil {
+		return w, fmt.Errorf("starquake at %s: %w", t.Base, err)
+	}
+	return w, nil
+}

@@ -1,0 +1,141 @@
+package remote_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"starquake/chaos"
+	"starquake/chaos/link"
+	"starquake/chaos/remote"
+	"starquake/chaos/remote/remotetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, ttl time.Duration) (*remotetest.Server, *remote.Target) {
+	t.Helper()
+	s := remotetest.Start(t)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return s, &remote.Target{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "orders", TTL: ttl}
+}
+
+func apply(t *testing.T, target *remote.Target) *remote.Applied {
+	t.Helper()
+	f, err := chaos.New("latency", map[string]any{"delay": "1s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := target.Apply(context.Background(), f, "run-0.1-7", 1<<63+5, 3*time.Second, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestLease(t *testing.T) {
+	s, target := open(t, 300*time.Millisecond)
+	state, err := target.State(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := remote.State{Name: "orders", Listen: "127.0.0.1:1801", Upstream: "127.0.0.1:1802", Protocol: "http",
+		Labels: map[string]string{"tier": "back"}, Supports: []string{"latency", "http_error"}}
+	if diff := cmp.Diff(want, state); diff != "" {
+		t.Error(diff)
+	}
+	a := apply(t, target)
+	l := s.Leases()["run-0.1-7"]
+	if l.Fault.Kind != "latency" || l.Seed != "9223372036854775813" || l.Elapsed != "3s" {
+		t.Errorf("it was put on as %+v", l)
+	}
+	eventually(t, func() bool { return s.Leases()["run-0.1-7"].Renewed >= 5 }) // twice its TTL
+	a.Pause()
+	eventually(t, func() bool { return s.Leases()["run-0.1-7"].Paused })
+	a.Lift()
+	eventually(t, func() bool { return s.Leases()["run-0.1-7"].Lifted })
+	a.Restore()
+	a.Resume()
+	eventually(t, func() bool { l := s.Leases()["run-0.1-7"]; return !l.Lifted && !l.Paused })
+	if stats, err := a.Stats(context.Background()); err != nil || stats.Hit != 4 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	if w, err := target.Window(context.Background(), 10*time.Second); err != nil || w.Requests != 42 || w.Span != 10*time.Second {
+		t.Errorf("%+v, %v", w, err)
+	}
+	stats, err := a.Remove(context.Background())
+	if err != nil || stats.Seen != 10 || len(s.Leases()) != 0 {
+		t.Errorf("%+v, %v, left: %v", stats, err, s.Leases())
+	}
+	if err := target.Undo(context.Background(), "run-0.1-7"); err != nil { // once more does no harm
+		t.Error(err)
+	}
+}
+
+// TestRestart looks at a data plane that has forgotten the fault.
+func TestRestart(t *testing.T) {
+	s, target := open(t, 300*time.Millisecond)
+	a := apply(t, target)
+	s.Forget()
+	if err := <-a.Lost(); !link.IsLost(err) || !strings.Contains(err.Error(), "started anew") {
+		t.Error(err)
+	}
+	if _, err := a.Remove(context.Background()); !link.IsLost(err) {
+		t.Errorf("taking it off: %v", err)
+	}
+}
+
+// TestUnreachable looks at a data plane that cannot be reached: first for so short that
+// nothing is lost, then for ever. The lease ends by itself, and who asks waits for that.
+func TestUnreachable(t *testing.T) {
+	s, target := open(t, 600*time.Millisecond)
+	a := apply(t, target)
+	s.Die(true)
+	time.Sleep(100 * time.Millisecond) // shorter than the lease, however slow this machine is
+	s.Die(false)
+	eventually(t, func() bool { return s.Leases()["run-0.1-7"].Renewed > 0 })
+	s.Die(true)
+	began := time.Now()
+	_, err := a.Remove(context.Background())
+	if !link.IsLost(err) || time.Since(began) < 2*time.Second {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+	if len(s.Leases()) != 0 {
+		t.Error("the lease is on")
+	}
+}
+
+// TestUnreachableUnasked looks at a fault whose lease runs out while nobody wants that.
+func TestUnreachableUnasked(t *testing.T) {
+	s, target := open(t, 200*time.Millisecond)
+	a := apply(t, target)
+	s.Die(true)
+	if err := <-a.Lost(); !link.IsLost(err) || !strings.Contains(err.Error(), "could not be reached") {
+		t.Error(err)
+	}
+	if _, err := a.Remove(context.Background()); !link.IsLost(err) {
+		t.Error(err)
+	}
+}
+
+func TestNoSuchTarget(t *testing.T) {
+	_, target := open(t, 0)
+	target.Name = "ordres"
+	if _, err := target.State(context.Background()); err == nil || !strings.Contains(err.Error(), `has no target "ordres"; it has: orders`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func eventually(t *testing.T, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come about")
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package toxiproxy
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"starquake/chaos"
+	"starquake/chaos/link"
+)
+
+// prefix is what the names of our toxics begin with.
+const prefix = "starquake-"
+
+// refuseMark ends the name of the toxic that marks a proxy disabled by us.
+const refuseMark = "refuse"
+
+// undoWithin is how long the end of a fault is tried for.
+const undoWithin = 15 * time.Second
+
+// Proxy is one proxy of a Toxiproxy server.
+type Proxy struct {
+	link.Caller
+	Name string
+}
+
+// State is a proxy as the API has it.
+type State struct {
+	Name     string  `json:"name"`
+	Listen   string  `json:"listen"`
+	Upstream string  `json:"upstream"`
+	Enabled  bool    `json:"enabled"`
+	Toxics   []toxic `json:"toxics"`
+}
+
+// State asks for the proxy. One that is not there is an error that says what to do.
+func (p *Proxy) State(ctx context.Context) (State, error) {
+	var s State
+	err := p.Call(ctx, http.MethodGet, p.path(), nil, &s)
+	switch {
+	case link.IsStatus(err, http.StatusNotFound):
+		return s, fmt.Errorf("Toxiproxy at %s has no proxy %q: %w; make it with: toxiproxy-cli create -l LISTEN -u UPSTREAM %s", p.Base, p.Name, err, p.Name)
+	case err != nil:
+		return s, fmt.Errorf("Toxiproxy at %s: %w", p.Base, err)
+	case s.Name != p.Name:
+		return s, fmt.Errorf("Toxiproxy at %s answered about a proxy %q instead of %q: is it the right address?", p.Base, s.Name, p.Name)
+	}
+	return s, nil
+}
+
+func (p *Proxy) path(more ...string) string {
+	return link.Path(append([]string{"proxies", p.Name}, more...)...)
+}
+
+// names is what the names of a fault's toxics begin with. Its parts have neither slash
+// nor anything that a URL would change.
+func names(id string) string {
+	return prefix + strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '.', r == '-':
+			return r
+		}
+		return '_'
+	}, id) + "-"
+}
+
+// Applied is a fault that is on.
+type Applied struct {
+	*link.Follower
+	p  *Proxy
+	id string
+}
+
+// Apply puts a fault on and returns when Toxiproxy has confirmed it. An error means that
+// a part of it may be on, which Undo takes off. The id names the fault for all time.
+func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed time.Duration, warn func(error)) (*Applied, error) {
+	toxics, err := toxicsOf(&f)
+	if err != nil {
+		return nil, link.Untouched(err)
+	}
+	for i := range toxics {
+		toxics[i].Name = names(id) + toxics[i].Name
+	}
+	s, err := p.State(ctx)
+	if err != nil {
+		return nil, link.Untouched(err)
+	}
+	if !s.Enabled && !slices.ContainsFunc(s.Toxics, toxic.isRefusal) {
+		return nil, link.Untouched(fmt.Errorf("proxy %q of Toxiproxy at %s is disabled, by somebody else: no fault would be met; enable it with: curl -X POST %s%s -d '{\"enabled\":true}'", p.Name, p.Base, p.Base, p.path()))
+	}
+	w, err := link.Follow(ctx, link.Following{
+		Fault: f, Elapsed: elapsed, Warn: warn,
+		Put:  func(ctx context.Context, _ time.Duration) error { return p.put(ctx, toxics) },
+		Take: func(ctx context.Context) error { return p.take(ctx, id) },
+		Look: func(ctx context.Context) error { return p.look(ctx, toxics) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Applied{w, p, id}, nil
+}
+
+// Remove takes the fault off and returns when its absence is confirmed.
+func (a *Applied) Remove(ctx context.Context) error {
+	a.Stop()
+	return a.p.Undo(ctx, a.id)
+}
+
+// put makes the proxy have the toxics, and confirms it.
+func (p *Proxy) put(ctx context.Context, toxics []toxic) error {
+	for _, t := range toxics {
+		err := p.Call(ctx, http.MethodPost, p.path("toxics"), t, nil)
+		if err != nil && !link.IsStatus(err, http.StatusConflict) { // ours of before
+			return err
+		}
+		if t.isRefusal() {
+			if err := p.enable(ctx, false); err != nil {
+				return err
+			}
+		}
+	}
+	return p.look(ctx, toxics)
+}
+
+// look returns a LostError unless the proxy has the toxics as they were put.
+func (p *Proxy) look(ctx context.Context, toxics []toxic) error {
+	s, err := p.State(ctx)
+	if link.IsStatus(err, http.StatusNotFound) {
+		return link.Lost("the proxy is gone, and the fault with it: %v", err)
+	}
+	if err != nil {
+		return err
+	}
+	for _, t := range toxics {
+		i := slices.IndexFunc(s.Toxics, func(o toxic) bool { return o.Name == t.Name })
+		switch {
+		case i < 0:
+			return link.Lost("the toxic %s of proxy %q is gone: somebody took it off, or Toxiproxy was started anew", t.Name, p.Name)
+		case !t.same(&s.Toxics[i]):
+			return link.Lost("the toxic %s of proxy %q is not as it was put: somebody changed it, or Toxiproxy did not take %v", t.Name, p.Name, t.Attributes)
+		case t.isRefusal() && s.Enabled:
+			return link.Lost("proxy %q is enabled: somebody ended the fault that disabled it", p.Name)
+		}
+	}
+	return nil
+}
+
+func (t toxic) isRefusal() bool {
+	return t.Type == "noop" && strings.HasPrefix(t.Name, prefix) && strings.HasSuffix(t.Name, "-"+refuseMark)
+}
+
+// same reports whether Toxiproxy has the toxic as it was sent; it keeps toxicity in 32 bits.
+func (t *toxic) same(have *toxic) bool {
+	if t.Type != have.Type || t.Stream != have.Stream || math.Abs(t.Toxicity-have.Toxicity) > 1e-6 {
+		return false
+	}
+	for name, want := range t.Attributes {
+		if have.Attributes[name] != want {
+			return false
+		}
+	}
+	return true
+}
+
+// enable switches the proxy on or off.
+func (p *Proxy) enable(ctx context.Context, on bool) error {
+	return p.Call(ctx, http.MethodPost, p.path(), map[string]bool{"enabled": on}, nil)
+}
+
+// Undo takes off whatever the fault may have put on, whether it did or not, and returns
+// when Toxiproxy confirms that nothing of it is left. It tries for a while. The error
+// says what to do by hand.
+func (p *Proxy) Undo(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, undoWithin)
+	defer cancel()
+	err := link.Retry(ctx, func(ctx context.Context) error { return p.take(ctx, id) })
+	if err != nil {
+		return fmt.Errorf("%w; take it off by hand: %s", err, p.byHand(id))
+	}
+	return nil
+}
+
+// byHand is the command that takes a fault off.
+func (p *Proxy) byHand(id string) string {
+	base := strings.TrimRight(p.Base, "/") + p.path()
+	return fmt.Sprintf("curl -s %s/toxics shows toxics whose names begin with %s; curl -X DELETE %s/toxics/NAME takes one off, curl -X POST %s -d '{\"enabled\":true}' enables the proxy",
+		base, names(id), base, base)
+}
+
+// take takes the fault's toxics off and confirms it. A proxy that is gone has none.
+func (p *Proxy) take(ctx context.Context, id string) error {
+	s, err := p.State(ctx)
+	if link.IsStatus(err, http.StatusNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ours := func(t toxic) bool { return strings.HasPrefix(t.Name, names(id)) }
+	refused := false
+	for _, t := range s.Toxics {
+		if !ours(t) {
+			continue
+		}
+		if t.isRefusal() {
+			refused = true
+			// Before the mark goes: if we die between, it still says who disabled it.
+			if !s.Enabled && !slices.ContainsFunc(s.Toxics, func(o toxic) bool { return o.isRefusal() && !ours(o) }) {
+				if err := p.enable(ctx, true); err != nil {
+					return err
+				}
+			}
+		}
+		err := p.Call(ctx, http.MethodDelete, p.path("toxics", t.Name), nil, nil)
+		if err != nil && !link.IsStatus(err, http.StatusNotFound) {
+			return err
+		}
+	}
+	if s, err = p.State(ctx); err != nil {
+		if link.IsStatus(err, http.StatusNotFound) {
+			return nil
+		}
+		return err
+	}
+	if i := slices.IndexFunc(s.Toxics, ours); i >= 0 {
+		return fmt.Errorf("proxy %q still has the toxic %s after it was deleted", p.Name, s.Toxics[i].Name)
+	}
+	// Two that end at once may each have left the enabling to the other.
+	if refused && !s.Enabled && !slices.ContainsFunc(s.Toxics, toxic.isRefusal) {
+		return p.enable(ctx, true)
+	}
+	return nil
+}

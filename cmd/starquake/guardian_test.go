@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"starquake/chaos/toxiproxy/toxiproxytest"
+)
+
+// TestKilled kills the real program while faults are on that do not end by themselves:
+// its guardian takes them off.
+func TestKilled(t *testing.T) {
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer upstream.Close()
+	tox := toxiproxytest.Start(t)
+	tox.Proxy("shop", upstream.Addr().String())
+	dir := t.TempDir()
+	mark, script := filepath.Join(dir, "mark"), filepath.Join(dir, "t.star")
+	text := fmt.Sprintf(`
+p = toxiproxy(%q).proxy("shop")
+def main():
+    step("all", lambda: sleep("1h"), chaos = [
+        fault.latency("1s").on(p), fault.refuse(open_connections = "close").on(p),
+        fault.exec("mark", on = ["touch", %q], off = ["rm", %q])])
+`, tox.URL, mark, mark)
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, isolate := range []bool{false, true} {
+		args := []string{"run", "--data", filepath.Join(dir, "data"), "--allow-exec", "touch,rm"}
+		if isolate {
+			args = append(args, "--isolate")
+		}
+		cmd := exec.Command("starquake", append(args, script)...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the faults", func() bool {
+			_, err := os.Stat(mark)
+			state := tox.State("shop")
+			return err == nil && len(state.Toxics) == 2 && !state.Enabled
+		})
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed
+		await(t, "the end of the faults", func() bool {
+			_, err := os.Stat(mark)
+			return err != nil && tox.Clean("shop")
+		})
+	}
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
