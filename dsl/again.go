@@ -20,13 +20,14 @@ type recompiled struct {
 func (l *loader) compileAgain(m *Module) *recompiled {
 	r := &recompiled{module: m, done: make(chan struct{})}
 	limit := l.opt.maxFile() * maxGrowth
+	name, text := m.Name, m.Text
 	go func() {
 		defer close(r.done)
-		if int64(len(m.Text)) > limit {
+		if int64(len(text)) > limit {
 			return // which is said of the first tree
 		}
-		file, err := FileOptions().Parse(m.Name, m.Text, 0)
-		if err != nil {
+		file, err := FileOptions().Parse(name, text, 0)
+		if err != nil || tooDeep(file) != nil {
 			return // as well
 		}
 		m.relocate(file)
