@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -59,6 +61,20 @@ func (t *envTarget) target(name string) (*builtins.Target, error) {
 		return nil, err
 	}
 	return &builtins.Target{Name: name, Protocol: kind.Protocol, Engine: ref}, nil
+}
+
+// marksDenied is a transport that tells clients of engines what is not permitted from what
+// another try could do.
+type marksDenied struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (m marksDenied) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := m.RoundTripper.RoundTrip(req)
+	var p *journal.EffectError
+	if errors.As(err, &p) && p.Code == effects.CodeDenied {
+		err = &link.DeniedError{Err: p}
+	}
+	return resp, err
 }
 
 // attach asks an engine for a target.

@@ -180,6 +180,7 @@ func TestToxiproxyRefused(t *testing.T) {
 		{"window", `p.window()`, app.Options{}, "does not tell of its traffic"},
 		{"secret in the address", `toxiproxy("http://" + secret("x"))`, app.Options{}, "a secret cannot be part of it"},
 		{"no address", `toxiproxy("127.0.0.1:8474")`, app.Options{}, "is no address of an engine"},
+		{"two names", `toxiproxy("` + x.URL + `/").proxy("shop", alias = "other")`, app.Options{}, "the run has it already, as target"},
 		{"twice", `toxiproxy("http://127.0.0.1:1").proxy("shop")`, app.Options{}, "is declared already"},
 	} {
 		t.Setenv("STARQUAKE_SECRET_X", "y")
@@ -506,5 +507,51 @@ def main():
 		if _, err := write("targets:\n  t: " + text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)
 		}
+	}
+}
+
+// TestUndoing takes off from the journal alone what a killed run has left on engines.
+func TestUndoing(t *testing.T) {
+	x := toxics(t)
+	fake := remotetest.Start(t)
+	r := begin(t, x.prelude()+fmt.Sprintf(`
+q = starquake(%q).proxy("orders")
+def main():
+    step("all", chaos = [fault.latency("1s").on(p, q), fault.refuse(open_connections = "close").on(p)], duration = "1h")
+`, fake.URL), app.RunOptions{})
+	eventually(t, "all", func() bool { return r.View().FaultsOn == 3 })
+	undo := app.Undoing{Run: r.ID, Policy: effects.Policy{Network: []string{"127.0.0.1"}}}
+	var recs []journal.Record
+	ctx, cancel := context.WithCancel(context.Background())
+	_ = r.Follow(ctx, func(all []journal.Record) error { // ends with the context
+		recs = append(recs, all...)
+		if len(runtime.OpenEffects(recs)) == 3 {
+			cancel()
+		}
+		return nil
+	})
+	closed := undo
+	closed.Policy.Network = nil
+	for _, req := range openFaults(t, recs) {
+		if app.Outlives(&req) { // others go by themselves, which would be waited for
+			if err := closed.Undo(context.Background(), req); err == nil || !strings.Contains(err.Error(), "not permitted") {
+				t.Errorf("where nothing is permitted: %v", err)
+			}
+		}
+		if err := undo.Undo(context.Background(), req); err != nil {
+			t.Error(err)
+		}
+		if outlives := app.Outlives(&req); outlives == strings.Contains(string(req.Args), "starquake") {
+			t.Errorf("%s outlives its process: %v", req.Args, outlives)
+		}
+	}
+	x.clean(t)
+	if len(fake.Leases()) != 0 {
+		t.Errorf("left: %v", fake.Leases())
+	}
+	eventually(t, "the run to miss its faults", func() bool { return r.View().FaultsOn == 0 })
+	control(t, r, runtime.ActionStop)
+	if res := finish(t, r, journal.VerdictStopped); len(res.Outcome.Failures) == 0 || res.Outcome.Failures[0].Problem.Code != "fault_lost" {
+		t.Errorf("got %+v", res.Outcome)
 	}
 }

@@ -46,6 +46,7 @@ func newTargets(logger *slog.Logger, base *effects.Effects) *targets {
 	t := &targets{logger: logger, effects: base, proxies: map[string]*proxy.Proxy{}, opened: make(chan struct{}), applied: map[string]engine.Applied{}}
 	if base != nil {
 		t.engines.HTTP = base.HTTPClient()
+		t.engines.HTTP.Transport = marksDenied{t.engines.HTTP.Transport}
 	}
 	return t
 }

@@ -114,6 +114,11 @@ func (e *Env) engineTarget(c *Call, name string, ref engine.Ref) (starlark.Value
 		}
 		return nil, c.Errorf("name", "a target %q is declared already, and is another one", name).WithHint("give this one another name in the run: alias = \"…\" (name = for mockforge)")
 	}
+	for _, t := range e.targets {
+		if t.Engine != nil && t.Engine.Kind == ref.Kind && t.Engine.URL == ref.URL && t.Engine.Target == ref.Target {
+			return nil, c.Errorf("", "the run has it already, as target %q", t.Name).WithHint("use that one: two names for one place would hide that faults meet there")
+		}
+	}
 	kind, err := engine.KindOf(ref.Kind)
 	if err != nil {
 		return nil, err

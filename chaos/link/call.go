@@ -58,8 +58,13 @@ func IsStatus(err error, status int) bool {
 	return errors.As(err, &e) && e.Status == status
 }
 
-// IsRefusal reports whether err is an answer that another try will not change.
+// IsRefusal reports whether err is one that another try will not change: an answer, or
+// that asking is not permitted.
 func IsRefusal(err error) bool {
+	var denied *DeniedError
+	if errors.As(err, &denied) {
+		return true
+	}
 	var e *StatusError
 	return errors.As(err, &e) && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests && e.Status != http.StatusRequestTimeout
 }

@@ -20,6 +20,12 @@ func IsLost(err error) bool {
 	return errors.As(err, &e)
 }
 
+// DeniedError is the error of an http.Client that is not permitted to make a request.
+type DeniedError struct{ Err error }
+
+func (e *DeniedError) Error() string { return e.Err.Error() }
+func (e *DeniedError) Unwrap() error { return e.Err }
+
 // UntouchedError is an error of putting a fault on before anything was sent that could
 // have put it on: there is nothing to take off.
 type UntouchedError struct{ Err error }

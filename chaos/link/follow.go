@@ -157,14 +157,17 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	climbs := false // the ramp has to be brought to its end once more
+	unsure := false // what was asked last has failed, and may be done in part
 	looked := time.Now()
 	for {
 		on, elapsed, next := w.wanted()
 		var err error
 		switch {
-		case on && (!is || climbs):
+		case on && (!is || climbs || unsure):
+			unsure = true
 			err = w.Put(context.WithoutCancel(ctx), elapsed)
-		case !on && is:
+		case !on && (is || unsure):
+			unsure = true
 			err = w.Take(context.WithoutCancel(ctx))
 		case is && time.Since(looked) >= lookEvery:
 			looked = time.Now()
@@ -184,7 +187,7 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 			}
 		default:
 			climbs = on && w.Step > 0 && ramps(&w.Fault, elapsed)
-			is = on
+			is, unsure = on, false
 		}
 		timer.Reset(min(orElse(next, lookEvery), lookEvery))
 		select {
