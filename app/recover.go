@@ -83,7 +83,7 @@ func (r *Running) judged(out runtime.Outcome) runtime.Outcome {
 		err = r.durable.Close()
 	}
 	if err != nil {
-		r.outside.logger.Warn("the run's folder could not be closed; its journal is complete", "run", r.ID, "error", err)
+		r.outside.logger.Warn("the run's folder could not be closed", "run", r.ID, "error", err)
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -57,6 +58,7 @@ type Running struct {
 	result  *Result
 	// durable keeps the run on disk; nil for one that is in memory only.
 	durable *store.Run
+	lost    error // from the first record on that the store did not take
 
 	mu   sync.Mutex
 	keep keeper
@@ -158,16 +160,15 @@ func (r *Running) execute(run func() runtime.Outcome) {
 	r.result = &Result{Outcome: out, View: r.keep.view(), Records: r.keep.memory.Records()}
 }
 
-// Append implements runtime.Journal. What the store does not take nobody is shown.
+// Append implements runtime.Journal. Once the store does not take a record it takes none
+// any more; who looks on sees how the run ends all the same.
 func (r *Running) Append(recs []journal.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.durable != nil {
-		if err := r.durable.Append(recs); err != nil {
-			return err
-		}
+	if r.durable != nil && r.lost == nil {
+		r.lost = r.durable.Append(recs)
 	}
-	err := r.keep.Append(recs)
+	err := errors.Join(r.keep.Append(recs), r.lost)
 	for _, sub := range r.subs {
 		select {
 		case sub <- struct{}{}:

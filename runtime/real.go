@@ -214,8 +214,12 @@ func (w *Real) wait(due time.Duration) {
 
 // keep appends the records and, where effects are to start, makes them durable.
 func (w *Real) keep(r *Ready) error {
-	if w.Err() != nil {
-		return w.Err()
+	if err := w.Err(); err != nil {
+		var differs *Divergence
+		if !errors.As(err, &differs) {
+			_ = w.journal.Append(r.Records) // for who looks on; it has said that it cannot keep them
+		}
+		return err
 	}
 	err := w.journal.Append(r.Records)
 	if err == nil && len(r.Start) > 0 {
