@@ -12,7 +12,7 @@ import (
 )
 
 // TestDocs plans every orchestration in the documents: a block of yaml is a file, a block
-// of python a script.
+// of python a script. A block of yaml without steps is an environment, and is read.
 func TestDocs(t *testing.T) {
 	paths, err := filepath.Glob("../docs/*.md")
 	if err != nil || len(paths) == 0 {
@@ -29,6 +29,16 @@ func TestDocs(t *testing.T) {
 			seen++
 			name := map[string]string{"python": "block.star", "yaml": "block.yaml"}[m[1]]
 			t.Run(fmt.Sprintf("%s/%d", filepath.Base(path), i+1), func(t *testing.T) {
+				if m[1] == "yaml" && !regexp.MustCompile("(?m)^(advanced_|conditional_)?steps:").MatchString(m[2]) {
+					file := filepath.Join(t.TempDir(), "environment.yaml")
+					if err := os.WriteFile(file, []byte(m[2]), 0o600); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := app.LoadEnvironment(file); err != nil {
+						t.Errorf("%v\n%s", err, m[2])
+					}
+					return
+				}
 				s, diags := app.LoadText(name, []byte(m[2]))
 				if diags.HasErrors() {
 					t.Fatalf("%v\n%s", diags, m[2])

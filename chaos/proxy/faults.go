@@ -117,9 +117,18 @@ func (p *Proxy) Apply(fault chaos.Fault, id string, seed uint64) (*Applied, erro
 // Supports returns nil if faults of this kind can be put on the proxy, and otherwise
 // says why not.
 func (p *Proxy) Supports(kind string) error {
+	if err := Can(kind, p.config.Protocol); err != nil {
+		return fmt.Errorf("proxy %s: %w", p.config.Name, err)
+	}
+	return nil
+}
+
+// Can returns nil if this program's proxies can do faults of a kind on a protocol, and
+// otherwise says why not.
+func Can(kind, protocol string) error {
 	row, err := chaos.KindOf(kind)
 	if err == nil {
-		err = row.Speaks(p.config.Protocol)
+		err = row.Speaks(protocol)
 	}
 	if err == nil && rowOf(kind) == nil {
 		err = fmt.Errorf("faults of kind %s cannot be done by a proxy", kind)
@@ -127,10 +136,7 @@ func (p *Proxy) Supports(kind string) error {
 	if err == nil && kind == "refuse" {
 		err = canDeafen()
 	}
-	if err != nil {
-		return fmt.Errorf("proxy %s: %w", p.config.Name, err)
-	}
-	return nil
+	return err
 }
 
 // publish makes a snapshot of what is on, puts it in force, and wakes all that looked

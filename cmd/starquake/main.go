@@ -45,6 +45,8 @@ type commands struct {
 	Cleanup cleanupCmd `cmd:"" group:"Runs that are kept:" help:"Take off what runs whose process died have left on, without going on with them."`
 	Replay  replayCmd  `cmd:"" group:"Runs that are kept:" help:"Execute a run again with the answers that it got, and compare."`
 
+	Proxy proxyCmd `cmd:"" group:"To serve:" help:"Run the data plane alone: proxies, and an API that puts faults on them."`
+
 	Builtins  builtinsCmd  `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`
 	Faults    faultsCmd    `cmd:"" group:"To learn:" help:"Show the kinds of fault, or one of them."`
 	Scenarios scenariosCmd `cmd:"" group:"To learn:" help:"Show the predefined scenarios, the network profiles and your own, or one of them."`

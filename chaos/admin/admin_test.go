@@ -1,0 +1,320 @@
+package admin_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"starquake/chaos"
+	"starquake/chaos/admin"
+	"starquake/chaos/link"
+	"starquake/chaos/proxy"
+	"starquake/chaos/remote"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// side is a plane with its API, and a service behind one target, "orders".
+type side struct {
+	*httptest.Server
+	plane  *admin.Plane
+	orders string // URL through the proxy
+	token  string
+}
+
+func start(t *testing.T, opt admin.Options) *side {
+	t.Helper()
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "fine") }))
+	t.Cleanup(service.Close)
+	plane := admin.NewPlane(nil)
+	addr, created, err := plane.Open(t.Context(), proxy.Config{
+		Name: "orders", Listen: "127.0.0.1:0", Upstream: strings.TrimPrefix(service.URL, "http://"), Protocol: "http", Labels: map[string]string{"tier": "back"},
+	})
+	if err != nil || !created {
+		t.Fatal(created, err)
+	}
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = admin.NewServer(plane, opt)
+	server.Start()
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		if err := plane.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return &side{Server: server, plane: plane, orders: "http://" + addr, token: opt.Token}
+}
+
+// do makes a request and returns status and body.
+func (s *side) do(t *testing.T, method, path, body string, header ...string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.token != "" {
+		req.Header.Set("Authorization", "Bearer "+s.token)
+	}
+	for i := 0; i < len(header); i += 2 {
+		if req.Header.Set(header[i], header[i+1]); header[i] == "Host" {
+			req.Host = header[i+1]
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// status asks the service through the proxy.
+func (s *side) status(t *testing.T) int {
+	t.Helper()
+	resp, err := http.Get(s.orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+const failing = `{"fault": {"kind": "http_error", "params": {"codes": [503]}}, "seed": "7", "ttl": "1m"}`
+
+// TestFaults walks through the life of a fault.
+func TestFaults(t *testing.T) {
+	s := start(t, admin.Options{})
+	for _, step := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"GET", "/v1/version", "", 200, `"api":"1"`},
+		{"GET", "/v1/targets", "", 200, `"name":"orders"`},
+		{"PUT", "/v1/targets/orders/faults/f", failing, 201, `"expires_at"`},
+		{"PUT", "/v1/targets/orders/faults/f", failing, 200, `"expires_at"`},
+		{"PUT", "/v1/targets/orders/faults/f", strings.Replace(failing, "503", "500", 1), 409, `"code":"fault_differs"`},
+		{"POST", "/v1/targets/orders/faults/f/renew", `{"ttl": "30s"}`, 200, `"expires_at"`},
+		{"POST", "/v1/targets/orders/faults/g/renew", `{"ttl": "30s"}`, 404, `"code":"no_such_fault"`},
+		{"GET", "/v1/targets/orders/faults", "", 200, `"id":"f"`},
+		{"GET", "/v1/targets/orders/faults/g", "", 404, `"code":"no_such_fault"`},
+		{"GET", "/v1/targets/payments/faults", "", 404, `there are [\"orders\"]`},
+	} {
+		if status, text := s.do(t, step.method, step.path, step.body); status != step.status || !strings.Contains(text, step.says) {
+			t.Errorf("%s %s: %d %s; want %d with %s", step.method, step.path, status, text, step.status, step.says)
+		}
+	}
+	if status := s.status(t); status != 503 {
+		t.Errorf("with the fault on it answers %d", status)
+	}
+	if _, text := s.do(t, "GET", "/metrics", ""); !strings.Contains(text, `starquake_fault_hit_total{fault="f",kind="http_error",target="orders"} 1`) {
+		t.Errorf("metrics:\n%s", text)
+	}
+	s.do(t, "POST", "/v1/pause", `{"faults": ["f", "gone"], "lift": true}`)
+	if status := s.status(t); status != 200 {
+		t.Errorf("lifted it answers %d", status)
+	}
+	s.do(t, "POST", "/v1/resume", `{"faults": ["f"]}`)
+	if status := s.status(t); status != 503 {
+		t.Errorf("restored it answers %d", status)
+	}
+	status, text := s.do(t, "DELETE", "/v1/targets/orders/faults/f", "")
+	var gone struct{ Stats chaos.Stats }
+	if err := json.Unmarshal([]byte(text), &gone); err != nil || status != 200 || gone.Stats.Hit != 2 {
+		t.Errorf("taken off: %d %s %v", status, text, err)
+	}
+	if status := s.status(t); status != 200 {
+		t.Errorf("without it it answers %d", status)
+	}
+	if _, text := s.do(t, "GET", "/v1/targets/orders/window?last=1m", ""); !strings.Contains(text, `"connections":`) || strings.Contains(text, `"requests":0`) {
+		t.Errorf("window: %s", text)
+	}
+}
+
+// TestRefused sends what is wrong: each gets its status and code, and nothing is on.
+func TestRefused(t *testing.T) {
+	s := start(t, admin.Options{})
+	for _, bad := range []struct {
+		method, path, body string
+		status             int
+		code               string
+	}{
+		{"PUT", "/v1/targets/orders/faults/f", `{`, 400, "bad_body"},
+		{"PUT", "/v1/targets/orders/faults/f", failing + "x", 400, "bad_body"},
+		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"kind": "latency"}, "ttl": "1m", "color": 1}`, 400, "bad_body"},
+		{"PUT", "/v1/targets/orders/faults/f", strings.Replace(failing, `, "ttl": "1m"`, "", 1), 400, "ttl"},
+		{"PUT", "/v1/targets/orders/faults/f", strings.Replace(failing, `1m`, "1ms", 1), 400, "ttl"},
+		{"PUT", "/v1/targets/orders/faults/f", strings.Replace(failing, `1m`, "48h", 1), 400, "ttl"},
+		{"PUT", "/v1/targets/orders/faults/f", strings.Replace(failing, `"7"`, `"-7"`, 1), 400, "seed"},
+		{"PUT", "/v1/targets/orders/faults/f", strings.Replace(failing, `503`, `99`, 1), 400, "fault"},
+		{"PUT", "/v1/targets/orders/faults/f", strings.Replace(failing, `http_error`, `earthquake`, 1), 400, "fault"},
+		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"kind": "grpc_error", "params": {"codes": ["UNAVAILABLE"]}}, "ttl": "1m"}`, 422, "fault"},
+		{"PUT", "/v1/targets/none/faults/f", failing, 404, "no_such_target"},
+		{"PUT", "/v1/targets/x", `{"listen": "127.0.0.1:99999", "upstream": "127.0.0.1:1"}`, 400, "listen"},
+		{"PUT", "/v1/targets/orders", `{"listen": "127.0.0.1:0", "upstream": "127.0.0.1:1", "protocol": "tcp"}`, 409, "target_differs"},
+		{"DELETE", "/v1/targets/none", "", 404, "no_such_target"},
+		{"GET", "/v1/targets/orders/window?last=-1s", "", 400, "window"},
+		{"GET", "/v1/hits?target=none", "", 404, "no_such_target"},
+		{"GET", "/v1/hits?target=orders&since=x", "", 400, "since"},
+		{"GET", "/v2/targets", "", 404, "not_found"},
+		{"PUT", "/v1/targets/orders/faults/f", `{"seed": "` + strings.Repeat("1", 1<<21) + `"}`, 413, "too_large"},
+	} {
+		status, text := s.do(t, bad.method, bad.path, bad.body)
+		var p struct {
+			Status       int
+			Code, Detail string
+		}
+		if err := json.Unmarshal([]byte(text), &p); err != nil || status != bad.status || p.Status != status || p.Code != bad.code || p.Detail == "" {
+			t.Errorf("%s %s %.80s: %d %s", bad.method, bad.path, bad.body, status, text)
+		}
+	}
+	if faults, err := s.plane.Faults("orders", ""); err != nil || len(faults) > 0 {
+		t.Errorf("on: %v %v", faults, err)
+	}
+}
+
+// TestWho: only those who may use the API do.
+func TestWho(t *testing.T) {
+	open, closed := start(t, admin.Options{}), start(t, admin.Options{Token: "s3cret"})
+	for _, ask := range []struct {
+		side   *side
+		header []string
+		status int
+	}{
+		{open, nil, 200},
+		{open, []string{"Host", "localhost:1"}, 200},
+		{open, []string{"Host", "evil.test"}, 403},
+		{open, []string{"Host", "127.0.0.1.evil.test:80"}, 403},
+		{open, []string{"User-Agent", "Mozilla/5.0"}, 403},
+		{open, []string{"Origin", "http://evil.test"}, 403},
+		{closed, nil, 200},
+		{closed, []string{"Host", "proxy.internal"}, 200},
+		{closed, []string{"Authorization", "Bearer s3cre"}, 401},
+		{closed, []string{"Authorization", "s3cret"}, 401},
+		{closed, []string{"Authorization", ""}, 401},
+	} {
+		if status, text := ask.side.do(t, "GET", "/v1/targets", "", ask.header...); status != ask.status {
+			t.Errorf("%v: %d %s, want %d", ask.header, status, text, ask.status)
+		}
+	}
+	for addr, token := range map[string]bool{"127.0.0.1:1": false, "[::1]:1": false, "localhost:1": false, "0.0.0.0:1": true, ":1": true, "10.0.0.1:1": true} {
+		if err := admin.CheckAddress(addr, false); (err != nil) != token {
+			t.Errorf("%s without a token: %v", addr, err)
+		}
+		if err := admin.CheckAddress(addr, true); err != nil {
+			t.Errorf("%s with a token: %v", addr, err)
+		}
+	}
+}
+
+// TestLease: a fault whose lease nobody renews is off, one that is renewed stays.
+func TestLease(t *testing.T) {
+	s := start(t, admin.Options{})
+	put := admin.Put{TTL: admin.MinTTL}
+	if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}}`), &put.Fault); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for _, id := range []string{"renewed", "forgotten"} {
+		if _, _, err := s.plane.Apply("orders", id, put); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.plane.Renew("orders", "renewed", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		faults, err := s.plane.Faults("orders", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(faults) == 1 {
+			if faults[0].ID != "renewed" || time.Since(began) < admin.MinTTL {
+				t.Errorf("left after %s: %+v", time.Since(began), faults)
+			}
+			return
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatal("the lease does not run out")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestRemote drives the plane with the client that runs use.
+func TestRemote(t *testing.T) {
+	s := start(t, admin.Options{Token: "s3cret"})
+	target := &remote.Target{Caller: link.Caller{Base: s.URL, Token: "s3cret", HTTP: http.DefaultClient}, Name: "orders"}
+	state, err := target.State(t.Context())
+	if err != nil || state.Listen != strings.TrimPrefix(s.orders, "http://") || len(state.Supports) == 0 || state.Labels["tier"] != "back" {
+		t.Fatalf("%+v %v", state, err)
+	}
+	var fault chaos.Fault
+	if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}}`), &fault); err != nil {
+		t.Fatal(err)
+	}
+	applied, err := target.Apply(t.Context(), fault, "run-0-3", 7, 0, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := s.status(t); status != 503 {
+		t.Errorf("with the fault on it answers %d", status)
+	}
+	stats, err := applied.Remove(context.Background())
+	if err != nil || stats.Hit != 1 {
+		t.Errorf("%+v %v", stats, err)
+	}
+	if status := s.status(t); status != 200 {
+		t.Errorf("without it it answers %d", status)
+	}
+	if err := target.Undo(t.Context(), "run-0-3"); err != nil {
+		t.Errorf("what is off already: %v", err)
+	}
+}
+
+// TestHits streams what a fault does, from a number on.
+func TestHits(t *testing.T) {
+	s := start(t, admin.Options{})
+	s.do(t, "PUT", "/v1/targets/orders/faults/f", failing)
+	for range 3 {
+		s.status(t)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/v1/hits?target=orders", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Last-Event-ID", "1")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var ids []string
+	lines := bufio.NewScanner(resp.Body)
+	for len(ids) < 2 && lines.Scan() {
+		if id, ok := bytes.CutPrefix(lines.Bytes(), []byte("id: ")); ok {
+			ids = append(ids, string(id))
+		}
+	}
+	if fmt.Sprint(ids) != "[2 3]" {
+		t.Errorf("hits %v, %v", ids, lines.Err())
+	}
+}

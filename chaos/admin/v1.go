@@ -1,0 +1,299 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"starquake/chaos"
+	"starquake/chaos/proxy"
+	"starquake/units"
+)
+
+// apiVersion is that of /v1.
+const apiVersion = "1"
+
+func (s *server) routes(mux *http.ServeMux) {
+	handle := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := h(w, r); err != nil {
+				s.fail(w, err)
+			}
+		})
+	}
+	handle("GET /v1/version", s.version)
+	handle("GET /v1/targets", s.targets)
+	handle("PUT /v1/targets/{t}", s.open)
+	handle("DELETE /v1/targets/{t}", s.remove)
+	handle("GET /v1/targets/{t}/window", s.window)
+	handle("GET /v1/targets/{t}/faults", s.faults)
+	handle("PUT /v1/targets/{t}/faults/{id}", s.put)
+	handle("POST /v1/targets/{t}/faults/{id}/renew", s.renew)
+	handle("GET /v1/targets/{t}/faults/{id}", s.fault)
+	handle("DELETE /v1/targets/{t}/faults/{id}", s.takeOff)
+	handle("POST /v1/pause", s.hold(true))
+	handle("POST /v1/resume", s.hold(false))
+	handle("GET /v1/hits", s.hits)
+	handle("GET /metrics", s.metrics)
+	handle("/", func(http.ResponseWriter, *http.Request) error {
+		return failf(http.StatusNotFound, "not_found", "there is nothing here; the API begins at /v1/version")
+	})
+}
+
+// version tells what the plane can do, by protocol.
+func (s *server) version(w http.ResponseWriter, _ *http.Request) error {
+	supports := map[string][]string{}
+	for _, protocol := range proxy.Protocols() {
+		kinds := []string{}
+		for _, k := range chaos.Kinds() {
+			if proxy.Can(k.Name, protocol) == nil {
+				kinds = append(kinds, k.Name)
+			}
+		}
+		supports[protocol] = kinds
+	}
+	answer(w, http.StatusOK, map[string]any{"version": s.options.Version, "api": apiVersion, "supports": supports})
+	return nil
+}
+
+func (s *server) targets(w http.ResponseWriter, _ *http.Request) error {
+	answer(w, http.StatusOK, map[string]any{"targets": s.plane.Targets()})
+	return nil
+}
+
+func (s *server) open(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Listen, Upstream, Protocol string
+		Labels                     map[string]string
+	}
+	if err := read(r, &in); err != nil {
+		return err
+	}
+	addr, created, err := s.plane.Open(r.Context(), proxy.Config{
+		Name: r.PathValue("t"), Listen: in.Listen, Upstream: in.Upstream, Protocol: in.Protocol, Labels: in.Labels,
+	})
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	answer(w, status, map[string]any{"name": r.PathValue("t"), "listen": addr})
+	return nil
+}
+
+func (s *server) remove(w http.ResponseWriter, r *http.Request) error {
+	if err := s.plane.Remove(r.PathValue("t")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// window gives a target's traffic of the last time, or since a moment.
+func (s *server) window(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.plane.Proxy(r.PathValue("t"))
+	if err != nil {
+		return err
+	}
+	last := time.Minute
+	query := r.URL.Query()
+	switch {
+	case query.Has("last"):
+		last, err = units.ParseDuration(query.Get("last"))
+	case query.Has("since"):
+		var since time.Time
+		since, err = time.Parse(time.RFC3339, query.Get("since"))
+		last = time.Since(since)
+	}
+	if err != nil || last <= 0 {
+		return failf(http.StatusBadRequest, "window", "expected last= as a duration such as 10s, or since= as a moment of the past such as 2026-01-31T12:00:00Z")
+	}
+	answer(w, http.StatusOK, p.Window(last))
+	return nil
+}
+
+func (s *server) faults(w http.ResponseWriter, r *http.Request) error {
+	list, err := s.plane.Faults(r.PathValue("t"), "")
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, map[string]any{"faults": list})
+	return nil
+}
+
+func (s *server) fault(w http.ResponseWriter, r *http.Request) error {
+	list, err := s.plane.Faults(r.PathValue("t"), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, list[0])
+	return nil
+}
+
+// put puts a fault on, or renews its lease.
+func (s *server) put(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Fault   json.RawMessage
+		Seed    string
+		TTL     string
+		Elapsed string
+	}
+	if err := read(r, &in); err != nil {
+		return err
+	}
+	var put Put
+	err := json.Unmarshal(in.Fault, &put.Fault)
+	if err == nil {
+		err = put.Fault.Validate()
+	}
+	if err != nil {
+		return failf(http.StatusBadRequest, "fault", "fault: %v", err)
+	}
+	if in.Seed != "" {
+		if put.Seed, err = strconv.ParseUint(in.Seed, 10, 64); err != nil {
+			return failf(http.StatusBadRequest, "seed", "seed: expected a whole number of 64 bits as a string, got %q", in.Seed)
+		}
+	}
+	if put.TTL, err = parseTTL(in.TTL); err != nil {
+		return err
+	}
+	if in.Elapsed != "" {
+		if put.Elapsed, err = units.ParseDuration(in.Elapsed); err != nil {
+			return failf(http.StatusBadRequest, "elapsed", "elapsed: %v", err)
+		}
+	}
+	name, id := r.PathValue("t"), r.PathValue("id")
+	expires, created, err := s.plane.Apply(name, id, put)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	answer(w, status, map[string]any{"id": id, "target": name, "expires_at": expires})
+	return nil
+}
+
+func parseTTL(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, failf(http.StatusBadRequest, "ttl", "ttl is missing: a fault is a lease, which its owner renews; for example \"15s\"")
+	}
+	ttl, err := units.ParseDuration(text)
+	if err != nil {
+		return 0, failf(http.StatusBadRequest, "ttl", "ttl: %v", err)
+	}
+	return ttl, nil
+}
+
+func (s *server) renew(w http.ResponseWriter, r *http.Request) error {
+	var in struct{ TTL string }
+	if err := read(r, &in); err != nil {
+		return err
+	}
+	ttl, err := parseTTL(in.TTL)
+	if err != nil {
+		return err
+	}
+	expires, err := s.plane.Renew(r.PathValue("t"), r.PathValue("id"), ttl)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, map[string]any{"expires_at": expires})
+	return nil
+}
+
+func (s *server) takeOff(w http.ResponseWriter, r *http.Request) error {
+	stats, err := s.plane.TakeOff(r.PathValue("t"), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, map[string]any{"stats": stats})
+	return nil
+}
+
+func (s *server) hold(on bool) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var in struct {
+			Faults []string
+			Lift   bool
+		}
+		if err := read(r, &in); err != nil {
+			return err
+		}
+		s.plane.Hold(in.Faults, on, in.Lift)
+		answer(w, http.StatusOK, struct{}{})
+		return nil
+	}
+}
+
+// The stream of hits says something at least so often, so that one who is gone is
+// noticed, and gives each write its time.
+const (
+	heartbeat   = 15 * time.Second
+	streamWrite = 10 * time.Second
+)
+
+// hits streams what the faults of a target do, as server-sent events whose ids are the
+// numbers to go on from.
+func (s *server) hits(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.plane.Proxy(r.URL.Query().Get("target"))
+	if err != nil {
+		return err
+	}
+	from := r.Header.Get("Last-Event-ID")
+	if from == "" {
+		from = r.URL.Query().Get("since")
+	}
+	var since uint64
+	if from != "" {
+		if since, err = strconv.ParseUint(from, 10, 64); err != nil {
+			return failf(http.StatusBadRequest, "since", "since: expected the number of a hit, got %q", from)
+		}
+	}
+	out := http.NewResponseController(w)
+	send := func(text string) error {
+		if err := out.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprint(w, text); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	_ = out.SetReadDeadline(time.Time{}) // the request is read; the stream goes on
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := send(": hits of " + strconv.Quote(p.Name()) + "\n\n"); err != nil {
+		return nil // the client is gone
+	}
+	for r.Context().Err() == nil {
+		ctx, cancel := context.WithTimeout(r.Context(), heartbeat)
+		hits, err := p.Hits(ctx, since)
+		cancel()
+		text := ": still here\n\n"
+		if err == nil {
+			text = ""
+			for _, hit := range hits {
+				line, err := json.Marshal(hit)
+				if err != nil {
+					return nil // plain data
+				}
+				text += fmt.Sprintf("id: %d\nevent: hit\ndata: %s\n\n", hit.Seq, line)
+				since = hit.Seq
+			}
+		}
+		if send(text) != nil {
+			return nil
+		}
+		if current, err := s.plane.Proxy(p.Name()); err != nil || current != p {
+			return nil // the target is gone
+		}
+	}
+	return nil
+}
