@@ -25,10 +25,20 @@ type Cleaned struct {
 	Off, Left []string
 }
 
+// TakeOff takes off what an interrupted run may have left on in other processes, as the
+// next start does. The run stays interrupted.
+func TakeOff(ctx context.Context, st *store.Store, id string, logger *slog.Logger) (*Cleaned, error) {
+	return cleanUp(ctx, st, id, false, logger)
+}
+
 // CleanUp takes off what the journal of an interrupted run shows on, without executing
 // anything of the script. If all of it is off the run is over: it ended stopped, and
 // will not be recovered. If not it stays interrupted, so that one can try again.
 func CleanUp(ctx context.Context, st *store.Store, id string, logger *slog.Logger) (*Cleaned, error) {
+	return cleanUp(ctx, st, id, true, logger)
+}
+
+func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger *slog.Logger) (*Cleaned, error) {
 	durable, recs, err := st.Resume(id)
 	if err != nil {
 		return nil, err
@@ -46,13 +56,13 @@ func CleanUp(ctx context.Context, st *store.Store, id string, logger *slog.Logge
 	if err != nil {
 		return nil, errors.Join(err, durable.Close())
 	}
-	done := was.cleanUp(ctx, id, recs, logger)
+	done := was.cleanUp(ctx, id, recs, over, logger)
 	end := store.End{Verdict: journal.VerdictStopped, Reason: "cleaned_up", Message: "its process died, and what it had left on was taken off"}
 	if len(recs) > 0 {
 		end.Duration = recs[len(recs)-1].At
 	}
 	switch {
-	case len(done.Left) > 0:
+	case len(done.Left) > 0 || !over:
 		return done, durable.Close()
 	case len(recs) > 0 && recs[len(recs)-1].Kind == journal.RunEnd:
 		return done, durable.Close() // it only was not noted
@@ -60,14 +70,15 @@ func CleanUp(ctx context.Context, st *store.Store, id string, logger *slog.Logge
 	return done, durable.End(end)
 }
 
-// cleanUp takes off what recs show on, the newest first.
-func (was *resumption) cleanUp(ctx context.Context, id string, recs []journal.Record, logger *slog.Logger) *Cleaned {
+// cleanUp takes off what recs show on, the newest first: all, or only what outlives the
+// process that put it on.
+func (was *resumption) cleanUp(ctx context.Context, id string, recs []journal.Record, all bool, logger *slog.Logger) *Cleaned {
 	env := &Environment{Name: was.Env.Environment, path: was.EnvFile, secrets: was.Secrets}
 	out := &outside{run: id, policy: was.Policy, logger: logger, redactor: redactor{env: env}}
 	defer out.close()
 	done := &Cleaned{}
 	for _, req := range slices.Backward(runtime.OpenEffects(recs)) {
-		if !req.Chaos {
+		if !req.Chaos || !all && !Outlives(&req) {
 			continue
 		}
 		one, cancel := context.WithTimeout(ctx, cleanUpWithin)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"starquake/app"
@@ -99,14 +101,28 @@ func (f *keptFlags) open(sh *shell, logs *aside) (*keeping, error) {
 	return k, nil
 }
 
-// warn tells of runs that were interrupted.
+// warn tells of runs that were interrupted, and takes off what they have left on.
 func (k *keeping) warn(logs *aside) {
 	runs, err := k.store.Runs(store.Filter{Status: store.Interrupted})
-	if err != nil || len(runs) == 0 {
+	if err != nil {
+		logs.logf("interrupted runs: %v", err)
 		return
 	}
 	for _, e := range runs {
 		fmt.Fprintf(logs, "starquake: run %s of %s was interrupted; take it up with `starquake recover %s`, or end it with `starquake cleanup %s`\n", e.ID, e.Name, e.ID, e.ID)
+		done, err := app.TakeOff(context.Background(), k.store, e.ID, slog.New(slog.NewTextHandler(logs, nil)))
+		switch {
+		case errors.Is(err, store.ErrBusy): // somebody has just taken it up
+		case err != nil:
+			logs.logf("what it may have left on cannot be found out: %v", err)
+		default:
+			for _, what := range done.Off {
+				fmt.Fprintf(logs, "starquake: it had left on, and now is off: %s\n", what)
+			}
+			for _, what := range done.Left {
+				logs.logf("it may have left on: %s", what)
+			}
+		}
 	}
 }
 

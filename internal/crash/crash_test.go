@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"starquake/chaos/admin"
+	"starquake/chaos/proxy"
+	"starquake/chaos/remote"
+	"starquake/chaos/toxiproxy/toxiproxytest"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/store"
@@ -75,6 +80,10 @@ type lab struct {
 	data    string
 	service *service
 	proxy   string
+	// plane is the API of a data plane in another process, with the target orders, for the
+	// scripts that want one; clean says whether nothing is on there.
+	plane string
+	clean func() bool
 }
 
 // exec runs the program, which is killed at its n-th kill point, 0 for never, and returns
@@ -109,6 +118,9 @@ func (l *lab) exec(n int, args ...string) (code, points int, output string) {
 
 func (l *lab) run(n int) (code, points int, output string) {
 	args := []string{"run", l.script, "--seed", "7", "--param", "url=" + l.service.URL}
+	if l.plane != "" {
+		args = append(args, "--param", "plane="+l.plane)
+	}
 	if strings.Contains(l.script, "chaos") {
 		args = append(args, "--proxy", "shop="+l.proxy+","+strings.TrimPrefix(l.service.URL, "http://")+",http")
 	}
@@ -172,7 +184,35 @@ func TestKill(t *testing.T) {
 func newLab(t *testing.T, script string) *lab {
 	listen := httptest.NewServer(nil) // an address that was free
 	listen.Close()
-	return &lab{t: t, script: script, data: t.TempDir(), service: newService(t), proxy: strings.TrimPrefix(listen.URL, "http://")}
+	l := &lab{t: t, script: script, data: t.TempDir(), service: newService(t), proxy: strings.TrimPrefix(listen.URL, "http://")}
+	upstream := strings.TrimPrefix(l.service.URL, "http://")
+	switch {
+	case strings.Contains(script, "remote"):
+		plane := admin.NewPlane(nil)
+		if _, _, err := plane.Open(t.Context(), proxy.Config{Name: "orders", Listen: "127.0.0.1:0", Upstream: upstream, Protocol: "http"}); err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewUnstartedServer(nil)
+		server.Config = admin.NewServer(plane, admin.Options{})
+		server.Start()
+		t.Cleanup(func() {
+			server.Close()
+			if err := plane.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		l.plane = server.URL
+		l.clean = func() bool {
+			faults, err := plane.Faults("orders", "")
+			return err == nil && len(faults) == 0
+		}
+	case strings.Contains(script, "toxic"):
+		server := toxiproxytest.Start(t)
+		server.Proxy("orders", upstream)
+		l.plane = server.URL
+		l.clean = func() bool { return server.Clean("orders") }
+	}
+	return l
 }
 
 // killAt kills a run at its n-th point, its recovery at a point that hangs on n, and
@@ -219,6 +259,9 @@ func killAt(t *testing.T, script string, n int, want map[string][]string) (kills
 func check(t *testing.T, l *lab, n int, want map[string][]string, output string) {
 	t.Helper()
 	entry, recs := l.journal()
+	if l.clean != nil && !l.clean() {
+		t.Errorf("killed at %d there is a fault on at the data plane\n%s", n, output)
+	}
 	once := strings.Contains(l.script, "once") // what was under way is uncertain, and the script is told so
 	if entry.End == nil || entry.End.Verdict != journal.VerdictPassed && !once {
 		t.Fatalf("killed at %d it has no end, or the wrong one: %+v\n%s", n, entry.End, output)
@@ -301,4 +344,51 @@ func timeless(t *testing.T, rec journal.Record) string {
 		t.Fatal(err)
 	}
 	return string(out)
+}
+
+// TestNextStart: what a killed run has left on is off after the next start of another,
+// where nobody was left to take it off; the run itself can still be recovered.
+func TestNextStart(t *testing.T) {
+	l := newLab(t, "testdata/toxic.star")
+	for n := 1; ; n++ {
+		code, _, output := l.run(n)
+		if code != -1 {
+			t.Fatalf("no kill leaves a fault on:\n%s", output)
+		}
+		_, recs := l.journal()
+		if slices.ContainsFunc(runtime.OpenEffects(recs), func(req runtime.Request) bool { return req.Chaos }) {
+			break
+		}
+		l.data = t.TempDir()
+	}
+	other := script(t, "log(\"hello\")\n")
+	if code, _, output := l.exec(0, "run", other); code != 0 || !strings.Contains(output, "was interrupted") || !l.clean() {
+		t.Fatalf("the next run ended %d, clean: %v\n%s", code, l.clean(), output)
+	}
+	if code, _, output := l.exec(0, "recover"); code != 0 || !l.clean() {
+		t.Errorf("its recovery ended %d, clean: %v\n%s", code, l.clean(), output)
+	}
+}
+
+// TestLeaseRunsOut: a fault on a data plane in another process is gone within its time to
+// live and two seconds, although the run that put it on is dead and nobody recovers it.
+func TestLeaseRunsOut(t *testing.T) {
+	if os.Getenv("STARQUAKE_CRASH") != "all" {
+		t.Skip("it takes 15 seconds: make crash does it")
+	}
+	l := newLab(t, "testdata/remote.star")
+	for n := 1; l.clean(); n++ {
+		l.data = t.TempDir()
+		if code, _, output := l.run(n); code != -1 {
+			t.Fatalf("no kill leaves a fault on:\n%s", output)
+		}
+	}
+	dead := time.Now()
+	for !l.clean() {
+		if time.Since(dead) > remote.TTL+2*time.Second {
+			t.Fatalf("after %s it is still on", time.Since(dead))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Logf("gone after %s", time.Since(dead).Round(time.Millisecond))
 }
