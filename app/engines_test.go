@@ -442,18 +442,6 @@ def main():
 	}
 }
 
-func TestEndWithinLonger(t *testing.T) {
-	if testing.Short() {
-		t.Skip("an undoing that takes longer than any other effect may")
-	}
-	// off_timeout is longer than what a world waits for the end of other effects: it holds.
-	r := begin(t, `
-def main():
-    apply_chaos(fault.exec("x", on = ["true"], off = ["true"], off_timeout = "2m"))
-`, app.RunOptions{Options: app.Options{AllowExec: []string{"true"}}})
-	finish(t, r, journal.VerdictPassed)
-}
-
 // TestEnvironmentEngines looks at targets of engines that an environment's file names, so
 // that a script stays portable.
 func TestEnvironmentEngines(t *testing.T) {

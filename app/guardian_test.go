@@ -14,6 +14,7 @@ import (
 	"starquake/builtins"
 	"starquake/chaos"
 	"starquake/effects"
+	"starquake/runtime"
 )
 
 // guardedRemoval is a fault of which is left a file, as a line for a guardian.
@@ -126,5 +127,23 @@ func TestGuardianRestarts(t *testing.T) {
 	g.child.close()
 	if _, err := os.Stat(file); err == nil {
 		t.Error("the second guardian has not taken it off")
+	}
+}
+
+// TestEndWithin: the world waits for what a fault of the user's own says it takes.
+func TestEndWithin(t *testing.T) {
+	f, err := chaos.New("exec", map[string]any{"name": "x", "on": []any{"a"}, "off": []any{"b"}, "off_timeout": "2m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, err := json.Marshal(builtins.FaultArgs{Fault: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := new(outside).EndWithin(&runtime.Request{Kind: builtins.KindFault, Args: args}); got < 2*time.Minute {
+		t.Errorf("got %s", got)
+	}
+	if got := new(outside).EndWithin(&runtime.Request{Kind: effects.KindHTTP, Args: args}); got != 0 {
+		t.Errorf("another effect has %s", got)
 	}
 }
