@@ -459,7 +459,8 @@ func TestEnvironmentEngines(t *testing.T) {
 	env, err := write(fmt.Sprintf(`
 targets:
   store: {toxiproxy: %q, proxy: shop, labels: {tier: back}}
-  mocks: {mockforge: %q, token: mock}
+  mocks: {mockforge: %q, token: mock, labels: {tier: back}}
+  dead: {toxiproxy: "http://127.0.0.1:1"}
 secrets:
   mock: {env: MOCK_TOKEN}
 `, x.URL, fake.URL))
@@ -468,7 +469,7 @@ secrets:
 	}
 	script := `
 def main():
-    step("slow", lambda: sleep("1h"), chaos = fault.latency("1ms"), on = targets())
+    step("slow", lambda: sleep("1h"), chaos = fault.latency("1ms"), on = targets(tier = "back"))
 `
 	for _, isolate := range []bool{false, true} {
 		r := begin(t, script, app.RunOptions{Options: app.Options{Env: env, Isolate: isolate}})
