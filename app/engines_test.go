@@ -442,18 +442,6 @@ def main():
 	}
 }
 
-func TestEndWithinLonger(t *testing.T) {
-	if testing.Short() {
-		t.Skip("an undoing that takes longer than any other effect may")
-	}
-	// off_timeout is longer than what a world waits for the end of other effects: it holds.
-	r := begin(t, `
-def main():
-    apply_chaos(fault.exec("x", on = ["true"], off = ["true"], off_timeout = "2m"))
-`, app.RunOptions{Options: app.Options{AllowExec: []string{"true"}}})
-	finish(t, r, journal.VerdictPassed)
-}
-
 // TestEnvironmentEngines looks at targets of engines that an environment's file names, so
 // that a script stays portable.
 func TestEnvironmentEngines(t *testing.T) {
@@ -471,7 +459,8 @@ func TestEnvironmentEngines(t *testing.T) {
 	env, err := write(fmt.Sprintf(`
 targets:
   store: {toxiproxy: %q, proxy: shop, labels: {tier: back}}
-  mocks: {mockforge: %q, token: mock}
+  mocks: {mockforge: %q, token: mock, labels: {tier: back}}
+  dead: {toxiproxy: "http://127.0.0.1:1"}
 secrets:
   mock: {env: MOCK_TOKEN}
 `, x.URL, fake.URL))
@@ -480,7 +469,7 @@ secrets:
 	}
 	script := `
 def main():
-    step("slow", lambda: sleep("1h"), chaos = fault.latency("1ms"), on = targets())
+    step("slow", lambda: sleep("1h"), chaos = fault.latency("1ms"), on = targets(tier = "back"))
 `
 	for _, isolate := range []bool{false, true} {
 		r := begin(t, script, app.RunOptions{Options: app.Options{Env: env, Isolate: isolate}})

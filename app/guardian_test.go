@@ -14,12 +14,13 @@ import (
 	"starquake/builtins"
 	"starquake/chaos"
 	"starquake/effects"
+	"starquake/runtime"
 )
 
 // guardedRemoval is a fault of which is left a file, as a line for a guardian.
 func guardedRemoval(t *testing.T, id, file string) guardianLine {
 	t.Helper()
-	f, err := chaos.New("exec", map[string]any{"name": "x", "on": []any{"touch", file}, "off": []any{"rm", "-f", file}, "off_timeout": "300ms"})
+	f, err := chaos.New("exec", map[string]any{"name": "x", "on": []any{"touch", file}, "off": []any{"rm", "-f", file}, "off_timeout": "20s"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,11 @@ func TestGuard(t *testing.T) {
 	} {
 		_, _ = os.Remove(one), os.Remove(two) // of the case before
 		var said strings.Builder
-		err := guard(strings.NewReader(tt.lines()), slog.New(slog.NewTextHandler(&said, nil)), 100*time.Millisecond)
+		within := 20 * time.Second
+		if tt.err != "" {
+			within = 100 * time.Millisecond // it cannot be done in any time
+		}
+		err := guard(strings.NewReader(tt.lines()), slog.New(slog.NewTextHandler(&said, nil)), within)
 		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.err)
 		}
@@ -126,5 +131,23 @@ func TestGuardianRestarts(t *testing.T) {
 	g.child.close()
 	if _, err := os.Stat(file); err == nil {
 		t.Error("the second guardian has not taken it off")
+	}
+}
+
+// TestEndWithin: the world waits for what a fault of the user's own says it takes.
+func TestEndWithin(t *testing.T) {
+	f, err := chaos.New("exec", map[string]any{"name": "x", "on": []any{"a"}, "off": []any{"b"}, "off_timeout": "2m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, err := json.Marshal(builtins.FaultArgs{Fault: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := new(outside).EndWithin(&runtime.Request{Kind: builtins.KindFault, Args: args}); got < 2*time.Minute {
+		t.Errorf("got %s", got)
+	}
+	if got := new(outside).EndWithin(&runtime.Request{Kind: effects.KindHTTP, Args: args}); got != 0 {
+		t.Errorf("another effect has %s", got)
 	}
 }

@@ -132,10 +132,10 @@ func changeOf(f *chaos.Fault) (c effects.Change, ok bool) {
 	switch f.Kind {
 	case "exec":
 		x := chaos.NewExecFault(f)
-		return effects.Change{Name: x.Name, On: effects.Means{Run: x.On}, Off: effects.Means{Run: x.Off}, Check: x.Check, Within: x.OffTimeout}, true
+		return effects.Change{On: effects.Means{Run: x.On}, Off: effects.Means{Run: x.Off}, Check: x.Check, Within: x.OffTimeout}, true
 	case "http":
 		h := chaos.NewHTTPFault(f)
-		return effects.Change{Name: h.Name, On: meansOf(h.On), Off: meansOf(h.Off), Check: h.Check, Within: h.OffTimeout}, true
+		return effects.Change{On: meansOf(h.On), Off: meansOf(h.Off), Check: h.Check, Within: h.OffTimeout}, true
 	}
 	return c, false
 }

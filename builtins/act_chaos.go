@@ -126,6 +126,9 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) (asks []runtime.Ask,
 				return nil, hits, err
 			}
 			for _, target := range where {
+				if err := t.env.name(c, target); err != nil { // the only one may be named by nobody
+					return nil, hits, err
+				}
 				if err := target.supports(&f.Fault); err != nil {
 					return nil, hits, runtime.Failf(runtime.ClassScript, CodeUnsupported, "%w", c.Errorf("chaos", "%v", err))
 				}

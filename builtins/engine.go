@@ -104,12 +104,12 @@ func (e *Env) engineTarget(c *Call, name string, ref engine.Ref) (starlark.Value
 	}
 	if have := e.find(name); have != nil {
 		if have.Engine != nil && have.Engine.Kind == ref.Kind && have.Engine.URL == ref.URL && have.Engine.Target == ref.Target {
-			return have, nil // the same, named again
+			return have, e.name(c, have) // the same, named again
 		}
 		for _, given := range e.Targets {
 			if given == have { // --proxy or the environment gave one of that name: it wins
 				e.giveWay(c, &Target{Name: name, Labels: labels}, have)
-				return have, nil
+				return have, e.name(c, have)
 			}
 		}
 		return nil, c.Errorf("name", "a target %q is declared already, and is another one", name).WithHint("give this one another name in the run: alias = \"…\" (name = for mockforge)")
@@ -125,12 +125,7 @@ func (e *Env) engineTarget(c *Call, name string, ref engine.Ref) (starlark.Value
 	}
 	t := &Target{Name: name, Protocol: kind.Protocol, Labels: labels, Engine: &ref}
 	e.targets = append(e.targets, t)
-	if task := taskOf(c.Thread); task.branch != nil && !e.declaring {
-		if err := e.open(task, t); err != nil {
-			return nil, err
-		}
-	}
-	return t, nil
+	return t, e.name(c, t)
 }
 
 // attach asks the target's engine for it, and keeps what must be known of it.

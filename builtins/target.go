@@ -28,6 +28,7 @@ type Target struct {
 	Open bool `json:"-"`
 
 	opened bool     // or attached
+	named  bool     // by the script: what an engine has and nobody names is not asked for
 	kinds  []string // of fault that its engine said it can do; nil: those of its protocol
 }
 
@@ -199,7 +200,7 @@ func (e *Env) find(name string) *Target {
 // openGiven opens the proxies that --proxy and the environment ask for.
 func (e *Env) openGiven(t *task) error {
 	for _, target := range e.Targets {
-		target.opened = false
+		target.opened, target.named = false, false
 		if err := e.open(t, target); err != nil {
 			return err
 		}
@@ -223,6 +224,8 @@ func (e *Env) open(t *task, target *Target) error {
 	switch {
 	case target.opened:
 		return nil
+	case target.Engine != nil && !target.named:
+		return nil
 	case target.Engine != nil:
 		return e.attach(t, target)
 	case !target.Open:
@@ -244,10 +247,20 @@ func (e *Env) open(t *task, target *Target) error {
 	return nil
 }
 
+// name notes that the script names a target, which is attached now if it acts, or else
+// when it begins to.
+func (e *Env) name(c *Call, target *Target) error {
+	target.named = true
+	if task := taskOf(c.Thread); task.branch != nil && !e.declaring && target.Engine != nil {
+		return e.open(task, target)
+	}
+	return nil
+}
+
 func target(c *Call, e *Env) (starlark.Value, error) {
 	name := c.String("name")
 	if t := e.find(name); t != nil {
-		return t, nil
+		return t, e.name(c, t)
 	}
 	if e.AnyTarget {
 		t := &Target{Name: name, Protocol: "auto"}
@@ -285,6 +298,9 @@ func targets(c *Call, e *Env) (starlark.Value, error) {
 		}
 		if fits {
 			found = append(found, t)
+			if err := e.name(c, t); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if len(found) == 0 {

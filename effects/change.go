@@ -8,14 +8,11 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"starquake/runtime/journal"
 )
 
 // A Change is something that is done to a system by the user's own means, and undone by
 // them: programs, or a request. It is plain data, so that whoever reads it can undo it.
 type Change struct {
-	Name    string
 	On, Off Means
 	// Check is a probe that holds when the change is undone; nil: that Off went well says so.
 	Check json.RawMessage
@@ -67,7 +64,7 @@ func (e *Effects) Make(ctx context.Context, c *Change) (begun bool, err error) {
 	if r, err := e.confirms(ctx, c); err != nil {
 		return false, err
 	} else if !r.OK {
-		return false, fmt.Errorf("%s: its check does not hold before it begins, so nobody could tell when it is gone: %s", c.Name, r.Error)
+		return false, fmt.Errorf("its check does not hold before it begins, so nobody could tell when it is gone: %s", r.Error)
 	}
 	if ctx.Err() != nil {
 		return false, stopped(KindExec)
@@ -75,7 +72,7 @@ func (e *Effects) Make(ctx context.Context, c *Change) (begun bool, err error) {
 	if c.On.Send != nil { // not cut short: what was given up might still arrive, after Off did
 		ctx = context.WithoutCancel(ctx)
 	}
-	return true, e.do(ctx, c.Name, &c.On, false)
+	return true, e.do(ctx, &c.On, false)
 }
 
 // Unmake undoes the change, whether it was done or not, until that is confirmed or Within
@@ -91,7 +88,7 @@ func (e *Effects) Unmake(ctx context.Context, c *Change) error {
 	for {
 		var err error
 		if !done { // what went well once is not done again while the check is waited for
-			err = e.do(ctx, c.Name, &c.Off, true)
+			err = e.do(ctx, &c.Off, true)
 			done = err == nil
 		}
 		if done {
@@ -99,7 +96,7 @@ func (e *Effects) Unmake(ctx context.Context, c *Change) error {
 			if r, err = e.confirms(ctx, c); err == nil && r.OK {
 				return nil
 			} else if err == nil {
-				err = fmt.Errorf("%s: its check does not hold after it was undone: %s", c.Name, r.Error)
+				err = fmt.Errorf("its check does not hold after it was undone: %s", r.Error)
 			}
 		}
 		if ctx.Err() == nil || last == nil {
@@ -129,14 +126,14 @@ func (e *Effects) confirms(ctx context.Context, c *Change) (Reading, error) {
 }
 
 // do carries means out; with all, every program is run though one fails.
-func (e *Effects) do(ctx context.Context, name string, m *Means, all bool) error {
+func (e *Effects) do(ctx context.Context, m *Means, all bool) error {
 	if m.Send != nil {
-		return e.send(ctx, name, m)
+		return e.send(ctx, m)
 	}
 	var errs []error
 	for _, argv := range m.Run {
 		answer := e.exec.run(ctx, &ExecArgs{Argv: argv})
-		err := ran(name, argv, answer)
+		err := ran(argv, answer)
 		if err != nil && !all {
 			return err
 		}
@@ -146,31 +143,34 @@ func (e *Effects) do(ctx context.Context, name string, m *Means, all bool) error
 }
 
 // ran says what is wrong with how a program ended.
-func ran(name string, argv []string, a *ExecAnswer) error {
+func ran(argv []string, a *ExecAnswer) error {
 	switch {
 	case a.Error != nil:
-		return &journal.EffectError{Code: a.Error.Code, Message: name + ": " + a.Error.Message}
+		return a.Error
 	case a.Code != 0:
 		said := strings.TrimSpace(cmp.Or(a.Stderr, a.Stdout))
-		return fmt.Errorf("%s: %s ended with code %d: %s", name, argv[0], a.Code, excerpt([]byte(said)))
+		if said == "" {
+			return fmt.Errorf("%s ended with code %d", argv[0], a.Code)
+		}
+		return fmt.Errorf("%s ended with code %d: %s", argv[0], a.Code, excerpt([]byte(said)))
 	}
 	return nil
 }
 
 // send sends the request.
-func (e *Effects) send(ctx context.Context, name string, m *Means) error {
+func (e *Effects) send(ctx context.Context, m *Means) error {
 	expect, err := ParseStatuses(cmp.Or(m.Expect, "2xx"))
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return err
 	}
 	args := *m.Send
 	args.Fresh = true
 	a := e.fetch(ctx, &args)
 	switch {
 	case a.Status == 0 && a.Error != nil:
-		return &journal.EffectError{Code: a.Error.Code, Message: name + ": " + a.Error.Message}
+		return a.Error
 	case !expect.Has(a.Status):
-		return fmt.Errorf("%s: %s %s answered %d, expected %s: %s", name, cmp.Or(args.Method, "GET"), args.URL, a.Status, expect, excerpt(a.Bytes()))
+		return fmt.Errorf("%s %s answered %d, expected %s: %s", cmp.Or(args.Method, "GET"), args.URL, a.Status, expect, excerpt(a.Bytes()))
 	}
 	return nil
 }

@@ -28,16 +28,19 @@ func TestChangeByPrograms(t *testing.T) {
 		left          bool
 	}{
 		{"well", Change{On: Means{Run: [][]string{touch}}, Off: Means{Run: [][]string{rm}}, Check: gone}, true, "", "", false},
-		{"fails in the middle", Change{On: Means{Run: [][]string{touch, {"false"}, {"rm", "-f", mark}}}, Off: Means{Run: [][]string{rm}}}, true, "x: false ended with code 1", "", false},
-		{"all of off is run", Change{On: Means{Run: [][]string{touch}}, Off: Means{Run: [][]string{{"false"}, rm}}}, true, "", "x: false ended with code 1", false},
+		{"fails in the middle", Change{On: Means{Run: [][]string{touch, {"false"}, {"rm", "-f", mark}}}, Off: Means{Run: [][]string{rm}}}, true, "false ended with code 1", "", false},
+		{"all of off is run", Change{On: Means{Run: [][]string{touch}}, Off: Means{Run: [][]string{{"false"}, rm}}}, true, "", "false ended with code 1", false},
 		{"not confirmed", Change{On: Means{Run: [][]string{touch}}, Off: Means{Run: [][]string{{"rm", "-f", mark + " x'y"}}}, Check: gone}, true, "",
-			`its check does not hold after it was undone: exit code 1, expected 0: nothing; it is not confirmed undone within 300ms: do it by hand: rm -f '` + mark + ` x'\''y'`, true},
+			`its check does not hold after it was undone: exit code 1, expected 0: nothing; it is not confirmed undone within 1s: do it by hand: rm -f '` + mark + ` x'\''y'`, true},
 		{"off is not permitted", Change{On: Means{Run: [][]string{touch}}, Off: Means{Run: [][]string{{"mv"}}}}, false, "running mv is not permitted", "undo it by hand: mv", false},
 		{"check is not permitted", Change{On: Means{Run: [][]string{touch}}, Off: Means{Run: [][]string{rm}}, Check: json.RawMessage(`{"kind":"tcp","addr":"127.0.0.1:1"}`)}, false, "not permitted", "not permitted", false},
 		{"check does not hold before", Change{On: Means{Run: [][]string{touch}}, Off: Means{Run: [][]string{rm}}, Check: json.RawMessage(`{"kind":"exec","argv":["false"]}`)}, false, "does not hold before it begins", "does not hold", false},
 	} {
 		_ = os.Remove(mark) // of the case before
-		tt.change.Name, tt.change.Within = "x", 300*time.Millisecond
+		tt.change.Within = 20 * time.Second
+		if tt.undoing != "" {
+			tt.change.Within = time.Second // it cannot be done in any time
+		}
 		begun, err := e.Make(context.Background(), &tt.change)
 		if begun != tt.begun || !says(err, tt.make) {
 			t.Errorf("%s: begun %v, %v; want %v, %q", tt.name, begun, err, tt.begun, tt.make)
@@ -84,10 +87,10 @@ func TestChangeByRequests(t *testing.T) {
 	defer e.Close()
 	auth := map[string]string{"Authorization": "Bearer hush"}
 	c := &Change{
-		Name: "flag", Within: 20 * time.Second,
-		On:    Means{Send: &HTTPArgs{Method: "PUT", URL: s.URL, Headers: auth}, Expect: "202"},
-		Off:   Means{Send: &HTTPArgs{Method: "DELETE", URL: s.URL, Headers: auth}},
-		Check: json.RawMessage(`{"kind":"http","url":"` + s.URL + `"}`),
+		Within: 20 * time.Second,
+		On:     Means{Send: &HTTPArgs{Method: "PUT", URL: s.URL, Headers: auth}, Expect: "202"},
+		Off:    Means{Send: &HTTPArgs{Method: "DELETE", URL: s.URL, Headers: auth}},
+		Check:  json.RawMessage(`{"kind":"http","url":"` + s.URL + `"}`),
 	}
 	ctx := context.Background()
 	if begun, err := e.Make(ctx, c); !begun || err != nil || !on.Load() {
@@ -101,7 +104,7 @@ func TestChangeByRequests(t *testing.T) {
 		t.Error(err)
 	}
 	c.On.Expect = "200"
-	if _, err := e.Make(ctx, c); !says(err, "flag: PUT "+s.URL+" answered 202, expected 200") {
+	if _, err := e.Make(ctx, c); !says(err, "PUT "+s.URL+" answered 202, expected 200") {
 		t.Errorf("got %v", err)
 	}
 	c.Off.Send.Headers, c.Within = nil, 300*time.Millisecond

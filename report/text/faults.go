@@ -14,6 +14,7 @@ type faultSum struct {
 	on         time.Duration // summed
 	seen, hit  int64
 	inapplic   int64
+	uncounted  bool
 	unclean    int
 	expired    int
 	never      int
@@ -36,6 +37,7 @@ func (s *summary) faults() {
 		sum.times++
 		sum.on += f.Took(s.run.Now)
 		sum.seen, sum.hit, sum.inapplic = sum.seen+f.Seen, sum.hit+f.Hit, sum.inapplic+f.Inapplicable
+		sum.uncounted = sum.uncounted || f.Uncounted
 		switch f.State {
 		case view.FaultUnclean:
 			sum.unclean++
@@ -59,7 +61,11 @@ func (s *summary) faultSum(f *faultSum) {
 		if f.times > 1 {
 			text += fmt.Sprintf(" in %d times", f.times-f.never)
 		}
-		text += fmt.Sprintf(", seen %d, hit %d", f.seen, f.hit)
+		if f.uncounted {
+			text += ", not counted"
+		} else {
+			text += fmt.Sprintf(", seen %d, hit %d", f.seen, f.hit)
+		}
 		if f.inapplic > 0 {
 			text += fmt.Sprintf(", inapplicable %d", f.inapplic)
 		}

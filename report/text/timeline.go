@@ -135,6 +135,9 @@ func (t *timeline) faultStatus(it *item) (string, color) {
 		if t.run.World == "virtual" {
 			return "", plain // planned counts are the plan's own arithmetic
 		}
+		if it.fault.Uncounted {
+			return "not counted", dim
+		}
 		return fmt.Sprintf("hit %d of %d", it.hit, it.seen), dim
 	}
 	return string(it.fault.State), magenta

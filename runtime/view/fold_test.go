@@ -168,6 +168,16 @@ func TestFaultStates(t *testing.T) {
 	}
 }
 
+func TestUncounted(t *testing.T) {
+	j := viewtest.New("x", "real")
+	at := j.Latency("0", "", "shop")
+	j.Add(journal.EffectStop, at, nil)
+	j.Add(journal.EffectEnd, at, &journal.EffectEndBody{Data: json.RawMessage(`{"uncounted":true}`)})
+	if f := j.Run().Faults[0]; !f.Uncounted || f.State != view.FaultOff {
+		t.Errorf("got %+v", f)
+	}
+}
+
 func TestUses(t *testing.T) {
 	j := viewtest.New("x", "real")
 	arg := func(kind, args string) { j.Effect("0", "", kind, json.RawMessage(args)) }
@@ -178,19 +188,24 @@ func TestUses(t *testing.T) {
 	arg("exec", `{"argv":"not a list"}`)
 	arg("fault", `{"target":"own","fault":{"kind":"exec","params":{"on":["tc","add"],"off":["tc","del"],"check":{"addr":"node:22"}}}}`)
 	arg("fault", `{"target":"own","fault":{"kind":"http","params":{"on":{"url":"http://toggle.example/on"},"off":[1]}}}`)
+	arg("fault", `{"fault":{"kind":"exec","params":{"on":[["ip","link"],["ip","route"]],"off":[["ip","link"]]}}}`)
+	arg("fault", `{"fault":{"kind":"http","params":{"on":"http://bare.example/on","off":{"url":"http://bare.example/off"}}}}`)
+	arg("fault", `{"target":"shop","engine":{"url":"http://tox.example:8474"},"fault":{"kind":"latency"}}`)
+	arg("attach", `{"name":"shop","engine":{"kind":"toxiproxy","url":"http://tox.example:8474","target":"shop"}}`)
 	arg("proxy", `{"name":"payments","listen":"127.0.0.1:1","upstream":"10.0.0.1:2"}`)
 	run := j.Run()
-	want := []string{"10.0.0.1:2", "api.example:8443", "db:5432", "deep.example", "node:22", "plain.example", "toggle.example"}
+	want := []string{"10.0.0.1:2", "api.example:8443", "bare.example", "db:5432", "deep.example", "node:22", "plain.example", "toggle.example", "tox.example:8474"}
 	if diff := cmp.Diff(want, run.Hosts); diff != "" {
 		t.Errorf("hosts:\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"kubectl get pods", "tc add", "tc del"}, run.Commands); diff != "" {
+	if diff := cmp.Diff([]string{"ip link", "ip route", "kubectl get pods", "tc add", "tc del"}, run.Commands); diff != "" {
 		t.Errorf("commands:\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"HOSTKEY", "TOKEN"}, run.Secrets); diff != "" {
 		t.Errorf("secrets:\n%s", diff)
 	}
-	targets := []*view.Target{{Name: "own", Faults: 2}, {Name: "payments", Listen: "127.0.0.1:1", Upstream: "10.0.0.1:2"}}
+	targets := []*view.Target{{Name: "own", Faults: 2}, {Name: "payments", Listen: "127.0.0.1:1", Upstream: "10.0.0.1:2"},
+		{Name: "shop", Engine: "toxiproxy http://tox.example:8474 shop", Faults: 1}}
 	if diff := cmp.Diff(targets, run.Targets); diff != "" {
 		t.Errorf("targets:\n%s", diff)
 	}
