@@ -269,7 +269,7 @@ func TestRemote(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}}`), &fault); err != nil {
 		t.Fatal(err)
 	}
-	applied, err := target.Apply(t.Context(), fault, "run-0-3", 7, 0, func(err error) { t.Error(err) })
+	applied, err := target.Apply(t.Context(), remote.Put{Fault: fault, ID: "run-0-3", Key: "0:3", Seed: 7, Warn: func(err error) { t.Error(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,9 @@ type lease struct {
 
 // Put is what puts a fault on.
 type Put struct {
-	Fault   chaos.Fault
+	Fault chaos.Fault
+	// Key and Seed determine the fault's random decisions; an empty key is the fault's id.
+	Key     string
 	Seed    uint64
 	TTL     time.Duration
 	Elapsed time.Duration
@@ -172,7 +174,7 @@ func (p *Plane) Apply(name, id string, put Put) (expires time.Time, created bool
 		return expires, false, p.noTarget(name)
 	}
 	if l := t.leases[id]; l != nil {
-		if l.put.Seed != put.Seed || l.put.Fault.String() != put.Fault.String() {
+		if l.put.Seed != put.Seed || l.put.Key != put.Key || l.put.Fault.String() != put.Fault.String() {
 			return expires, false, failf(http.StatusConflict, "fault_differs", "fault %q on target %q is %s; delete it first", id, name, l.put.Fault)
 		}
 		l.renew(put.TTL)
@@ -181,7 +183,11 @@ func (p *Plane) Apply(name, id string, put Put) (expires time.Time, created bool
 	if len(t.leases) >= maxFaults {
 		return expires, false, failf(http.StatusConflict, "too_many_faults", "target %q has %d faults on, which is the limit", name, maxFaults)
 	}
-	applied, err := t.Proxy.Apply(put.Fault, id, put.Seed)
+	key := put.Key
+	if key == "" {
+		key = id
+	}
+	applied, err := t.Proxy.ApplyKeyed(put.Fault, id, key, put.Seed)
 	if err != nil {
 		return expires, false, failf(http.StatusUnprocessableEntity, "fault", "%v", err)
 	}

@@ -139,6 +139,7 @@ func (s *server) fault(w http.ResponseWriter, r *http.Request) error {
 func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Fault   json.RawMessage
+		Key     string
 		Seed    string
 		TTL     string
 		Elapsed string
@@ -146,7 +147,7 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &in); err != nil {
 		return err
 	}
-	var put Put
+	put := Put{Key: in.Key}
 	err := json.Unmarshal(in.Fault, &put.Fault)
 	if err == nil {
 		err = put.Fault.Validate()

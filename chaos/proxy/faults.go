@@ -78,6 +78,12 @@ func (c *faultClock) elapsed(now time.Time) time.Duration {
 // that are open. id names it among the faults that are on; id and seed determine
 // its random decisions.
 func (p *Proxy) Apply(fault chaos.Fault, id string, seed uint64) (*Applied, error) {
+	return p.ApplyKeyed(fault, id, id, seed)
+}
+
+// ApplyKeyed is Apply with a key that determines the random decisions in place of the id:
+// faults of several runs have different ids, and the same decisions in each.
+func (p *Proxy) ApplyKeyed(fault chaos.Fault, id, key string, seed uint64) (*Applied, error) {
 	if err := fault.Validate(); err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", p.config.Name, err)
 	}
@@ -89,7 +95,7 @@ func (p *Proxy) Apply(fault chaos.Fault, id string, seed uint64) (*Applied, erro
 		return nil, fmt.Errorf("proxy %s: fault %s: %w", p.config.Name, fault.Kind, err)
 	}
 	row := rowOf(fault.Kind)
-	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.ready(&fault), matcher: matcher, draws: chaos.NewDraws(seed, id)}
+	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.ready(&fault), matcher: matcher, draws: chaos.NewDraws(seed, key)}
 	a.clockChanged, a.removedCh = make(chan struct{}, 1), make(chan struct{})
 	a.clock.Store(&faultClock{since: time.Now()})
 

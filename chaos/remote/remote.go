@@ -86,17 +86,31 @@ func (t *Target) ttl() time.Duration {
 // lease is what a fault is put on with.
 type lease struct {
 	Fault   chaos.Fault `json:"fault"`
+	Key     string      `json:"key,omitempty"`
 	Seed    string      `json:"seed"`
 	TTL     string      `json:"ttl"`
 	Elapsed string      `json:"elapsed"`
 }
 
-// Apply puts a fault on and renews its lease until Remove. The id names it for all time.
-func (t *Target) Apply(ctx context.Context, f chaos.Fault, id string, seed uint64, elapsed time.Duration, warn func(error)) (*Applied, error) {
+// Put is what puts a fault on.
+type Put struct {
+	Fault chaos.Fault
+	// ID names it for all time. Key and Seed determine its random decisions: Key is the
+	// same in every run of the same script.
+	ID, Key string
+	Seed    uint64
+	// Elapsed is for how long it had been on before, if it goes on.
+	Elapsed time.Duration
+	// Warn is told of what goes wrong and is tried again; it may be nil.
+	Warn func(error)
+}
+
+// Apply puts a fault on and renews its lease until Remove.
+func (t *Target) Apply(ctx context.Context, p Put) (*Applied, error) {
 	asked := time.Now()
 	// Not cut short: what was given up might still arrive, after it was taken off.
-	err := t.Call(context.WithoutCancel(ctx), http.MethodPut, t.path("faults", id), lease{
-		Fault: f, Seed: strconv.FormatUint(seed, 10), TTL: units.FormatDuration(t.ttl()), Elapsed: units.FormatDuration(elapsed),
+	err := t.Call(context.WithoutCancel(ctx), http.MethodPut, t.path("faults", p.ID), lease{
+		Fault: p.Fault, Key: p.Key, Seed: strconv.FormatUint(p.Seed, 10), TTL: units.FormatDuration(t.ttl()), Elapsed: units.FormatDuration(p.Elapsed),
 	}, nil)
 	if link.IsRefusal(err) {
 		return nil, link.Untouched(fmt.Errorf("starquake at %s: %w", t.Base, err))
@@ -105,7 +119,7 @@ func (t *Target) Apply(ctx context.Context, f chaos.Fault, id string, seed uint6
 		return nil, fmt.Errorf("starquake at %s: %w", t.Base, err)
 	}
 	inner, stop := context.WithCancel(context.Background())
-	a := &Applied{t: t, id: id, warn: warn, stop: stop, done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1), renewed: asked}
+	a := &Applied{t: t, id: p.ID, warn: p.Warn, stop: stop, done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1), renewed: asked}
 	go a.keep(inner)
 	return a, nil
 }

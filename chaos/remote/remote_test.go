@@ -31,7 +31,7 @@ func apply(t *testing.T, target *remote.Target) *remote.Applied {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := target.Apply(context.Background(), f, "run-0.1-7", 1<<63+5, 3*time.Second, nil)
+	a, err := target.Apply(context.Background(), remote.Put{Fault: f, ID: "run-0.1-7", Key: "0.1:7", Seed: 1<<63 + 5, Elapsed: 3 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
