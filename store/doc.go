@@ -9,6 +9,8 @@
 //	runs/ID/script/…            the modules' texts as they ran
 //	runs/ID/journal.jsonl       the run's journal, a record a line
 //	runs/ID/end.json            how it ended (End); absent until then
+//	orchestrations/NAME/…       definitions that were imported, a file a version (Shelf)
+//	schedules/NAME/…            schedules, likewise
 //
 // A record is durable once it is in the write-ahead log and the log is synced; one
 // sync serves all runs of the process. The run's own journal is written at once but

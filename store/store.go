@@ -76,10 +76,30 @@ func (s *Store) checkVersion() error {
 	}
 	version, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	switch {
-	case err != nil || version < 1:
+	case err != nil || version < 0:
 		return fmt.Errorf("%s holds %q; expected the number of a format", path, text)
 	case version > Version:
 		return fmt.Errorf("%s: the data folder has format %d, this version knows up to %d; use a later version, or another folder", path, version, Version)
+	}
+	return s.migrate(version, migrations)
+}
+
+// migrations bring a data folder of a version, counted from 0, to the next one. Each can
+// be done again: the program may be killed in it.
+var migrations = []func(dir string) error{
+	func(string) error { return nil }, // before the first release there was nothing to bring over
+}
+
+// migrate brings the folder from its version to this program's.
+func (s *Store) migrate(version int, steps []func(dir string) error) error {
+	for ; version < len(steps); version++ {
+		s.logger.Info("the data folder is brought to a later format", "from", version, "to", version+1)
+		if err := steps[version](s.dir); err != nil {
+			return fmt.Errorf("bringing the data folder from format %d to %d: %w", version, version+1, err)
+		}
+		if err := replaceFile(filepath.Join(s.dir, versionFile), []byte(strconv.Itoa(version+1)+"\n")); err != nil {
+			return fmt.Errorf("the data folder: %w", err)
+		}
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func TestModes(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for text, want := range map[string]string{
-		"2\n": "format 2, this version knows up to 1", "x": "expected the number", "": "expected the number", "0": "expected the number",
+		"2\n": "format 2, this version knows up to 1", "x": "expected the number", "": "expected the number", "-1": "expected the number",
 	} {
 		dir := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(dir, versionFile), []byte(text), 0o600))

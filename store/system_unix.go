@@ -38,6 +38,16 @@ func tryLockOnce(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
+// waitLock takes the lock on f, and waits for it: writers hold it for a moment only.
+func waitLock(f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
 // locked reports whether somebody holds the lock on f. It asks for a shared one, so
 // that two who ask do not take each other for an owner.
 func locked(f *os.File) (bool, error) {

@@ -1,0 +1,280 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The shelves of a data folder.
+const (
+	Orchestrations = "orchestrations" // definitions that were imported
+	Schedules      = "schedules"
+)
+
+// ErrNoDocument says that there is no document of a name, or no such version of it;
+// ErrChanged that it is not the one that was meant.
+var (
+	ErrNoDocument = errors.New("there is no such document")
+	ErrChanged    = errors.New("the document has been changed meanwhile")
+)
+
+// versionsKept is how many versions of a document stay.
+const versionsKept = 50
+
+// Document is one version of something that people define.
+type Document struct {
+	Name string `json:"name"`
+	// Version counts from 1.
+	Version int       `json:"version"`
+	Time    time.Time `json:"time"`
+	// By is who wrote it, where that is known.
+	By string `json:"by,omitempty"`
+	// Body is what the document says. The store does not look into it.
+	Body json.RawMessage `json:"body"`
+}
+
+// ETag names the version and its content.
+func (d *Document) ETag() string {
+	sum := sha256.Sum256(d.Body)
+	return fmt.Sprintf("%d-%s", d.Version, hex.EncodeToString(sum[:8]))
+}
+
+// Shelf is the documents of one kind, with their versions: a folder for each, a file for
+// each version. Every write is whole and durable when it returns. Any number of
+// processes share it; a write has it for itself.
+type Shelf struct{ dir string }
+
+// Shelf gives the documents of a kind.
+func (s *Store) Shelf(kind string) *Shelf { return &Shelf{filepath.Join(s.dir, kind)} }
+
+// folder is that of a document. Its name is the document's where that can be the name of
+// a folder, and otherwise made of it.
+func (s *Shelf) folder(name string) string {
+	if checkID(name) == nil && !strings.HasPrefix(name, "x-") {
+		return filepath.Join(s.dir, name)
+	}
+	sum := sha256.Sum256([]byte(name))
+	return filepath.Join(s.dir, "x-"+hex.EncodeToString(sum[:16]))
+}
+
+// maxName bounds the name of a document, in bytes.
+const maxName = 1000
+
+// Put writes the next version of a document. With an etag it must be the latest one's,
+// "" writes in any case, and "none" only where there is no document of that name.
+func (s *Shelf) Put(name, by string, body json.RawMessage, etag string, now time.Time) (Document, error) {
+	var compact bytes.Buffer
+	if name == "" || len(name) > maxName {
+		return Document{}, fmt.Errorf("a document needs a name of 1 to %d bytes", maxName)
+	}
+	if err := json.Compact(&compact, body); err != nil {
+		return Document{}, fmt.Errorf("document %q: its body: %w", name, err)
+	}
+	unlock, err := s.lock()
+	if err != nil {
+		return Document{}, err
+	}
+	defer unlock()
+	last, err := s.Get(name)
+	switch {
+	case errors.Is(err, ErrNoDocument):
+		if etag != "" && etag != "none" {
+			return Document{}, err
+		}
+	case err != nil:
+		return Document{}, err
+	case etag == "none" || etag != "" && etag != last.ETag():
+		return last, fmt.Errorf("document %q: %w: it has version %d", name, ErrChanged, last.Version)
+	case bytes.Equal(last.Body, compact.Bytes()):
+		return last, nil // nothing new
+	}
+	next := Document{Name: name, Version: last.Version + 1, Time: now.UTC(), By: by, Body: compact.Bytes()}
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // the body keeps its form, and so its ETag
+	if err := enc.Encode(next); err != nil {
+		return Document{}, err
+	}
+	dir := s.folder(name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Document{}, fmt.Errorf("document %q: %w", name, err)
+	}
+	if err := replaceFile(filepath.Join(dir, versionName(next.Version)), text.Bytes()); err != nil {
+		return Document{}, fmt.Errorf("document %q: %w", name, err)
+	}
+	s.forget(dir, next.Version)
+	return next, syncFolder(s.dir)
+}
+
+func versionName(n int) string { return fmt.Sprintf("%08d.json", n) }
+
+// forget removes the versions that do not stay.
+func (s *Shelf) forget(dir string, last int) {
+	numbers, err := versions(dir)
+	if err != nil {
+		return // the next Put tries again
+	}
+	for _, n := range numbers {
+		if n <= last-versionsKept {
+			_ = os.Remove(filepath.Join(dir, versionName(n))) // likewise
+		}
+	}
+}
+
+// versions are the numbers of the versions in a document's folder, the oldest first.
+func versions(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	var numbers []int
+	for _, e := range entries {
+		if text, ok := strings.CutSuffix(e.Name(), ".json"); ok {
+			if n, err := strconv.Atoi(text); err == nil && n > 0 {
+				numbers = append(numbers, n)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// Get gives the latest version of a document.
+func (s *Shelf) Get(name string) (Document, error) { return s.read(name, 0) }
+
+// GetVersion gives one version of a document.
+func (s *Shelf) GetVersion(name string, version int) (Document, error) {
+	if version < 1 {
+		return Document{}, fmt.Errorf("document %q, version %d: %w", name, version, ErrNoDocument)
+	}
+	return s.read(name, version)
+}
+
+// read reads a version, 0 for the latest.
+func (s *Shelf) read(name string, version int) (Document, error) {
+	dir := s.folder(name)
+	for {
+		n := version
+		if n == 0 {
+			numbers, err := versions(dir)
+			if err != nil {
+				return Document{}, fmt.Errorf("document %q: %w", name, err)
+			}
+			if len(numbers) == 0 {
+				return Document{}, fmt.Errorf("document %q: %w", name, ErrNoDocument)
+			}
+			n = numbers[len(numbers)-1]
+		}
+		var d Document
+		err := readJSON(filepath.Join(dir, versionName(n)), &d)
+		switch {
+		case isMissing(err) && version == 0: // deleted meanwhile
+			continue
+		case isMissing(err), err == nil && d.Name != name: // the folder is another's
+			return Document{}, fmt.Errorf("document %q, version %d: %w", name, n, ErrNoDocument)
+		case err != nil:
+			return Document{}, fmt.Errorf("document %q: %w", name, err)
+		}
+		return d, nil
+	}
+}
+
+// Versions lists the versions of a document that are there, the newest first.
+func (s *Shelf) Versions(name string) ([]Document, error) {
+	numbers, err := versions(s.folder(name))
+	if err != nil {
+		return nil, fmt.Errorf("document %q: %w", name, err)
+	}
+	if len(numbers) == 0 {
+		return nil, fmt.Errorf("document %q: %w", name, ErrNoDocument)
+	}
+	var all []Document
+	for _, n := range slices.Backward(numbers) {
+		d, err := s.read(name, n)
+		if errors.Is(err, ErrNoDocument) {
+			continue // forgotten meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// List gives the latest version of every document, by name.
+func (s *Shelf) List() ([]Document, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	var all []Document
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		dir := filepath.Join(s.dir, e.Name())
+		numbers, err := versions(dir)
+		if err != nil || len(numbers) == 0 {
+			continue // half deleted
+		}
+		var d Document
+		switch err := readJSON(filepath.Join(dir, versionName(numbers[len(numbers)-1])), &d); {
+		case isMissing(err):
+		case err != nil:
+			return nil, err
+		default:
+			all = append(all, d)
+		}
+	}
+	slices.SortFunc(all, func(a, b Document) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Delete removes a document with all its versions. With an etag it must be the latest
+// one's.
+func (s *Shelf) Delete(name, etag string) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	last, err := s.Get(name)
+	if err != nil {
+		return err
+	}
+	if etag != "" && etag != last.ETag() {
+		return fmt.Errorf("document %q: %w: it has version %d", name, ErrChanged, last.Version)
+	}
+	dir := s.folder(name)
+	gone := filepath.Join(s.dir, ".gone-"+filepath.Base(dir)) // out of the list at once
+	if err := errors.Join(os.RemoveAll(gone), os.Rename(dir, gone), syncFolder(s.dir)); err != nil {
+		return fmt.Errorf("document %q: %w", name, err)
+	}
+	return os.RemoveAll(gone)
+}
+
+// lock has the shelf for this writer until unlock.
+func (s *Shelf) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the shelf: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(s.dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the shelf: %w", err)
+	}
+	if err := waitLock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("the shelf %s: %w", s.dir, err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+func testShelf(t *testing.T) *Shelf {
+	t.Helper()
+	s, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s.Shelf(Orchestrations)
+}
+
+func body(n int) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"n": %d, "text": "a < b"}`, n))
+}
+
+// TestShelf writes, reads, lists and removes documents, whatever they are called.
+func TestShelf(t *testing.T) {
+	shelf := testShelf(t)
+	now := time.Now()
+	names := []string{"checkout", "Über/../alles", ".hidden", "x-y", "..", "a b"}
+	for _, name := range names {
+		first, err := shelf.Put(name, "ann", body(1), "none", now)
+		if err != nil || first.Version != 1 {
+			t.Fatal(name, first, err)
+		}
+		if again, err := shelf.Put(name, "bob", body(1), "", now); err != nil || again.Version != 1 {
+			t.Errorf("%s: the same again is version %d, %v", name, again.Version, err)
+		}
+		if _, err := shelf.Put(name, "bob", body(2), "none", now); !errors.Is(err, ErrChanged) {
+			t.Errorf("%s: over one that is there: %v", name, err)
+		}
+		second, err := shelf.Put(name, "bob", body(2), first.ETag(), now)
+		if err != nil || second.Version != 2 {
+			t.Fatal(name, second, err)
+		}
+		if _, err := shelf.Put(name, "eve", body(3), first.ETag(), now); !errors.Is(err, ErrChanged) {
+			t.Errorf("%s: with an old etag: %v", name, err)
+		}
+		if got, err := shelf.Get(name); err != nil || got.ETag() != second.ETag() || got.Name != name || got.By != "bob" {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+		if got, err := shelf.GetVersion(name, 1); err != nil || got.ETag() != first.ETag() {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+		if all, err := shelf.Versions(name); err != nil || len(all) != 2 || all[0].Version != 2 {
+			t.Errorf("%s: %+v %v", name, all, err)
+		}
+	}
+	if all, err := shelf.List(); err != nil || len(all) != len(names) {
+		t.Errorf("%d documents, %v", len(all), err)
+	}
+	if err := shelf.Delete("checkout", "1-0"); !errors.Is(err, ErrChanged) {
+		t.Error(err)
+	}
+	for _, name := range names {
+		if err := shelf.Delete(name, ""); err != nil {
+			t.Error(err)
+		}
+		if _, err := shelf.Get(name); !errors.Is(err, ErrNoDocument) {
+			t.Error(name, err)
+		}
+		if err := shelf.Delete(name, ""); !errors.Is(err, ErrNoDocument) {
+			t.Error(name, err)
+		}
+	}
+	for _, bad := range []struct{ name, body string }{{"", "{}"}, {string(make([]byte, 1001)), "{}"}, {"x", "{"}, {"x", ""}} {
+		if _, err := shelf.Put(bad.name, "", json.RawMessage(bad.body), "", now); err == nil {
+			t.Errorf("written: %.20q %q", bad.name, bad.body)
+		}
+	}
+	if all, err := shelf.List(); err != nil || len(all) != 0 {
+		t.Errorf("left: %v %v", all, err)
+	}
+}
+
+// TestShelfTogether lets several writers count in one document: none of them is lost,
+// and only the latest versions stay.
+func TestShelfTogether(t *testing.T) {
+	shelf := testShelf(t)
+	const writers, each = 8, 20
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for done := 0; done < each; {
+				d, err := shelf.Get("count")
+				etag, n := "none", 0
+				if err == nil {
+					var was struct{ N int }
+					if err := json.Unmarshal(d.Body, &was); err != nil {
+						t.Error(err)
+						return
+					}
+					etag, n = d.ETag(), was.N
+				}
+				switch _, err := shelf.Put("count", "", body(n+1), etag, time.Now()); {
+				case err == nil:
+					done++
+				case !errors.Is(err, ErrChanged):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	last, err := shelf.Get("count")
+	if err != nil || last.Version != writers*each {
+		t.Errorf("version %d, want %d (%v)", last.Version, writers*each, err)
+	}
+	if kept, err := shelf.Versions("count"); err != nil || len(kept) != versionsKept {
+		t.Errorf("%d versions kept, %v", len(kept), err)
+	}
+}
+
+// TestMigrate brings an old folder to this version, step by step, and goes on where it
+// was interrupted.
+func TestMigrate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, versionFile), []byte("0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if text, err := os.ReadFile(filepath.Join(dir, versionFile)); err != nil || string(text) != fmt.Sprintf("%d\n", Version) {
+		t.Errorf("version %q, %v", text, err)
+	}
+	var done []int
+	fails := true
+	steps := []func(string) error{
+		func(string) error { done = append(done, 1); return nil },
+		func(string) error {
+			if fails {
+				return errors.New("killed")
+			}
+			done = append(done, 2)
+			return nil
+		},
+	}
+	if err := s.migrate(0, steps); err == nil {
+		t.Error("a step failed, and nothing was said")
+	}
+	if text, _ := os.ReadFile(filepath.Join(dir, versionFile)); string(text) != "1\n" {
+		t.Errorf("version %q", text)
+	}
+	fails = false
+	if err := s.migrate(1, steps); err != nil || fmt.Sprint(done) != "[1 2]" {
+		t.Error(done, err)
+	}
+	if len(migrations) != Version {
+		t.Errorf("%d migrations lead to version %d", len(migrations), Version)
+	}
+}
