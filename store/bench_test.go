@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -11,7 +13,7 @@ import (
 // BenchmarkTurns is durable turns: each appends two records and waits for the disk.
 // runs of them write at once.
 func BenchmarkTurns(b *testing.B) {
-	for _, runs := range []int{1, 100, 10_000} {
+	for _, runs := range []int{1, 64, 10_000} {
 		b.Run(fmt.Sprintf("runs=%d", runs), func(b *testing.B) {
 			s, err := Open(b.TempDir(), Options{})
 			if err != nil {
@@ -53,6 +55,33 @@ func BenchmarkTurns(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkBare is what the disk does alone: the bytes of a turn appended to one file and
+// synced.
+func BenchmarkBare(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "bare"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	var turn []byte
+	for n := range 2 {
+		rec := slept(n)
+		if turn, err = rec.AppendJSON(turn); err != nil {
+			b.Fatal(err)
+		}
+		turn = append(turn, '\n')
+	}
+	for b.Loop() {
+		if _, err := f.Write(turn); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "turns/s")
 }
 
 // BenchmarkRun is a whole short run: begun, one durable turn, ended, closed.
