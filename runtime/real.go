@@ -106,17 +106,13 @@ func (w *Real) wake() {
 
 // Next implements World.
 func (w *Real) Next(r *Ready) Event {
-	if w.recovery != nil {
+	// Thousands of runs are parked below this frame: it holds as little as it can.
+	if w.recovery != nil || w.returning != nil {
 		if ev, ok := w.nextRecovered(r); ok {
 			return ev
 		}
-	}
-	w.carryOut(r)
-	for w.returning != nil && !w.returned() { // what was on before a crash comes first
-		if ev, ok := w.takeControl(); ok {
-			return ev
-		}
-		w.wait(Never)
+	} else {
+		w.carryOut(r)
 	}
 	for {
 		ev, ok := w.take(r.Due)
@@ -140,14 +136,18 @@ func (w *Real) carryOut(r *Ready) {
 // recorded keeps the records, and says whether what is to start may.
 func (w *Real) recorded(r *Ready) bool {
 	err := w.keep(r)
-	if err == nil {
-		return true
+	if err != nil {
+		w.refuse(r, err)
 	}
-	// Nothing of this turn has left: without a journal no effect may start.
+	return err == nil
+}
+
+// refuse completes what was to start: nothing of the turn has left, since without a
+// journal no effect may start.
+func (w *Real) refuse(r *Ready, err error) {
 	for i := range r.Start {
 		w.post(Event{Kind: EventDone, ID: r.Start[i].ID, Err: &journal.EffectError{Code: "journal", Message: err.Error()}})
 	}
-	return false
 }
 
 // takeControl returns the next control, if there is one.

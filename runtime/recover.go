@@ -59,20 +59,31 @@ func (w *Real) Recover(r Recovery) {
 }
 
 // nextRecovered is Next for as long as a recovery is under way; ok is false when it is
-// over.
+// over, and what Next has to carry out is carried out.
 func (w *Real) nextRecovered(r *Ready) (ev Event, ok bool) {
-	p := w.recovery
-	if p.live {
-		return w.nextOverdue(r)
+	if p := w.recovery; p != nil {
+		if !p.live {
+			ev, fresh, more, err := p.Turn(r)
+			switch {
+			case err != nil:
+				return w.diverged(err), true
+			case more:
+				return ev, true
+			}
+			return w.goLive(fresh), true
+		}
+		if ev, ok := w.nextOverdue(r); ok {
+			return ev, true
+		}
 	}
-	ev, fresh, more, err := p.Turn(r)
-	switch {
-	case err != nil:
-		return w.diverged(err), true
-	case more:
-		return ev, true
+	w.carryOut(r)
+	for w.returning != nil && !w.returned() { // what was on before the crash comes first
+		if ev, ok := w.takeControl(); ok {
+			return ev, true
+		}
+		w.wait(Never)
 	}
-	return w.goLive(fresh), true
+	return Event{}, false
 }
 
 // finishRecovered gives the last records of a run that the journal does not have: its
