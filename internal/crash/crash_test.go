@@ -84,6 +84,7 @@ type lab struct {
 	// scripts that want one; clean says whether nothing is on there.
 	plane string
 	clean func() bool
+	flags []string // more of `run`
 }
 
 // exec runs the program, which is killed at its n-th kill point, 0 for never, and returns
@@ -117,7 +118,7 @@ func (l *lab) exec(n int, args ...string) (code, points int, output string) {
 }
 
 func (l *lab) run(n int) (code, points int, output string) {
-	args := []string{"run", l.script, "--seed", "7", "--param", "url=" + l.service.URL}
+	args := append([]string{"run", l.script, "--seed", "7", "--param", "url=" + l.service.URL}, l.flags...)
 	if l.plane != "" {
 		args = append(args, "--param", "plane="+l.plane)
 	}
@@ -344,6 +345,81 @@ func timeless(t *testing.T, rec journal.Record) string {
 		t.Fatal(err)
 	}
 	return string(out)
+}
+
+// TestFlags kills runs whose script has a process of its own, or whose time passes faster:
+// they go on as they began.
+func TestFlags(t *testing.T) {
+	for _, flags := range [][]string{{"--isolate"}, {"--compress", "2"}} {
+		t.Run(flags[0], func(t *testing.T) {
+			const script = "testdata/parallel.star"
+			whole := newLab(t, script)
+			whole.flags = flags
+			code, points, output := whole.run(0)
+			if code != 0 {
+				t.Fatal(code, output)
+			}
+			_, recs := whole.journal()
+			want := branches(t, recs)
+			for n := 5; n < points; n += max(1, points/5) {
+				l := newLab(t, script)
+				l.flags = flags
+				if code, _, output := l.run(n); code != -1 {
+					t.Fatalf("killed at %d it ended %d:\n%s", n, code, output)
+				}
+				if entry, recs := l.journal(); entry == nil || len(recs) == 0 || entry.Status == store.Ended {
+					continue
+				}
+				code, _, output := l.exec(0, "recover")
+				if code != 0 {
+					t.Fatalf("killed at %d its recovery ended %d:\n%s", n, code, output)
+				}
+				check(t, l, n, want, output)
+			}
+		})
+	}
+}
+
+// TestDivergence: a script that asks for something else than its journal has is ended at
+// the first difference, and what it had put on is off.
+func TestDivergence(t *testing.T) {
+	l := newLab(t, "testdata/toxic.star")
+	for n := 20; ; n++ {
+		code, _, output := l.run(n)
+		if code != -1 {
+			t.Fatalf("no kill leaves a fault on:\n%s", output)
+		}
+		_, recs := l.journal()
+		if len(recs) > 8 && slices.ContainsFunc(runtime.OpenEffects(recs), func(req runtime.Request) bool { return req.Chaos }) {
+			break
+		}
+		l.data = t.TempDir()
+	}
+	files, err := filepath.Glob(filepath.Join(l.data, "runs", "*", "journal.jsonl"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(text, []byte(`/through\"), chaos`), []byte(`/elsewhere\"), chaos`), 1) // in the script
+	if bytes.Equal(changed, text) {
+		t.Fatal("the script is not in the journal")
+	}
+	if err := os.WriteFile(files[0], changed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, output := l.exec(0, "recover")
+	if code != journal.VerdictErrored.ExitCode() || !strings.Contains(output, "differs: the journal has") || !strings.Contains(output, "/elsewhere") || !l.clean() {
+		t.Errorf("it ended %d, clean: %v\n%s", code, l.clean(), output)
+	}
+	if entry, _ := l.journal(); entry.Status != store.Ended || entry.End.Reason != "diverged" {
+		t.Errorf("it is %s, %+v", entry.Status, entry.End)
+	}
+	if code, _, output := l.exec(0, "recover"); code != 0 || !strings.Contains(output, "no run was interrupted") {
+		t.Errorf("once more it ended %d:\n%s", code, output)
+	}
 }
 
 // TestNextStart: what a killed run has left on is off after the next start of another,
