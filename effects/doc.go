@@ -8,6 +8,8 @@
 //	exec    ExecArgs    ExecAnswer     no    exec.go
 //	probe   a probe     Reading        no    probe.go and a file for each kind of probe
 //	watch   WatchArgs   WatchSummary   yes   watch.go
+//	load    LoadArgs    load.Figures   yes   load.go; its generator is package load
+//	load.window  LoadWindowArgs  load.Window  no  load.go
 //
 // Other kinds ("fault", "approve", "proxy", …) are added with [Effects.With] by
 // whoever assembles a run.

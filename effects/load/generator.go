@@ -56,7 +56,7 @@ type job struct {
 func New(spec Spec, sender Sender) *Generator {
 	g := &Generator{
 		spec: spec, sender: sender, rec: newRecorder(spec.Warmup),
-		jobs: make(chan job), slots: make(chan struct{}, spec.slots()), changed: make(chan struct{}),
+		jobs: make(chan job), slots: make(chan struct{}, spec.Slots()), changed: make(chan struct{}),
 		start: time.Now(),
 	}
 	for _, text := range spec.StopWhen {

@@ -35,7 +35,7 @@ func run(t testing.TB, spec Spec) *Figures {
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	sender, err := NewHTTP(spec.HTTP, spec.slots(), testOptions())
+	sender, err := NewHTTP(spec.HTTP, spec.Slots(), testOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

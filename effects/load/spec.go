@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -221,8 +222,22 @@ func (s *Spec) timeout() time.Duration {
 	return s.Timeout
 }
 
-// slots is MaxInFlight, or its default.
-func (s *Spec) slots() int {
+// Compressed is the load in a run whose time passes so many times faster: it lasts that
+// much shorter, at the same rates.
+func (s *Spec) Compressed(times int) Spec {
+	c := *s
+	by := time.Duration(max(times, 1))
+	c.Duration, c.Warmup = c.Duration/by, c.Warmup/by
+	c.Rate = slices.Clone(s.Rate)
+	for i := range c.Rate {
+		p := &c.Rate[i]
+		p.For, p.Over, p.Period = p.For/by, p.Over/by, p.Period/by
+	}
+	return c
+}
+
+// Slots is MaxInFlight, or its default.
+func (s *Spec) Slots() int {
 	if s.MaxInFlight > 0 {
 		return s.MaxInFlight
 	}
