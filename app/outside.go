@@ -26,9 +26,9 @@ type outside struct {
 
 func (o *outside) ready() *effects.Effects {
 	o.once.Do(func() {
-		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact})
+		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact, Compress: o.compress})
 		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base.Close)
-		targets.compress = o.compress
+		targets.compress, targets.named = o.compress, base.NameTarget
 		o.effects = o.approvals.with(targets.with(base))
 	})
 	return o.effects

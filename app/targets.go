@@ -27,7 +27,8 @@ type targets struct {
 	logger *slog.Logger
 	// compress is that of the run: what a fault changes with time, it changes in the run's.
 	compress int
-	idle     func() // closes the connections that the run's own requests keep
+	named    func(addrs ...string) // is told of the addresses of each; may be nil
+	idle     func()                // closes the connections that the run's own requests keep
 
 	mu      sync.Mutex
 	proxies map[string]*proxy.Proxy
@@ -71,6 +72,9 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	t.mu.Lock()
 	t.proxies[args.Name] = p
 	t.mu.Unlock()
+	if t.named != nil {
+		t.named(p.Addr(), args.Upstream)
+	}
 	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 	<-ctx.Done()
 	t.idle()
