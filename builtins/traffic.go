@@ -77,7 +77,7 @@ func trafficking() []Builtin {
 			Family:  "traffic", Phase: dsl.Acting, Blocks: true,
 		}, acts(trafficStart)},
 		{dsl.Builtin{
-			Sig:    `probe.traffic(traffic: traffic, figure: string, *, below: number|duration|None = None, above: number|duration|None = None, window: duration = "10s", simulated: dict|bool|None = None)`,
+			Sig:    `probe.traffic(traffic: traffic, figure: string, *, below: any = None, above: any = None, window: duration = "10s", simulated: dict|bool|None = None)`,
 			Doc:    "Is a probe that holds if the figure of the load's last window is below or above a limit. It holds while the load is not on; it does not while the load is on and nothing was answered for a whole window.",
 			Family: "judging", Ranges: map[string][2]float64{"window": {1, load.MaxWindow.Seconds()}},
 			Choices: map[string][]string{"figure": load.WindowFigures()},
