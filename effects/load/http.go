@@ -19,7 +19,7 @@ const (
 	// idleConn is how long an unused connection is kept: short enough that one which
 	// the server has closed meanwhile is seldom met, for nothing is asked twice. It is
 	// also how long the client's goroutine that closes them outlives the load.
-	idleConn = 500 * time.Millisecond
+	idleConn = 200 * time.Millisecond
 	// maxResponse bounds the body of an answer, which is read and thrown away.
 	maxResponse = 64 << 20
 	maxHeaders  = 64 << 10
