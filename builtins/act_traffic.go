@@ -51,7 +51,7 @@ func judgeGenerator(f *load.Figures) *runtime.Failure {
 		return nil
 	}
 	return runtime.Failf(runtime.ClassInconclusive, "generator_limited",
-		"this machine was the limit, not the system: of %d requests %d were late, %d were not sent and %d failed here; send less, or from a machine with more to spare",
+		"this machine was the limit, not the system: of %d requests %d were sent late, %d not at all, and %d failed here; send less, or from a machine with more to spare",
 		f.Requests, f.Late, f.Dropped-f.ByStatus["dropped"], f.ByStatus["local"])
 }
 

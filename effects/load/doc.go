@@ -18,9 +18,10 @@
 // A request that this machine could not send within a second of its time is not sent
 // either. It counts in Dropped alone, for it says nothing about the system. One sent
 // more than ten milliseconds after its time is Late. Where more than one in a hundred
-// requests were late, not sent, or failed for want of something on this machine (ports,
-// file descriptors), the generator was the limit: below that share no percentile up to
-// the 99th is of the machine's making.
+// requests, and at least ten, were more than fifty milliseconds late, not sent, or failed
+// for want of something on this machine (ports, file descriptors), the generator was the
+// limit: below that share no percentile up to the 99th is of the machine's making. The
+// least of ten keeps one hiccup from voiding a short load.
 //
 // The requests that are due in the warm-up are sent and not counted, and so are those
 // unanswered when load is ended before its time; the latter are Unfinished.

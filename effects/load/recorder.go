@@ -14,10 +14,13 @@ const (
 	windowSlots = int(MaxWindow/time.Second) + 1
 	maxPoints   = 600
 	maxStatuses = 64
-	// lateBy is how late a request may be sent.
-	lateBy = 10 * time.Millisecond
+	// lateBy is how late a request may be sent, and behindBy how late before the machine
+	// counts as the limit.
+	lateBy   = 10 * time.Millisecond
+	behindBy = 50 * time.Millisecond
 	// limitedShare is the share of requests the machine may spoil: see the package comment.
 	limitedShare = 0.01
+	limitedLeast = 10
 )
 
 // highest is the longest latency that a histogram tells from others, in microseconds.
@@ -42,7 +45,7 @@ type recorder struct {
 	total   *hdrhistogram.Histogram // microseconds
 	slots   [windowSlots]second
 	fig     Figures
-	local   int64
+	local   int64 // those that this machine spoiled: see the package comment
 	offered int64 // counted ones that were due
 	// dueSince is the first request due since the last expected answer; 0 with waiting false.
 	dueSince time.Duration
@@ -92,6 +95,9 @@ func (r *recorder) sent(intended, late time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fig.Late++
+	if late > behindBy {
+		r.local++
+	}
 }
 
 // unsent notes a request that this machine could not send in time.
@@ -260,7 +266,7 @@ func (r *recorder) figures(until time.Duration) *Figures {
 	if f.Span > 0 {
 		f.Throughput = float64(f.Requests-f.Errors) / f.Span.Seconds()
 	}
-	f.GeneratorLimited = float64(f.Late+r.local) > limitedShare*float64(r.offered)
+	f.GeneratorLimited = r.local >= limitedLeast && float64(r.local) > limitedShare*float64(r.offered)
 	return f
 }
 

@@ -90,13 +90,13 @@ func TestLimited(t *testing.T) {
 	for _, test := range []struct {
 		late, unsent int
 		want         bool
-	}{{0, 0, false}, {10, 0, false}, {11, 0, true}, {0, 11, true}, {6, 6, true}} {
+	}{{0, 0, false}, {10, 0, false}, {11, 0, true}, {0, 11, true}, {6, 6, true}} { // of 1000
 		rec := newRecorder(0)
 		for range 1000 {
 			rec.due(0)
 		}
 		for range test.late {
-			rec.sent(0, lateBy+1)
+			rec.sent(0, behindBy+1)
 		}
 		for range test.unsent {
 			rec.unsent(0)
