@@ -168,7 +168,7 @@ func figuresObject(f *load.Figures) *Object {
 	for _, status := range slices.Sorted(maps.Keys(f.ByStatus)) {
 		_ = statuses.SetKey(starlark.String(status), starlark.MakeInt64(f.ByStatus[status])) // a new dict takes strings
 	}
-	return NewObject("figures", append([]Field{
+	return NewObject("traffic_result", append([]Field{
 		countField("requests", f.Requests), countField("errors", f.Errors),
 		{Name: "error_rate", Value: starlark.Float(f.ErrorRate)},
 	}, append(latencyFields(f.P50, f.P90, f.P95, f.P99, f.P999, f.Max),
