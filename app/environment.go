@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"starquake/builtins"
+	"starquake/effects"
 )
 
 // Environment is what a script finds where it runs, so that the same script goes
@@ -23,6 +25,11 @@ type Environment struct {
 	Services map[string]string
 	// AllowNet and AllowExec are permissions, as --allow-net and --allow-exec give them.
 	AllowNet, AllowExec []string
+	// AllowLoad is where load may go. Nil: to the hosts of targets and services, the
+	// script's own included.
+	AllowLoad []string
+	// MaxLoadRate is the highest rate of load; 0 is effects.DefaultMaxLoadRate.
+	MaxLoadRate float64
 
 	path    string                // its file, for messages
 	secrets map[string]envSecrets // by name; their texts are read when a run asks for them
@@ -41,12 +48,14 @@ type Environment struct {
 //	allow_net: ["127.0.0.1"]
 //	allow_exec: [kubectl]
 type envFile struct {
-	Name      string                `yaml:"name"`
-	Targets   map[string]envTarget  `yaml:"targets"`
-	Services  map[string]string     `yaml:"services"`
-	Secrets   map[string]envSecrets `yaml:"secrets"`
-	AllowNet  []string              `yaml:"allow_net"`
-	AllowExec []string              `yaml:"allow_exec"`
+	Name        string                `yaml:"name"`
+	Targets     map[string]envTarget  `yaml:"targets"`
+	Services    map[string]string     `yaml:"services"`
+	Secrets     map[string]envSecrets `yaml:"secrets"`
+	AllowNet    []string              `yaml:"allow_net"`
+	AllowExec   []string              `yaml:"allow_exec"`
+	AllowLoad   []string              `yaml:"allow_load"`
+	MaxLoadRate float64               `yaml:"max_load_rate"`
 }
 
 type envTarget struct {
@@ -96,7 +105,10 @@ func LoadEnvironment(path string) (*Environment, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("environment %s: expected one YAML document, and there is something behind it", path)
 	}
-	env := &Environment{Name: file.Name, Services: file.Services, AllowNet: file.AllowNet, AllowExec: file.AllowExec, path: path, secrets: file.Secrets}
+	if file.MaxLoadRate < 0 {
+		return nil, fmt.Errorf("environment %s: max_load_rate is %v; expected more than 0 requests per second", path, file.MaxLoadRate)
+	}
+	env := &Environment{Name: file.Name, Services: file.Services, AllowNet: file.AllowNet, AllowExec: file.AllowExec, AllowLoad: file.AllowLoad, MaxLoadRate: file.MaxLoadRate, path: path, secrets: file.Secrets}
 	for _, name := range sortedKeys(file.Targets) {
 		t := file.Targets[name]
 		target, err := t.target(name)
@@ -209,4 +221,17 @@ func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error
 		return nil, fmt.Errorf("target %s: upstream: %w", name, err)
 	}
 	return &builtins.Target{Name: name, Listen: listen, Upstream: upstream, Protocol: protocol, Open: true}, nil
+}
+
+// loadHosts are the hosts that the environment names.
+func (e *Environment) loadHosts() []string {
+	var out []string
+	for _, t := range e.Targets {
+		out = append(out, effects.LoadHosts(t.Listen, t.Upstream)...)
+	}
+	for _, name := range sortedKeys(e.Services) {
+		out = append(out, effects.LoadHosts(e.Services[name])...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

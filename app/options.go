@@ -26,6 +26,12 @@ type Options struct {
 	// says anything of the network every host is open, as `starquake run` has it; an
 	// environment with an empty list opens none. A plan warns of what a run would refuse.
 	AllowNet, AllowExec []string
+	// AllowLoad is where load may go besides the hosts that the environment and the
+	// script's own targets name. An environment that lists where leaves the targets out.
+	AllowLoad []string
+	// MaxLoadRate is the highest rate of load; 0 is that of the environment, or
+	// effects.DefaultMaxLoadRate.
+	MaxLoadRate float64
 	// Strict makes a run fail that only passed with tolerated failures or retries.
 	Strict bool
 	// CleanupTimeout bounds each on_exit handler; 0: 30 seconds.
@@ -55,6 +61,13 @@ func (o *Options) policy() (effects.Policy, error) {
 	p := effects.Policy{AllowExec: slices.Concat(given.AllowExec, o.AllowExec), Network: slices.Concat(given.AllowNet, o.AllowNet)}
 	if given.AllowNet == nil && len(o.AllowNet) == 0 {
 		p.Network = []string{"*"}
+	}
+	p.Load, p.LoadOwnTargets = slices.Concat(given.AllowLoad, o.AllowLoad), given.AllowLoad == nil
+	if p.LoadOwnTargets {
+		p.Load = append(p.Load, given.loadHosts()...)
+	}
+	if p.MaxLoadRate = o.MaxLoadRate; p.MaxLoadRate == 0 {
+		p.MaxLoadRate = given.MaxLoadRate
 	}
 	if err := p.Validate(); err != nil {
 		return p, Refusals{{Severity: dsl.Error, Code: "policy", Message: err.Error()}}

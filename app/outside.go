@@ -29,9 +29,9 @@ type outside struct {
 
 func (o *outside) ready() *effects.Effects {
 	o.once.Do(func() {
-		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact})
+		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact, Compress: o.compress})
 		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base)
-		targets.run, targets.compress = o.run, o.compress
+		targets.run, targets.compress, targets.named = o.run, o.compress, base.NameTarget
 		targets.guardian = &guardian{run: o.run, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
 		o.targets, o.effects = targets, o.approvals.with(targets.with(base))
 	})

@@ -135,6 +135,7 @@ func (g *gate) note(rec journal.Record) {
 	case builtins.KindProxy:
 		var target builtins.Target
 		g.anyPort = g.anyPort || json.Unmarshal(start.Args, &target) == nil && strings.HasSuffix(target.Listen, ":0")
+		g.effects.NameTarget(target.Listen, target.Upstream)
 	case builtins.KindApprove:
 		if !g.canApprove {
 			refuse("nobody_to_approve", "approve(…) waits for a person, and nobody can answer here",

@@ -31,7 +31,8 @@ type targets struct {
 	run string
 	// compress is that of the run: what a fault changes with time, it changes in the run's.
 	compress int
-	effects  *effects.Effects // for what the run does by itself; nil where nothing is done
+	named    func(addrs ...string) // is told of the addresses of each; may be nil
+	effects  *effects.Effects      // for what the run does by itself; nil where nothing is done
 	engines  engine.Client
 	guardian *guardian // of faults that outlive this process; nil: nobody
 
@@ -92,6 +93,9 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	close(t.opened)
 	t.opened = make(chan struct{})
 	t.mu.Unlock()
+	if t.named != nil {
+		t.named(p.Addr(), args.Upstream)
+	}
 	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 	<-ctx.Done()
 	t.effects.Close() // the connections that the run's own requests keep

@@ -10,6 +10,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/dsl"
+	"starquake/effects"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -19,7 +20,10 @@ import (
 type yes struct{}
 
 func (yes) Plan(req *runtime.Request) (runtime.Planned, error) {
-	data := map[string]any{"ok": true, "approved": true, "status": 200, "seen": 100, "hit": 100, "state": "holds", "reading": map[string]any{"ok": true}}
+	data := map[string]any{"ok": true, "approved": true, "status": 200, "seen": 100, "hit": 100, "requests": 100, "state": "holds", "reading": map[string]any{"ok": true}}
+	if req.Kind == effects.KindLoad {
+		return runtime.Planned{Reports: []runtime.PlannedEvent{{}}, Done: &runtime.PlannedEvent{After: time.Second, Data: data}}, nil
+	}
 	if req.Held {
 		return runtime.Planned{
 			Reports: []runtime.PlannedEvent{{Data: data}},
@@ -84,6 +88,7 @@ func TestEveryArgumentIsJournaled(t *testing.T) {
 	}{
 		{`sleep(`, map[string]string{"d": `"5s"`}, ""},
 		{`step(`, map[string]string{
+			"traffic": `traffic.http("http://a.test/", rate = 2, duration = "1s")`, "below": `{"p99": "8s"}`, "above": `{"requests": 2}`,
 			"name": `"b"`, "chaos": `fault.latency("1s")`, "on": `two`, "duration": `"2s"`, "delay_before": `"1s"`, "timeout": `"9s"`,
 			"recovered": `"3s"`, "min_hits": `7`, "retries": `2`, "retry_delay": `"2s"`, "backoff": `2`, "when": `f`, "on_failure": `"tolerate"`, "labels": `{"a": "b"}`,
 		}, "run args"},
@@ -111,7 +116,7 @@ func TestEveryArgumentIsJournaled(t *testing.T) {
 	}
 	base := map[string]map[string]string{ // arguments that a call cannot do without
 		"sleep":        {"d": `"1s"`},
-		"step":         {"name": `"a"`, "run": `f`, "chaos": `fault.latency("2s")`, "on": `one`},
+		"step":         {"name": `"a"`, "run": `f`, "traffic": `traffic.http("http://a.test/", rate = 3, duration = "1s")`, "chaos": `fault.latency("2s")`, "on": `one`},
 		"apply_chaos":  {"on": `one`},
 		"loop":         {"times": `1`},
 		"wait_until":   {"timeout": `"1m"`},

@@ -15,10 +15,11 @@ import (
 func stepping() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig: `step(name: string, run: function = None, args: tuple|list = (), *, chaos: faults|None = None, on: targets|None = None, duration: duration|None = None, delay_before: duration = "0s", timeout: duration|None = None, recovered: duration|None = None, min_hits: int = 1, retries: int = 0, retry_delay: duration = "1s", backoff: number = 1, when: bool|function = True, on_failure: string = "stop", labels: dict = {})`,
-			Doc: "Runs one step. It waits delay_before and evaluates when, once. Each try then: chaos on; run(*args) goes; chaos off after exactly duration, or without one when run ends; the try ends when all have ended. " +
-				"A timeout counts one try. recovered fails the step if the steady state is not back that soon after chaos-off. Chaos that fewer than min_hits requests met makes the run inconclusive. " +
-				"The result has .name .ok .status .error .value .duration .started .attempts .faults; status is passed, failed, skipped or stopped. " +
+			Sig: `step(name: string, run: function = None, args: tuple|list = (), *, traffic: traffic|None = None, chaos: faults|None = None, on: targets|None = None, duration: duration|None = None, delay_before: duration = "0s", timeout: duration|None = None, below: dict = {}, above: dict = {}, recovered: duration|None = None, min_hits: int = 1, retries: int = 0, retry_delay: duration = "1s", backoff: number = 1, when: bool|function = True, on_failure: string = "stop", labels: dict = {})`,
+			Doc: "Runs one step. It waits delay_before and evaluates when, once. Each try then: chaos on; run(*args) and traffic go; chaos off after exactly duration, or without one when run ends; the try ends when all have ended. " +
+				"A timeout counts one try. below and above are checks on the traffic's figures, for example {\"p99\": \"800ms\", \"error_rate\": 0.01}; where this machine was the limit they are not judged and the run is inconclusive. " +
+				"recovered fails the step if the steady state is not back that soon after chaos-off. Chaos that fewer than min_hits requests met makes the run inconclusive. " +
+				"The result has .name .ok .status .error .value .traffic .duration .started .attempts .faults; status is passed, failed, skipped or stopped. " +
 				"ok is True only where the step passed: a skipped one is no failure, but has shown nothing either; ask .status for it.",
 			Planned: "its chaos as with apply_chaos; --fail NAME fails it when its body has run",
 			Family:  "structure", Phase: dsl.Acting, Blocks: true,
@@ -26,7 +27,7 @@ func stepping() []Builtin {
 			Choices: map[string][]string{"on_failure": {"stop", "continue", "tolerate"}},
 			Help: map[string]string{
 				"run": "called with args; what it returns is .value", "backoff": "retry_delay × backoffⁿ passes between tries",
-				"when": "a bool or a function, evaluated after delay_before", "on_failure": `"continue" goes on and the run will be failed; "tolerate" goes on, and the failure is shown and counted as tolerated`,
+				"traffic": "sent for its own duration, else for that of the step, else while run goes", "when": "a bool or a function, evaluated after delay_before", "on_failure": `"continue" goes on and the run will be failed; "tolerate" goes on, and the failure is shown and counted as tolerated`,
 			},
 		}, acts(step)},
 		{dsl.Builtin{
@@ -105,6 +106,10 @@ func step(c *Call, t *task) (starlark.Value, error) {
 	} else if !c.Bool("when") {
 		spec.When = func(*runtime.Branch) (bool, error) { return false, nil }
 	}
+	traffic, err := c.stepTraffic(spec)
+	if err != nil {
+		return nil, err
+	}
 	if c.Has("chaos") {
 		if err := c.stepChaos(t, spec); err != nil {
 			return nil, err
@@ -112,6 +117,7 @@ func step(c *Call, t *task) (starlark.Value, error) {
 	} else if err := c.noChaos(); err != nil {
 		return nil, err
 	}
+	traffic.judges(spec)
 	if slices.Contains(t.env.FailSteps, spec.Name) {
 		failInPlan(spec)
 	}
@@ -119,7 +125,7 @@ func step(c *Call, t *task) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stepObject(res), nil
+	return stepObject(res, traffic), nil
 }
 
 // failInPlan makes a step fail once its body has run, as --fail asks.
@@ -149,7 +155,7 @@ func (c *Call) noChaos() error {
 // stepChaos adds what chaos and on ask for.
 func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
 	if spec.Run == nil && !spec.Timed {
-		return c.Errorf("chaos", "there is neither run nor duration, so the chaos would be over at once").
+		return c.Errorf("chaos", "there is neither run, traffic nor duration, so the chaos would be over at once").
 			WithHint("add duration = \"30s\", or a function to run meanwhile")
 	}
 	asks, hits, err := c.chaosAsks(t, c.Value("chaos"))
@@ -202,7 +208,7 @@ func (c *Call) labels(name string) (map[string]string, error) {
 }
 
 // stepObject is a step's result as a script sees it.
-func stepObject(res *runtime.StepResult) *Object {
+func stepObject(res *runtime.StepResult, traffic *stepTraffic) *Object {
 	err := errorText(res.Err)
 	if res.Reason != "" {
 		err = starlark.String(res.Reason)
@@ -214,6 +220,7 @@ func stepObject(res *runtime.StepResult) *Object {
 		Field{Name: "status", Value: starlark.String(res.Status)},
 		Field{Name: "error", Value: err},
 		Field{Name: "value", Value: value(res.Value)},
+		Field{Name: "traffic", Lazy: traffic.object},
 		Field{Name: "duration", Value: Duration(res.Duration)},
 		Field{Name: "started", Lazy: func() (starlark.Value, error) { return Time(started.UTC()), nil }},
 		Field{Name: "attempts", Value: starlark.MakeInt(res.Attempts)},

@@ -17,7 +17,7 @@ func Table() []Builtin {
 	return slices.Concat(
 		declaring(), stepping(), branching(), waiting(),
 		injecting(), targeting(), engines(),
-		requesting(), probing(), judging(), simulating(),
+		requesting(), trafficking(), probing(), judging(), simulating(),
 		Values(Hooks{Now: worldNow, Random: branchRand}),
 	)
 }

@@ -8,6 +8,8 @@
 //	exec    ExecArgs    ExecAnswer     no    exec.go
 //	probe   a probe     Reading        no    probe.go and a file for each kind of probe
 //	watch   WatchArgs   WatchSummary   yes   watch.go
+//	load    LoadArgs    load.Figures   yes   load.go; its generator is package load
+//	load.window  LoadWindowArgs  load.Window  no  load.go
 //
 // Besides, it does and undoes a Change (change.go), which is what a fault of the user's
 // own is made of: programs or a request, and a probe that confirms the undoing.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"starquake/effects/load"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -43,6 +44,9 @@ type Options struct {
 	// ExecGrace is the time between SIGTERM and SIGKILL, and how long output pipes
 	// that a child keeps open are waited for. Zero is two seconds.
 	ExecGrace time.Duration
+	// Compress is how many times faster than the wall clock the run's time passes: load
+	// lasts that much shorter, at the same rate. 0 is 1.
+	Compress int
 	// TLS is the client's configuration, for example with RootCAs of an environment.
 	// Nil uses the system's roots.
 	TLS *tls.Config
@@ -76,6 +80,7 @@ type Effects struct {
 	table  Table
 	client *client
 	exec   *execer
+	loads  *loader
 	opts   Options
 }
 
@@ -87,12 +92,14 @@ var (
 // New returns the effects of this package under policy. Close releases what it
 // keeps open.
 func New(policy Policy, opts Options) *Effects {
-	e := &Effects{client: newClient(policy, opts), exec: newExecer(policy, opts), opts: opts}
+	e := &Effects{client: newClient(policy, opts), exec: newExecer(policy, opts), loads: newLoader(policy, opts), opts: opts}
 	e.table = Table{
-		KindHTTP:  {KindHTTP, performFunc(e.performHTTP), planFunc(planHTTP), e.checkHTTP, simulatedHTTP()},
-		KindExec:  {KindExec, performFunc(e.performExec), planFunc(planExec), e.checkExec, simulatedExec()},
-		KindProbe: {KindProbe, performFunc(e.performProbe), new(readingPlanner), e.checkProbe, simulatedReading()},
-		KindWatch: {KindWatch, performFunc(e.performWatch), planFunc(planWatch), e.checkWatch, simulatedWatch()},
+		KindHTTP:       {KindHTTP, performFunc(e.performHTTP), planFunc(planHTTP), e.checkHTTP, simulatedHTTP()},
+		KindExec:       {KindExec, performFunc(e.performExec), planFunc(planExec), e.checkExec, simulatedExec()},
+		KindProbe:      {KindProbe, performFunc(e.performProbe), new(readingPlanner), e.checkProbe, simulatedReading()},
+		KindWatch:      {KindWatch, performFunc(e.performWatch), planFunc(planWatch), e.checkWatch, simulatedWatch()},
+		KindLoad:       {KindLoad, performFunc(e.performLoad), planFunc(e.planLoad), e.checkLoad, simulatedLoad(func() any { return new(load.Figures) })},
+		KindLoadWindow: {KindLoadWindow, performFunc(e.performLoadWindow), planFunc(planLoadWindow), nil, simulatedLoad(func() any { return new(load.Window) })},
 	}
 	return e
 }

@@ -23,12 +23,23 @@ type Policy struct {
 	//
 	// Addresses at which a cloud hands out credentials are permitted by no entry.
 	Network []string `json:"network"`
+	// Load lists where load may go, as Network does; Network must permit it too.
+	Load []string `json:"load,omitempty"`
+	// LoadOwnTargets lets load go to the hosts of the run's own targets too; see
+	// Effects.NameTarget.
+	LoadOwnTargets bool `json:"load_own_targets,omitempty"`
+	// MaxLoadRate is the highest rate of any load, in requests per second. 0 is
+	// DefaultMaxLoadRate.
+	MaxLoadRate float64 `json:"max_load_rate,omitempty"`
 }
 
 // Validate returns an error for an entry that is none. Effects made from such a
 // policy deny all that the kind of entry could concern.
 func (p Policy) Validate() error {
 	if _, err := parseNetwork(p.Network); err != nil {
+		return err
+	}
+	if _, err := parseNetwork(p.Load); err != nil {
 		return err
 	}
 	return validateExec(p.AllowExec)

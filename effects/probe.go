@@ -54,6 +54,7 @@ func probeKinds() []probeKind {
 		{"http", parseHTTPProbe},
 		{"tcp", parseTCPProbe},
 		{"exec", parseExecProbe},
+		{"traffic", parseTrafficProbe},
 		{"all", parseAllProbe},
 		{"any", parseAnyProbe},
 	}

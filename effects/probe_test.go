@@ -118,7 +118,7 @@ func TestBadProbes(t *testing.T) {
 	tests := []struct{ spec, error string }{
 		{``, "is no probe"},
 		{`[]`, "is no probe"},
-		{`{}`, `unknown kind ""; known are http, tcp, exec, all, any`},
+		{`{}`, `unknown kind ""; known are http, tcp, exec, traffic, all, any`},
 		{`{"kind":"ftp"}`, `unknown kind "ftp"`},
 		{`{"kind":"http"}`, "it has no url"},
 		{`{"kind":"http","url":"x","bellow":1}`, `unknown field "bellow"`},

@@ -66,6 +66,9 @@ func (s *simulation) over(req *runtime.Request, planned runtime.Planned, simulat
 		planned.End = endWith(planned.End, fields)
 		return planned, nil
 	}
+	if planned.End != nil { // it may be ended before it is done
+		planned.End = endWith(planned.End, fields)
+	}
 	done := *planned.Done
 	if elapsed >= 0 {
 		done.After = elapsed

@@ -137,6 +137,7 @@ func TestRun(t *testing.T) {
 		params   []string
 	}{
 		{"progressive-load-test.yaml", 2000, nil},
+		{"slo-under-load.star", 20, []string{"rate=50"}},
 		{"progressive-load-test.star", 2000, nil},
 		{"cascading-failure.yaml", 2000, nil},
 		{"cascading-failure.star", 2000, nil},

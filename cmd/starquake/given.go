@@ -23,8 +23,10 @@ type givenFlags struct {
 	Proxy  []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Give an embedded proxy as a target; may be repeated."`
 	Strict bool     `help:"Fail also for tolerated failures and passes after a retry."`
 
-	AllowExec []string `placeholder:"COMMAND,…" help:"Commands that exec may run; none without it."`
-	AllowNet  []string `placeholder:"HOST|CIDR,…" help:"Hosts that may be reached; every one without it."`
+	AllowExec   []string `placeholder:"COMMAND,…" help:"Commands that exec may run; none without it."`
+	AllowLoad   []string `placeholder:"HOST|CIDR,…" help:"Hosts that load may go to, besides those that the environment and the script's targets name."`
+	MaxLoadRate float64  `placeholder:"RATE" help:"The highest rate of load, in requests per second (50000)."`
+	AllowNet    []string `placeholder:"HOST|CIDR,…" help:"Hosts that may be reached; every one without it."`
 
 	Isolate     bool   `help:"Execute the script in a process of its own, with limits on memory and time."`
 	MemoryLimit string `placeholder:"SIZE" help:"The most memory that the script may take, such as 512MiB."`
@@ -38,7 +40,7 @@ const minMemory = 64 << 20
 
 // options gives the options of the run.
 func (g *givenFlags) options() (app.Options, error) {
-	opt := app.Options{Seed: g.Seed, Strict: g.Strict, Env: &app.Environment{}, Isolate: g.Isolate, AllowExec: g.AllowExec, AllowNet: g.AllowNet}
+	opt := app.Options{Seed: g.Seed, Strict: g.Strict, Env: &app.Environment{}, Isolate: g.Isolate, AllowExec: g.AllowExec, AllowNet: g.AllowNet, AllowLoad: g.AllowLoad, MaxLoadRate: g.MaxLoadRate}
 	var err error
 	if opt.CleanupTimeout, err = units.ParseDuration(g.CleanupTimeout); err != nil {
 		return opt, invalid("--cleanup-timeout: %w", err)

@@ -137,6 +137,8 @@ func effect(rec journal.Record, fold *view.Fold) *event {
 		return fault(rec, fold.Run(), e, f)
 	}
 	switch {
+	case e.Kind == "load" && rec.Kind == journal.EffectEnd:
+		return loaded(rec.Body.(*journal.EffectEndBody), e)
 	case e.Kind == "approve" && rec.Kind == journal.EffectStart:
 		return &event{"approve", yellow, e.Path, "waits for an answer: " + e.Text, plain}
 	case e.Kind == "approve" && rec.Kind == journal.EffectEnd:

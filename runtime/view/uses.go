@@ -99,10 +99,12 @@ type effectArgs struct {
 	Engine                 struct{ Kind, URL, Target string }
 	Probe                  *probeArgs
 	Probes                 []probeArgs
+	// Spec is that of load, and HTTP or GRPC what it sends.
+	Spec, HTTP, GRPC *probeArgs
 }
 
-// probeArgs are effectArgs read leniently: a probe may be of any shape, and one
-// that is not an object only says nothing.
+// probeArgs are effectArgs read leniently: a probe, or what load sends, may be of any
+// shape, and one that is not an object only says nothing.
 type probeArgs struct{ effectArgs }
 
 func (p *probeArgs) UnmarshalJSON(text []byte) error {
@@ -125,6 +127,12 @@ func (a *effectArgs) String() string {
 		return a.Name + " " + a.Listen + " → " + a.Upstream
 	case a.Probe != nil:
 		return a.Probe.String()
+	case a.Spec != nil:
+		return a.Spec.String()
+	case a.HTTP != nil:
+		return a.HTTP.String()
+	case a.GRPC != nil:
+		return strings.TrimSpace(a.GRPC.Addr + " " + a.GRPC.Method)
 	case a.Addr != "" || a.Address != "":
 		return a.Addr + a.Address
 	}
@@ -145,8 +153,10 @@ func (u *uses) note(a *effectArgs, depth int) {
 	if depth == maxProbeDepth {
 		return
 	}
-	if a.Probe != nil {
-		u.note(&a.Probe.effectArgs, depth+1)
+	for _, of := range []*probeArgs{a.Probe, a.Spec, a.HTTP, a.GRPC} {
+		if of != nil {
+			u.note(&of.effectArgs, depth+1)
+		}
 	}
 	for i := range a.Probes {
 		u.note(&a.Probes[i].effectArgs, depth+1)

@@ -1,0 +1,334 @@
+package builtins
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"starquake/dsl"
+	"starquake/effects"
+	"starquake/effects/load"
+	"starquake/runtime"
+)
+
+// ask is the request that sends the load, for so long unless it says itself; 0: until
+// it is released.
+func (t *Traffic) ask(duration time.Duration) (runtime.Ask, error) {
+	args := effects.LoadArgs{Traffic: t.id, Spec: t.spec, Simulated: t.simulated}
+	if args.Spec.Duration == 0 {
+		args.Spec.Duration = duration
+	}
+	if err := args.Spec.Validate(); err != nil {
+		return runtime.Ask{}, err
+	}
+	raw, err := json.Marshal(args)
+	return runtime.Ask{Kind: effects.KindLoad, Args: raw, Repeat: true}, err
+}
+
+// figuresOf reads the figures of load that has ended.
+func figuresOf(ans runtime.Answer) (*load.Figures, *runtime.Failure) {
+	if ans.Err != nil {
+		if ans.Err.Code == effects.CodeDenied || ans.Err.Code == effects.CodeInvalid {
+			return nil, runtime.Failf(runtime.ClassScript, "denied", "%s", ans.Err.Message)
+		}
+		return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "load: %s", ans.Err.Message)
+	}
+	f := new(load.Figures)
+	if err := json.Unmarshal(ans.Data, f); err != nil {
+		return nil, runtime.Failf(runtime.ClassErrored, "no_figures", "load gave no figures at its end: %v", err)
+	}
+	return f, nil
+}
+
+// judgeGenerator makes the run inconclusive where the generator was the limit.
+func judgeGenerator(f *load.Figures) *runtime.Failure {
+	if !f.GeneratorLimited {
+		return nil
+	}
+	return runtime.Failf(runtime.ClassInconclusive, "generator_limited",
+		"this machine was the limit, not the system: of %d requests %d were sent late, %d not at all, and %d failed here; send less, or from a machine with more to spare",
+		f.Requests, f.Late, f.Dropped-f.ByStatus["dropped"], f.ByStatus["local"])
+}
+
+// judged is the Judge of load that no step judges.
+func judged(answer json.RawMessage) *runtime.Failure {
+	f, failure := figuresOf(runtime.Answer{Data: answer})
+	if failure != nil {
+		return failure
+	}
+	return judgeGenerator(f)
+}
+
+// hold puts load on for the innermost scope.
+func (t *Traffic) hold(b *runtime.Branch, duration time.Duration, judge func(json.RawMessage) *runtime.Failure) (*runtime.Held, error) {
+	ask, err := t.ask(duration)
+	if err != nil {
+		return nil, err
+	}
+	ask.Judge = judge
+	held, err := b.Hold(ask)
+	if err != nil {
+		return nil, err
+	}
+	return held[0], nil
+}
+
+// ended gives the figures of load that has ended as a script sees them.
+func ended(held *runtime.Held) (starlark.Value, error) {
+	f, failure := figuresOf(held.Answer())
+	if failure != nil {
+		return nil, failure
+	}
+	return figuresObject(f), nil
+}
+
+func trafficRun(c *Call, t *task) (starlark.Value, error) {
+	traffic := c.Value("traffic").(*Traffic)
+	if traffic.spec.Duration == 0 {
+		return nil, c.Errorf("traffic", "it has no duration, so it would never end").WithHint(`give one to the traffic, or send it with traffic.start(t) or a step`)
+	}
+	held, err := traffic.hold(t.branch, 0, judged)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.branch.AwaitEnd(held); err != nil {
+		return nil, err
+	}
+	return ended(held)
+}
+
+func trafficStart(c *Call, t *task) (starlark.Value, error) {
+	held, err := c.Value("traffic").(*Traffic).hold(t.branch, 0, judged)
+	if err != nil {
+		return nil, err
+	}
+	return NewObject("load",
+		Method(Builtin{dsl.Builtin{Sig: `window(last: duration = "10s")`, Ranges: map[string][2]float64{"last": {1, load.MaxWindow.Seconds()}}},
+			looks(func(c *Call, t *task) (starlark.Value, error) { return loadWindow(c, t, held) })}),
+		Method(Builtin{dsl.Builtin{Sig: `stop()`}, acts(func(c *Call, t *task) (starlark.Value, error) {
+			if err := t.branch.Release(held); err != nil {
+				return nil, err
+			}
+			return ended(held)
+		})}),
+		Method(Builtin{dsl.Builtin{Sig: `wait()`}, acts(func(c *Call, t *task) (starlark.Value, error) {
+			if err := t.branch.AwaitEnd(held); err != nil {
+				return nil, err
+			}
+			return ended(held)
+		})}),
+		Field{Name: "done", Always: func() starlark.Value { return starlark.Bool(held.Off()) }},
+	), nil
+}
+
+// loadWindow gives the figures of the last so long of load that is on.
+func loadWindow(c *Call, t *task, held *runtime.Held) (starlark.Value, error) {
+	if held.Off() {
+		return nil, runtime.Failf(runtime.ClassScript, "not_found", "window: this load has ended; .wait() gives its figures")
+	}
+	raw, err := json.Marshal(effects.LoadWindowArgs{ID: held.ID().String(), Last: c.Duration("last")})
+	if err != nil {
+		return nil, err
+	}
+	ans, err := t.branch.Perform(runtime.Ask{Kind: effects.KindLoadWindow, Args: raw, Repeat: true})
+	if err != nil {
+		return nil, err
+	}
+	if ans.Err != nil {
+		return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "window: %s", ans.Err.Message)
+	}
+	var w load.Window
+	if err := json.Unmarshal(ans.Data, &w); err != nil {
+		return nil, fmt.Errorf("the window of load is unreadable: %w", err)
+	}
+	return NewObject("window", append(latencyFields(w.P50, w.P90, w.P95, w.P99, w.P999, w.Max),
+		countField("requests", w.Requests), countField("errors", w.Errors), countField("dropped", w.Dropped),
+		Field{Name: "error_rate", Value: starlark.Float(w.ErrorRate)},
+		Field{Name: "throughput", Value: starlark.Float(w.Throughput)},
+		Field{Name: "span", Value: Duration(w.Span)})...), nil
+}
+
+func countField(name string, n int64) Field { return Field{Name: name, Value: starlark.MakeInt64(n)} }
+
+func latencyFields(p50, p90, p95, p99, p999, most time.Duration) []Field {
+	return []Field{
+		{Name: "p50", Value: Duration(p50)}, {Name: "p90", Value: Duration(p90)}, {Name: "p95", Value: Duration(p95)},
+		{Name: "p99", Value: Duration(p99)}, {Name: "p999", Value: Duration(p999)}, {Name: "max", Value: Duration(most)},
+	}
+}
+
+// figuresObject is what came of load as a script sees it.
+func figuresObject(f *load.Figures) *Object {
+	statuses := starlark.NewDict(len(f.ByStatus))
+	for _, status := range slices.Sorted(maps.Keys(f.ByStatus)) {
+		_ = statuses.SetKey(starlark.String(status), starlark.MakeInt64(f.ByStatus[status])) // a new dict takes strings
+	}
+	return NewObject("traffic_result", append([]Field{
+		countField("requests", f.Requests), countField("errors", f.Errors),
+		{Name: "error_rate", Value: starlark.Float(f.ErrorRate)},
+	}, append(latencyFields(f.P50, f.P90, f.P95, f.P99, f.P999, f.Max),
+		Field{Name: "throughput", Value: starlark.Float(f.Throughput)},
+		Field{Name: "by_status", Value: statuses},
+		countField("dropped", f.Dropped), countField("late", f.Late), countField("unfinished", f.Unfinished),
+		Field{Name: "longest_outage", Value: Duration(f.LongestOutage)},
+		Field{Name: "generator_limited", Value: starlark.Bool(f.GeneratorLimited)},
+		Field{Name: "stopped_by", Value: starlark.String(f.StoppedBy)},
+		Field{Name: "span", Value: Duration(f.Span)})...)...)
+}
+
+// stepTraffic is the load of one step.
+type stepTraffic struct {
+	traffic  *Traffic
+	duration time.Duration // of the step
+	limits   []trafficLimit
+	held     *runtime.Held // of the last try
+}
+
+// trafficLimit is one entry of below or above.
+type trafficLimit struct {
+	figure, word string
+	bound        starlark.Value
+	text         string
+	op           syntax.Token
+}
+
+// stepTraffic adds what traffic, below and above ask for; nil where there is none.
+func (c *Call) stepTraffic(spec *runtime.StepSpec) (*stepTraffic, error) {
+	if !c.Has("traffic") {
+		for _, name := range []string{"below", "above"} {
+			if d := c.Dict(name); d != nil && d.Len() > 0 && !c.Given("traffic") {
+				return nil, c.Errorf(name, "limits the figures of traffic, and there is none").WithHint("add traffic = traffic.http(…), or leave %s out", name)
+			}
+		}
+		return nil, nil
+	}
+	st := &stepTraffic{traffic: c.Value("traffic").(*Traffic), duration: spec.Duration}
+	if st.traffic.spec.Duration == 0 && !spec.Timed && spec.Run == nil {
+		return nil, c.Errorf("traffic", "there is neither run nor duration, so the load would never end").WithHint(`add duration = "30s" to the step or to the traffic`)
+	}
+	if _, err := st.traffic.ask(spec.Duration); err != nil {
+		return nil, c.Errorf("traffic", "%v", err)
+	}
+	for name, op := range map[string]syntax.Token{"below": syntax.LT, "above": syntax.GT} {
+		limits, err := c.trafficLimits(name, op)
+		if err != nil {
+			return nil, err
+		}
+		st.limits = append(st.limits, limits...)
+	}
+	slices.SortStableFunc(st.limits, func(a, b trafficLimit) int { return int(b.op) - int(a.op) })
+	run := spec.Run
+	spec.Run = func(b *runtime.Branch) (any, error) { return st.send(b, run) }
+	return st, nil
+}
+
+func (c *Call) trafficLimits(name string, op syntax.Token) ([]trafficLimit, error) {
+	var out []trafficLimit
+	empty := figuresObject(new(load.Figures))
+	for k, v := range c.Dict(name).Entries() {
+		figure, _ := text(k)
+		value, err := empty.Attr(figure)
+		if err != nil {
+			return nil, c.Errorf(name, "%v", err)
+		}
+		bound := likeValue(value, v)
+		if _, err := compare(op, value, bound); err != nil {
+			return nil, c.cannotCompare(name, value, v)
+		}
+		out = append(out, trafficLimit{figure, name, bound, name + " " + limitText(v, bound), op})
+	}
+	return out, nil
+}
+
+// send runs the body under load.
+func (st *stepTraffic) send(b *runtime.Branch, run runtime.Body) (v any, err error) {
+	if st.held, err = st.traffic.hold(b, st.duration, nil); err != nil {
+		return nil, err
+	}
+	if run != nil {
+		if v, err = run(b); err != nil {
+			return v, err
+		}
+	}
+	if st.traffic.spec.Duration > 0 || st.duration > 0 {
+		return v, b.AwaitEnd(st.held)
+	}
+	return v, b.Release(st.held)
+}
+
+// judge checks the figures. Those of a generator that was the limit say nothing.
+func (st *stepTraffic) judge(b *runtime.Branch) error {
+	f, failure := figuresOf(st.held.Answer())
+	if failure == nil {
+		failure = judgeGenerator(f)
+	}
+	if failure != nil {
+		return failure
+	}
+	figures := figuresObject(f)
+	for _, l := range st.limits {
+		value, err := figures.Attr(l.figure)
+		if err != nil {
+			return err
+		}
+		ok, err := compare(l.op, value, l.bound)
+		if err != nil {
+			return err
+		}
+		raw, err := ToJSON(value)
+		if err != nil {
+			return err
+		}
+		// Nothing was measured: a latency of 0 is below everything.
+		ok = ok && (f.Requests > 0 || !load.IsLatency(l.figure))
+		if err := b.Check(runtime.CheckSpec{Name: "traffic " + l.figure, OK: ok, Value: raw, Unit: unitOf(value), Limit: l.text}); err != nil {
+			return err
+		}
+	}
+	if f.Requests == 0 {
+		return runtime.Failf(runtime.ClassInconclusive, "no_requests", "the traffic of this step sent no request that counts: it says nothing about the system")
+	}
+	return nil
+}
+
+// object is the figures of a step, None where there are none.
+func (st *stepTraffic) object() (starlark.Value, error) {
+	if st == nil || st.held == nil || !st.held.Off() {
+		return starlark.None, nil
+	}
+	if f, failure := figuresOf(st.held.Answer()); failure == nil {
+		return figuresObject(f), nil
+	}
+	return starlark.None, nil
+}
+
+// judges makes the step judge its load, before its chaos: of load that could not be
+// sent no request met it.
+func (st *stepTraffic) judges(spec *runtime.StepSpec) {
+	if st == nil {
+		return
+	}
+	hits := spec.Judge
+	spec.Judge = func(b *runtime.Branch, try *runtime.Try) error {
+		if err := st.judge(b); err != nil || hits == nil {
+			return err
+		}
+		return hits(b, try)
+	}
+	if len(st.limits) == 0 {
+		return
+	}
+	terms := map[string]any{}
+	if spec.Terms != nil {
+		_ = json.Unmarshal(spec.Terms, &terms) // an object of this package
+	}
+	for _, l := range st.limits {
+		terms[l.figure+" "+l.word] = l.text
+	}
+	spec.Terms, _ = json.Marshal(terms) // strings and numbers
+}

@@ -1,0 +1,149 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestSteady(t *testing.T) {
+	var served atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := served.Add(1); n%10 == 0 {
+			w.WriteHeader(503)
+		}
+		fmt.Fprint(w, "hello")
+	}))
+	defer server.Close()
+	f := run(t, Spec{HTTP: &HTTP{URL: server.URL}, Rate: constant(500), Duration: time.Second})
+	if f.Requests != 500 || served.Load() != 500 || f.Errors != 50 || f.ByStatus["200"] != 450 || f.ByStatus["503"] != 50 {
+		t.Fatalf("got %+v, served %d; expected 500 requests, 50 of them 503", f, served.Load())
+	}
+	if math.Abs(f.Throughput-450) > 1 || f.ErrorRate != 0.1 || f.P50 <= 0 || f.P50 > f.P99 || f.P99 > f.Max+time.Millisecond {
+		t.Fatalf("figures contradict each other: %+v", f)
+	}
+}
+
+func TestWarmupIsNotCounted(t *testing.T) {
+	var served atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { served.Add(1) }))
+	defer server.Close()
+	f := run(t, Spec{HTTP: &HTTP{URL: server.URL}, Rate: constant(200), Duration: time.Second, Warmup: 500 * time.Millisecond})
+	if f.Requests != 100 || served.Load() != 200 || f.Span != 500*time.Millisecond {
+		t.Fatalf("counted %d of %d in %s; expected 100 of 200 in 500ms", f.Requests, served.Load(), f.Span)
+	}
+}
+
+// TestStall has a server that answers nothing for two of ten seconds: of 2000 requests
+// the 400 due in the stall wait for its end, so 20 wait more than 1.9 s and those are
+// one in a hundred.
+func TestStall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes 10 s")
+	}
+	begin := time.Now()
+	from, to := begin.Add(3*time.Second), begin.Add(5*time.Second)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if now := time.Now(); now.After(from) && now.Before(to) {
+			time.Sleep(time.Until(to))
+		}
+	}))
+	defer server.Close()
+	f := run(t, Spec{HTTP: &HTTP{URL: server.URL}, Rate: constant(200), Duration: 10 * time.Second})
+	truth := 1900 * time.Millisecond
+	if off := math.Abs(float64(f.P99-truth)) / float64(truth); off > 0.05 || f.Errors > 0 || f.Requests != 2000 {
+		t.Fatalf("p99 %s, errors %d of %d; expected %s within 5 %% and none of 2000", f.P99, f.Errors, f.Requests, truth)
+	}
+	if f.LongestOutage < 1900*time.Millisecond || f.LongestOutage > 2500*time.Millisecond {
+		t.Fatalf("longest outage %s; expected 2s", f.LongestOutage)
+	}
+	t.Logf("p99 %s, outage %s, late %d", f.P99, f.LongestOutage, f.Late)
+}
+
+func TestDead(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	f := run(t, Spec{HTTP: &HTTP{URL: "http://" + l.Addr().String()}, Rate: constant(100), Duration: time.Second})
+	if f.Requests != 100 || f.Errors != 100 || f.Throughput != 0 || f.LongestOutage < 900*time.Millisecond {
+		t.Fatalf("got %+v; expected 100 errors and an outage of all the time", f)
+	}
+}
+
+// TestLiars has servers whose answers are not what they say.
+func TestLiars(t *testing.T) {
+	for name, answer := range map[string]string{
+		"short body":      "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+		"huge length":     "HTTP/1.1 200 OK\r\nContent-Length: 9000000000000\r\n\r\nshort",
+		"negative length": "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nshort",
+		"no HTTP":         "\x00\x01\x02\x03\r\n\r\n",
+		"nothing":         "",
+		"broken chunk":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = conn.Read(make([]byte, 4096))
+					fmt.Fprint(conn, answer)
+					conn.Close()
+				}
+			}()
+			f := run(t, Spec{HTTP: &HTTP{URL: "http://" + l.Addr().String()}, Rate: constant(100), Duration: 200 * time.Millisecond, Timeout: 2 * time.Second})
+			if f.Requests != 20 || f.Errors != 20 {
+				t.Fatalf("got %+v; expected 20 errors", f)
+			}
+		})
+	}
+}
+
+// TestSlotsHeld has a server that answers nobody: its users find no slot, which is the
+// system's doing and an error.
+func TestSlotsHeld(t *testing.T) {
+	hold := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-hold }))
+	defer server.Close()
+	defer close(hold)
+	f := run(t, Spec{HTTP: &HTTP{URL: server.URL}, Rate: constant(100), Duration: 500 * time.Millisecond, Timeout: time.Second, MaxInFlight: 10})
+	if f.Requests != 50 || f.Errors != 50 || f.Dropped != 40 || f.ByStatus["timeout"] != 10 || f.GeneratorLimited {
+		t.Fatalf("got %+v; expected 10 timeouts and 40 dropped, by no fault of the generator", f)
+	}
+}
+
+func TestStopWhen(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }))
+	defer server.Close()
+	f := run(t, Spec{HTTP: &HTTP{URL: server.URL}, Rate: constant(100), Duration: soon, StopWhen: []string{"p99 > 1h", "error_rate > 50%"}})
+	if f.StoppedBy != "error_rate > 50%" || f.Requests > 1000 {
+		t.Fatalf("got %+v; expected it to be stopped by error_rate > 50%%", f)
+	}
+}
+
+// BenchmarkOffered20k offers 20 000 requests a second and reports what came of it.
+func BenchmarkOffered20k(b *testing.B) {
+	addr, stop := startServer(b)
+	defer stop()
+	for b.Loop() {
+		before := cpu(b)
+		f := run(b, Spec{HTTP: &HTTP{URL: "http://" + addr}, Rate: constant(20_000), Duration: 5 * time.Second})
+		b.ReportMetric(f.Throughput, "achieved/s")
+		b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(f.Requests), "µs-cpu/request")
+		b.ReportMetric(float64(f.P99.Microseconds()), "µs-p99")
+		b.ReportMetric(float64(f.Late)/float64(f.Requests), "late-share")
+	}
+}

@@ -1,0 +1,82 @@
+package effects
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"starquake/effects/load"
+)
+
+// TrafficProbe looks at a figure of load that is on. It holds while none is: what was
+// not asked has not failed. Load that is on and whose requests have had no answer for
+// all of the window does not hold.
+type TrafficProbe struct {
+	Kind string `json:"kind"` // "traffic"
+	// Traffic is that of LoadArgs.
+	Traffic string `json:"traffic"`
+	Figure  string `json:"figure"`
+	// Below and Above are its limits; those of a latency are in seconds.
+	Below  *float64      `json:"below,omitempty"`
+	Above  *float64      `json:"above,omitempty"`
+	Window time.Duration `json:"window"`
+
+	Simulated json.RawMessage `json:"simulated,omitempty"`
+}
+
+func parseTrafficProbe(spec json.RawMessage, _ *int) (probe, error) {
+	p := new(TrafficProbe)
+	if err := decodeStrict(spec, p); err != nil {
+		return nil, err
+	}
+	switch {
+	case !slices.Contains(load.WindowFigures(), p.Figure):
+		return nil, fmt.Errorf("figure %q is unknown; known are %s", p.Figure, strings.Join(load.WindowFigures(), ", "))
+	case p.Below == nil && p.Above == nil:
+		return nil, errors.New("it has no limit; expected below or above")
+	case p.Window < time.Second || p.Window > load.MaxWindow:
+		return nil, fmt.Errorf("window is %s; expected 1s to %s", p.Window, load.MaxWindow)
+	}
+	return p, nil
+}
+
+func (p *TrafficProbe) read(_ context.Context, e *Effects) Reading {
+	reading := Reading{OK: true}
+	for _, r := range e.loads.find(func(r *running) bool { return r.traffic == p.Traffic }) {
+		if reading = p.judge(r.Window(p.Window)); !reading.OK {
+			break
+		}
+	}
+	return reading
+}
+
+// judge makes a reading of a window.
+func (p *TrafficProbe) judge(w *load.Window) Reading {
+	v, ok := w.Figure(p.Figure)
+	if !ok {
+		if w.Requests == 0 && w.Span >= p.Window {
+			return Reading{Error: fmt.Sprintf("no request was answered in the last %s", p.Window)}
+		}
+		return Reading{OK: true} // it has just begun, or every request found no slot
+	}
+	reading := Reading{OK: true, Value: v}
+	unit := ""
+	if load.IsLatency(p.Figure) {
+		unit = "s"
+	}
+	switch {
+	case p.Below != nil && v >= *p.Below:
+		reading.OK, reading.Error = false, fmt.Sprintf("%s is %.4g%s in the last %s, expected below %g%s", p.Figure, v, unit, p.Window, *p.Below, unit)
+	case p.Above != nil && v <= *p.Above:
+		reading.OK, reading.Error = false, fmt.Sprintf("%s is %.4g%s in the last %s, expected above %g%s", p.Figure, v, unit, p.Window, *p.Above, unit)
+	}
+	return reading
+}
+
+func (p *TrafficProbe) planned() Reading { return Reading{OK: true} }
+
+func (p *TrafficProbe) check(*Effects) error { return nil }

@@ -1,0 +1,44 @@
+package text
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+)
+
+// loaded tells what came of load, in a line.
+func loaded(b *journal.EffectEndBody, e *view.Effect) *event {
+	name := orElse(e.Path, "traffic")
+	if b.Error != nil {
+		return &event{"load", yellow, name, e.Text + withMessage(b.Error.Message), yellow}
+	}
+	var f struct {
+		Requests, Errors, Dropped, Late int64
+		P50, P99                        time.Duration
+		Throughput                      float64
+		Limited                         bool   `json:"generator_limited"`
+		StoppedBy                       string `json:"stopped_by"`
+	}
+	if json.Unmarshal(b.Data, &f) != nil {
+		return nil // another program's load: its figures are not ours to read
+	}
+	ev := &event{"load", cyan, name, fmt.Sprintf("%d requests, %d errors, %.4g answers/s, p50 %s, p99 %s", f.Requests, f.Errors, f.Throughput, short(f.P50), short(f.P99)), plain}
+	if f.Dropped > 0 {
+		ev.text += fmt.Sprintf(", %d not sent", f.Dropped)
+	}
+	if f.Late > 0 {
+		ev.text += fmt.Sprintf(", %d late", f.Late)
+	}
+	if f.StoppedBy != "" {
+		ev.text += ", stopped by " + f.StoppedBy
+		ev.textColor = yellow
+	}
+	if f.Limited {
+		ev.text += ": this machine was the limit"
+		ev.textColor = yellow
+	}
+	return ev
+}
