@@ -29,7 +29,7 @@ p = toxiproxy(%q).proxy("shop")
 def main():
     step("all", lambda: sleep("1h"), chaos = [
         fault.latency("1s").on(p), fault.refuse(open_connections = "close").on(p),
-        fault.exec("mark", on = ["touch", %q], off = ["rm", %q])])
+        fault.exec("mark", on = ["touch", %q], off = ["rm", "-f", %q])])
 `, tox.URL, mark, mark)
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -101,6 +101,9 @@ func (f *keptFlags) open(sh *shell, logs *aside) (*keeping, error) {
 	return k, nil
 }
 
+// takeOffWithin is how long a start may be held up by what an interrupted run has left on.
+const takeOffWithin = 10 * time.Second
+
 // warn tells of runs that were interrupted, and takes off what they have left on.
 func (k *keeping) warn(logs *aside) {
 	runs, err := k.store.Runs(store.Filter{Status: store.Interrupted})
@@ -110,7 +113,9 @@ func (k *keeping) warn(logs *aside) {
 	}
 	for _, e := range runs {
 		fmt.Fprintf(logs, "starquake: run %s of %s was interrupted; take it up with `starquake recover %s`, or end it with `starquake cleanup %s`\n", e.ID, e.Name, e.ID, e.ID)
-		done, err := app.TakeOff(context.Background(), k.store, e.ID, slog.New(slog.NewTextHandler(logs, nil)))
+		ctx, cancel := context.WithTimeout(context.Background(), takeOffWithin)
+		done, err := app.TakeOff(ctx, k.store, e.ID, slog.New(slog.NewTextHandler(logs, nil)))
+		cancel()
 		switch {
 		case errors.Is(err, store.ErrBusy): // somebody has just taken it up
 		case err != nil:

@@ -1,38 +1,70 @@
-// Package toxiproxytest starts a real Toxiproxy server within a test. Only tests import it.
+// Package toxiproxytest starts a real Toxiproxy server for a test. Only tests import it.
 package toxiproxytest
 
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
-
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
+	"time"
 )
 
-// Server is a Toxiproxy server.
+// Server is a Toxiproxy server, in a process of its own: as people run it, and with what
+// races it has.
 type Server struct {
-	*httptest.Server
+	// URL is the address of its API.
+	URL string
 	t   testing.TB
-	api *toxiproxy.ApiServer
+	cmd *exec.Cmd
 }
+
+// program is the package of the server's command, a tool of go.mod.
+const program = "github.com/Shopify/toxiproxy/v2/cmd/server"
 
 // Start starts a server that ends with the test.
 func Start(t testing.TB) *Server {
-	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	s := &Server{httptest.NewServer(api.Routes()), t, api}
+	t.Helper()
+	path, err := exec.Command("go", "tool", "-n", program).Output() // builds it into Go's cache
+	if err != nil {
+		t.Fatalf("building Toxiproxy: %v", err)
+	}
+	binary := strings.TrimSpace(string(path))
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	host, port, _ := strings.Cut(addr, ":")
+	free.Close()
+	s := &Server{URL: "http://" + addr, t: t, cmd: exec.Command(binary, "-host", host, "-port", port)}
+	s.cmd.Env = append(os.Environ(), "LOG_LEVEL=fatal")
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(s.Stop)
-	return s
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		resp, err := http.Get(s.URL + "/version")
+		if err == nil {
+			resp.Body.Close()
+			return s
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("Toxiproxy does not answer: %v", err)
+		}
+	}
 }
 
-// Stop ends the API and all proxies, as the death of the server would.
+// Stop ends the server as kill -9 does.
 func (s *Server) Stop() {
-	s.Server.CloseClientConnections()
-	s.Close()
-	_ = s.api.Collection.Clear() // its proxies have gone or go with the test
+	if s.cmd.ProcessState == nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait() // it was killed
+	}
+	http.DefaultClient.CloseIdleConnections()
 }
 
 // Proxy makes a proxy before an upstream and gives the address that it listens on.
@@ -82,7 +114,7 @@ func (s *Server) Do(method, path string, in, out any) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	resp, err := s.Client().Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
