@@ -181,7 +181,7 @@ func (c *Call) probe(t *task, name string) (*runtime.Probe, error) {
 // watch is the request that watches the probe.
 func (p *Probe) watch(w runtime.WatchOptions) (runtime.Ask, error) {
 	args, err := json.Marshal(effects.WatchArgs{
-		Probe: p.spec, Every: w.Every, Breaches: w.Breaches, HoldOnPause: w.Hold, IgnoreErrors: w.IgnoreErrors,
+		Probe: p.spec, Every: w.Every, Breaches: w.Breaches, HoldOnPause: w.Hold, IgnoreErrors: w.IgnoreErrors, IgnoreNoData: w.IgnoreNoData,
 	})
 	return runtime.Ask{Kind: effects.KindWatch, Args: args, Repeat: true}, err
 }

@@ -8,6 +8,11 @@
 //	exec    ExecArgs    ExecAnswer     no    exec.go
 //	probe   a probe     Reading        no    probe.go and a file for each kind of probe
 //	watch   WatchArgs   WatchSummary   yes   watch.go
+//	tcp     TCPArgs     TCPAnswer      no    tcp.go
+//	dns     DNSArgs     DNSAnswer      no    dns.go, dns_server.go
+//	grpc    GRPCArgs    GRPCAnswer     no    grpc.go, grpc_call.go
+//	notify  NotifyArgs  NotifyAnswer   no    notify.go
+//	prometheus  PrometheusArgs  PrometheusAnswer  no  prometheus.go
 //
 // Other kinds ("fault", "approve", "proxy", …) are added with [Effects.With] by
 // whoever assembles a run.
