@@ -2,12 +2,14 @@ package app
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"gopkg.in/yaml.v3"
 
 	"starquake/builtins"
@@ -23,9 +25,14 @@ type Environment struct {
 	Services map[string]string
 	// AllowNet and AllowExec are permissions, as --allow-net and --allow-exec give them.
 	AllowNet, AllowExec []string
+	// Prometheus is the address of the one that queries go to; "" for none.
+	Prometheus string
 
-	path    string                // its file, for messages
-	secrets map[string]envSecrets // by name; their texts are read when a run asks for them
+	notify      map[string]envChannel // by name; where they are sent is read when one is
+	descriptors *protoregistry.Files  // of gRPC; nil for none
+	tls         *tls.Config           // with the environment's own authorities; nil for the system's
+	path        string                // its file, for messages
+	secrets     map[string]envSecrets // by name; their texts are read when a run asks for them
 }
 
 // envFile is the form of an environment's file:
@@ -37,6 +44,11 @@ type Environment struct {
 //	  shop: http://127.0.0.1:8080
 //	secrets:
 //	  token: {env: SHOP_TOKEN}     # or {file: /run/secrets/token}
+//	prometheus: http://127.0.0.1:9090
+//	notify:
+//	  team: {slack: {env: SLACK_URL}}      # or {webhook: {file: /run/secrets/hook}}, or {log: true}
+//	descriptors: [shop.protoset]           # of gRPC services, beside this file
+//	ca: ca.pem                             # authorities to trust in place of the system's
 //	allow_net: ["127.0.0.1"]
 //	allow_exec: [kubectl]
 type envFile struct {
@@ -46,6 +58,11 @@ type envFile struct {
 	Secrets   map[string]envSecrets `yaml:"secrets"`
 	AllowNet  []string              `yaml:"allow_net"`
 	AllowExec []string              `yaml:"allow_exec"`
+
+	Prometheus  string                `yaml:"prometheus"`
+	Notify      map[string]envChannel `yaml:"notify"`
+	Descriptors []string              `yaml:"descriptors"`
+	CA          string                `yaml:"ca"`
 }
 
 type envTarget struct {
@@ -105,6 +122,9 @@ func LoadEnvironment(path string) (*Environment, error) {
 		if s := file.Secrets[name]; (s.Env == "") == (s.File == "") {
 			return nil, fmt.Errorf("environment %s: secret %s: expected exactly one of env and file", path, name)
 		}
+	}
+	if err := env.looking(&file); err != nil {
+		return nil, fmt.Errorf("environment %s: %w", path, err)
 	}
 	return env, nil
 }

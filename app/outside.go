@@ -15,7 +15,6 @@ import (
 type outside struct {
 	policy   effects.Policy
 	logger   *slog.Logger
-	env      *Environment
 	redactor redactor
 	compress int
 
@@ -26,12 +25,20 @@ type outside struct {
 
 func (o *outside) ready() *effects.Effects {
 	o.once.Do(func() {
-		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact})
+		base := effects.New(o.policy, o.options())
 		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base.Close)
 		targets.compress = o.compress
 		o.effects = o.approvals.with(targets.with(base))
 	})
 	return o.effects
+}
+
+// options are those of the effects: what the environment says beyond permissions.
+func (o *outside) options() effects.Options {
+	return effects.Options{
+		Reveal: o.redactor.reveal, Redact: o.redactor.redact, Logger: o.logger,
+		Descriptors: o.redactor.env.descriptors, Channels: o.redactor.env.notifiers(), TLS: o.redactor.env.tls,
+	}
 }
 
 // Perform implements runtime.Performer.

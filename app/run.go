@@ -80,6 +80,7 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 
 	env := s.newEnv()
 	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
+	env.Prometheus, env.Channels = given.Prometheus, given.channels()
 	env.Targets = copyTargets(given.Targets)
 	env.CheckSecret = r.outside.redactor.check
 	origin := time.Now()

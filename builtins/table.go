@@ -17,7 +17,7 @@ func Table() []Builtin {
 	return slices.Concat(
 		declaring(), stepping(), branching(), waiting(),
 		injecting(), targeting(),
-		requesting(), probing(), judging(), simulating(),
+		requesting(), calling(), probing(), calledProbes(), judging(), simulating(),
 		Values(Hooks{Now: worldNow, Random: branchRand}),
 	)
 }

@@ -89,7 +89,8 @@ type effectArgs struct {
 	Name, Listen, Upstream string
 	Argv                   []string
 	Probe                  *probeArgs
-	Probes                 []probeArgs
+	Of                     []probeArgs
+	Server, Query, Channel string
 }
 
 // probeArgs are effectArgs read leniently: a probe may be of any shape, and one
@@ -106,8 +107,12 @@ func (p *probeArgs) UnmarshalJSON(text []byte) error {
 // String is the effect for people, as far as its arguments tell.
 func (a *effectArgs) String() string {
 	switch {
+	case a.Channel != "" && a.Message != "":
+		return a.Channel + ": " + a.Message
 	case a.Message != "":
 		return a.Message
+	case a.Query != "":
+		return a.Query
 	case len(a.Argv) > 0:
 		return strings.Join(a.Argv, " ")
 	case a.URL != "":
@@ -117,7 +122,7 @@ func (a *effectArgs) String() string {
 	case a.Probe != nil:
 		return a.Probe.String()
 	case a.Addr != "" || a.Address != "":
-		return a.Addr + a.Address
+		return strings.TrimSpace(a.Addr + a.Address + " " + a.Method)
 	}
 	return a.Name
 }
@@ -129,6 +134,7 @@ func (u *uses) note(a *effectArgs, depth int) {
 	u.add(u.hosts, hostOf(a.URL))
 	u.add(u.hosts, a.Addr)
 	u.add(u.hosts, a.Address)
+	u.add(u.hosts, a.Server)
 	u.add(u.hosts, a.Upstream)
 	if len(a.Argv) > 0 {
 		u.add(u.commands, strings.Join(a.Argv, " "))
@@ -139,8 +145,8 @@ func (u *uses) note(a *effectArgs, depth int) {
 	if a.Probe != nil {
 		u.note(&a.Probe.effectArgs, depth+1)
 	}
-	for i := range a.Probes {
-		u.note(&a.Probes[i].effectArgs, depth+1)
+	for i := range a.Of {
+		u.note(&a.Of[i].effectArgs, depth+1)
 	}
 }
 
