@@ -91,7 +91,15 @@ func planTCP(req *runtime.Request) (runtime.Planned, error) {
 	return runtime.Planned{Done: &runtime.PlannedEvent{Data: answer}}, nil
 }
 
-// simulatedTCP is what a simulated TCPAnswer may contain.
+// simulatedTCP is what a simulated TCPAnswer may contain. An error has no address.
 func simulatedTCP() *simulation {
-	return &simulation{answer: func() any { return new(TCPAnswer) }}
+	return &simulation{
+		answer: func() any { return new(TCPAnswer) },
+		adapt: func(fields map[string]json.RawMessage) error {
+			if _, failed := fields["error"]; failed && fields["address"] == nil {
+				fields["address"] = json.RawMessage(`""`)
+			}
+			return nil
+		},
+	}
 }
