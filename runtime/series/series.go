@@ -6,6 +6,7 @@
 package series
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"time"
@@ -14,6 +15,9 @@ import (
 // MaxPoints bounds the points of a series. Up to as many readings each have a point of
 // their own; beyond, neighbours share one.
 const MaxPoints = 256
+
+// MaxBuckets bounds the buckets of a histogram.
+const MaxBuckets = 8*41 + 8
 
 // Point is one reading, or some that follow each other.
 type Point struct {
@@ -38,6 +42,19 @@ type Series struct {
 
 // Add adds one reading.
 func (s *Series) Add(at time.Duration, ok bool, took time.Duration) {
+	p := One(at, ok, took)
+	if n := len(s.Points); n > 0 && s.Points[n-1].Seen < s.per {
+		s.Points[n-1].join(&p)
+		return
+	}
+	if len(s.Points) >= MaxPoints {
+		s.thin()
+	}
+	s.Points = append(s.Points, p)
+}
+
+// One is the point of one reading.
+func One(at time.Duration, ok bool, took time.Duration) Point {
 	p := Point{At: at, Seen: 1}
 	p.Took.add(bucketOf(took), 1)
 	if ok {
@@ -45,19 +62,7 @@ func (s *Series) Add(at time.Duration, ok bool, took time.Duration) {
 	} else {
 		p.Bad, p.BadAt, p.LastBad = 1, at, true
 	}
-	if n := len(s.Points); n > 0 && s.Points[n-1].Seen < s.per {
-		s.Points[n-1].join(&p)
-		return
-	}
-	s.AddPoint(p)
-}
-
-// AddPoint adds a point. The series keeps what it holds.
-func (s *Series) AddPoint(p Point) {
-	if len(s.Points) >= MaxPoints {
-		s.thin()
-	}
-	s.Points = append(s.Points, p)
+	return p
 }
 
 // thin joins each two neighbours.
@@ -138,12 +143,24 @@ func bucketOf(d time.Duration) int {
 
 // middle is the middle of a bucket. What a hostile file calls a bucket is bounded.
 func middle(bucket int) time.Duration {
-	const most = 8*40 + 8
-	bucket = min(max(bucket, 0), most)
+	bucket = min(max(bucket, 0), MaxBuckets-1)
 	if bucket < 16 {
 		return time.Duration(bucket) * time.Microsecond
 	}
 	exp := bucket/8 - 1
 	low := uint64(8+bucket%8) << exp
 	return time.Duration(low+1<<exp/2) * time.Microsecond
+}
+
+// Merge adds the points of another series, whose times are since offset.
+func (s *Series) Merge(points []Point, offset time.Duration) {
+	for _, p := range points {
+		p.At, p.BadAt, p.GoodAt = p.At+offset, p.BadAt+offset, p.GoodAt+offset
+		p.Took = slices.Clone(p.Took)
+		s.Points = append(s.Points, p)
+	}
+	slices.SortStableFunc(s.Points, func(a, b Point) int { return cmp.Compare(a.At, b.At) })
+	for len(s.Points) > MaxPoints {
+		s.thin()
+	}
 }
