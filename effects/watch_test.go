@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	goruntime "runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"starquake/runtime"
+	"starquake/runtime/series"
 )
 
 // reported is a report and when it came.
@@ -304,5 +306,32 @@ func TestBadWatches(t *testing.T) {
 		if _, err := e.Plan(&req); code(err) != CodeInvalid {
 			t.Errorf("planning %s: %v, want the code %q", args, err, CodeInvalid)
 		}
+	}
+}
+
+// A day of readings, one a second, is one report and a bounded answer.
+func TestDayIsSmall(t *testing.T) {
+	const day = 24 * time.Hour
+	var before, during goruntime.MemStats
+	reports, summary := watching(t, WatchArgs{Every: sec, Breaches: 3, Limit: 10 * sec}, day, func(_ context.Context, at time.Duration) Reading {
+		switch at {
+		case time.Hour:
+			goruntime.GC()
+			goruntime.ReadMemStats(&before)
+		case 23 * time.Hour:
+			goruntime.GC()
+			goruntime.ReadMemStats(&during)
+		}
+		return Reading{OK: at/sec%1000 != 7, Value: 200, Elapsed: time.Duration(at/sec%97) * time.Millisecond}
+	})
+	text, err := json.Marshal(summary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(reports) != 1 || summary.Seen != 86400 || summary.Bad != 87 || len(summary.Series) > series.MaxPoints || len(text) > 256<<10 {
+		t.Errorf("%d reports, %d readings, %d bad, %d points, %d bytes", len(reports), summary.Seen, summary.Bad, len(summary.Series), len(text))
+	}
+	if grown := int64(during.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
+		t.Errorf("22 h of readings took %d bytes, want at most 1 MiB", grown)
 	}
 }

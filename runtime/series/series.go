@@ -24,8 +24,8 @@ type Point struct {
 	At   time.Duration `json:"at"` // of the first reading
 	Seen int           `json:"seen"`
 	Bad  int           `json:"bad,omitempty"`
-	// BadAt and GoodAt are when the first bad one and the last good one began, as far as
-	// there is one.
+	// BadAt is when the first bad one ended, and so was known to be bad; GoodAt when the
+	// last good one began. Each as far as there is one.
 	BadAt  time.Duration `json:"bad_at,omitempty"`
 	GoodAt time.Duration `json:"good_at,omitempty"`
 	// LastBad says that the last reading was bad.
@@ -60,7 +60,7 @@ func One(at time.Duration, ok bool, took time.Duration) Point {
 	if ok {
 		p.GoodAt = at
 	} else {
-		p.Bad, p.BadAt, p.LastBad = 1, at, true
+		p.Bad, p.BadAt, p.LastBad = 1, at+max(took, 0), true
 	}
 	return p
 }

@@ -55,7 +55,7 @@ func TestBounded(t *testing.T) {
 			t.Errorf("point %d is at %s, the one before at %s", i, p.At, s.Points[i-1].At)
 		}
 	}
-	if seen != day || bad != 100 || badAt != 40000*time.Second {
+	if seen != day || bad != 100 || badAt != 40000*time.Second+5*time.Millisecond {
 		t.Errorf("%d readings, %d bad, the first at %s; want %d, 100, 40000s", seen, bad, badAt, day)
 	}
 	text, err := json.Marshal(s.Points)

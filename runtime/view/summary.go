@@ -165,8 +165,10 @@ func (log *probeLog) summarize(on []window) *ProbeSummary {
 		point := &log.readings.Points[i]
 		phase := &p.Recovery
 		switch {
-		case point.At < first:
+		case point.At < first && (point.Bad == 0 || point.BadAt < first):
 			phase = &p.Baseline
+		case point.At < first: // it met the fault on its way
+			phase = &p.Fault
 		case slices.ContainsFunc(on, func(w window) bool { return w.from <= point.At && point.At < w.to }):
 			phase = &p.Fault
 		}
