@@ -76,7 +76,7 @@ func calling() []Builtin {
 		}, looks(grpcCall)},
 		{dsl.Builtin{
 			Sig:     `prometheus.query(query: string, *, url: string|secret|None = None, headers: headers = {}, ` + tlsParams + `, timeout: duration = "10s", simulated: dict|None = None)`,
-			Doc:     "Asks a Prometheus, that of the environment without url, for the value of an expression now. The result has .value, the number where there is exactly one, else None; .samples, each with .labels and .value; .ok, whether there are any; .elapsed .error .truncated. A query that could not be answered fails.",
+			Doc:     "Asks a Prometheus, that of the environment without url, for the value of an expression now. The result has .value, the number where there is exactly one, else None; .samples, each with .labels and .value; .ok and .no_data, whether there are any and none; .elapsed .error .truncated. A query that could not be answered fails.",
 			Planned: "one sample of 0, elapsed 10 ms",
 			Family:  "effects", Phase: dsl.Acting, Blocks: true, Ranges: timeout,
 			Help: tlsHelp(map[string]string{"url": "the server, below which /api/v1/query is", "simulated": `what the plan answers, for example {"value": 0.02}, or {"value": None} for no data`}),
@@ -242,6 +242,7 @@ func prometheusQuery(c *Call, t *task) (starlark.Value, error) {
 		Field{Name: "value", Value: value},
 		Field{Name: "samples", Value: starlark.NewList(samples)},
 		Field{Name: "elapsed", Value: Duration(a.Elapsed)},
+		Field{Name: "no_data", Value: starlark.Bool(len(samples) == 0)},
 		Field{Name: "error", Value: starlark.None},
 		Field{Name: "truncated", Value: starlark.Bool(a.Truncated)},
 	), nil

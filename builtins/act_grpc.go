@@ -160,13 +160,7 @@ func grpcObject(a *effects.GRPCAnswer) *Object {
 			}
 			return FromJSON(a.Message)
 		}}),
-		Field{Name: "metadata", Lazy: func() (starlark.Value, error) {
-			d := starlark.NewDict(len(a.Metadata))
-			for _, k := range keys(a.Metadata) {
-				_ = d.SetKey(starlark.String(k), starlark.String(a.Metadata[k])) // a fresh dict takes strings
-			}
-			return d, nil
-		}},
+		Field{Name: "metadata", Lazy: func() (starlark.Value, error) { return newHeaderDict(a.Metadata), nil }},
 		Field{Name: "elapsed", Value: Duration(a.Elapsed)},
 		Field{Name: "error", Value: grpcErrorValue(a)},
 	)

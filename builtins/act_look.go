@@ -19,7 +19,7 @@ func requesting() []Builtin {
 	rows := []Builtin{
 		{dsl.Builtin{
 			Sig:     `http.request(method: string, url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, ` + tlsParams + `, simulated: dict|None = None)`,
-			Doc:     "Sends a request. The result has .status .headers .text .json() .elapsed .error .truncated; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
+			Doc:     "Sends a request. The result has .status .headers .text .json() .elapsed .error .truncated; .headers is read with names in any case; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
 			Planned: "the first status of expect (200 without one), an empty body, elapsed 10 ms, for which the plan's clock does not move; an elapsed in simulated moves it",
 			Family:  "effects", Phase: dsl.Acting, Blocks: true,
 			Ranges: map[string][2]float64{"timeout": someTime},
@@ -192,13 +192,7 @@ func httpObject(a *effects.HTTPAnswer) *Object {
 	return NewObject("http_response",
 		Field{Name: "status", Value: starlark.MakeInt(a.Status)},
 		Field{Name: "ok", Value: starlark.Bool(a.Error == nil && a.Status >= 200 && a.Status < 400)},
-		Field{Name: "headers", Lazy: func() (starlark.Value, error) {
-			d := starlark.NewDict(len(a.Headers))
-			for _, k := range keys(a.Headers) {
-				_ = d.SetKey(starlark.String(k), starlark.String(a.Headers[k])) // a fresh dict takes strings
-			}
-			return d, nil
-		}},
+		Field{Name: "headers", Lazy: func() (starlark.Value, error) { return newHeaderDict(a.Headers), nil }},
 		Field{Name: "text", Value: starlark.String(body)},
 		Method(Builtin{dsl.Builtin{Sig: `json()`}, func(c *Call) (starlark.Value, error) {
 			v, err := FromJSON([]byte(body))

@@ -201,6 +201,9 @@ func (c *Call) readingOf(name string, v starlark.Value) (runtime.Reading, error)
 					break
 				}
 			}
+			if none, err := v.Attr("no_data"); err == nil && none == starlark.True {
+				r.NoData = true
+			}
 			if e, err := v.Attr("error"); err == nil && e != nil {
 				r.Error, _ = text(e)
 			}
