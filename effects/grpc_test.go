@@ -50,7 +50,9 @@ func shopSet(t testing.TB) []byte {
 }
 
 // shop is a server of that service. What it does depends on the item.
-type shop struct{ order, receipt protoreflect.MessageDescriptor }
+type shop struct {
+	order, receipt protoreflect.MessageDescriptor
+}
 
 func (s *shop) buy(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	order := dynamicpb.NewMessage(s.order)
