@@ -21,6 +21,8 @@ type resumption struct {
 	// EnvFile is the environment's file, for messages; Secrets are where it has them.
 	EnvFile string                `json:"env_file,omitempty"`
 	Secrets map[string]envSecrets `json:"secrets,omitempty"`
+	// Looks are what the environment says of looking and telling.
+	Looks looks `json:"looks"`
 	// Policy is what the run may touch.
 	Policy      effects.Policy `json:"policy"`
 	Isolate     bool           `json:"isolate,omitempty"`
@@ -35,7 +37,7 @@ type resumption struct {
 func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *journal.RunBeginBody, env *builtins.Env) store.Info {
 	given := opt.env()
 	raw, err := json.Marshal(resumption{
-		Env: wireEnv(env), EnvFile: given.path, Secrets: given.secrets, Policy: policy,
+		Env: wireEnv(env), EnvFile: given.path, Secrets: given.secrets, Looks: given.plainLooks(), Policy: policy,
 		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CanApprove: opt.CanApprove, Path: s.Path,
 	})
 	if err != nil {
@@ -120,7 +122,8 @@ func (r *recorded) env() *builtins.Env {
 	return env
 }
 
-// environment is where the run finds its secrets.
-func (r *recorded) environment() *Environment {
-	return &Environment{Name: r.resumption.Env.Environment, path: r.EnvFile, secrets: r.Secrets}
+// environment is where the run finds its secrets, and what it looks with.
+func (r *resumption) environment() (*Environment, error) {
+	env := &Environment{Name: r.Env.Environment, path: r.EnvFile, secrets: r.Secrets}
+	return env, env.restoreLooks(r.Looks)
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"gopkg.in/yaml.v3"
 
 	"starquake/builtins"
@@ -30,9 +32,15 @@ type Environment struct {
 	AllowLoad []string
 	// MaxLoadRate is the highest rate of load; 0 is effects.DefaultMaxLoadRate.
 	MaxLoadRate float64
+	// Prometheus is the address of the one that queries go to; "" for none.
+	Prometheus string
 
-	path    string                // its file, for messages
-	secrets map[string]envSecrets // by name; their texts are read when a run asks for them
+	notify      map[string]envChannel // by name; where they are sent is read when one is
+	descriptors *protoregistry.Files  // of gRPC; nil for none
+	tls         *tls.Config           // with the environment's own authorities; nil for the system's
+	looks       looks                 // what the two above were made of
+	path        string                // its file, for messages
+	secrets     map[string]envSecrets // by name; their texts are read when a run asks for them
 }
 
 // envFile is the form of an environment's file:
@@ -45,6 +53,11 @@ type Environment struct {
 //	  shop: http://127.0.0.1:8080
 //	secrets:
 //	  token: {env: SHOP_TOKEN}     # or {file: /run/secrets/token}
+//	prometheus: http://127.0.0.1:9090
+//	notify:
+//	  team: {slack: {env: SLACK_URL}}      # or {webhook: {file: /run/secrets/hook}}, or {log: true}
+//	descriptors: [shop.protoset]           # of gRPC services, beside this file
+//	ca: ca.pem                             # authorities to trust in place of the system's
 //	allow_net: ["127.0.0.1"]
 //	allow_exec: [kubectl]
 type envFile struct {
@@ -56,6 +69,10 @@ type envFile struct {
 	AllowExec   []string              `yaml:"allow_exec"`
 	AllowLoad   []string              `yaml:"allow_load"`
 	MaxLoadRate float64               `yaml:"max_load_rate"`
+	Prometheus  string                `yaml:"prometheus"`
+	Notify      map[string]envChannel `yaml:"notify"`
+	Descriptors []string              `yaml:"descriptors"`
+	CA          string                `yaml:"ca"`
 }
 
 type envTarget struct {
@@ -125,6 +142,9 @@ func LoadEnvironment(path string) (*Environment, error) {
 		if s := file.Secrets[name]; (s.Env == "") == (s.File == "") {
 			return nil, fmt.Errorf("environment %s: secret %s: expected exactly one of env and file", path, name)
 		}
+	}
+	if err := env.looking(&file); err != nil {
+		return nil, fmt.Errorf("environment %s: %w", path, err)
 	}
 	return env, nil
 }

@@ -46,6 +46,8 @@ type isolatedEnv struct {
 	Targets      []isolatedTarget               `json:"targets,omitempty"`
 	Services     map[string]string              `json:"services,omitempty"`
 	Environment  string                         `json:"environment,omitempty"`
+	Prometheus   string                         `json:"prometheus,omitempty"`
+	Channels     []string                       `json:"channels,omitempty"`
 	AskSecrets   bool                           `json:"ask_secrets,omitempty"` // else all are there
 	AnyTarget    bool                           `json:"any_target,omitempty"`
 	AnyParam     bool                           `json:"any_param,omitempty"`
@@ -64,6 +66,7 @@ type isolatedTarget struct {
 // wireEnv gives the plain data of env.
 func wireEnv(env *builtins.Env) isolatedEnv {
 	e := isolatedEnv{
+		Prometheus: env.Prometheus, Channels: env.Channels,
 		Params: env.Params, Services: env.Services, Environment: env.Environment, AskSecrets: env.CheckSecret != nil,
 		AnyTarget: env.AnyTarget, AnyParam: env.AnyParam, FailSteps: env.FailSteps, BreachGuards: env.BreachGuards,
 		HasChaos: env.HasChaos, SlowWaits: env.SlowWaits, Scenarios: env.Scenarios,
@@ -77,6 +80,7 @@ func wireEnv(env *builtins.Env) isolatedEnv {
 // fill sets what e is the plain data of.
 func (e *isolatedEnv) fill(env *builtins.Env) {
 	env.Params, env.Services, env.Environment = e.Params, e.Services, e.Environment
+	env.Prometheus, env.Channels = e.Prometheus, e.Channels
 	env.AnyTarget, env.AnyParam, env.FailSteps, env.BreachGuards = e.AnyTarget, e.AnyParam, e.FailSteps, e.BreachGuards
 	env.HasChaos, env.SlowWaits, env.Scenarios = e.HasChaos, e.SlowWaits, e.Scenarios
 	for i := range e.Targets {

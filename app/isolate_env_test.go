@@ -21,9 +21,10 @@ func TestEnvCrossesThePipe(t *testing.T) {
 		"Waited":   true, "Meta": true, "Declared": true, "Secrets": true, "Notices": true, // what the script says
 	}
 	env := &builtins.Env{
-		Params:      map[string]builtins.GivenParam{"a": {Text: "1"}, "b": {JSON: []byte(`[1]`)}},
-		Targets:     []*builtins.Target{{Name: "x", Listen: "l", Upstream: "u", Protocol: "http", Labels: map[string]string{"k": "v"}, Open: true}},
-		Services:    map[string]string{"s": "http://s"},
+		Params:     map[string]builtins.GivenParam{"a": {Text: "1"}, "b": {JSON: []byte(`[1]`)}},
+		Targets:    []*builtins.Target{{Name: "x", Listen: "l", Upstream: "u", Protocol: "http", Labels: map[string]string{"k": "v"}, Open: true}},
+		Services:   map[string]string{"s": "http://s"},
+		Prometheus: "http://p:9090", Channels: []string{"team"},
 		Environment: "staging", AnyTarget: true, AnyParam: true,
 		FailSteps: []string{"f"}, BreachGuards: []string{"g"}, HasChaos: true, SlowWaits: true,
 		Scenarios: map[string]string{"rush_hour": "@library/traffic.star"},

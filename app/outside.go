@@ -17,7 +17,6 @@ type outside struct {
 	run      string // its id
 	policy   effects.Policy
 	logger   *slog.Logger
-	env      *Environment
 	redactor redactor
 	compress int
 
@@ -29,13 +28,21 @@ type outside struct {
 
 func (o *outside) ready() *effects.Effects {
 	o.once.Do(func() {
-		base := effects.New(o.policy, effects.Options{Reveal: o.redactor.reveal, Redact: o.redactor.redact, Compress: o.compress})
+		base := effects.New(o.policy, o.options())
 		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base)
 		targets.run, targets.compress, targets.named = o.run, o.compress, base.NameTarget
 		targets.guardian = &guardian{run: o.run, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
 		o.targets, o.effects = targets, o.approvals.with(targets.with(base))
 	})
 	return o.effects
+}
+
+// options are those of the effects: what the environment says beyond permissions.
+func (o *outside) options() effects.Options {
+	return effects.Options{
+		Reveal: o.redactor.reveal, Redact: o.redactor.redact, Logger: o.logger, Compress: o.compress,
+		Descriptors: o.redactor.env.descriptors, Channels: o.redactor.env.notifiers(), TLS: o.redactor.env.tls,
+	}
 }
 
 // Perform implements runtime.Performer.

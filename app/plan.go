@@ -171,6 +171,7 @@ func (s *Script) planned(opt *PlanOptions) *builtins.Env {
 	env, given := s.newEnv(), opt.env()
 	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
 	env.AnyTarget, env.CheckSecret = opt.checkSecret == nil, opt.checkSecret
+	env.Prometheus, env.Channels = given.Prometheus, given.channels()
 	env.Targets = copyTargets(given.Targets)
 	env.SlowWaits = opt.slowWaits
 	env.HasChaos = len(opt.BreachGuards) > 0 && s.hasChaos()

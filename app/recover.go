@@ -46,7 +46,11 @@ func takeUp(id string, recs []journal.Record, rollback bool, opt *RunOptions) (*
 		return nil, executor{}, err
 	}
 	opt.CanApprove = opt.CanApprove || was.CanApprove
-	r := newRunning(was.script, id, was.Policy, was.environment(), opt)
+	env, err := was.environment()
+	if err != nil {
+		return nil, executor{}, fmt.Errorf("its environment: %w", err)
+	}
+	r := newRunning(was.script, id, was.Policy, env, opt)
 	if err := r.keep.memory.Append(recs); err != nil {
 		return nil, executor{}, err
 	}

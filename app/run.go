@@ -86,6 +86,7 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	}
 	env := s.newEnv()
 	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
+	env.Prometheus, env.Channels = given.Prometheus, given.channels()
 	env.Targets = copyTargets(given.Targets)
 	origin := time.Now()
 	cfg := s.config(&opt.Options, "real", origin)

@@ -18,15 +18,15 @@ import (
 func requesting() []Builtin {
 	rows := []Builtin{
 		{dsl.Builtin{
-			Sig:     `http.request(method: string, url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, simulated: dict|None = None)`,
-			Doc:     "Sends a request. The result has .status .headers .text .json() .elapsed .error .truncated; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
+			Sig:     `http.request(method: string, url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, ` + tlsParams + `, simulated: dict|None = None)`,
+			Doc:     "Sends a request. The result has .status .headers .text .json() .elapsed .error .truncated; .headers is read with names in any case; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
 			Planned: "the first status of expect (200 without one), an empty body, elapsed 10 ms, for which the plan's clock does not move; an elapsed in simulated moves it",
 			Family:  "effects", Phase: dsl.Acting, Blocks: true,
 			Ranges: map[string][2]float64{"timeout": someTime},
-			Help: map[string]string{
+			Help: tlsHelp(map[string]string{
 				"headers": "names and values", "json": "sent as JSON, instead of body", "expect": `statuses such as "2xx", "200,404", 201 or "any"`,
 				"follow": "follow redirects, at most ten", "simulated": `what the plan answers, for example {"status": 503} or {"body": "…", "elapsed": "2s"}`,
-			},
+			}),
 		}, looks(func(c *Call, t *task) (starlark.Value, error) {
 			return httpRequest(c, t, strings.ToUpper(c.String("method")))
 		})},
@@ -40,7 +40,7 @@ func requesting() []Builtin {
 	}
 	for _, method := range []string{"get", "head", "delete", "post", "put", "patch"} {
 		rows = append(rows, Builtin{dsl.Builtin{
-			Sig: `http.` + method + `(url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, simulated: dict|None = None)`,
+			Sig: `http.` + method + `(url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, ` + tlsParams + `, simulated: dict|None = None)`,
 			Doc: "Sends a " + strings.ToUpper(method) + " request; see http.request.", Planned: "as http.request", Family: "effects", Phase: dsl.Acting, Blocks: true,
 			Ranges: map[string][2]float64{"timeout": someTime},
 		}, looks(func(c *Call, t *task) (starlark.Value, error) { return httpRequest(c, t, strings.ToUpper(method)) })})
@@ -76,7 +76,7 @@ func httpRequest(c *Call, t *task, method string) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := effects.HTTPArgs{Method: method, URL: c.String("url"), Timeout: c.Duration("timeout"), NoRedirect: !c.Bool("follow"), PlannedStatus: expect.First()}
+	args := effects.HTTPArgs{Method: method, URL: c.String("url"), Timeout: c.Duration("timeout"), NoRedirect: !c.Bool("follow"), TLS: c.tls(), PlannedStatus: expect.First()}
 	if args.Method == "GET" {
 		args.Method = ""
 	}
@@ -192,13 +192,7 @@ func httpObject(a *effects.HTTPAnswer) *Object {
 	return NewObject("http_response",
 		Field{Name: "status", Value: starlark.MakeInt(a.Status)},
 		Field{Name: "ok", Value: starlark.Bool(a.Error == nil && a.Status >= 200 && a.Status < 400)},
-		Field{Name: "headers", Lazy: func() (starlark.Value, error) {
-			d := starlark.NewDict(len(a.Headers))
-			for _, k := range keys(a.Headers) {
-				_ = d.SetKey(starlark.String(k), starlark.String(a.Headers[k])) // a fresh dict takes strings
-			}
-			return d, nil
-		}},
+		Field{Name: "headers", Lazy: func() (starlark.Value, error) { return newHeaderDict(a.Headers), nil }},
 		Field{Name: "text", Value: starlark.String(body)},
 		Method(Builtin{dsl.Builtin{Sig: `json()`}, func(c *Call) (starlark.Value, error) {
 			v, err := FromJSON([]byte(body))

@@ -30,11 +30,11 @@ func (p *Probe) Hash() (uint32, error) { return 0, fmt.Errorf("a probe cannot be
 func probing() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig:    `probe.http(url: string|secret, method: string = "GET", headers: headers = {}, body: string|secret|None = None, status: string|int|list = "2xx", contains: string|None = None, json: dict|None = None, below: duration|None = None, timeout: duration = "2s", *, simulated: dict|bool|None = None)`,
+			Sig:    `probe.http(url: string|secret, method: string = "GET", headers: headers = {}, body: string|secret|None = None, status: string|int|list = "2xx", contains: string|None = None, json: dict|None = None, below: duration|None = None, timeout: duration = "2s", *, ` + tlsParams + `, simulated: dict|bool|None = None)`,
 			Doc:    "Is a probe that holds if the request is answered with such a status, in less than below, with a body that contains the text and has the values in json (by path, \"a.b[0]\"). Its value is the status.",
 			Family: "judging",
 			Ranges: map[string][2]float64{"below": someTime, "timeout": someTime},
-			Help:   map[string]string{"simulated": `what a plan reads: False, or {"ok": False, "bad_after": "30s", "bad_for": "10s"} when it is watched`},
+			Help:   tlsHelp(map[string]string{"simulated": `what a plan reads: False, or {"ok": False, "bad_after": "30s", "bad_for": "10s"} when it is watched`}),
 		}, probeHTTP},
 		{dsl.Builtin{
 			Sig: `probe.tcp(addr: string, below: duration|None = None, timeout: duration = "2s", *, simulated: dict|bool|None = None)`,
@@ -85,7 +85,7 @@ func probeHTTP(c *Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := effects.HTTPProbe{Kind: "http", URL: c.String("url"), Method: c.String("method"), Body: c.String("body"), Contains: c.String("contains"), Below: c.Duration("below"), Timeout: c.Duration("timeout")}
+	p := effects.HTTPProbe{Kind: "http", URL: c.String("url"), Method: c.String("method"), Body: c.String("body"), Contains: c.String("contains"), Below: c.Duration("below"), Timeout: c.Duration("timeout"), TLS: c.tls()}
 	if p.Method == "GET" {
 		p.Method = ""
 	}
@@ -181,7 +181,7 @@ func (c *Call) probe(t *task, name string) (*runtime.Probe, error) {
 // watch is the request that watches the probe.
 func (p *Probe) watch(w runtime.WatchOptions) (runtime.Ask, error) {
 	args, err := json.Marshal(effects.WatchArgs{
-		Probe: p.spec, Every: w.Every, Breaches: w.Breaches, HoldOnPause: w.Hold, IgnoreErrors: w.IgnoreErrors,
+		Probe: p.spec, Every: w.Every, Breaches: w.Breaches, HoldOnPause: w.Hold, IgnoreErrors: w.IgnoreErrors, IgnoreNoData: w.IgnoreNoData,
 	})
 	return runtime.Ask{Kind: effects.KindWatch, Args: args, Repeat: true}, err
 }
@@ -200,6 +200,9 @@ func (c *Call) readingOf(name string, v starlark.Value) (runtime.Reading, error)
 					r.Value, _ = ToJSON(val) // for people: what has no JSON form is left out
 					break
 				}
+			}
+			if none, err := v.Attr("no_data"); err == nil && none == starlark.True {
+				r.NoData = true
 			}
 			if e, err := v.Attr("error"); err == nil && e != nil {
 				r.Error, _ = text(e)

@@ -69,8 +69,8 @@ func simulate(c *Call, t *task) (starlark.Value, error) {
 }
 
 // answerRules gives answers in the form of a file of them. The short form is a dict
-// whose keys are globs of URLs, with a method before them if need be, or the names of
-// programs.
+// whose keys are globs of URLs, with a method before them if need be, of addresses
+// ("shop:9000"), or the names of programs.
 func answerRules(v starlark.Value) ([]byte, error) {
 	d, short := v.(*starlark.Dict)
 	if !short {
@@ -94,6 +94,8 @@ func answerRules(v starlark.Value) ([]byte, error) {
 			match["method"], match["url"] = method, url
 		case strings.Contains(key, "://"):
 			match["url"] = key
+		case strings.Contains(key, ":"):
+			match["addr"] = key
 		default:
 			match["argv0"] = key
 		}

@@ -35,6 +35,10 @@ type Env struct {
 	Targets []*Target
 	// Services are the addresses that the environment defines.
 	Services map[string]string
+	// Prometheus is the address of the environment's, "" without one, and Channels are
+	// the names of those that notify knows.
+	Prometheus string
+	Channels   []string
 	// Environment is the environment's name, "" without one.
 	Environment string
 	// CheckSecret says why a secret is not there, and what to do; nil: all are (planning).

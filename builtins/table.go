@@ -17,7 +17,7 @@ func Table() []Builtin {
 	return slices.Concat(
 		declaring(), stepping(), branching(), waiting(),
 		injecting(), targeting(), engines(),
-		requesting(), trafficking(), probing(), judging(), simulating(),
+		requesting(), calling(), trafficking(), probing(), calledProbes(), judging(), simulating(),
 		Values(Hooks{Now: worldNow, Random: branchRand}),
 	)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"starquake/runtime"
 )
@@ -24,8 +25,8 @@ type answerRule struct {
 
 // answerMatch is what must hold of an effect, all that is given.
 type answerMatch struct {
-	kind, method, argv0 string
-	url, path           *glob // nil if not given
+	kind, method, argv0          string
+	url, path, addr, name, query *glob // nil if not given
 }
 
 // writtenAnswer is an answer and where it stands.
@@ -76,6 +77,7 @@ func (p *answering) Plan(req *runtime.Request) (runtime.Planned, error) {
 func simulations() map[string]*simulation {
 	return map[string]*simulation{
 		KindHTTP: simulatedHTTP(), KindExec: simulatedExec(), KindProbe: simulatedReading(), KindWatch: simulatedWatch(),
+		KindTCP: simulatedTCP(), KindDNS: simulatedDNS(), KindGRPC: simulatedGRPC(), KindPrometheus: simulatedPrometheus(), KindNotify: simulatedNotify(),
 	}
 }
 
@@ -89,6 +91,7 @@ type subject struct {
 // of the probe that it reads.
 type sighting struct {
 	url, method, argv0 string
+	addr, name, query  string // of tcp and grpc; of dns and notify; of prometheus
 }
 
 // subjectOf finds what rules can look at.
@@ -104,6 +107,10 @@ func (s *subject) look(args json.RawMessage, depth int) {
 		URL    string            `json:"url"`
 		Method string            `json:"method"`
 		Argv   []string          `json:"argv"`
+		Addr   string            `json:"addr"`
+		Name   string            `json:"name"`
+		Chan   string            `json:"channel"`
+		Query  string            `json:"query"`
 		Probe  json.RawMessage   `json:"probe"`
 		Of     []json.RawMessage `json:"of"`
 	}
@@ -113,6 +120,10 @@ func (s *subject) look(args json.RawMessage, depth int) {
 		return
 	}
 	switch {
+	case found.Query != "":
+		s.seen = append(s.seen, sighting{url: found.URL, query: found.Query})
+	case found.Addr != "": // of grpc the method is its own
+		s.seen = append(s.seen, sighting{addr: found.Addr, method: strings.ToUpper(found.Method)})
 	case found.URL != "":
 		if found.Method == "" {
 			found.Method = "GET"
@@ -120,6 +131,8 @@ func (s *subject) look(args json.RawMessage, depth int) {
 		s.seen = append(s.seen, sighting{url: found.URL, method: found.Method})
 	case len(found.Argv) > 0:
 		s.seen = append(s.seen, sighting{argv0: found.Argv[0]})
+	case found.Name+found.Chan != "":
+		s.seen = append(s.seen, sighting{name: found.Name + found.Chan})
 	}
 	for _, inner := range append(found.Of, found.Probe) {
 		if len(inner) > 0 {
@@ -133,12 +146,13 @@ func (m *answerMatch) matches(s subject) bool {
 	if m.kind != "" && m.kind != s.kind || m.path != nil && !m.path.match(s.path) {
 		return false
 	}
-	if m.url == nil && m.method == "" && m.argv0 == "" {
+	if m.url == nil && m.method == "" && m.argv0 == "" && m.addr == nil && m.name == nil && m.query == nil {
 		return true
 	}
 	return slices.ContainsFunc(s.seen, func(at sighting) bool {
 		return (m.url == nil || m.url.matchURL(at.url)) &&
 			(m.method == "" || m.method == at.method) &&
+			(m.addr == nil || m.addr.match(at.addr)) && (m.name == nil || m.name.match(at.name)) && (m.query == nil || m.query.match(at.query)) &&
 			(m.argv0 == "" || m.argv0 == at.argv0 || m.argv0 == filepath.Base(at.argv0))
 	})
 }

@@ -24,8 +24,9 @@ const maxAnswers = 4 << 20
 //   - {code: 1, stderr: not ready}
 //   - {code: 0}
 //
-// match takes kind, url and path (globs), method, and argv0 (a base name or a whole
-// path); all that is given must hold, and of a watched probe its own url or argv
+// match takes kind, url and path (globs), method (of gRPC "pkg.Service/Method"),
+// argv0 (a base name or a whole path), and as globs addr (of tcp and gRPC), name (of
+// dns, and a channel's) and query (of Prometheus); all that is given must hold, and of a watched probe its own url or argv
 // count. An answer's members replace those of the planned answer; a sequence gives
 // one for each effect and stays at its last.
 func ReadAnswers(name string, text []byte) (*Answers, error) {
@@ -113,9 +114,9 @@ func (r *answerReader) rule(n *yaml.Node) answerRule {
 
 // match reads what a rule matches.
 func (r *answerReader) match(n *yaml.Node) (m answerMatch) {
-	fields := r.mapping(n, "match", []string{"kind", "url", "method", "argv0", "path"})
+	fields := r.mapping(n, "match", []string{"kind", "url", "method", "argv0", "addr", "name", "query", "path"})
 	if r.err == nil && len(fields) == 0 {
-		r.fail(n, "match is empty; it needs one of kind, url, method, argv0, path")
+		r.fail(n, "match is empty; it needs one of kind, url, method, argv0, addr, name, query, path")
 	}
 	for key, value := range fields {
 		if value.Kind != yaml.ScalarNode || value.Tag == "!!null" || value.Value == "" {
@@ -141,7 +142,7 @@ func (r *answerReader) match(n *yaml.Node) (m answerMatch) {
 	}
 	return answerMatch{
 		kind: text("kind"), method: strings.ToUpper(text("method")), argv0: text("argv0"),
-		url: pattern("url"), path: pattern("path"),
+		url: pattern("url"), path: pattern("path"), addr: pattern("addr"), name: pattern("name"), query: pattern("query"),
 	}
 }
 

@@ -2,6 +2,7 @@ package effects
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -22,6 +23,7 @@ type client struct {
 	pooled  *http.Transport
 	fresh   *http.Transport
 	redact  func(string) string
+	tls     *tls.Config // may be nil
 }
 
 // newClient makes the client of Effects.
@@ -30,24 +32,24 @@ func newClient(policy Policy, opts Options) *client {
 	if err != nil {
 		rules = &network{entries: []string{"nothing (" + err.Error() + ")"}}
 	}
-	c := &client{network: rules, redact: opts.Redact}
+	c := &client{network: rules, redact: opts.Redact, tls: opts.TLS}
 	idle := opts.IdleTimeout
 	if idle == 0 {
 		idle = time.Second
 	}
-	c.pooled = c.transport(opts)
+	c.pooled = c.transport(opts.TLS)
 	c.pooled.IdleConnTimeout = idle
 	c.pooled.DisableKeepAlives = idle < 0
-	c.fresh = c.transport(opts)
+	c.fresh = c.transport(opts.TLS)
 	c.fresh.DisableKeepAlives = true
 	return c
 }
 
 // transport makes one transport.
-func (c *client) transport(opts Options) *http.Transport {
+func (c *client) transport(conf *tls.Config) *http.Transport {
 	return &http.Transport{
 		DialContext:            c.dial,
-		TLSClientConfig:        opts.TLS.Clone(),
+		TLSClientConfig:        conf.Clone(),
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // bodies come as they are sent, and their limit is the limit of what is held
 		MaxIdleConns:           100,
@@ -74,10 +76,19 @@ func (c *client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return dialer.DialContext(ctx, network, address)
 }
 
-// pick is the http.Client for a request.
-func (c *client) pick(args *HTTPArgs) *http.Client {
+// pick is the http.Client for a request. One with a TLS of its own keeps no
+// connection.
+func (c *client) pick(args *HTTPArgs) (*http.Client, error) {
 	transport := c.pooled
-	if args.Fresh {
+	switch {
+	case args.TLS != nil:
+		conf, err := args.TLS.config(c.tls)
+		if err != nil {
+			return nil, err
+		}
+		transport = c.transport(conf)
+		transport.DisableKeepAlives = true
+	case args.Fresh:
 		transport = c.fresh
 	}
 	return &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
@@ -88,7 +99,7 @@ func (c *client) pick(args *HTTPArgs) *http.Client {
 			return errors.New("stopped after 10 redirects")
 		}
 		return c.network.checkURL(req.URL.String())
-	}}
+	}}, nil
 }
 
 // HTTPClient is for those who speak a protocol of their own over HTTP, such as that of an

@@ -10,6 +10,11 @@
 //	watch   WatchArgs   WatchSummary   yes   watch.go
 //	load    LoadArgs    load.Figures   yes   load.go; its generator is package load
 //	load.window  LoadWindowArgs  load.Window  no  load.go
+//	tcp     TCPArgs     TCPAnswer      no    tcp.go
+//	dns     DNSArgs     DNSAnswer      no    dns.go, dns_server.go
+//	grpc    GRPCArgs    GRPCAnswer     no    grpc.go, grpc_call.go
+//	notify  NotifyArgs  NotifyAnswer   no    notify.go
+//	prometheus  PrometheusArgs  PrometheusAnswer  no  prometheus.go
 //
 // Besides, it does and undoes a Change (change.go), which is what a fault of the user's
 // own is made of: programs or a request, and a probe that confirms the undoing.

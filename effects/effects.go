@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"starquake/effects/load"
 	"starquake/runtime"
@@ -50,6 +53,13 @@ type Options struct {
 	// TLS is the client's configuration, for example with RootCAs of an environment.
 	// Nil uses the system's roots.
 	TLS *tls.Config
+	// Descriptors say what the messages of gRPC methods are, where the server does not
+	// by reflection. May be nil.
+	Descriptors *protoregistry.Files
+	// Channels are where notify sends messages, by name.
+	Channels map[string]Channel
+	// Logger gets the messages of channels of kind "log". Nil: nobody does.
+	Logger *slog.Logger
 	// Reveal puts the text of secrets in place of their placeholders. It is given
 	// every string in the arguments of an effect just before it is performed; the
 	// journal has the arguments before that. Nil leaves them as they are.
@@ -79,9 +89,11 @@ type Table map[string]Row
 type Effects struct {
 	table  Table
 	client *client
-	exec   *execer
-	loads  *loader
-	opts   Options
+	// notifier makes the requests of channels, to anywhere but metadata addresses.
+	notifier *client
+	exec     *execer
+	loads    *loader
+	opts     Options
 }
 
 var (
@@ -92,12 +104,18 @@ var (
 // New returns the effects of this package under policy. Close releases what it
 // keeps open.
 func New(policy Policy, opts Options) *Effects {
-	e := &Effects{client: newClient(policy, opts), exec: newExecer(policy, opts), loads: newLoader(policy, opts), opts: opts}
+	e := &Effects{client: newClient(policy, opts), notifier: newClient(Policy{Network: []string{"*"}}, opts), exec: newExecer(policy, opts), loads: newLoader(policy, opts), opts: opts}
 	e.table = Table{
-		KindHTTP:       {KindHTTP, performFunc(e.performHTTP), planFunc(planHTTP), e.checkHTTP, simulatedHTTP()},
-		KindExec:       {KindExec, performFunc(e.performExec), planFunc(planExec), e.checkExec, simulatedExec()},
-		KindProbe:      {KindProbe, performFunc(e.performProbe), new(readingPlanner), e.checkProbe, simulatedReading()},
-		KindWatch:      {KindWatch, performFunc(e.performWatch), planFunc(planWatch), e.checkWatch, simulatedWatch()},
+		KindHTTP:  {KindHTTP, performFunc(e.performHTTP), planFunc(planHTTP), e.checkHTTP, simulatedHTTP()},
+		KindExec:  {KindExec, performFunc(e.performExec), planFunc(planExec), e.checkExec, simulatedExec()},
+		KindProbe: {KindProbe, performFunc(e.performProbe), new(readingPlanner), e.checkProbe, simulatedReading()},
+		KindWatch: {KindWatch, performFunc(e.performWatch), planFunc(planWatch), e.checkWatch, simulatedWatch()},
+
+		KindTCP:        {KindTCP, performFunc(e.performTCP), planFunc(planTCP), e.checkTCP, simulatedTCP()},
+		KindDNS:        {KindDNS, performFunc(e.performDNS), planFunc(planDNS), e.checkDNS, simulatedDNS()},
+		KindGRPC:       {KindGRPC, performFunc(e.performGRPC), planFunc(planGRPC), e.checkGRPC, simulatedGRPC()},
+		KindPrometheus: {KindPrometheus, performFunc(e.performPrometheus), planFunc(planPrometheus), e.checkPrometheus, simulatedPrometheus()},
+		KindNotify:     {KindNotify, performFunc(e.performNotify), planFunc(planNotify), nil, simulatedNotify()},
 		KindLoad:       {KindLoad, performFunc(e.performLoad), planFunc(e.planLoad), e.checkLoad, simulatedLoad(func() any { return new(load.Figures) })},
 		KindLoadWindow: {KindLoadWindow, performFunc(e.performLoadWindow), planFunc(planLoadWindow), nil, simulatedLoad(func() any { return new(load.Window) })},
 	}
@@ -121,7 +139,10 @@ func (e *Effects) Kinds() []string { return slices.Sorted(maps.Keys(e.table)) }
 func (e *Effects) Table() Table { return maps.Clone(e.table) }
 
 // Close closes idle connections. Effects that are under way go on.
-func (e *Effects) Close() { e.client.close() }
+func (e *Effects) Close() {
+	e.client.close()
+	e.notifier.close()
+}
 
 // row finds the row of a kind.
 func (e *Effects) row(kind string) (Row, error) {

@@ -112,9 +112,18 @@ func FuzzPlan(f *testing.F) {
 	f.Add(uint8(1), []byte(`{"argv":[],"planned_code":-1,"simulated":{"elapsed":"1d","error":null}}`))
 	f.Add(uint8(2), []byte(`{"kind":"tcp","addr":"a:1","simulated":{"ok":false}}`))
 	f.Add(uint8(3), []byte(`{"every":1,"breaches":9223372036854775807,"probe":{"kind":"tcp","addr":"a:1"},"simulated":{"bad_after":9,"bad_for":9}}`))
+	for kind, args := range []string{ // in the order of the kinds, sorted
+		`{"name":"x","planned_code":"NXDOMAIN","simulated":{"code":"SERVFAIL"}}`, `{"argv":["x"],"simulated":{"error":"x"}}`,
+		`{"addr":"a:1","method":"a.B/C","planned_code":"OK","simulated":{"status":"x","json":{}}}`, `{"url":"x","simulated":{}}`,
+		`{"channel":"a","message":"b","simulated":{"error":"timeout"}}`, `{"kind":"prometheus","url":"http://x","query":"up","simulated":{"no_data":true}}`,
+		`{"url":"x","query":"up","simulated":{"value":"NaN"}}`, `{"addr":"a:1","planned_error":"refused","simulated":{"error":"x"}}`,
+		`{"every":1,"ignore_no_data":true,"probe":{"kind":"dns","name":"a","simulated":{"ok":false,"no_data":true}},"simulated":{"bad_after":1}}`,
+	} {
+		f.Add(uint8(kind), []byte(args))
+	}
 	e := New(Policy{}, Options{})
 	f.Fuzz(func(t *testing.T, kind uint8, args []byte) {
-		planned, err := e.Plan(&runtime.Request{Kind: e.Kinds()[int(kind)%4], Args: args})
+		planned, err := e.Plan(&runtime.Request{Kind: e.Kinds()[int(kind)%len(e.Kinds())], Args: args})
 		if err != nil {
 			return
 		}
@@ -185,6 +194,30 @@ func FuzzMatchJSON(f *testing.F) {
 			if err := matchJSON(body, map[string]json.RawMessage{"": body}); err != nil {
 				t.Errorf("%q is not itself: %v", body, err)
 			}
+		}
+	})
+}
+
+// Whatever a server says, its answer is read to numbers or to an error.
+func FuzzPrometheusAnswer(f *testing.F) {
+	f.Add([]byte(promVector(`{"metric":{"a":"b"},"value":[1,"NaN"]}`)))
+	f.Add([]byte(`{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}`))
+	f.Add([]byte(`{"status":"error","errorType":"bad_data","error":"x"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var a PrometheusAnswer
+		if a.read(&HTTPAnswer{Status: 200, Body: string(body)}) != nil {
+			return
+		}
+		for _, s := range a.Samples {
+			if _, err := s.Number(); err != nil {
+				t.Errorf("a sample is %q", s.Value)
+			}
+		}
+		p := PrometheusProbe{}
+		var r Reading
+		p.judge(a.Samples, &r)
+		if _, err := marshal(r); err != nil || r.OK == (r.Error != "") {
+			t.Errorf("the reading is %+v: %v", r, err)
 		}
 	})
 }

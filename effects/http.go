@@ -47,6 +47,8 @@ type HTTPArgs struct {
 	NoRedirect bool `json:"no_redirect,omitempty"`
 	// Fresh makes a connection for this request alone.
 	Fresh bool `json:"fresh,omitempty"`
+	// TLS is what the request says of its TLS; nil: nothing.
+	TLS *TLSArgs `json:"tls,omitempty"`
 	// PlannedStatus is the status of the planned answer, the first that the script
 	// expects. 0 is 200.
 	PlannedStatus int `json:"planned_status,omitempty"`
@@ -123,7 +125,11 @@ func (c *client) exchange(ctx context.Context, args *HTTPArgs, answer *HTTPAnswe
 	if err := c.network.checkURL(args.URL); err != nil {
 		return err
 	}
-	resp, err := c.pick(args).Do(req)
+	client, err := c.pick(args)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return overdue(ctx, err)
 	}

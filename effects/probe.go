@@ -29,6 +29,8 @@ type Reading struct {
 	Elapsed time.Duration `json:"elapsed"`
 	// Error says why it is not OK, with what was expected.
 	Error string `json:"error,omitempty"`
+	// NoData says that there was an answer with nothing in it to judge.
+	NoData bool `json:"no_data,omitempty"`
 }
 
 // probe is a probe that was read from its JSON form.
@@ -54,6 +56,9 @@ func probeKinds() []probeKind {
 		{"http", parseHTTPProbe},
 		{"tcp", parseTCPProbe},
 		{"exec", parseExecProbe},
+		{"dns", parseDNSProbe},
+		{"grpc", parseGRPCProbe},
+		{"prometheus", parsePrometheusProbe},
 		{"traffic", parseTrafficProbe},
 		{"all", parseAllProbe},
 		{"any", parseAnyProbe},
@@ -202,6 +207,9 @@ func simulatedReading() *simulation {
 		answer: func() any { return new(Reading) },
 		adapt: func(fields map[string]json.RawMessage) error {
 			_, failed := fields["error"]
+			if string(fields["no_data"]) == "true" && !failed {
+				fields["error"], failed = json.RawMessage(`"no data"`), true
+			}
 			if failed && fields["ok"] == nil {
 				fields["ok"] = json.RawMessage("false")
 			}

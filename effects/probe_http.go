@@ -25,6 +25,7 @@ type HTTPProbe struct {
 	Body       string            `json:"body,omitempty"`
 	BodyBase64 []byte            `json:"body_base64,omitempty"`
 	NoRedirect bool              `json:"no_redirect,omitempty"`
+	TLS        *TLSArgs          `json:"tls,omitempty"`
 	// Status lists the statuses that hold; "" is "2xx".
 	Status Statuses `json:"status,omitzero"`
 	// Contains is a text that must be in the body.
@@ -57,7 +58,7 @@ func parseHTTPProbe(spec json.RawMessage, _ *int) (probe, error) {
 func (p *HTTPProbe) read(ctx context.Context, e *Effects) Reading {
 	answer := e.fetch(ctx, &HTTPArgs{
 		Method: p.Method, URL: p.URL, Headers: p.Headers, Body: p.Body, BodyBase64: p.BodyBase64,
-		Timeout: cmp.Or(p.Timeout, DefaultProbeTimeout), NoRedirect: p.NoRedirect, Fresh: true,
+		Timeout: cmp.Or(p.Timeout, DefaultProbeTimeout), NoRedirect: p.NoRedirect, Fresh: true, TLS: p.TLS,
 	})
 	reading := Reading{OK: true, Elapsed: answer.Elapsed}
 	if answer.Status != 0 {

@@ -62,7 +62,7 @@ func (all allProbe) fold(read func(probe) Reading) Reading {
 		elapsed += reading.Elapsed
 		values = append(values, reading.Value)
 		if !reading.OK {
-			return Reading{Value: values, Elapsed: elapsed, Error: fmt.Sprintf("probe %d of %d: %s", i+1, len(all), reading.Error)}
+			return Reading{Value: values, Elapsed: elapsed, NoData: reading.NoData, Error: fmt.Sprintf("probe %d of %d: %s", i+1, len(all), reading.Error)}
 		}
 	}
 	return Reading{OK: true, Value: values, Elapsed: elapsed}
@@ -89,15 +89,17 @@ func (some anyProbe) check(e *Effects) error { return checkEach(some, e) }
 func (some anyProbe) fold(read func(probe) Reading) Reading {
 	var last Reading
 	var elapsed time.Duration
+	noData := true
 	for _, p := range some {
 		last = read(p)
+		noData = noData && last.NoData
 		elapsed += last.Elapsed
 		if last.OK {
 			last.Elapsed = elapsed
 			return last
 		}
 	}
-	return Reading{Elapsed: elapsed, Error: fmt.Sprintf("none of %d probes holds, the last: %s", len(some), last.Error)}
+	return Reading{Elapsed: elapsed, NoData: noData, Error: fmt.Sprintf("none of %d probes holds, the last: %s", len(some), last.Error)}
 }
 
 // checkEach checks each of several probes.

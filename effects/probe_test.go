@@ -118,7 +118,7 @@ func TestBadProbes(t *testing.T) {
 	tests := []struct{ spec, error string }{
 		{``, "is no probe"},
 		{`[]`, "is no probe"},
-		{`{}`, `unknown kind ""; known are http, tcp, exec, traffic, all, any`},
+		{`{}`, `unknown kind ""; known are http, tcp, exec, dns, grpc, prometheus, traffic, all, any`},
 		{`{"kind":"ftp"}`, `unknown kind "ftp"`},
 		{`{"kind":"http"}`, "it has no url"},
 		{`{"kind":"http","url":"x","bellow":1}`, `unknown field "bellow"`},
@@ -126,7 +126,7 @@ func TestBadProbes(t *testing.T) {
 		{`{"kind":"http","url":"x","status":"9999"}`, "is no status"},
 		{`{"kind":"http","url":"x","status":[200]}`, "is no status"},
 		{`{"kind":"http","url":"x","json":{"a..b":1}}`, "is no path"},
-		{`{"kind":"http","url":"x","simulated":{"stauts":1}}`, `unknown member "stauts"; known are elapsed, error, ok, value`},
+		{`{"kind":"http","url":"x","simulated":{"stauts":1}}`, `unknown member "stauts"; known are elapsed, error, no_data, ok, value`},
 		{`{"kind":"http","url":"x","simulated":3}`, "is no object"},
 		{`{"kind":"tcp","addr":"host"}`, "is no address"},
 		{`{"kind":"tcp","addr":":80"}`, "is no address"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"starquake/runtime"
+	"starquake/runtime/series"
 )
 
 // KindWatch reads a probe again and again: one effect however often it is read. It
@@ -33,6 +34,8 @@ type WatchArgs struct {
 	Limit time.Duration `json:"limit,omitempty"`
 	// IgnoreErrors lets a reading that got no answer at all change nothing.
 	IgnoreErrors bool `json:"ignore_errors,omitempty"`
+	// IgnoreNoData lets a reading that found no data change nothing.
+	IgnoreNoData bool `json:"ignore_no_data,omitempty"`
 	// HoldOnPause stops reading while the run is paused. That time counts for nothing,
 	// and the first reading after it is at once.
 	HoldOnPause bool `json:"hold_on_pause,omitempty"`
@@ -62,6 +65,9 @@ type WatchSummary struct {
 	// FirstBadAfter is when the first bad reading began, since the start. Nil if none was bad.
 	FirstBadAfter *time.Duration `json:"first_bad_after,omitempty"`
 	Last          *Reading       `json:"last,omitempty"`
+	// Series are the readings over the time since the start, pauses included, thinned
+	// out to a bounded number of points. A planned watch has none.
+	Series []series.Point `json:"series,omitempty"`
 }
 
 // parseWatch reads WatchArgs and their probe, and fills in what they leave open.
@@ -130,13 +136,14 @@ func (w *watch) clock() time.Duration {
 // run reads until ctx is done. A reading that this interrupts counts for nothing.
 func (w *watch) run(ctx context.Context) {
 	w.start = time.Now()
-	w.tally.breaches, w.tally.ignoreErrors = w.Breaches, w.IgnoreErrors
+	w.tally.breaches, w.tally.ignoreErrors, w.tally.ignoreNoData = w.Breaches, w.IgnoreErrors, w.IgnoreNoData
 	for {
 		began, at := time.Now(), w.clock()
 		reading := w.readOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
+		w.tally.series.Add(began.Sub(w.start), reading.OK, reading.Elapsed)
 		if changed := w.tally.add(at, reading); changed {
 			w.report(w.tally.report())
 		}
@@ -214,10 +221,12 @@ func (w *watch) heed(sig runtime.SignalKind, open bool) (resumed bool) {
 type tally struct {
 	breaches     int
 	ignoreErrors bool
+	ignoreNoData bool
 	WatchSummary
 	state    runtime.WatchState
 	inRow    int           // bad ones up to the last
 	badSince time.Duration // the first of them
+	series   series.Series
 }
 
 // add counts a reading that began at that time, and reports whether that makes a
@@ -225,7 +234,7 @@ type tally struct {
 func (t *tally) add(at time.Duration, r Reading) bool {
 	t.Seen++
 	t.Last = &r
-	if t.ignoreErrors && !r.OK && r.Value == nil {
+	if r.passedOver(t.ignoreErrors, t.ignoreNoData) {
 		if t.state == "" {
 			t.state = runtime.WatchPending
 			return true
@@ -259,6 +268,15 @@ func (t *tally) add(at time.Duration, r Reading) bool {
 	return t.state != before
 }
 
+// passedOver reports whether a reading is neither good nor bad. One without data was
+// answered: it is no error.
+func (r *Reading) passedOver(errors, noData bool) bool {
+	if r.NoData {
+		return noData
+	}
+	return errors && !r.OK && r.Value == nil
+}
+
 // report is the report of the last reading.
 func (t *tally) report() WatchReport {
 	return WatchReport{State: t.state, Reading: *t.Last, Seen: t.Seen, Bad: t.Bad, Missed: t.Missed}
@@ -267,6 +285,7 @@ func (t *tally) report() WatchReport {
 // summary is the answer of a watch that ends at that time.
 func (t *tally) summary(at time.Duration) WatchSummary {
 	s := t.WatchSummary
+	s.Series = t.series.Points
 	if t.inRow > 0 {
 		s.LongestBad = max(s.LongestBad, at-t.badSince)
 	}

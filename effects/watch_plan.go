@@ -24,7 +24,10 @@ func planWatch(req *runtime.Request) (runtime.Planned, error) {
 // simulated reading is bad, all bad.
 func newWatchPlan(args *WatchArgs, p probe) watchPlan {
 	plan := watchPlan{every: args.Every, breaches: args.Breaches, good: p.planned(), badAfter: -1}
-	if !plan.good.OK {
+	switch {
+	case plan.good.passedOver(args.IgnoreErrors, args.IgnoreNoData):
+		plan.idle = true
+	case !plan.good.OK:
 		plan.good, plan.bad, plan.badAfter = Reading{OK: true}, plan.good, 0
 	}
 	return plan
@@ -49,6 +52,7 @@ func simulatedWatch() *simulation {
 				return planned, err
 			}
 			plan := newWatchPlan(args, p)
+			plan.idle = false
 			if plan.badAfter < 0 {
 				plan.bad = Reading{Error: "simulated"}
 			}
@@ -76,6 +80,8 @@ type watchPlan struct {
 	// badAfter is when readings become bad, negative for never; badFor for how long,
 	// 0 for ever.
 	badAfter, badFor time.Duration
+	// idle says that no reading is good or bad.
+	idle bool
 }
 
 // stretch gives the numbers of the first bad reading and of the first good one
@@ -101,6 +107,9 @@ func (p watchPlan) tallyUntil(ran time.Duration) WatchSummary {
 	seen := int64(ran/p.every) + 1
 	first, last := p.stretch()
 	s := WatchSummary{Seen: int(seen), Last: &p.good}
+	if p.idle {
+		return s
+	}
 	if first < 0 || first >= seen {
 		return s
 	}
@@ -118,6 +127,10 @@ func (p watchPlan) tallyUntil(ran time.Duration) WatchSummary {
 // planned is the watch as the virtual world wants it.
 func (p watchPlan) planned() runtime.Planned {
 	first, last := p.stretch()
+	if p.idle {
+		on := WatchReport{State: runtime.WatchPending, Reading: p.good, Seen: 1}
+		return runtime.Planned{Reports: []runtime.PlannedEvent{{Data: on}}, End: p.end}
+	}
 	on := WatchReport{State: runtime.WatchHolds, Reading: p.good, Seen: 1}
 	if first == 0 {
 		on.State, on.Reading, on.Bad = runtime.WatchPending, p.bad, 1
@@ -143,7 +156,8 @@ func (p watchPlan) planned() runtime.Planned {
 			})
 		}
 	}
-	return runtime.Planned{Reports: reports, End: func(ran time.Duration) (any, *journal.EffectError) {
-		return p.tallyUntil(ran), nil
-	}}
+	return runtime.Planned{Reports: reports, End: p.end}
 }
+
+// end is the answer of a watch that ran for so long.
+func (p watchPlan) end(ran time.Duration) (any, *journal.EffectError) { return p.tallyUntil(ran), nil }

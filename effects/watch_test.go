@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	goruntime "runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"starquake/runtime"
+	"starquake/runtime/series"
 )
 
 // reported is a report and when it came.
@@ -125,12 +128,15 @@ func TestWatch(t *testing.T) {
 			if diff := cmp.Diff(test.reports, reports); diff != "" {
 				t.Errorf("reports (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(test.summary, summary); diff != "" {
+			if diff := cmp.Diff(test.summary, summary, noSeries); diff != "" {
 				t.Errorf("summary (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
+
+// noSeries leaves the series out: a plan has none.
+var noSeries = cmpopts.IgnoreFields(WatchSummary{}, "Series")
 
 // A planned watch says what a real one does whose readings take no time.
 func TestPlannedWatchIsTheRealOne(t *testing.T) {
@@ -154,7 +160,7 @@ func TestPlannedWatchIsTheRealOne(t *testing.T) {
 						}
 					}
 					end, _ := p.End(ran)
-					if diff := cmp.Diff(reports, planned) + cmp.Diff(summary, end); diff != "" {
+					if diff := cmp.Diff(reports, planned) + cmp.Diff(summary, end, noSeries); diff != "" {
 						t.Fatalf("bad after %s for %s, breaches %d, ran %s (-real +planned):\n%s", plan.badAfter, plan.badFor, breaches, ran, diff)
 					}
 				}
@@ -300,5 +306,32 @@ func TestBadWatches(t *testing.T) {
 		if _, err := e.Plan(&req); code(err) != CodeInvalid {
 			t.Errorf("planning %s: %v, want the code %q", args, err, CodeInvalid)
 		}
+	}
+}
+
+// A day of readings, one a second, is one report and a bounded answer.
+func TestDayIsSmall(t *testing.T) {
+	const day = 24 * time.Hour
+	var before, during goruntime.MemStats
+	reports, summary := watching(t, WatchArgs{Every: sec, Breaches: 3, Limit: 10 * sec}, day-sec/2, func(_ context.Context, at time.Duration) Reading {
+		switch at {
+		case time.Hour:
+			goruntime.GC()
+			goruntime.ReadMemStats(&before)
+		case 23 * time.Hour:
+			goruntime.GC()
+			goruntime.ReadMemStats(&during)
+		}
+		return Reading{OK: at/sec%1000 != 7, Value: 200, Elapsed: time.Duration(at/sec%97) * time.Millisecond}
+	})
+	text, err := json.Marshal(summary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(reports) != 1 || summary.Seen != 86400 || summary.Bad != 87 || len(summary.Series) > series.MaxPoints || len(text) > 256<<10 {
+		t.Errorf("%d reports, %d readings, %d bad, %d points, %d bytes", len(reports), summary.Seen, summary.Bad, len(summary.Series), len(text))
+	}
+	if grown := int64(during.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
+		t.Errorf("22 h of readings took %d bytes, want at most 1 MiB", grown)
 	}
 }

@@ -3,8 +3,10 @@ package examples_test
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +149,7 @@ func TestRun(t *testing.T) {
 		{"multi-region-outage.star", 500, nil},
 		{"network-partition.star", 60, []string{"node=" + shop.URL() + "/catalog"}},
 		{"conditional-recovery.star", 0, []string{"url=" + shop.URL() + "/catalog"}},
+		{"probes.star", 0, []string{"hold=1s", "port=" + strconv.Itoa(int(netip.MustParseAddrPort(shop.Addr()).Port())), "host=127.0.0.1"}},
 		{"ramp.star", 0, []string{"over=1s", "worst=50ms"}},
 	} {
 		t.Run(test.path, func(t *testing.T) {

@@ -27,6 +27,7 @@ func Summary(w io.Writer, run *view.Run, opt Options) error {
 	s.watches()
 	s.problems()
 	s.faults()
+	s.resilience()
 	s.figures()
 	s.notes(opt)
 	return p.flush(w)

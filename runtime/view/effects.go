@@ -33,7 +33,10 @@ func (f *Fold) effectStart(at journal.Place, b *journal.EffectStartBody) {
 		e.fault = f.faultAsked(e, known)
 	case "approve":
 		e.wait = &Approval{ID: e.ID, Message: known.text, Path: b.Path, Since: r.Now}
-	default:
+	case "probe", "watch":
+		f.probeAsked(e, at, b, known.text)
+	}
+	if e.fault == nil && e.wait == nil {
 		if r.Counts.InFlight >= MaxInFlight {
 			return
 		}
@@ -77,6 +80,9 @@ func (f *Fold) effectEnd(at journal.Place, b *journal.EffectEndBody) {
 	delete(f.effects, at)
 	if e.fault == nil {
 		f.run.Counts.InFlight--
+		if e.probe != nil {
+			f.probeRead(e, b.Data)
+		}
 		return
 	}
 	f.faultStats(e.fault, b.Data)

@@ -89,6 +89,7 @@ type Effect struct {
 	seq   int       // order of start
 	fault *Fault    // set for kind "fault"
 	wait  *Approval // set for kind "approve"
+	probe *probeLog // set for what reads a probe, in the real world
 }
 
 // Fault is the fault that the effect is, or nil.

@@ -24,6 +24,7 @@ type Fold struct {
 	steady   map[journal.Place]*Watch
 	guarding int // live guards
 	failed   map[journal.Place]failed
+	probes   map[string]*probeLog // by their arguments
 
 	uses  uses
 	slab  []Step // steps are allocated in slabs: one allocation for many
@@ -249,4 +250,6 @@ func (f *Fold) runEnd(b *journal.RunEndBody) {
 	clear(f.failed)
 	clear(f.branches)
 	r.Counts.InFlight = 0
+	r.Summary = f.summarize()
+	f.probes = nil
 }

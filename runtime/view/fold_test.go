@@ -183,7 +183,7 @@ func TestUses(t *testing.T) {
 	arg := func(kind, args string) { j.Effect("0", "", kind, json.RawMessage(args)) }
 	arg("http", `{"method":"GET","url":"https://user:pw@api.example:8443/x?y","headers":{"authorization":"Bearer ⟦secret:TOKEN⟧"}}`)
 	arg("http", `{"url":"http://⟦secret:HOSTKEY⟧@plain.example/%zz"}`)
-	arg("watch", `{"probe":{"kind":"all","probes":[{"kind":"tcp","addr":"db:5432"},{"kind":"any","probes":[{"kind":"http","url":"http://deep.example/"}]}]}}`)
+	arg("watch", `{"probe":{"kind":"all","of":[{"kind":"tcp","addr":"db:5432"},{"kind":"any","of":[{"kind":"http","url":"http://deep.example/"}]}]}}`)
 	arg("exec", `{"argv":["kubectl","get","pods"]}`)
 	arg("exec", `{"argv":"not a list"}`)
 	arg("fault", `{"target":"own","fault":{"kind":"exec","params":{"on":["tc","add"],"off":["tc","del"],"check":{"addr":"node:22"}}}}`)

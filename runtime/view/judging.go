@@ -105,11 +105,20 @@ func (f *Fold) guardBegin(at journal.Place, b *journal.GuardBody) {
 	}
 	w := f.watchBegin(journal.Guard, at, b.Path, b.Name)
 	w.Breaches, w.Action = b.Breaches, clip(b.Action)
+	if !b.Func {
+		f.branch(at.Branch).guard = w.Name
+	}
 }
 
 func (f *Fold) steadyBegin(at journal.Place, b *journal.SteadyBody) {
 	if len(f.run.Steady) < MaxWatches {
-		f.watchBegin(journal.Steady, at, b.Path, b.Name)
+		w := f.watchBegin(journal.Steady, at, b.Path, b.Name)
+		if f.run.World == "virtual" {
+			return
+		}
+		if log := f.probe(b.Args); log != nil && log.name == "" {
+			log.name = w.Name
+		}
 	}
 }
 

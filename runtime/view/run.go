@@ -107,6 +107,10 @@ type Run struct {
 	// Unguarded counts the faults that went on while no guard was live.
 	Unguarded int `json:"unguarded,omitempty"`
 
+	// Summary says how resilient the system was, once a run in the real world has ended
+	// in which faults were on and probes were read.
+	Summary *Summary `json:"summary,omitempty"`
+
 	Tolerated int `json:"tolerated,omitempty"`
 	Flaky     int `json:"flaky,omitempty"`
 	// Recovered is how often another process took the run up after the one that ran it

@@ -98,7 +98,8 @@ type effectArgs struct {
 	Argv                   []string
 	Engine                 struct{ Kind, URL, Target string }
 	Probe                  *probeArgs
-	Probes                 []probeArgs
+	Of                     []probeArgs
+	Server, Query, Channel string
 	// Spec is that of load, and HTTP or GRPC what it sends.
 	Spec, HTTP, GRPC *probeArgs
 }
@@ -117,8 +118,12 @@ func (p *probeArgs) UnmarshalJSON(text []byte) error {
 // String is the effect for people, as far as its arguments tell.
 func (a *effectArgs) String() string {
 	switch {
+	case a.Channel != "" && a.Message != "":
+		return a.Channel + ": " + a.Message
 	case a.Message != "":
 		return a.Message
+	case a.Query != "":
+		return a.Query
 	case len(a.Argv) > 0:
 		return strings.Join(a.Argv, " ")
 	case a.URL != "":
@@ -134,7 +139,7 @@ func (a *effectArgs) String() string {
 	case a.GRPC != nil:
 		return strings.TrimSpace(a.GRPC.Addr + " " + a.GRPC.Method)
 	case a.Addr != "" || a.Address != "":
-		return a.Addr + a.Address
+		return strings.TrimSpace(a.Addr + a.Address + " " + a.Method)
 	}
 	return a.Name
 }
@@ -146,6 +151,7 @@ func (u *uses) note(a *effectArgs, depth int) {
 	u.add(u.hosts, hostOf(a.URL))
 	u.add(u.hosts, a.Addr)
 	u.add(u.hosts, a.Address)
+	u.add(u.hosts, a.Server)
 	u.add(u.hosts, a.Upstream)
 	if len(a.Argv) > 0 {
 		u.add(u.commands, strings.Join(a.Argv, " "))
@@ -158,8 +164,8 @@ func (u *uses) note(a *effectArgs, depth int) {
 			u.note(&of.effectArgs, depth+1)
 		}
 	}
-	for i := range a.Probes {
-		u.note(&a.Probes[i].effectArgs, depth+1)
+	for i := range a.Of {
+		u.note(&a.Of[i].effectArgs, depth+1)
 	}
 }
 

@@ -1,0 +1,47 @@
+package effects
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// splitAddress takes "host:port" apart.
+func splitAddress(addr string) (host string, port uint16, err error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		return "", 0, problem(CodeInvalid, "%q is no address; write \"host:port\"", addr)
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return "", 0, problem(CodeInvalid, "%q has the port %q; expected 1 to 65535", addr, text)
+	}
+	return host, uint16(n), nil
+}
+
+// checkAddress says whether a connection to "host:port" can be permitted.
+func (n *network) checkAddress(addr string) error {
+	host, port, err := splitAddress(addr)
+	if err != nil {
+		return err
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return n.checkAddr(host, netip.AddrPortFrom(ip, port))
+	}
+	return n.checkName(host, port)
+}
+
+// checkLookup says whether a name may be asked of the system's resolver: where
+// requests to it can be permitted on any port. A lookup tells a name server what is
+// asked for, so it is not free where the network is closed.
+func (n *network) checkLookup(name string) error {
+	if n.all || len(n.prefixes) > 0 {
+		return nil
+	}
+	for _, rule := range n.names {
+		if n.named(name, rule.port) {
+			return nil
+		}
+	}
+	return n.denied(name)
+}

@@ -1,0 +1,84 @@
+package text
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"starquake/runtime/view"
+)
+
+// resilience says how each probe read before, while and after faults were on.
+func (s *summary) resilience() {
+	sum := s.run.Summary
+	if sum == nil {
+		return
+	}
+	for _, p := range sum.Probes {
+		s.entry(plain, p.Name, s.probeText(p))
+	}
+	if sum.Score != nil {
+		s.last("score", fmt.Sprintf("%.0f = mean of the probes' %s", *sum.Score, s.ascii(sum.Formula)))
+	}
+	s.block(plain, "resilience")
+}
+
+// ascii is a formula in what the terminal can show.
+func (s *summary) ascii(text string) string {
+	return strings.ReplaceAll(text, "×", s.sym("×", "x"))
+}
+
+// probeText is one probe in words.
+func (s *summary) probeText(p *view.ProbeSummary) string {
+	var parts []string
+	for _, phase := range []struct {
+		name string
+		of   *view.Phase
+	}{{"baseline", p.Baseline}, {"faults", p.Fault}, {"recovery", p.Recovery}} {
+		if phase.of == nil {
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s %s of %d ok, p50 %s, p99 %s", phase.name, percent(phase.of.Availability), phase.of.Readings, took(phase.of.P50), took(phase.of.P99)))
+	}
+	if p.Detect != nil {
+		parts = append(parts, "detected after "+took(*p.Detect))
+	}
+	switch {
+	case p.Recover != nil && *p.Recover > 0:
+		parts = append(parts, "recovered after "+took(*p.Recover))
+	case p.Recover != nil && p.Detect != nil:
+		parts = append(parts, "recovered at once")
+	case p.Recover == nil && p.Recovery != nil:
+		parts = append(parts, "not recovered")
+	}
+	if p.Score != nil {
+		sum := []string{}
+		for _, part := range []struct {
+			name  string
+			value *float64
+		}{{"availability", p.Availability}, {"speed", p.Speed}, {"recovered", p.Recovered}} {
+			if part.value != nil {
+				sum = append(sum, fmt.Sprintf("%s %.2f", part.name, *part.value))
+			}
+		}
+		parts = append(parts, fmt.Sprintf("score %.0f (%s)", *p.Score, strings.Join(sum, ", ")))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// percent is a share with as many digits as tell it from all and from none.
+func percent(share float64) string {
+	if share == 0 || share == 1 {
+		return fmt.Sprintf("%.0f%%", 100*share)
+	}
+	return fmt.Sprintf("%.1f%%", min(max(100*share, 0.1), 99.9))
+}
+
+// took is a time as it was measured, to three digits.
+func took(d time.Duration) string {
+	unit := time.Microsecond
+	for unit*1000 <= d {
+		unit *= 10
+	}
+	return d.Round(unit).String()
+}
