@@ -28,7 +28,7 @@ import (
 const (
 	// DefaultIsolatedMemory is how large the heap of a script may grow in a process of
 	// its own.
-	DefaultIsolatedMemory = 384 << 20
+	DefaultIsolatedMemory = 320 << 20
 	// isolatedTurnLimit bounds a turn of such a script.
 	isolatedTurnLimit = 2 * time.Second
 	// isolatedStart bounds the start of the process.
