@@ -30,12 +30,17 @@ func cpuUsedUp(state *os.ProcessState) bool {
 // cpuLimit is far away: a turn is bounded by its steps and by the wall clock.
 const cpuLimit = 24 * 60 * 60
 
-// confine sets this process's limits for good. Memory is bounded by RLIMIT_DATA, which
-// counts what can be written to: of the address space Go reserves far more than it
-// ever uses, so RLIMIT_AS says nothing about it. The limit is above what the process
-// has now, which with the race detector is terabytes.
+// confine sets this process's limits for good. Memory is bounded twice, each above what
+// the process has now, which with the race detector is terabytes. RLIMIT_DATA counts what
+// can be written to, but the kernel does not ask for it where a mapping takes the place
+// of another, as Go's do that were reserved before. RLIMIT_AS counts what is reserved,
+// which is more: thread stacks and arenas that are hardly used.
 func confine(memory int64) error {
-	data, err := writableMemory()
+	data, err := mapped("VmData:")
+	if err != nil {
+		return err
+	}
+	space, err := mapped("VmSize:")
 	if err != nil {
 		return err
 	}
@@ -47,6 +52,7 @@ func confine(memory int64) error {
 		limit    uint64
 	}{
 		{unix.RLIMIT_DATA, data + uint64(memory)},
+		{unix.RLIMIT_AS, space + uint64(memory) + reserved},
 		{unix.RLIMIT_CPU, cpuLimit},
 		{unix.RLIMIT_CORE, 0},
 		{unix.RLIMIT_FSIZE, 0},
@@ -65,18 +71,22 @@ func confine(memory int64) error {
 // untouched is how much of a new process's memory is counted as never used, in bytes.
 const untouched = 300 << 20
 
-// writableMemory is what RLIMIT_DATA counts of this process, in bytes.
-func writableMemory() (uint64, error) {
+// reserved is how much more address space than memory a process may take, in bytes.
+const reserved = 256 << 20
+
+// mapped is a figure of this process's memory, in bytes: VmData is what RLIMIT_DATA
+// counts, VmSize what RLIMIT_AS counts.
+func mapped(figure string) (uint64, error) {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
 		return 0, fmt.Errorf("reading the process's memory: %w", err)
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "VmData:"); ok {
+		if rest, ok := strings.CutPrefix(lines.Text(), figure); ok {
 			kilobytes, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
 			return kilobytes << 10, err
 		}
 	}
-	return 0, fmt.Errorf("reading the process's memory: /proc/self/status has no VmData")
+	return 0, fmt.Errorf("reading the process's memory: /proc/self/status has no %s", figure)
 }

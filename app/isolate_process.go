@@ -125,8 +125,8 @@ func (p *scriptProcess) died(readErr error) runtime.Death {
 // segmentation fault is among them: not every part of Go's runtime looks whether it got
 // what it asked for, and nothing but the runtime can cause one.
 var memorySigns = []string{
-	"out of memory", "cannot allocate memory", "stack overflow", "failed to create new OS thread", "failed to reserve", "SIGSEGV: segmentation violation",
-	"ThreadSanitizer failed to allocate",
+	"out of memory", "cannot allocate memory", "stack overflow", "failed to create new OS thread", "pthread_create failed", "failed to reserve", "SIGSEGV: segmentation violation",
+	"ThreadSanitizer failed to allocate", "too many address space collisions for -race mode",
 }
 
 // tail keeps the first kilobytes of what a process writes to its standard error, which

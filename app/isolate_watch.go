@@ -135,6 +135,12 @@ func (h *watch) look(stop chan struct{}) {
 func (h *watch) check() {
 	heap, live := h.heap()
 	w, since := h.oldestTurn()
+	if w != nil && !w.failed && heap > w.limit && live <= w.limit/4*3 {
+		// Much of it may be garbage. What is not is found out at once: a script can take
+		// half a gigabyte between two looks.
+		goruntime.GC()
+		heap, live = h.heap()
+	}
 	switch {
 	case w == nil || w.failed:
 	case since > turnLimit:
@@ -144,8 +150,6 @@ func (h *watch) check() {
 		w.failed = true
 		w.fail(runtime.CodeScriptMemory, fmt.Sprintf("the script used up its memory: %s of %s; keep less, or raise the limit",
 			units.FormatSize(int64(heap>>20<<20)), units.FormatSize(int64(w.limit))))
-	case heap > w.limit: // much of it may be garbage
-		goruntime.GC()
 	}
 }
 
