@@ -42,6 +42,8 @@ type conn struct {
 	counted, struck uint64
 	// req is the request that the client's goroutine is at.
 	req chaos.Request
+	// socket: it asks for WebSocket, which is relayed frame by frame.
+	socket bool
 
 	mu   sync.Mutex
 	cond sync.Cond // pending, or one of the flags, has changed
@@ -73,6 +75,8 @@ type conn struct {
 	failure *answer
 	// upgraded is the request that a tunnel began with.
 	upgraded *chaos.Request
+	// frames is there once that is WebSocket, relayed frame by frame.
+	frames *frames
 	// met is what each fault drew for this connection, as a stream; kept is what
 	// faults keep for it.
 	met  map[*Applied]meeting

@@ -60,6 +60,15 @@ type acts struct {
 	stream, body func(f *flow, h *hit)
 	// closing returns by how much the end of a connection is held back.
 	closing func(h *hit) time.Duration
+	// message adds what happens to one message of a WebSocket, and reports whether
+	// anything does. A kind that has it does not act on the bytes of one. Messages that
+	// awaits reports true for pass before without meeting the fault.
+	// ways says whose messages meet it: those that others send do not count for it.
+	message func(m *socketMessage, h *hit) bool
+	ways    [2]bool
+	awaits  func(m *socketMessage, h *hit) bool
+	// editsMessages: it changes messages or leaves them out.
+	editsMessages bool
 	// refuses: the listener does not listen.
 	refuses bool
 
@@ -108,13 +117,18 @@ func effectRows() []effectRow {
 		{"bulkhead", rankBulkhead, prepareBulkhead},
 		{"circuit_breaker", rankCircuitBreaker, prepareCircuitBreaker},
 		{"latency", rankLatency, prepareLatency},
+		{"ws_delay", rankLatency, prepareWSDelay},
 		{"http_error", rankError, prepareHTTPError},
 		{"connection_error", rankError, prepareConnectionError},
 		{"grpc_error", rankError, prepareGRPCError},
+		{"ws_close", rankError, prepareWSClose},
 		{"rewrite", rankResponse, prepareRewrite},
 		{"corrupt", rankResponse, prepareCorrupt},
 		{"partial_response", rankResponse, preparePartialResponse},
 		{"grpc_abort", rankResponse, prepareGRPCAbort},
+		{"ws_drop", rankResponse, prepareWSDrop},
+		{"ws_corrupt", rankResponse, prepareWSCorrupt},
+		{"ws_duplicate", rankResponse, prepareWSDuplicate},
 		{"limit_data", rankResponse, prepareLimitData},
 		{"packet_loss", rankBandwidth, preparePacketLoss},
 		{"slicer", rankBandwidth, prepareSlicer},

@@ -11,7 +11,7 @@ import (
 
 func prepareRateLimit(f *chaos.Fault) acts {
 	l := chaos.NewRateLimit(f)
-	return acts{request: func(v *verdict, h *hit) bool {
+	return acts{ways: eachWay(true, false), message: limitMessages(l), request: func(v *verdict, h *hit) bool {
 		ok, retry := l.Allow(h.req, h.now, h.elapsed)
 		return !ok && v.give(h, answer{status: http.StatusTooManyRequests, headers: map[string]string{"Retry-After": chaos.RetryAfter(retry)}})
 	}}

@@ -65,6 +65,7 @@ func prepareCorrupt(f *chaos.Fault) acts {
 	ways := [2]bool{toUpstream: c.Request, toClient: c.Response}
 	if c.Truncates() {
 		return acts{
+			ways: ways, message: alterMessage(&c), editsMessages: true,
 			stream: func(f *flow, h *hit) {
 				if ways[f.way] {
 					f.keeps = append(f.keeps, keepPart{h.by, c.Keep})
@@ -89,5 +90,5 @@ func prepareCorrupt(f *chaos.Fault) acts {
 			c.Apply(by.draws, n, offset, total, b)
 		}})
 	}
-	return acts{stream: alter, body: alter}
+	return acts{ways: ways, message: alterMessage(&c), editsMessages: true, stream: alter, body: alter}
 }

@@ -62,5 +62,5 @@ func prepareConnectionError(f *chaos.Fault) acts {
 	case "tcp_close":
 		a = answer{end: endClose}
 	}
-	return acts{request: func(v *verdict, h *hit) bool { return v.give(h, a) }}
+	return acts{ways: eachWay(true, true), message: failMessage(a), request: func(v *verdict, h *hit) bool { return v.give(h, a) }}
 }

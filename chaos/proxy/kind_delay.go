@@ -12,6 +12,7 @@ func prepareLatency(f *chaos.Fault) acts {
 	l := chaos.NewLatency(f)
 	ways := [2]bool{toUpstream: l.Request, toClient: l.Response}
 	return acts{
+		ways: ways, message: delayMessage(&l),
 		request: func(v *verdict, h *hit) bool {
 			// Each way has draws of its own: 2n and 2n+1.
 			if l.Request {

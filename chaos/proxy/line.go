@@ -42,7 +42,7 @@ type lineChunk struct {
 }
 
 func newLine(s *stream) *line {
-	l := &line{s: stream{c: s.c, dst: s.dst, way: s.way, snap: s.snap, met: s.met}, done: make(chan struct{})}
+	l := &line{s: stream{c: s.c, dst: s.dst, way: s.way, snap: s.snap, met: s.met, frames: s.frames, struck: s.struck}, done: make(chan struct{})}
 	l.s.met.flow.chunks = 0 // counted by the one who pushes
 	l.cond.L = &l.mu
 	go l.write()

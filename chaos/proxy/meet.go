@@ -41,14 +41,18 @@ func (c *conn) meet(snap *snapshot, way direction) streamFaults {
 			}
 			c.met[a.Applied] = m
 		}
-		if m.hit && !a.passesOpen(c) {
+		if m.hit && !a.passesOpen(c) { // not by what messages of a WebSocket meet
 			hits = append(hits, hit{by: a, c: c, n: m.n, now: m.at, elapsed: a.clock.Load().elapsed(m.at)})
 		}
+	}
+	socket := c.frames != nil
+	if socket {
+		s.fates = c.socketFates()
 	}
 	c.mu.Unlock()
 	for i := range hits {
 		h := &hits[i]
-		if h.by.acts.fate != nil {
+		if h.by.acts.fate != nil && !socket {
 			f := h.by.fateOf(h)
 			s.fates = append(s.fates, f)
 			if fresh[h.by] {
@@ -79,6 +83,9 @@ func (c *conn) forget() {
 // meetStream draws for a connection that is not parsed. The caller holds c.mu.
 func (a *active) meetStream(c *conn) (m meeting) {
 	m.at = time.Now()
+	if c.frames != nil && a.acts.meetsMessages() {
+		return m // which is where it draws
+	}
 	tunnel := c.upgraded // its request is what a match asks about
 	if !a.acts.applies(false) || tunnel == nil && a.matcher.Parsed() {
 		a.inapplicable.Add(1)
@@ -123,7 +130,7 @@ func (c *conn) countInapplicable() {
 		return
 	}
 	for _, a := range snap.order {
-		if a.gen > c.counted && !a.acts.applies(true) && !(a.acts.grpc && c.speaks.Load() == speaksHTTP2) {
+		if a.gen > c.counted && !a.acts.applies(true) && !(a.acts.grpc && c.speaks.Load() == speaksHTTP2) && !(a.acts.message != nil && c.socket) {
 			a.inapplicable.Add(1)
 		}
 	}

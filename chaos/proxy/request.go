@@ -20,6 +20,8 @@ type pending struct {
 	head    bool           // it was a HEAD: the response has no body
 	connect bool           // it was a CONNECT
 	upgrade bool           // it asked for another protocol
+	socket  bool           // which is WebSocket, and relayed frame by frame
+	offered bool           // and whose extensions were changed
 }
 
 // maxPending bounds the requests of one connection that wait for their responses.
@@ -41,14 +43,19 @@ func (c *conn) nextRequest(in *reader) bool {
 
 	started := time.Now()
 	snap := c.p.faults.Load()
+	c.socket = c.p.relaysFrames() && asksForWebSocket(&h)
 	var v *verdict
 	if len(snap.order) > 0 {
 		c.countInapplicable()
 		c.request(&h)
 		v = c.p.decide(c, &c.req)
 	}
+	p := pending{started: started, gen: snap.gen, socket: c.socket}
+	if c.socket {
+		v, p.offered = c.offer(v, &h)
+	}
 	if v == nil {
-		return c.pass(in, &h, pending{started: started, gen: snap.gen}, nil)
+		return c.pass(in, &h, p, nil)
 	}
 	if !c.enter(v, started) {
 		v.done(c.noAnswer())
@@ -61,7 +68,8 @@ func (c *conn) nextRequest(in *reader) bool {
 		v.done(c.noAnswer())
 		return false
 	}
-	return c.pass(in, &h, pending{started: started, gen: snap.gen, verdict: v}, v)
+	p.verdict = v
+	return c.pass(in, &h, p, v)
 }
 
 // request fills c.req in for matchers.

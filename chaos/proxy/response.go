@@ -210,7 +210,7 @@ func (c *conn) responseFailed(err error) {
 
 // startTunnel hands the connection over to what both sides have agreed on.
 func (c *conn) startTunnel(l *link, in *reader, h *head, p pending) pending {
-	if _, err := c.client.Write(in.bytes()[:h.size]); err != nil {
+	if _, err := c.client.Write(c.agree(in.bytes()[:h.size], &p)); err != nil {
 		c.cut()
 		return p
 	}

@@ -41,7 +41,9 @@ type stream struct {
 	way      direction
 	snap     *snapshot
 	met      streamFaults // of snap
-	line     *line        // nil while nothing is delayed
+	frames   *frames      // of a WebSocket; met is of its struck fates too
+	struck   uint32
+	line     *line // nil while nothing is delayed
 	// bulk is how much came without a pause, last when the last of it did.
 	bulk int64
 	last time.Time
@@ -94,8 +96,13 @@ func (s *stream) untouched() bool {
 
 // refresh looks whether the faults have changed.
 func (s *stream) refresh() {
-	if snap := s.c.p.faults.Load(); snap != s.snap {
-		s.snap, s.met = snap, s.c.meet(snap, s.way).after(&s.met)
+	snap := s.c.p.faults.Load()
+	struck := s.struck
+	if s.frames != nil {
+		struck = s.frames.struck.Load()
+	}
+	if snap != s.snap || struck != s.struck {
+		s.snap, s.struck, s.met = snap, struck, s.c.meet(snap, s.way).after(&s.met)
 	}
 }
 
@@ -124,24 +131,27 @@ func (s *stream) pass() bool {
 }
 
 // chunk sends b on, at once or later, and reports whether the stream goes on.
-func (s *stream) chunk(b []byte) bool {
+func (s *stream) chunk(b []byte) bool { return s.chunkAfter(b, nil) }
+
+// chunkAfter is chunk with delays besides those of the stream.
+func (s *stream) chunkAfter(b []byte, more []delay) bool {
 	now := time.Now()
 	s.moved(int64(len(b)), now)
 	if !s.pass() {
 		return false
 	}
-	if s.line != nil && s.met.flow.size() == 0 && s.line.empty() {
+	if s.line != nil && s.met.flow.size()+len(more) == 0 && s.line.empty() {
 		s.line.end()
 		s.line = nil
 	}
 	if s.line == nil {
-		if s.met.flow.size() == 0 {
+		if s.met.flow.size()+len(more) == 0 {
 			_, err := s.dst.Write(b)
 			return err == nil
 		}
 		s.line = newLine(s)
 	}
-	delays := s.met.flow.due(now)
+	delays := append(s.met.flow.due(now), more...)
 	chunk := lineChunk{at: now, delays: delays}
 	if chunk.pooled = s.in.detach(b); chunk.pooled != nil {
 		chunk.b = b

@@ -8,5 +8,12 @@ import "net"
 // c.upgraded is the request that it began with. A protocol with a relay of its own
 // takes over here.
 func (c *conn) relayTunnel(dst *net.TCPConn, in *reader, way direction) {
+	c.mu.Lock()
+	frames := c.frames
+	c.mu.Unlock()
+	if frames != nil {
+		c.relayFrames(frames, dst, in, way)
+		return
+	}
 	c.relay(dst, in, way, nil)
 }

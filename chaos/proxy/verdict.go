@@ -94,6 +94,9 @@ func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
 		if !a.fault.ActiveAt(elapsed) || a.passesOpen(c) {
 			continue
 		}
+		if c != nil && c.socket && a.acts.editsMessages {
+			continue // there are no messages yet
+		}
 		n, drawn := a.meets(elapsed)
 		if !drawn {
 			continue

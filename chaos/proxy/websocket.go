@@ -1,0 +1,310 @@
+package proxy
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"starquake/chaos/proxy/ws"
+)
+
+// frames is what both ways of a WebSocket connection share.
+type frames struct {
+	agreed ws.Agreement
+	// fates are those that messages have met, guarded by conn.mu; struck counts them.
+	fates  []fate
+	struck atomic.Uint32
+	// closing is set once a fault closes the connection.
+	closing atomic.Pointer[socketClose]
+}
+
+// relaysFrames reports whether WebSocket connections are relayed frame by frame. On
+// targets of another declared protocol they are streams: none of their faults is one
+// that knows messages.
+func (p *Proxy) relaysFrames() bool {
+	return p.config.Protocol == "ws" || p.config.Protocol == "auto"
+}
+
+// asksForWebSocket reports whether a request asks to speak WebSocket from then on.
+func asksForWebSocket(h *head) bool {
+	if !h.upgrade || string(h.method) != http.MethodGet {
+		return false
+	}
+	for _, value := range fieldValues(h.lines, "Upgrade") {
+		if strings.EqualFold(value, "websocket") {
+			return true
+		}
+	}
+	return false
+}
+
+// fieldValues returns the values of all fields of a name.
+func fieldValues(lines []byte, name string) (values []string) {
+	for line := range bytes.SplitSeq(lines, []byte("\r\n")) {
+		if isField(line, name) {
+			values = append(values, string(bytes.Trim(line[len(name)+1:], " \t")))
+		}
+	}
+	return values
+}
+
+// offer sees to it that messages of a WebSocket that faults may change or leave out
+// stand for themselves, by changing what the client offers: on a target that is
+// declared to speak WebSocket always, since such a fault may come later, otherwise if
+// one is on that fits. It returns v, or a new verdict if there was none, and whether
+// the offer was changed.
+func (c *conn) offer(v *verdict, h *head) (*verdict, bool) {
+	values := fieldValues(h.lines, ws.Field)
+	c.request(h)
+	if len(values) == 0 || c.p.config.Protocol != "ws" && !c.mayEdit() {
+		return v, false
+	}
+	if v == nil {
+		v = new(verdict)
+		v.flows[toClient].way = toClient
+	}
+	text := ws.Offer(values)
+	v.edits[toUpstream] = append(v.edits[toUpstream], edit{head: func(m *message) {
+		m.remove(ws.Field)
+		if text != "" {
+			m.set(ws.Field, text)
+		}
+	}})
+	return v, true
+}
+
+// mayEdit reports whether a fault is on that may change messages of the WebSocket that
+// the request at hand asks for.
+func (c *conn) mayEdit() bool {
+	for _, a := range c.p.faults.Load().order {
+		if a.acts.editsMessages && a.matcher.Fits(&c.req) && !a.passesOpen(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// agree looks at the answer to a request for WebSocket, and returns the head that the
+// client gets.
+func (c *conn) agree(text []byte, p *pending) []byte {
+	if !p.socket {
+		return text
+	}
+	var m message
+	m.parse(text)
+	lines := bytes.Join(m.lines, []byte("\r\n"))
+	values := fieldValues(lines, ws.Field)
+	if p.offered && len(values) > 0 {
+		m.set(ws.Field, ws.Accept(values))
+		values = fieldValues(bytes.Join(m.lines, []byte("\r\n")), ws.Field)
+		_, text = m.encode(toClient)
+	}
+	c.mu.Lock()
+	c.frames = &frames{agreed: ws.Agreed(values)}
+	c.mu.Unlock()
+	return text
+}
+
+// fixed reports whether a message of a way, whose first frame has these bits, can be
+// neither changed nor left out.
+func (f *frames) fixed(way direction, reserved byte) bool {
+	if f.agreed.Opaque {
+		return true
+	}
+	if reserved&ws.Compressed == 0 {
+		return false
+	}
+	if way == toUpstream {
+		return !f.agreed.ClientForgets
+	}
+	return !f.agreed.ServerForgets
+}
+
+// strikeSocket adds fates, which both ways meet from their next byte on.
+func (c *conn) strikeSocket(fates []fate) {
+	c.mu.Lock()
+	c.frames.fates = append(c.frames.fates, fates...)
+	c.frames.struck.Add(1)
+	c.mu.Unlock()
+	for _, f := range fates {
+		c.doom(f)
+	}
+}
+
+// socketFates returns the fates that still may rule. The caller holds c.mu.
+func (c *conn) socketFates() []fate {
+	kept := c.frames.fates[:0]
+	for _, f := range c.frames.fates {
+		if !f.by.off.Load() {
+			kept = append(kept, f)
+		}
+	}
+	c.frames.fates = kept
+	return append([]fate(nil), kept...)
+}
+
+// socket is one way of a WebSocket connection.
+type socket struct {
+	stream
+	f    *frames
+	scan ws.Scanner
+	// plan is the faults of planned that meet messages of this way.
+	plan    []*active
+	planned *snapshot
+	request handshake
+	// msg is what the faults do to the message at hand; nil lets it pass.
+	msg *socketMessage
+	// headSent is how much of the head at hand has been sent before it was whole.
+	headSent int
+	// out is what goes on next, after delays.
+	out    []byte
+	delays []delay
+	// broken: what comes is no WebSocket, and passes as it is.
+	broken bool
+	// said: a fault has closed the connection, and its close frame was sent this way.
+	said bool
+}
+
+// relayFrames relays one way of a WebSocket connection until it ends.
+func (c *conn) relayFrames(f *frames, dst *net.TCPConn, in *reader, way direction) {
+	s := &socket{stream: stream{c: c, dst: dst, src: in.src, in: in, way: way, frames: f}, f: f}
+	s.request = newHandshake(c.upgraded)
+	s.refresh()
+	s.replan()
+	var err error
+	ok := true
+	for ok && err == nil {
+		if len(in.bytes()) == 0 {
+			err = in.fill()
+		}
+		if b := in.bytes(); len(b) > 0 {
+			in.take(len(b)) // they stay where they are until fill
+			ok = s.feed(b)
+		} else if isTimeout(err) && c.woke(way) {
+			ok, err = s.wake(), nil
+		}
+	}
+	if !ok {
+		err = net.ErrClosed
+	}
+	if !s.said {
+		s.end(err)
+	}
+}
+
+// wake looks at the faults while nothing comes.
+func (s *socket) wake() bool {
+	if s.planned != s.c.p.faults.Load() {
+		s.replan()
+	}
+	return s.pass() && s.closeIfAsked(nil)
+}
+
+// feed sends on what has come, as the faults want it.
+func (s *socket) feed(b []byte) bool {
+	if s.planned != s.c.p.faults.Load() {
+		s.replan()
+	}
+	if s.broken {
+		return s.chunk(b)
+	}
+	if s.calm() {
+		s.broken = s.scan.Skip(b) != nil
+		s.headSent = 0
+		if s.scan.InHead() {
+			s.headSent = len(s.scan.Raw())
+		}
+		return s.chunk(b)
+	}
+	for more := true; more; {
+		if !s.closeIfAsked(b) {
+			return false
+		}
+		event, n, err := s.scan.Next(b)
+		if err != nil {
+			s.broken = true
+			s.out = append(append(s.out, s.scan.Raw()[s.headSent:]...), b...)
+			break
+		}
+		part := b[:n]
+		b = b[n:]
+		switch event {
+		case ws.Began:
+			if !s.began() {
+				return false
+			}
+			continue // its payload may be empty
+		case ws.Part, ws.Ended:
+			s.payload(part)
+			if event == ws.Ended && !s.ended() {
+				return false
+			}
+		}
+		more = len(b) > 0
+	}
+	return s.flush() && s.closeIfAsked(nil)
+}
+
+// calm reports whether what comes passes as it is, whatever it may be.
+func (s *socket) calm() bool {
+	return len(s.plan) == 0 && s.msg == nil && s.f.closing.Load() == nil && (s.headSent > 0 || !s.scan.InHead())
+}
+
+// flush sends what is to go on.
+func (s *socket) flush() bool {
+	if len(s.out) == 0 {
+		return true
+	}
+	ok := s.chunkAfter(s.out, s.delays)
+	s.out, s.delays = s.out[:0], nil
+	if cap(s.out) > maxEdit || s.plan == nil {
+		s.out = nil
+	}
+	return ok
+}
+
+// replan looks which faults meet messages from now on. Those that act on connections
+// that are open do so at once, if this is the client's way.
+func (s *socket) replan() {
+	c := s.c
+	snap := c.p.faults.Load()
+	first := s.planned == nil
+	before := uint64(0)
+	if !first {
+		before = s.planned.gen
+	}
+	s.planned, s.plan = snap, nil
+	var fates []fate
+	for _, a := range snap.order {
+		if !a.acts.meetsMessagesOf(s.way) || a.passesOpen(c) || !a.matcher.Fits(&s.request.req) {
+			continue
+		}
+		s.plan = append(s.plan, a)
+		if first || s.way != toUpstream || a.acts.fate == nil || a.gen <= before {
+			continue
+		}
+		h := hit{by: a, c: c, now: time.Now(), req: &s.request.req}
+		if h.elapsed = a.clock.Load().elapsed(h.now); !a.fault.ActiveAt(h.elapsed) {
+			continue
+		}
+		var drawn bool
+		if h.n, drawn = a.meets(h.elapsed); drawn {
+			s.count(&h)
+			fates = append(fates, a.fateOf(&h))
+		}
+	}
+	if len(fates) > 0 {
+		c.strikeSocket(fates)
+	}
+}
+
+// count counts a hit and writes it down.
+func (s *socket) count(h *hit) {
+	h.by.hit.Add(1)
+	if h.by.row.rank != rankLatency { // delays write themselves down when they are over
+		s.c.p.hits.add(&Hit{At: h.now, Fault: h.by.id, Kind: h.by.fault.Kind, N: h.n, Request: s.request.what})
+	}
+}
