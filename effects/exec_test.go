@@ -50,7 +50,7 @@ func TestExec(t *testing.T) {
 		{name: "no such folder", args: ExecArgs{Argv: []string{"true"}, Dir: dir + "/none"}, want: ExecAnswer{Code: -1}, code: CodeFailed},
 		{name: "bad variable", args: ExecArgs{Argv: []string{"true"}, Env: map[string]string{"A=B": "c"}}, want: ExecAnswer{Code: -1}, code: CodeInvalid},
 	}
-	e := newEffects(t, open(), Options{})
+	e := newEffects(t, open(), Options{ExecGrace: soon})
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if test.args.Timeout == 0 {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jhump/protoreflect/v2/grpcreflect"
 	"google.golang.org/grpc"
@@ -69,6 +70,9 @@ func (e *Effects) invoke(ctx context.Context, args *GRPCArgs, answer *GRPCAnswer
 	return statusOf(ctx, err, &met, answer)
 }
 
+// sameDeadline is how much before its deadline a call's server may say that it has passed.
+const sameDeadline = 20 * time.Millisecond
+
 // statusOf puts the status of a call that failed into answer. It returns an error
 // where it was not the server that gave the status.
 func statusOf(ctx context.Context, err error, met *dialError, answer *GRPCAnswer) error {
@@ -77,6 +81,9 @@ func statusOf(ctx context.Context, err error, met *dialError, answer *GRPCAnswer
 		return overdue(ctx, err)
 	}
 	answer.Code, answer.Detail = codeName(st.Code()), st.Message()
+	if deadline, ok := ctx.Deadline(); ok && st.Code() == codes.DeadlineExceeded && time.Until(deadline) < sameDeadline {
+		<-ctx.Done() // the server knows the deadline, and was the first to see that it has passed
+	}
 	switch {
 	case err == nil:
 		return nil
