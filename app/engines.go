@@ -141,13 +141,17 @@ func touches(start *journal.EffectStartBody) []touched {
 			return []touched{request(args.Engine.URL)}
 		}
 	case builtins.KindFault:
+		var on struct{ Target string }
+		if json.Unmarshal(start.Args, &on) != nil || on.Target != "" {
+			return nil // its target was attached before
+		}
 		var args builtins.FaultArgs
 		if json.Unmarshal(start.Args, &args) != nil {
 			return nil
 		}
 		c, ok := changeOf(&args.Fault)
 		if !ok {
-			return nil // its target was attached before
+			return nil
 		}
 		var out []touched
 		for _, m := range []effects.Means{c.On, c.Off} {

@@ -122,8 +122,10 @@ func (f *Fault) validate(row *Kind) error {
 	if err := probability.validate(f.Probability); err != nil {
 		return err
 	}
-	if _, err := f.Match.Compile(); err != nil {
-		return err
+	if f.Match != nil {
+		if _, err := f.Match.Compile(); err != nil {
+			return err
+		}
 	}
 	if p := f.Pulse; p != nil && (p.On < time.Millisecond || p.Off < time.Millisecond || p.On > units.MaxDuration || p.Off > units.MaxDuration) {
 		return fmt.Errorf("pulse on %s, off %s: expected 1ms or more for both",
@@ -206,7 +208,7 @@ func (f *Fault) get(name string) any {
 	if spec == nil {
 		return nil
 	}
-	return spec.defaultValue()
+	return spec.value
 }
 
 var errNoPulse = errors.New(`pulse: expected {"on": duration, "off": duration}`)

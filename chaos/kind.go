@@ -52,6 +52,8 @@ type ParamSpec struct {
 	// fromHTTP gives the protocol's own code for an HTTP status that was given in its
 	// place; nil takes no status. Only codes outside Min and Max are asked for.
 	fromHTTP func(status int) (code int, ok bool)
+	// value is Default as it reads, nil for None; made with the table.
+	value any
 }
 
 // Protocols returns the protocols that targets may declare, besides "auto". "http" is
@@ -88,7 +90,11 @@ func kinds() []Kind {
 			execKind(), httpKind(),
 		}
 		for i := range table.rows {
-			table.rows[i].Sig = signature(&table.rows[i])
+			row := &table.rows[i]
+			row.Sig = signature(row)
+			for j := range row.Params {
+				row.Params[j].value = row.Params[j].readDefault()
+			}
 		}
 	})
 	return table.rows

@@ -274,8 +274,8 @@ func readRange(spec *ParamSpec, arg any) (r [2]Value, err error) {
 	return r, nil
 }
 
-// defaultValue reads Default, which is a literal; None gives nil.
-func (spec *ParamSpec) defaultValue() any {
+// readDefault reads Default, which is a literal; None gives nil.
+func (spec *ParamSpec) readDefault() any {
 	if spec.Default == "" || spec.Default == "None" {
 		return nil
 	}
@@ -291,7 +291,7 @@ func (spec *ParamSpec) defaultValue() any {
 }
 
 func (spec *ParamSpec) isDefault(v any) bool {
-	d := spec.defaultValue()
+	d := spec.value
 	return d != nil && reflect.DeepEqual(v, d)
 }
 

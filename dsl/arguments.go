@@ -10,7 +10,7 @@ import (
 
 // argument is one argument of a call and the parameter it goes to.
 type argument struct {
-	param Param
+	param *Param
 	value syntax.Expr
 	// rest is set for the values of *args and **kwargs.
 	rest bool
@@ -31,7 +31,7 @@ type arguments struct {
 }
 
 func bindArguments(sig *Signature, call *syntax.CallExpr) arguments {
-	var out arguments
+	out := arguments{list: make([]argument, 0, len(call.Args))}
 	given := map[string]bool{}
 	next := 0
 	for _, arg := range call.Args {
@@ -48,12 +48,12 @@ func bindArguments(sig *Signature, call *syntax.CallExpr) arguments {
 			}
 		}
 		if next < len(sig.Params) && !sig.Params[next].KeywordOnly {
-			p := sig.Params[next]
+			p := &sig.Params[next]
 			given[p.Name] = true
 			out.list = append(out.list, argument{param: p, value: arg})
 			next++
 		} else if sig.Args != "" {
-			out.list = append(out.list, argument{param: sig.Rest, value: arg, rest: true})
+			out.list = append(out.list, argument{param: &sig.Rest, value: arg, rest: true})
 		} else {
 			out.extra = append(out.extra, arg)
 		}
@@ -73,11 +73,11 @@ func (a *arguments) keyword(sig *Signature, name *syntax.Ident, value syntax.Exp
 		a.twice = append(a.twice, name)
 	case i >= 0:
 		given[name.Name] = true
-		a.list = append(a.list, argument{param: sig.Params[i], value: value})
+		a.list = append(a.list, argument{param: &sig.Params[i], value: value})
 	case sig.Kwargs != "":
 		p := sig.KwRest
 		p.Name = name.Name
-		a.list = append(a.list, argument{param: p, value: value, rest: true})
+		a.list = append(a.list, argument{param: &p, value: value, rest: true})
 	default:
 		a.unknown = append(a.unknown, name)
 	}
@@ -154,11 +154,11 @@ func exampleMember(space string, members []string) string {
 // argumentNames reports arguments that do not fit the signature.
 func (c *checker) argumentNames(call *syntax.CallExpr, e *entry, args *arguments) {
 	name := e.sig.Name
-	var names []string
-	for _, p := range e.sig.Params {
-		names = append(names, p.Name)
-	}
 	for _, id := range args.unknown {
+		var names []string
+		for _, p := range e.sig.Params {
+			names = append(names, p.Name)
+		}
 		d := atNode(id, "unknown_keyword", "%s has no parameter %s", name, id.Name)
 		d.Help = didYouMean(id.Name, names, "its parameters")
 		if len(names) == 0 {

@@ -39,7 +39,7 @@ func (c *checker) argument(f *facts, e *entry, a argument) {
 }
 
 // inUnit writes a limit as a value of the parameter is written.
-func inUnit(p Param, n float64) string {
+func inUnit(p *Param, n float64) string {
 	for _, t := range p.Types {
 		switch t {
 		case "duration":
@@ -56,7 +56,7 @@ func inUnit(p Param, n float64) string {
 }
 
 // fits tries the types of a parameter in turn.
-func fits(p Param, v value) (base float64, why error, ok bool) {
+func fits(p *Param, v value) (base float64, why error, ok bool) {
 	for _, t := range p.Types {
 		ok, n, err := accepts(t, v)
 		if ok {
@@ -179,7 +179,7 @@ func (c *checker) calledTooEarly(f *facts, e *entry, a argument) bool {
 	return true
 }
 
-func onlyFunction(p Param) bool {
+func onlyFunction(p *Param) bool {
 	return !slices.ContainsFunc(p.Types, func(t string) bool { return t != "function" && t != "None" })
 }
 

@@ -166,7 +166,7 @@ var typeNames = map[string]string{
 }
 
 // expected says what a parameter takes.
-func expected(p Param) string {
+func expected(p *Param) string {
 	var names []string
 	for _, t := range p.Types {
 		if t != "None" || len(p.Types) == 1 {

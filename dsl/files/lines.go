@@ -16,7 +16,7 @@ type lines struct {
 }
 
 func newLines(text []byte) *lines {
-	l := &lines{text: text, starts: []int{0}}
+	l := &lines{text: text, starts: make([]int, 1, 2+bytes.Count(text, []byte{'\n'}))}
 	for i := 0; i < len(text); i++ {
 		if text[i] == '\n' || text[i] == '\r' && (i+1 == len(text) || text[i+1] != '\n') {
 			l.starts = append(l.starts, i+1)

@@ -54,6 +54,9 @@ func (e *expr) arg(value expr) { e.items = append(e.items, item{value: value}) }
 
 // named adds an argument with its name.
 func (e *expr) named(name string, value expr) {
+	if e.items == nil {
+		e.items = make([]item, 0, 4) // what most calls have
+	}
 	e.items = append(e.items, item{name + " = ", value})
 }
 

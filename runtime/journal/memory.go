@@ -52,7 +52,11 @@ func (m *Memory) Records() []Record {
 func (m *Memory) RecordsFrom(n int) []Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []Record
+	total := 0
+	for _, piece := range m.chunks {
+		total += len(piece)
+	}
+	out := make([]Record, 0, max(0, total-n))
 	for _, piece := range m.chunks {
 		if n < len(piece) {
 			out = append(out, piece[n:]...)
