@@ -23,6 +23,8 @@ type Kind struct {
 	// Protocols lists those the kind can be done on. It is empty for kinds that the
 	// orchestrator does by itself, without a target.
 	Protocols []string
+	// Terminates: it is done only where the target terminates TLS, see OnTLS.
+	Terminates bool
 
 	// check looks for what no single parameter shows; each is known to be in range.
 	check func(f *Fault) error

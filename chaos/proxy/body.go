@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"io"
-	"net"
 	"time"
 )
 
@@ -51,7 +50,7 @@ const spliceBody = 128 << 10
 
 // spliceBody lets the kernel relay the rest of a body of known length. It comes back
 // early, without an error, when the faults change.
-func (c *conn) spliceBody(dst, src *net.TCPConn, y *body, way direction) error {
+func (c *conn) spliceBody(dst, src side, y *body, way direction) error {
 	gen := c.p.faults.Load().gen
 	for y.left > 0 {
 		c.mu.Lock()

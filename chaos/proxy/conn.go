@@ -18,7 +18,7 @@ import (
 // the other side; on HTTP both may write to the client, see pending.
 type conn struct {
 	p      *Proxy
-	client *net.TCPConn
+	client side
 	// ctx ends when the connection is ending or cut; it frees what is held in a delay.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -73,6 +73,9 @@ type conn struct {
 	heldUntil time.Time
 	// failure is answered to the oldest pending request once the link ends.
 	failure *answer
+	// hello is what a client whose TLS is terminated has said: written by its goroutine
+	// before the upstream is called; nil for all others.
+	hello *clientHello
 	// upgraded is the request that a tunnel began with.
 	upgraded *chaos.Request
 	// frames is there once that is WebSocket, relayed frame by frame.
@@ -94,6 +97,9 @@ const (
 
 func newConn(p *Proxy, client *net.TCPConn) *conn {
 	c := &conn{p: p, client: client, born: p.faults.Load().gen}
+	if p.config.TLS != nil {
+		c.client = p.tls.accepted(c, client)
+	}
 	c.struck = c.born
 	if addr, ok := client.RemoteAddr().(*net.TCPAddr); ok {
 		c.source = addr.AddrPort().Addr().Unmap()
@@ -213,7 +219,7 @@ func (c *conn) linger() {
 	lingers := c.ending && !c.closed
 	c.mu.Unlock()
 	if lingers {
-		_, _ = io.CopyN(io.Discard, c.client, lingerBytes) // however it ends, the connection is closed next
+		_, _ = io.CopyN(io.Discard, socketOf(c.client), lingerBytes) // however it ends, the connection is closed next
 	}
 }
 

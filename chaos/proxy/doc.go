@@ -9,6 +9,7 @@
 //	admit.go, refuse.go   faults that act before there is a connection
 //	conn.go, link.go   one client connection with its upstream connection
 //	sniff.go     what does the client speak
+//	secure.go, greet.go, kind_tls.go, secure_load.go   TLS that is terminated here
 //	verdict.go   what the faults make of one request
 //	meet.go      what they make of one connection that is not parsed
 //	fate.go      connections that hang or end
@@ -31,6 +32,7 @@
 // All engines ask the same questions, in the order of FAULTS.md, "How faults compose":
 //
 //	admitted     when a connection is accepted: max_connections, a part of refuse
+//	handshake    for each TLS handshake of a target that terminates TLS: tls_fault
 //	decide       for each request or stream of a parsed protocol: the verdict says
 //	             whether it hangs or ends, waits in queues, by how much it is delayed,
 //	             what answers it, and what is done to its messages and their bytes

@@ -47,6 +47,8 @@ type acts struct {
 	// accept says what becomes of a connection when it is accepted, before a byte,
 	// whatever it will speak. open counts the connections there are, with this one.
 	accept func(h *hit, open int) (admitted bool)
+	// handshake is what is wrong with TLS handshakes that meet the fault; "" is nothing.
+	handshake string
 	// fate says what becomes of a connection that is not parsed, or of the connection
 	// of a request (of HTTP/2: of its stream) that meets the fault.
 	fate func(h *hit) fate
@@ -81,7 +83,7 @@ type acts struct {
 
 // applies reports whether the fault can act on a connection that is parsed or not.
 func (a *acts) applies(parsed bool) bool {
-	if a.accept != nil || a.fate != nil || a.closing != nil || a.refuses {
+	if a.accept != nil || a.handshake != "" || a.fate != nil || a.closing != nil || a.refuses {
 		return true
 	}
 	if a.grpc {
@@ -112,6 +114,7 @@ func effectRows() []effectRow {
 		{"timeout", rankConnection, prepareTimeout},
 		{"reset", rankConnection, prepareReset},
 		{"max_connections", rankConnection, prepareMaxConnections},
+		{"tls_fault", rankConnection, prepareTLSFault},
 		{"slow_close", rankConnection, prepareSlowClose},
 		{"rate_limit", rankRateLimit, prepareRateLimit},
 		{"bulkhead", rankBulkhead, prepareBulkhead},

@@ -114,7 +114,7 @@ func (p *Proxy) ApplyKeyed(fault chaos.Fault, id, key string, seed uint64) (*App
 	a.on = &active{Applied: a}
 	p.applied = append(p.applied, a)
 	p.publish()
-	if fault.Pulse != nil && (a.acts.fate != nil || a.acts.refuses) {
+	if fault.Pulse != nil && (a.acts.fate != nil || a.acts.refuses || a.acts.handshake == stall) {
 		p.pulses.Go(func() { p.pulse(a) })
 	}
 	return a, nil
@@ -123,7 +123,12 @@ func (p *Proxy) ApplyKeyed(fault chaos.Fault, id, key string, seed uint64) (*App
 // Supports returns nil if faults of this kind can be put on the proxy, and otherwise
 // says why not.
 func (p *Proxy) Supports(kind string) error {
-	if err := Can(kind, p.config.Protocol); err != nil {
+	err := Can(kind, p.config.Protocol)
+	if err == nil {
+		row, _ := chaos.KindOf(kind) // which Can knows
+		err = row.OnTLS(p.Terminates())
+	}
+	if err != nil {
 		return fmt.Errorf("proxy %s: %w", p.config.Name, err)
 	}
 	return nil

@@ -9,8 +9,9 @@ import (
 // link is one connection to the upstream, or the attempt.
 type link struct {
 	dialed chan struct{} // closed when up and err are set
-	up     *net.TCPConn
+	up     side
 	err    error
+	alpn   string       // what a TLS upstream has chosen to be spoken to in
 	handed chan *reader // see handOver
 
 	// Guarded by conn.mu.
@@ -58,7 +59,7 @@ func (c *conn) connect() *link {
 // runLink dials the upstream and relays what comes from it.
 func (c *conn) runLink(l *link) {
 	defer c.links.Done()
-	if !c.dial(l) {
+	if !c.dial(l) || c.hello != nil && !c.awaitSecured() {
 		return
 	}
 	in := newReader(c.p, l.up)
@@ -121,7 +122,14 @@ func (c *conn) unreachable(err error) {
 func (c *conn) dial(l *link) bool {
 	defer close(l.dialed)
 	dialer := net.Dialer{Timeout: c.p.config.DialTimeout}
-	up, err := dialer.DialContext(c.ctx, "tcp", c.p.config.Upstream)
+	var up side
+	tcp, err := dialer.DialContext(c.ctx, "tcp", c.p.config.Upstream)
+	if err == nil {
+		up = tcp.(*net.TCPConn)
+		if c.p.tls != nil && !c.p.config.TLS.Plain {
+			up, err = c.secureUpstream(l, tcp.(*net.TCPConn))
+		}
+	}
 	if err == nil && c.ctx.Err() != nil {
 		// cut may have come between, and found nothing to close.
 		err = errors.Join(c.ctx.Err(), up.Close())
@@ -130,12 +138,12 @@ func (c *conn) dial(l *link) bool {
 	defer c.mu.Unlock()
 	if err != nil {
 		l.err, l.gone = err, true
-		if c.speaks.Load() == undecided {
+		if c.speaks.Load() == undecided && c.hello == nil {
 			// The client may yet turn out to speak HTTP, and then gets an answer.
 			_ = c.client.SetReadDeadline(time.Now().Add(sniffPatience))
 		}
 		return false
 	}
-	l.up = up.(*net.TCPConn)
+	l.up = up
 	return true
 }

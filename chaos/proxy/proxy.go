@@ -29,6 +29,9 @@ type Config struct {
 	Protocol string
 	// Labels are kept for those who select targets by them.
 	Labels map[string]string
+	// TLS, if set, has the proxy terminate TLS: Protocol is then what is spoken inside.
+	// Without it a connection that is TLS passes as it is. It is not changed by the proxy.
+	TLS *TLS
 	// Logger gets what is of interest to a person; nil for none.
 	Logger *slog.Logger
 	// DialTimeout bounds connecting to the upstream; 0 is 5 s.
@@ -55,6 +58,7 @@ type Proxy struct {
 	buffers  sync.Pool    // of *[]byte of bufferSize
 	queued   atomic.Int64 // bytes in all delay lines
 	hits     hitLog
+	tls      *terminator // nil: TLS passes through
 	faultState
 
 	// ctx ends when connections are to be cut; dials go by it.
@@ -86,6 +90,9 @@ func Listen(ctx context.Context, config Config) (*Proxy, error) {
 		return nil, errors.Join(fmt.Errorf("proxy %s: %w", config.Name, err), l.Close())
 	}
 	p := &Proxy{config: config, listener: l, clock: clock, conns: make(map[*conn]struct{})}
+	if config.TLS != nil {
+		p.tls = newTerminator(config.TLS)
+	}
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.faults.Store(&snapshot{changed: make(chan struct{})})
 	p.wg.Add(1)
@@ -137,6 +144,9 @@ func (c *Config) complete() error {
 			return fmt.Errorf("%s address %q: expected host:port, such as 127.0.0.1:8081", a.what, a.addr)
 		}
 	}
+	if c.TLS != nil && c.TLS.Certificate == nil && c.TLS.Authority == nil {
+		return errors.New("TLS is to be terminated, and there is neither a certificate nor an authority that makes one")
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -161,6 +171,9 @@ func (p *Proxy) Upstream() string { return p.config.Upstream }
 
 // Protocol returns the configured one of Protocols.
 func (p *Proxy) Protocol() string { return p.config.Protocol }
+
+// Terminates reports whether the proxy terminates TLS.
+func (p *Proxy) Terminates() bool { return p.config.TLS != nil }
 
 // Labels returns a copy of the configured labels.
 func (p *Proxy) Labels() map[string]string { return maps.Clone(p.config.Labels) }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"io"
-	"net"
 	"syscall"
 )
 
@@ -21,7 +20,7 @@ func (p *Proxy) buffer() *[]byte {
 // it waits with none it has no buffer: that is what idle connections cost least by.
 type reader struct {
 	p      *Proxy
-	src    *net.TCPConn
+	src    side
 	pooled *[]byte // nil without a buffer; buf belongs to it unless buf has grown
 	buf    []byte
 	r, w   int // buf[r:w] has been read and not taken
@@ -33,7 +32,7 @@ type reader struct {
 	err   error
 }
 
-func newReader(p *Proxy, src *net.TCPConn) *reader { return &reader{p: p, src: src} }
+func newReader(p *Proxy, src side) *reader { return &reader{p: p, src: src} }
 
 // ensure makes sure that there is a buffer.
 func (in *reader) ensure() {

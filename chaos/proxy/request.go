@@ -194,7 +194,7 @@ func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 		if body.done {
 			break
 		}
-		if body.left >= spliceBody && len(in.bytes()) == 0 && f == nil {
+		if body.left >= spliceBody && len(in.bytes()) == 0 && f == nil && splices(l.up, c.client) {
 			err = c.spliceBody(l.up, c.client, &body, toUpstream)
 		} else {
 			err = c.fillClient(in)

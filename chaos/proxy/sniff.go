@@ -11,6 +11,9 @@ const sniffPatience = time.Second
 
 // begin settles what the client speaks. It returns false if the connection is over.
 func (c *conn) begin(in *reader) bool {
+	if c.hello != nil {
+		return c.beginSecure(in)
+	}
 	switch c.p.config.Protocol {
 	case "auto":
 		return c.sniff(in)

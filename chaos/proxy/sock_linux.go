@@ -55,8 +55,8 @@ func onSocket(s syscall.Conn, what string, do func(fd int) error) error {
 // untilHangup blocks until the peer has ended its side or reset the connection, which
 // it returns true for, or until the read deadline has passed or the connection is
 // closed. It reads nothing: what the peer has sent stays to be read.
-func untilHangup(conn *net.TCPConn) bool {
-	raw, err := conn.SyscallConn()
+func untilHangup(conn side) bool {
+	raw, err := socketOf(conn).SyscallConn()
 	if err != nil {
 		return false
 	}

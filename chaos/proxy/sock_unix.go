@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"io"
+	"net"
 	"syscall"
 )
 
@@ -12,7 +13,11 @@ import (
 // makes, no more.
 func (in *reader) waitRead() (n int, err error) {
 	if in.raw == nil {
-		if in.raw, err = in.src.SyscallConn(); err != nil {
+		tcp, ok := in.src.(*net.TCPConn)
+		if !ok {
+			return in.waitSecure(in.src.(*secureSide))
+		}
+		if in.raw, err = tcp.SyscallConn(); err != nil {
 			return 0, err
 		}
 		in.ready = in.tryRead // made once: a method value is an allocation

@@ -36,7 +36,7 @@ func (c *conn) enterStream() bool {
 // stream is one way of a connection that is relayed chunk by chunk.
 type stream struct {
 	c        *conn
-	dst, src *net.TCPConn
+	dst, src side
 	in       *reader
 	way      direction
 	snap     *snapshot
@@ -61,7 +61,7 @@ const (
 
 // relay moves bytes from in to dst until in ends, and then ends dst on that way. err is
 // that of the last fill of in, whose bytes go first. An error cuts the connection.
-func (c *conn) relay(dst *net.TCPConn, in *reader, way direction, err error) {
+func (c *conn) relay(dst side, in *reader, way direction, err error) {
 	s := &stream{c: c, dst: dst, src: in.src, in: in, way: way}
 	s.refresh()
 	if first := in.bytes(); len(first) > 0 {
@@ -71,7 +71,7 @@ func (c *conn) relay(dst *net.TCPConn, in *reader, way direction, err error) {
 		}
 	}
 	for err == nil {
-		if s.bulk >= spliceAfter && s.untouched() {
+		if s.bulk >= spliceAfter && s.untouched() && splices(s.dst, s.src) {
 			in.release()
 			err = s.splice()
 			continue

@@ -41,9 +41,9 @@ func (c *conn) kick(all bool) {
 }
 
 // wake wakes the reader of a way. The caller holds c.mu.
-func (c *conn) wake(way direction, side *net.TCPConn) {
+func (c *conn) wake(way direction, at side) {
 	c.woken[way] = true
-	_ = side.SetReadDeadline(past())
+	_ = at.SetReadDeadline(past())
 }
 
 // woke reports whether a read of this way ended because it was woken, and lets reads
@@ -55,15 +55,15 @@ func (c *conn) woke(way direction) bool {
 		return false
 	}
 	c.woken[way] = false
-	side := c.client
+	from := c.client
 	if way == toClient {
-		side = c.upstream()
+		from = c.upstream()
 	}
-	return side.SetReadDeadline(time.Time{}) == nil
+	return from.SetReadDeadline(time.Time{}) == nil
 }
 
 // upstream returns the connection to the upstream, or nil. The caller holds c.mu.
-func (c *conn) upstream() *net.TCPConn {
+func (c *conn) upstream() side {
 	if c.link == nil {
 		return nil
 	}

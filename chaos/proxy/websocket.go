@@ -169,7 +169,7 @@ type socket struct {
 }
 
 // relayFrames relays one way of a WebSocket connection until it ends.
-func (c *conn) relayFrames(f *frames, dst *net.TCPConn, in *reader, way direction) {
+func (c *conn) relayFrames(f *frames, dst side, in *reader, way direction) {
 	s := &socket{stream: stream{c: c, dst: dst, src: in.src, in: in, way: way, frames: f}, f: f}
 	s.request = newHandshake(c.upgraded)
 	s.refresh()
