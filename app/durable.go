@@ -29,16 +29,18 @@ type resumption struct {
 	MemoryLimit int64          `json:"memory_limit,omitempty"`
 	// CanApprove says that somebody can answer approve().
 	CanApprove bool `json:"can_approve,omitempty"`
+	// Folders are where the files are that targets name.
+	Folders folders `json:"folders"`
 	// Path is the file that the orchestration was read from, for messages.
 	Path string `json:"path,omitempty"`
 }
 
 // info is what the store keeps of a run that begins.
-func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *journal.RunBeginBody, env *builtins.Env) store.Info {
+func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *journal.RunBeginBody, env *builtins.Env, where folders) store.Info {
 	given := opt.env()
 	raw, err := json.Marshal(resumption{
 		Env: wireEnv(env), EnvFile: given.path, Secrets: given.secrets, Looks: given.plainLooks(), Policy: policy,
-		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CanApprove: opt.CanApprove, Path: s.Path,
+		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CanApprove: opt.CanApprove, Path: s.Path, Folders: where,
 	})
 	if err != nil {
 		panic(err) // plain data

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"starquake/builtins"
+	"starquake/chaos"
 	"starquake/chaos/engine"
 	"starquake/chaos/link"
 	"starquake/effects"
@@ -33,10 +34,17 @@ func (t *envTarget) target(name string) (*builtins.Target, error) {
 		if t.Proxy != "" || t.Token != "" {
 			return nil, fmt.Errorf("target %s: proxy and token are for a target of an engine; add toxiproxy, mockforge or starquake with its address", name)
 		}
-		return newTarget(name, t.Listen, t.Upstream, t.Protocol)
+		target, err := newTarget(name, t.Listen, t.Upstream, t.Protocol)
+		if err != nil {
+			return nil, err
+		}
+		if target.TLS, err = chaos.ParseTLS(t.TLS, chaos.BesideEnvironment); err != nil {
+			return nil, fmt.Errorf("target %s: %w", name, err)
+		}
+		return target, nil
 	}
-	if t.Listen != "" || t.Upstream != "" || t.Protocol != "" {
-		return nil, fmt.Errorf("target %s: listen, upstream and protocol are the engine's own affair; leave them out beside %s", name, ref.Kind)
+	if t.Listen != "" || t.Upstream != "" || t.Protocol != "" || t.TLS != nil {
+		return nil, fmt.Errorf("target %s: listen, upstream, protocol and tls are the engine's own affair; leave them out beside %s", name, ref.Kind)
 	}
 	if err := link.CheckURL(ref.URL); err != nil {
 		return nil, fmt.Errorf("target %s: %s: %w", name, ref.Kind, err)

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"starquake/builtins"
+	"starquake/chaos"
 	"starquake/effects"
 )
 
@@ -48,6 +49,7 @@ type Environment struct {
 //	name: staging
 //	targets:
 //	  payments: {listen: "127.0.0.1:18081", upstream: "127.0.0.1:8081", protocol: http, labels: {tier: backend}}
+//	  shop: {listen: "127.0.0.1:18443", upstream: "10.0.3.7:443", tls: {ca: shop-ca.pem}}   # or terminate
 //	  stock: {toxiproxy: "http://127.0.0.1:8474", proxy: stock-eu, token: tox}   # or mockforge:, starquake:
 //	services:
 //	  shop: http://127.0.0.1:8080
@@ -80,6 +82,7 @@ type envTarget struct {
 	Upstream string            `yaml:"upstream"`
 	Protocol string            `yaml:"protocol"`
 	Labels   map[string]string `yaml:"labels"`
+	TLS      any               `yaml:"tls"` // as chaos.ParseTLS takes it
 	// What follows is for a target of an engine: one of the addresses, its own name for the
 	// target (without one it is the same), and the name of the secret that opens it.
 	Toxiproxy string `yaml:"toxiproxy"`
@@ -200,11 +203,18 @@ func (e *Environment) Secret(name string) (string, error) {
 	return text, nil
 }
 
-// AddProxy adds a target in the form of --proxy: NAME=LISTEN,UPSTREAM[,PROTOCOL]. It
-// takes the place of one of that name in the environment's file.
+// AddProxy adds a target in the form of --proxy: NAME=LISTEN,UPSTREAM[,PROTOCOL],
+// and behind that tls=terminate or keys of TLS with their values. It takes the place of one of
+// that name in the environment's file.
 func (e *Environment) AddProxy(flag string) error {
 	name, rest, ok := strings.Cut(flag, "=")
 	parts := strings.Split(rest, ",")
+	given := len(parts)
+	tls, parts, err := proxyTLS(parts)
+	saysTLS := len(parts) < given
+	if err != nil {
+		return fmt.Errorf("--proxy %q: %w", flag, err)
+	}
 	if !ok || name == "" || len(parts) < 2 || len(parts) > 3 {
 		return fmt.Errorf("--proxy %q: expected NAME=LISTEN,UPSTREAM[,PROTOCOL], for example payments=127.0.0.1:18081,127.0.0.1:8081,http", flag)
 	}
@@ -216,15 +226,49 @@ func (e *Environment) AddProxy(flag string) error {
 	if err != nil {
 		return fmt.Errorf("--proxy: %w", err)
 	}
+	t.TLS = tls
 	for i, have := range e.Targets {
 		if have.Name == name {
-			t.Labels = have.Labels
+			if t.Labels = have.Labels; !saysTLS {
+				t.TLS = have.TLS
+			}
 			e.Targets[i] = t
 			return nil
 		}
 	}
 	e.Targets = append(e.Targets, t)
 	return nil
+}
+
+// proxyTLS takes what --proxy says of TLS from the end of its parts.
+func proxyTLS(parts []string) (*chaos.TLS, []string, error) {
+	at := slices.IndexFunc(parts, func(part string) bool { return strings.Contains(part, "=") })
+	if at < 0 {
+		return nil, parts, nil
+	}
+	keys := map[string]any{}
+	for _, part := range parts[at:] {
+		key, value, _ := strings.Cut(part, "=")
+		switch {
+		case keys[key] != nil:
+			return nil, nil, fmt.Errorf("%s is given twice", key)
+		case value == "true", value == "false":
+			keys[key] = value == "true"
+		default:
+			keys[key] = value
+		}
+	}
+	var given any = keys
+	if word, ok := keys["tls"]; ok {
+		if len(keys) > 1 && word != chaos.TLSTerminate {
+			return nil, nil, fmt.Errorf("tls=%v, and then keys of it; leave one of them out", word)
+		}
+		if delete(keys, "tls"); len(keys) == 0 {
+			given = word
+		}
+	}
+	tls, err := chaos.ParseTLS(given, chaos.BesideCommand)
+	return tls, parts[:at], err
 }
 
 func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error) {

@@ -19,6 +19,7 @@ type outside struct {
 	logger   *slog.Logger
 	redactor redactor
 	compress int
+	folders  folders
 
 	once      sync.Once
 	effects   *effects.Effects
@@ -30,6 +31,7 @@ func (o *outside) ready() *effects.Effects {
 	o.once.Do(func() {
 		base := effects.New(o.policy, o.options())
 		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base)
+		targets.folders = o.folders
 		targets.run, targets.compress, targets.named = o.run, o.compress, base.NameTarget
 		targets.guardian = &guardian{run: o.run, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
 		o.targets, o.effects = targets, o.approvals.with(targets.with(base))

@@ -32,11 +32,13 @@ const (
 // that is wrong before it does anything, commands and hosts that are not permitted,
 // questions that nobody can answer, targets and secrets that were not given, faults
 // that a target cannot do. What only shows in the real world is found there.
-func (s *Script) preflight(opt *RunOptions, policy effects.Policy, secrets *redactor) error {
+func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) error {
+	secrets := &o.redactor
 	gate := newGate(policy)
 	defer gate.close()
 	gate.canApprove = opt.CanApprove
 	gate.secrets = secrets
+	gate.folders = &o.folders
 	planned, err := s.Plan(PlanOptions{
 		Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, checkSecret: secrets.check, OnRecord: gate.note,
 	})
@@ -87,6 +89,9 @@ type gate struct {
 	// names are not looked at.
 	secrets *redactor
 
+	// folders are where the files of targets are; nil: they are not looked at.
+	folders *folders
+
 	anyPort  bool // a proxy of the run takes any port, which nobody knows yet
 	attached bool // targets of engines were asked for, whose addresses nobody knows yet
 	seen     map[effectKey]bool
@@ -136,6 +141,11 @@ func (g *gate) note(rec journal.Record) {
 		var target builtins.Target
 		g.anyPort = g.anyPort || json.Unmarshal(start.Args, &target) == nil && strings.HasSuffix(target.Listen, ":0")
 		g.effects.NameTarget(target.Listen, target.Upstream)
+		if g.folders != nil {
+			if _, err := g.folders.load(target.TLS); err != nil {
+				judge("tls", fmt.Sprintf("target %q: %v", target.Name, err))
+			}
+		}
 	case builtins.KindApprove:
 		if !g.canApprove {
 			refuse("nobody_to_approve", "approve(…) waits for a person, and nobody can answer here",

@@ -51,6 +51,7 @@ func takeUp(id string, recs []journal.Record, rollback bool, opt *RunOptions) (*
 		return nil, executor{}, fmt.Errorf("its environment: %w", err)
 	}
 	r := newRunning(was.script, id, was.Policy, env, opt)
+	r.outside.folders = was.Folders
 	if err := r.keep.memory.Append(recs); err != nil {
 		return nil, executor{}, err
 	}

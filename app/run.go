@@ -39,6 +39,9 @@ type RunOptions struct {
 	// Store keeps the run, so that it survives its process: see Recover. Nil: the run is
 	// in memory only.
 	Store *store.Store
+	// Authority is the folder of the local certificate authority, of which targets that
+	// terminate TLS have their certificates; "" is AuthorityDir of the default data folder.
+	Authority string
 	// Labels are for finding the run among others, By is who started it, Version that of
 	// the program. The store keeps them.
 	Labels      map[string]string
@@ -81,7 +84,10 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 		return nil, err
 	}
 	r := newRunning(s, NewRunID(time.Now()), policy, given, &opt)
-	if err := s.preflight(&opt, policy, &r.outside.redactor); err != nil {
+	if r.outside.folders, err = foldersOf(s, given, opt.Authority); err != nil {
+		return nil, err
+	}
+	if err := s.preflight(&opt, policy, &r.outside); err != nil {
 		return nil, err
 	}
 	env := s.newEnv()
@@ -97,7 +103,7 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 		return nil, err
 	}
 	if opt.Store != nil {
-		if r.durable, err = opt.Store.Create(s.info(r.ID, &opt, policy, &cfg.Begin, env)); err != nil {
+		if r.durable, err = opt.Store.Create(s.info(r.ID, &opt, policy, &cfg.Begin, env, r.outside.folders)); err != nil {
 			run.drop()
 			return nil, fmt.Errorf("the run cannot be kept: %w", err)
 		}

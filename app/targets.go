@@ -34,6 +34,7 @@ type targets struct {
 	named    func(addrs ...string) // is told of the addresses of each; may be nil
 	effects  *effects.Effects      // for what the run does by itself; nil where nothing is done
 	engines  engine.Client
+	folders  folders   // of the files that proxies name
 	guardian *guardian // of faults that outlive this process; nil: nobody
 
 	mu      sync.Mutex
@@ -82,8 +83,12 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	if call.Again != nil && json.Unmarshal(call.Again.Report, &was) == nil && was.Listen != "" {
 		listen = was.Listen // any port was asked for, and clients know this one
 	}
+	tls, err := t.folders.load(args.TLS)
+	if err != nil {
+		return nil, &journal.EffectError{Code: "tls", Message: fmt.Sprintf("proxy %s: %v", args.Name, err)}
+	}
 	p, err := proxy.Listen(ctx, proxy.Config{
-		Name: args.Name, Listen: listen, Upstream: args.Upstream, Protocol: args.Protocol, Labels: args.Labels, Logger: t.logger,
+		Name: args.Name, Listen: listen, Upstream: args.Upstream, Protocol: args.Protocol, Labels: args.Labels, TLS: tls, Logger: t.logger,
 	})
 	if err != nil {
 		return nil, &journal.EffectError{Code: "listen", Message: err.Error()}

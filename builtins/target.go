@@ -22,6 +22,8 @@ type Target struct {
 	Upstream string            `json:"upstream,omitempty"`
 	Protocol string            `json:"protocol,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
+	// TLS is how it terminates TLS; nil: TLS passes through.
+	TLS *chaos.TLS `json:"tls,omitempty"`
 	// Engine is the data plane in another process that it belongs to; nil: the embedded one.
 	Engine *engine.Ref `json:"engine,omitempty"`
 	// Open says that the run opens it itself, with an effect of KindProxy.
@@ -106,6 +108,9 @@ func (t *Target) supports(f *chaos.Fault) error {
 	if t.Engine != nil && k.Targeted() {
 		err = t.engineCan(f, err)
 	}
+	if err == nil && t.Open {
+		err = k.OnTLS(t.TLS != nil)
+	}
 	if err != nil {
 		return fmt.Errorf("target %q: %w", t.Name, err)
 	}
@@ -133,9 +138,10 @@ func (t *Target) engineCan(f *chaos.Fault, speaks error) error {
 func targeting() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
-			Sig:     `proxy(name: string, listen: string, upstream: string, protocol: string = "auto", labels: dict = {})`,
+			Sig:     `proxy(name: string, listen: string, upstream: string, protocol: string = "auto", labels: dict = {}, tls: string|dict = "pass")`,
 			Doc:     "Declares an embedded proxy, which lives as long as the run, and gives it as a target. Its listener opens when main starts. Clients connect to listen (host:port, port 0 for any), and it passes on to upstream.",
 			Planned: "listens; nothing is opened",
+			Help:    map[string]string{"tls": tlsTargetHelp()},
 			Family:  "chaos", Choices: map[string][]string{"protocol": append([]string{"auto"}, chaos.Protocols()...)},
 		}, declares(proxy)},
 		{dsl.Builtin{
@@ -161,7 +167,11 @@ func proxy(c *Call, e *Env) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{Name: c.String("name"), Listen: c.String("listen"), Upstream: c.String("upstream"), Protocol: c.String("protocol"), Labels: labels, Open: true}
+	tls, err := c.terminates("tls")
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{TLS: tls, Name: c.String("name"), Listen: c.String("listen"), Upstream: c.String("upstream"), Protocol: c.String("protocol"), Labels: labels, Open: true}
 	if t.Name == "" {
 		return nil, c.Errorf("name", "expected a name, got an empty string")
 	}

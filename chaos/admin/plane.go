@@ -91,7 +91,7 @@ func (p *Plane) Open(ctx context.Context, config proxy.Config) (addr string, cre
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t := p.targets[config.Name]; t != nil {
-		if t.config.Listen != config.Listen || t.config.Upstream != config.Upstream || t.config.Protocol != config.Protocol || !maps.Equal(t.config.Labels, config.Labels) {
+		if t.config.Listen != config.Listen || t.config.Upstream != config.Upstream || t.config.Protocol != config.Protocol || !maps.Equal(t.config.Labels, config.Labels) || !proxy.SameTLS(t.config.TLS, config.TLS) {
 			return "", false, failf(http.StatusConflict, "target_differs", "target %q is there already, from %s to %s as %s; delete it first", config.Name, t.Addr(), t.config.Upstream, t.config.Protocol)
 		}
 		return t.Addr(), false, nil
@@ -322,6 +322,8 @@ type TargetState struct {
 	Upstream string            `json:"upstream"`
 	Protocol string            `json:"protocol"`
 	Labels   map[string]string `json:"labels"`
+	// TLS is how it terminates TLS; nil: TLS passes through.
+	TLS *chaos.TLS `json:"tls,omitempty"`
 }
 
 // Targets lists the proxies by name.
@@ -331,7 +333,11 @@ func (p *Plane) Targets() []TargetState {
 	out := []TargetState{}
 	for _, name := range slices.Sorted(maps.Keys(p.targets)) {
 		t := p.targets[name]
-		out = append(out, TargetState{name, t.Addr(), t.Upstream(), t.Protocol(), t.Labels()})
+		state := TargetState{Name: name, Listen: t.Addr(), Upstream: t.Upstream(), Protocol: t.Protocol(), Labels: t.Labels()}
+		if tls := t.config.TLS; tls != nil {
+			state.TLS = &tls.Spec
+		}
+		out = append(out, state)
 	}
 	return out
 }

@@ -13,6 +13,9 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"starquake/chaos"
+	"starquake/chaos/proxy"
 )
 
 // The bounds of a request.
@@ -27,6 +30,8 @@ const (
 type Options struct {
 	// Token, unless empty, is what every request must bring: Authorization: Bearer TOKEN.
 	Token string
+	// LoadTLS reads the files of a target that is to terminate TLS; nil: no target can.
+	LoadTLS func(*chaos.TLS) (*proxy.TLS, error)
 	// Version is that of the program, for /v1/version.
 	Version string
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -68,12 +69,21 @@ func (s *server) open(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Listen, Upstream, Protocol string
 		Labels                     map[string]string
+		TLS                        any
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
+	spec, err := chaos.ParseTLS(in.TLS, chaos.BesideCommand)
+	if err != nil {
+		return failf(http.StatusBadRequest, "tls", "%v", err)
+	}
+	tls, err := s.loadTLS(spec)
+	if err != nil {
+		return failf(http.StatusBadRequest, "tls", "%v", err)
+	}
 	addr, created, err := s.plane.Open(r.Context(), proxy.Config{
-		Name: r.PathValue("t"), Listen: in.Listen, Upstream: in.Upstream, Protocol: in.Protocol, Labels: in.Labels,
+		Name: r.PathValue("t"), Listen: in.Listen, Upstream: in.Upstream, Protocol: in.Protocol, Labels: in.Labels, TLS: tls,
 	})
 	if err != nil {
 		return err
@@ -84,6 +94,17 @@ func (s *server) open(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer(w, status, map[string]any{"name": r.PathValue("t"), "listen": addr})
 	return nil
+}
+
+// loadTLS reads what a target says of TLS.
+func (s *server) loadTLS(spec *chaos.TLS) (*proxy.TLS, error) {
+	switch {
+	case spec == nil:
+		return nil, nil
+	case s.options.LoadTLS == nil:
+		return nil, errors.New("targets of this data plane do not terminate TLS")
+	}
+	return s.options.LoadTLS(spec)
 }
 
 func (s *server) remove(w http.ResponseWriter, r *http.Request) error {

@@ -39,6 +39,8 @@ type State struct {
 	Upstream string            `json:"upstream"`
 	Protocol string            `json:"protocol"`
 	Labels   map[string]string `json:"labels"`
+	// TLS is there if it terminates TLS.
+	TLS *chaos.TLS `json:"tls"`
 	// Supports are the kinds of fault that the other side can do on the protocol.
 	Supports []string `json:"-"`
 }
@@ -68,7 +70,11 @@ func (t *Target) State(ctx context.Context) (State, error) {
 		return State{}, fmt.Errorf("starquake at %s has no target %q; it has: %s", t.Base, t.Name, strings.Join(append(names, ""), " "))
 	}
 	s := list.Targets[i]
-	s.Supports = version.Supports[s.Protocol]
+	for _, kind := range version.Supports[s.Protocol] {
+		if k, err := chaos.KindOf(kind); err == nil && k.OnTLS(s.TLS != nil) == nil {
+			s.Supports = append(s.Supports, kind)
+		}
+	}
 	return s, nil
 }
 

@@ -20,7 +20,7 @@ type givenFlags struct {
 	Param  []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
 	Seed   *uint64  `placeholder:"N" help:"The seed of all randomness. Without it: a hash of script and parameters."`
 	Env    string   `placeholder:"FILE|NAME" help:"The environment: a file, or NAME for NAME.yaml in . or ./environments."`
-	Proxy  []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Give an embedded proxy as a target; may be repeated."`
+	Proxy  []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Give an embedded proxy as a target; may be repeated. With tls=terminate or KEY=VALUE of tls behind it TLS is terminated."`
 	Strict bool     `help:"Fail also for tolerated failures and passes after a retry."`
 
 	AllowExec   []string `placeholder:"COMMAND,…" help:"Commands that exec may run; none without it."`

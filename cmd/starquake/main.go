@@ -47,6 +47,8 @@ type commands struct {
 
 	Proxy proxyCmd `cmd:"" group:"To serve:" help:"Run the data plane alone: proxies, and an API that puts faults on them."`
 
+	CA caCmd `cmd:"" name:"ca" group:"To serve:" help:"Make the local certificate authority of targets that terminate TLS, and show it."`
+
 	Builtins  builtinsCmd  `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`
 	Faults    faultsCmd    `cmd:"" group:"To learn:" help:"Show the kinds of fault, or one of them."`
 	Scenarios scenariosCmd `cmd:"" group:"To learn:" help:"Show the predefined scenarios, the network profiles and your own, or one of them."`

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"starquake/app"
+	"starquake/chaos"
 	"starquake/chaos/admin"
 	"starquake/chaos/proxy"
 )
@@ -21,9 +22,10 @@ import (
 // proxyCmd is `starquake proxy`.
 type proxyCmd struct {
 	Admin     string   `default:"127.0.0.1:8474" placeholder:"ADDR" help:"Where the API listens (${default}). One that other machines reach needs a token."`
-	Proxy     []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Open a proxy at the start; may be repeated. Others are opened by the API."`
+	Proxy     []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Open a proxy at the start; may be repeated. Others are opened by the API. With tls=terminate or KEY=VALUE of tls behind it TLS is terminated."`
 	TokenFile string   `type:"path" placeholder:"FILE" help:"The file with the token that every request must bring. Without it the variable STARQUAKE_TOKEN."`
-	LogLevel  string   `enum:"debug,info,warn,error" default:"info" help:"What is told: debug, info, warn or error."`
+	dataFlag
+	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"What is told: debug, info, warn or error."`
 }
 
 // closeWithin is how long requests under way may take when the program ends.
@@ -47,6 +49,11 @@ func (c *proxyCmd) Run(sh *shell) error {
 	defer stop()
 	plane := admin.NewPlane(logger)
 	defer plane.Close()
+	authority, err := app.AuthorityDir(c.Data)
+	if err != nil {
+		return asInvalid(err)
+	}
+	loadTLS := func(t *chaos.TLS) (*proxy.TLS, error) { return app.LoadTLS(t, authority) }
 	env := &app.Environment{}
 	for _, flag := range c.Proxy {
 		if err := env.AddProxy(flag); err != nil {
@@ -54,7 +61,11 @@ func (c *proxyCmd) Run(sh *shell) error {
 		}
 	}
 	for _, t := range env.Targets {
-		addr, _, err := plane.Open(ctx, proxy.Config{Name: t.Name, Listen: t.Listen, Upstream: t.Upstream, Protocol: t.Protocol})
+		tls, err := loadTLS(t.TLS)
+		if err != nil {
+			return invalid("proxy %s: %w", t.Name, err)
+		}
+		addr, _, err := plane.Open(ctx, proxy.Config{Name: t.Name, Listen: t.Listen, Upstream: t.Upstream, Protocol: t.Protocol, TLS: tls})
 		if err != nil {
 			return errored("%w", err)
 		}
@@ -64,7 +75,7 @@ func (c *proxyCmd) Run(sh *shell) error {
 	if err != nil {
 		return errored("the API: %w", err)
 	}
-	server := admin.NewServer(plane, admin.Options{Token: token, Version: programVersion()})
+	server := admin.NewServer(plane, admin.Options{Token: token, LoadTLS: loadTLS, Version: programVersion()})
 	fmt.Fprintf(sh.out, "API on http://%s\n", listener.Addr())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()

@@ -80,6 +80,10 @@ type conducting struct {
 
 // conduct runs the script, and ends with the run's verdict.
 func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
+	var err error
+	if c.opt.Authority, err = app.AuthorityDir(c.kept.Data); err != nil {
+		return asInvalid(err)
+	}
 	keep, err := c.kept.open(sh, c.logs)
 	if err != nil {
 		return err

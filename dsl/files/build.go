@@ -18,6 +18,7 @@ func (c *checker) document(root *node) *Doc {
 		for _, p := range targets.pairs {
 			doc.Targets = append(doc.Targets, Target{
 				Name: p.key.asStr(), Listen: p.value.str("listen"), Upstream: p.value.str("upstream"), Protocol: p.value.str("protocol"),
+				TLS:     p.value.any("tls"),
 				Comment: merged(p.entry(), p.value.besideOnly()),
 			})
 		}

@@ -6,6 +6,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
+	"starquake/chaos"
 	"starquake/dsl"
 )
 
@@ -49,7 +50,7 @@ func orNone(v starlark.Value) starlark.Value {
 
 // proxy reads proxy(…).
 func (x *exporter) proxy(call dsl.Call) starlark.Value {
-	values, ok := x.given(call, "name", "listen", "upstream", "protocol", "labels")
+	values, ok := x.given(call, "name", "listen", "upstream", "protocol", "labels", "tls")
 	if !ok {
 		return unknown{}
 	}
@@ -66,8 +67,44 @@ func (x *exporter) proxy(call dsl.Call) starlark.Value {
 	if t.Protocol != nil && t.Protocol.Value == "auto" {
 		t.Protocol = nil
 	}
+	t.TLS = x.tls(call, values["tls"])
 	x.doc.Targets = append(x.doc.Targets, t)
 	return targetRef{names: []string{t.Name.Value}}
+}
+
+// tls reads what proxy(…) says of TLS: a mapping, or nil if it passes through.
+func (x *exporter) tls(call dsl.Call, v starlark.Value) *Any {
+	entries := []Entry{}
+	switch v := orNone(v).(type) {
+	case starlark.NoneType:
+		return nil
+	case starlark.String:
+		switch v {
+		case chaos.TLSPass:
+			return nil
+		case chaos.TLSTerminate:
+			return &Any{Value: entries}
+		}
+	case *starlark.Dict:
+		for _, item := range v.Items() {
+			key, named := starlark.AsString(item[0])
+			var value any
+			switch one := item[1].(type) {
+			case starlark.String:
+				value = string(one)
+			case starlark.Bool:
+				value = bool(one)
+			}
+			if !named || value == nil {
+				x.problem(x.arg(call, "tls"), "write it with constants", "what a target says of TLS is not constant")
+				return nil
+			}
+			entries = append(entries, Entry{Key: Str{Value: key}, Value: Any{Value: value}})
+		}
+		return &Any{Value: entries}
+	}
+	x.problem(x.arg(call, "tls"), "write it with constants", "what a target says of TLS is not constant")
+	return nil
 }
 
 // target reads target(name).

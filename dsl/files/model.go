@@ -88,6 +88,7 @@ type Entry struct {
 type Target struct {
 	Name                       Str
 	Listen, Upstream, Protocol *Str
+	TLS                        *Any // a mapping; nil: TLS passes through
 	Comment                    Comment
 }
 

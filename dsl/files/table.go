@@ -72,6 +72,7 @@ const (
 	objectStep        = "step"
 	objectScenario    = "scenario"
 	objectTarget      = "target"
+	objectTLS         = "tls"
 	objectAdvanced    = "advanced_step"
 	objectRetry       = "retry"
 	objectConditional = "conditional_step"
@@ -86,7 +87,7 @@ const (
 // the table of chaos.ConfigBlocks.
 func Table() []Object {
 	return []Object{
-		rootObject(), targetObject(),
+		rootObject(), targetObject(), tlsObject(),
 		{Name: objectStep, Noun: "a step", Doc: "one step of the orchestration", Fields: stepFields()},
 		scenarioObject(),
 		{Name: objectAdvanced, Noun: "a step", Doc: "a step that can be tried again, made conditional and judged",

@@ -38,7 +38,26 @@ func targetObject() Object {
 		{Name: "listen", Type: TypeString, Required: true, Doc: "the address on which it listens, such as 127.0.0.1:18081"},
 		{Name: "upstream", Type: TypeString, Required: true, Doc: "the address to which it passes on"},
 		{Name: "protocol", Type: TypeString, Default: `"auto"`, Choices: append([]string{"auto"}, chaos.Protocols()...), Doc: "what is spoken on it"},
+		{Name: "tls", Type: TypeObject, Of: objectTLS, MayBeEmpty: true, Doc: "how it terminates TLS; without it a connection that is TLS passes as it is"},
 	}}
+}
+
+// tlsObject is the table of package chaos.
+func tlsObject() Object {
+	o := Object{Name: objectTLS, Noun: "a target's TLS", Doc: "how a proxy terminates TLS; {} is enough. Files are named from this file's folder and below it"}
+	for _, k := range chaos.TLSKeys() {
+		f := Field{Name: k.Name, Type: TypeString, Choices: k.Choices, Doc: k.Doc}
+		switch {
+		case k.IsBool():
+			f.Type, f.Default = TypeBool, k.Default
+		case len(k.Choices) > 0:
+			f.Default = k.Default
+		case k.Default != "":
+			f.Doc += " (without it: " + k.Default + ")"
+		}
+		o.Fields = append(o.Fields, f)
+	}
+	return o
 }
 
 func stepFields() []Field {

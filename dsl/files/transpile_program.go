@@ -101,6 +101,9 @@ func (t *transpiler) proxies() []stmt {
 				e.named(arg.name, str(*arg.value))
 			}
 		}
+		if target.TLS != nil {
+			e.named("tls", literal(*target.TLS))
+		}
 		s := simple(join(atom(target.Name.Pos, t.targetNames[target.Name.Value]+" = "), e))
 		s.comments, s.remark, s.feet = commentLines(target.Comment.Head), oneLine(target.Comment.Line), commentLines(target.Comment.Foot)
 		body = append(body, s)

@@ -40,6 +40,7 @@ func targetsTree(targets []Target) *written {
 		one.put("listen", strTree(t.Listen))
 		one.put("upstream", strTree(t.Upstream))
 		one.put("protocol", strTree(t.Protocol))
+		one.put("tls", anyTree(t.TLS))
 		w.put(t.Name.Value, one)
 		w.comment(t.Comment)
 	}

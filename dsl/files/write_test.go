@@ -144,7 +144,7 @@ func TestWriteOrder(t *testing.T) {
 		Assertions: []files.Assertion{assertion}, Variables: []files.Entry{{Key: *s}}, TimeoutSeconds: n, Retry: &files.Retry{MaxAttempts: n, DelaySeconds: n, ExponentialBackoff: b},
 	}
 	doc := &files.Doc{
-		Name: s, Description: s, Tags: []files.Str{*s}, Targets: []files.Target{{Name: *s, Listen: s, Upstream: s, Protocol: s}}, Parallel: b, LoopOrchestration: b, MaxIterations: n,
+		Name: s, Description: s, Tags: []files.Str{*s}, Targets: []files.Target{{Name: *s, Listen: s, Upstream: s, Protocol: s, TLS: &files.Any{Value: []files.Entry{{Key: files.Str{Value: "cert"}, Value: files.Any{Value: "x"}}}}}}, Parallel: b, LoopOrchestration: b, MaxIterations: n,
 		Steps: []files.Step{step}, Variables: []files.Entry{{Key: *s}}, AdvancedSteps: []files.Step{step},
 		ConditionalSteps: []files.Conditional{{Name: *s, Condition: *cond, ThenSteps: []files.Step{step}, ElseSteps: []files.Step{step}}},
 		Hooks:            []files.Hook{hook}, Assertions: []files.Assertion{assertion}, EnableReporting: b, ReportPath: s, HasSteps: true, HasAdvanced: true,
