@@ -270,7 +270,7 @@ func (c *conn) secureUpstream(l *link, tcp *net.TCPConn) (side, error) {
 	if c.hello.alpn != "" {
 		config.NextProtos = []string{c.hello.alpn} // which the client speaks by now
 	}
-	w := &wire{TCPConn: tcp, c: c}
+	w := &wire{TCPConn: tcp, c: c, way: toClient, shaking: true}
 	s := &secureSide{Conn: tls.Client(w, config), wire: w}
 	ctx, cancel := context.WithTimeout(c.ctx, c.p.config.DialTimeout)
 	defer cancel()
@@ -280,6 +280,7 @@ func (c *conn) secureUpstream(l *link, tcp *net.TCPConn) (side, error) {
 		}
 		return nil, errors.Join(err, ignoreClosed(tcp.Close()))
 	}
+	w.shaking = false
 	l.alpn = s.ConnectionState().NegotiatedProtocol
 	return s, nil
 }

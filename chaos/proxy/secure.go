@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -85,6 +86,9 @@ type secureSide struct {
 	writing sync.Mutex
 	// reset: Close is to send a RST.
 	reset atomic.Bool
+	// silent: the other side has ended without a word, and so does this one: what is cut
+	// short must not look whole.
+	silent atomic.Bool
 	// first is where a byte is waited for, for waitSecure.
 	first [1]byte
 }
@@ -122,7 +126,7 @@ func (s *secureSide) Close() error {
 // notify tells the other end that nothing follows. While a Write waits for the other end
 // it is left out: the connection is then cut short, as it is on TCP.
 func (s *secureSide) notify() {
-	if s.writing.TryLock() {
+	if !s.silent.Load() && s.writing.TryLock() {
 		defer s.writing.Unlock()
 		// A read may be answering a new key, to one who does not read: that ends too.
 		_ = s.wire.SetWriteDeadline(time.Now().Add(notifyPatience))
@@ -134,7 +138,8 @@ func (s *secureSide) notify() {
 // after which no byte is lost, but not while it shakes hands.
 type wire struct {
 	*net.TCPConn
-	c *conn
+	c   *conn
+	way direction // of what is read from it
 	// Of the goroutine that reads: it shakes hands; it reads what has come already.
 	shaking, peeking bool
 	// muted: what crypto/tls would say in a handshake that a fault has failed is not sent.
@@ -148,12 +153,29 @@ func (w *wire) Read(b []byte) (int, error) {
 	}
 	for {
 		n, err := w.TCPConn.Read(b)
-		if n > 0 || !w.shaking || !isTimeout(err) || !w.c.woke(toUpstream) {
+		if err == io.EOF && !w.shaking {
+			w.c.silence(w.way)
+		}
+		if n > 0 || !w.shaking || w.way != toUpstream || !isTimeout(err) || !w.c.woke(toUpstream) {
 			return n, err
 		}
 		if !w.c.strike() {
 			return 0, net.ErrClosed
 		}
+	}
+}
+
+// silence has the side that a way goes to end without a word, since the one that it comes
+// from has: crypto/tls reads no further than to that word.
+func (c *conn) silence(way direction) {
+	to := c.client
+	if way == toUpstream {
+		c.mu.Lock()
+		to = c.upstream()
+		c.mu.Unlock()
+	}
+	if s, ok := to.(*secureSide); ok {
+		s.silent.Store(true)
 	}
 }
 

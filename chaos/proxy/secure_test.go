@@ -225,6 +225,49 @@ func TestTLSCarriesBytes(t *testing.T) {
 	}
 }
 
+// What the upstream has cut short does not end as if it were whole.
+func TestTLSCutShort(t *testing.T) {
+	authority, roots := newAuthority(t, "upstream CA")
+	cert := mint(t, authority, "shop.test")
+	for _, whole := range []bool{true, false} {
+		upstream := startTCP(t, func(c net.Conn) {
+			s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{*cert}})
+			if _, err := io.WriteString(s, "some of it"); err == nil && whole {
+				_ = s.CloseWrite()
+			}
+		})
+		p := startSecure(t, "tcp", upstream, TLS{Roots: roots})
+		var sent bytes.Buffer
+		raw := dialRaw(t, p.Addr())
+		// In TLS 1.2 one can see which records are alerts.
+		c := tls.Client(recording{raw, &sent}, &tls.Config{RootCAs: p.roots, ServerName: "shop.test", MaxVersion: tls.VersionTLS12})
+		if got, err := io.ReadAll(c); err != nil || string(got) != "some of it" {
+			t.Fatalf("got %q, %v", got, err)
+		}
+		last := byte(0)
+		for b := sent.Bytes(); len(b) >= 5; {
+			last = b[0]
+			b = b[min(len(b), 5+int(b[3])<<8+int(b[4])):]
+		}
+		if alert := last == 21; alert != whole {
+			t.Errorf("whole %v: the last record is of type %d", whole, last)
+		}
+		c.Close()
+	}
+}
+
+// recording keeps what is read.
+type recording struct {
+	net.Conn
+	to io.Writer
+}
+
+func (r recording) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	_, _ = r.to.Write(b[:n])
+	return n, err
+}
+
 // A server that speaks first is heard, inside too.
 func TestTLSServerSpeaksFirst(t *testing.T) {
 	p := startSecure(t, "auto", startTCP(t, func(c net.Conn) { _, _ = io.WriteString(c, "220 ready\r\n"); echo(c) }), TLS{Plain: true})
