@@ -1,6 +1,10 @@
 package load
 
-import "time"
+import (
+	"time"
+
+	"starquake/runtime/series"
+)
 
 // Figures are what came of load. Latencies are from the intended time to the end of the
 // answer, those of failed requests included: a request that times out is as slow as its
@@ -52,6 +56,10 @@ type Point struct {
 	Errors   int64         `json:"errors,omitempty"`
 	P50      time.Duration `json:"p50"`
 	P99      time.Duration `json:"p99"`
+	// Took counts the requests that ended by how long they took, so that points can be
+	// put together: the 99th percentile of a minute is none of the 99th percentiles of
+	// its seconds. Journals older than this field have none.
+	Took series.Histogram `json:"took,omitempty"`
 }
 
 // Window is what ended in the last so long of load.

@@ -198,6 +198,13 @@ func (r *recorder) second(t time.Duration) *second {
 func (r *recorder) closePoint() {
 	p := r.openPoint
 	p.P50, p.P99 = quantile(r.point, 50), quantile(r.point, 99)
+	if r.point.TotalCount() > 0 {
+		for _, bar := range r.point.Distribution() {
+			if bar.Count > 0 {
+				p.Took.Add(time.Duration(bar.From+(bar.To-bar.From)/2)*time.Microsecond, int(bar.Count))
+			}
+		}
+	}
 	r.point.Reset()
 	r.fig.Series = append(r.fig.Series, p)
 	r.openPoint = Point{At: p.At + r.step}
@@ -209,7 +216,8 @@ func (r *recorder) closePoint() {
 	half := r.fig.Series[:maxPoints/2]
 	for i := range half {
 		a, b := r.fig.Series[2*i], r.fig.Series[2*i+1]
-		half[i] = Point{a.At, a.Requests + b.Requests, a.Errors + b.Errors, max(a.P50, b.P50), max(a.P99, b.P99)}
+		a.Took.Merge(b.Took)
+		half[i] = Point{a.At, a.Requests + b.Requests, a.Errors + b.Errors, max(a.P50, b.P50), max(a.P99, b.P99), a.Took}
 	}
 	r.fig.Series = half
 	r.step *= 2

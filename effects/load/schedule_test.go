@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"starquake/runtime/series"
 )
 
 func TestSchedule(t *testing.T) {
@@ -64,12 +66,20 @@ func TestDayOfRequests(t *testing.T) {
 	if f.Requests != n || len(f.Series) > maxPoints || (f.P99-99*time.Millisecond).Abs() > time.Millisecond || math.Abs(f.Throughput-30) > 0.01 {
 		t.Errorf("got %d requests, %d points, p99 %s, %v/s", f.Requests, len(f.Series), f.P99, f.Throughput)
 	}
-	var sum int64
+	var sum, took int64
+	var all series.Histogram
 	for _, p := range f.Series {
 		sum += p.Requests
+		all.Merge(p.Took)
 	}
-	if sum != n {
-		t.Errorf("the series has %d requests; expected %d", sum, n)
+	for _, bucket := range all {
+		took += int64(bucket[1])
+	}
+	if sum != n || took != n {
+		t.Errorf("the series has %d requests, and the times of %d; expected %d", sum, took, n)
+	}
+	if p99 := all.Quantile(0.99); math.Abs(p99.Seconds()-0.099) > 0.007 {
+		t.Errorf("put together, the points' p99 is %s; expected 99ms within 7%%", p99)
 	}
 	if w := rec.window(24*time.Hour, 10*time.Second); w.Requests < 300 || w.Requests > 330 {
 		t.Errorf("the last ten seconds have %d requests; expected 300 to 330", w.Requests)

@@ -17,8 +17,11 @@ func (s *summary) resilience() {
 	for _, p := range sum.Probes {
 		s.entry(plain, p.Name, s.probeText(p))
 	}
+	for _, p := range sum.Loads {
+		s.entry(plain, p.Name, s.probeText(p))
+	}
 	if sum.Score != nil {
-		s.last("score", fmt.Sprintf("%.0f = mean of the probes' %s", *sum.Score, s.ascii(sum.Formula)))
+		s.last("score", fmt.Sprintf("%.0f = the mean of %s", *sum.Score, s.ascii(sum.Formula)))
 	}
 	s.block(plain, "resilience")
 }

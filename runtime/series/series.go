@@ -100,6 +100,9 @@ func (p *Point) join(next *Point) {
 // is an eighth of a power of two of microseconds, so a quantile is off by less than 7 %.
 type Histogram [][2]int
 
+// Add counts that many more of that duration.
+func (h *Histogram) Add(d time.Duration, count int) { h.add(bucketOf(d), count) }
+
 // Merge adds the counts of another.
 func (h *Histogram) Merge(other Histogram) {
 	for _, b := range other {

@@ -9,6 +9,9 @@ func (f *Fold) control(b *journal.ControlBody) {
 	if r.State == Ended {
 		return
 	}
+	if len(r.Controls) < MaxControls {
+		r.Controls = append(r.Controls, &Asked{Action: clip(b.Action), At: r.Now, By: clip(b.By), Detail: clip(b.Detail), Path: clip(b.Path), Gap: max(b.Gap, 0)})
+	}
 	switch b.Action {
 	case "pause":
 		if r.Pause == nil {
@@ -17,7 +20,8 @@ func (f *Fold) control(b *journal.ControlBody) {
 		r.Pause.Lifted = r.Pause.Lifted || b.Lift
 	case "resume":
 		if r.Pause != nil {
-			r.State, r.PausedIn, r.Pause = Running, r.PausedIn+r.Now-r.Pause.Since, nil
+			r.State = Running
+			f.resumed()
 		}
 	case "recover":
 		r.Recovered++
@@ -26,6 +30,16 @@ func (f *Fold) control(b *journal.ControlBody) {
 		r.Stopping = &Asked{Action: b.Action, At: r.Now, By: b.By, Detail: clip(b.Detail)}
 		r.Endless = r.Endless || b.By == EndHorizon
 	}
+}
+
+// resumed ends the pause.
+func (f *Fold) resumed() {
+	r := &f.run
+	r.PausedIn += r.Now - r.Pause.Since
+	if len(r.Pauses) < MaxControls {
+		r.Pauses = append(r.Pauses, Span{r.Pause.Since, r.Now})
+	}
+	r.Pause = nil
 }
 
 func (f *Fold) log(b *journal.LogBody) {

@@ -35,6 +35,8 @@ func (f *Fold) effectStart(at journal.Place, b *journal.EffectStartBody) {
 		e.wait = &Approval{ID: e.ID, Message: known.text, Path: b.Path, Since: r.Now}
 	case "probe", "watch":
 		f.probeAsked(e, at, b, known.text)
+	case "load":
+		e.load = f.loadAsked(e, b)
 	}
 	if e.fault == nil && e.wait == nil {
 		if r.Counts.InFlight >= MaxInFlight {
@@ -54,6 +56,9 @@ func (f *Fold) effectNote(at journal.Place, b *journal.EffectNoteBody) {
 	}
 	f.about = e
 	e.Notes++
+	if e.load != nil && e.Notes == 1 { // it was being made ready before
+		e.load.Start, e.load.End = f.run.Now, f.run.Now
+	}
 	if e.fault != nil {
 		f.faultNote(e.fault, b.Data)
 	}
@@ -82,6 +87,9 @@ func (f *Fold) effectEnd(at journal.Place, b *journal.EffectEndBody) {
 		f.run.Counts.InFlight--
 		if e.probe != nil {
 			f.probeRead(e, b.Data)
+		}
+		if e.load != nil {
+			f.loadEnded(e.load, b)
 		}
 		return
 	}

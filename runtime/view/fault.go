@@ -90,6 +90,7 @@ type Effect struct {
 	fault *Fault    // set for kind "fault"
 	wait  *Approval // set for kind "approve"
 	probe *probeLog // set for what reads a probe, in the real world
+	load  *Load     // set for kind "load", as far as loads are kept
 }
 
 // Fault is the fault that the effect is, or nil.

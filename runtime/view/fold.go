@@ -26,6 +26,8 @@ type Fold struct {
 	failed   map[journal.Place]failed
 	probes   map[string]*probeLog // by their arguments
 
+	loadPoints int // of all loads
+
 	uses  uses
 	slab  []Step // steps are allocated in slabs: one allocation for many
 	seq   int
@@ -208,6 +210,7 @@ func (f *Fold) runBegin(b *journal.RunBeginBody) {
 	r := &f.run
 	r.Name, r.World, r.Script, r.Seed = b.Name, b.World, b.Script, b.Seed
 	r.Params, r.Meta, r.Origin, r.Compress = b.Params, b.Meta, b.Origin, b.Compress
+	r.Modules, r.Interpreter, r.Strict = b.Modules, b.Interpreter, b.Strict
 	f.uses.secretsIn(b.Params)
 }
 
@@ -220,8 +223,7 @@ func (f *Fold) runEnd(b *journal.RunEndBody) {
 		return
 	}
 	if r.Pause != nil {
-		r.PausedIn += r.Now - r.Pause.Since
-		r.Pause = nil
+		f.resumed()
 	}
 	r.State, r.Stopping = Ended, nil
 	r.Verdict, r.Reason, r.Message = b.Verdict, b.Reason, b.Message
@@ -250,6 +252,6 @@ func (f *Fold) runEnd(b *journal.RunEndBody) {
 	clear(f.failed)
 	clear(f.branches)
 	r.Counts.InFlight = 0
-	r.Summary = f.summarize()
+	r.Probes, r.Summary = f.readProbes(), f.summarize()
 	f.probes = nil
 }

@@ -35,6 +35,7 @@ const (
 	MaxWatches  = 10000 // guards, and steady states; breached ones up to twice as many
 	MaxProblems = 1000
 	MaxInFlight = 10000 // effects in flight other than faults and approvals
+	MaxControls = 1000  // what was asked from outside, and pauses
 	MaxUses     = 1000  // hosts, commands, secrets, and targets: of each
 	MaxFailed   = 10000 // failed steps of which it is known whether they were tolerated later
 	MaxText     = 4096  // bytes of one message, value or text
@@ -60,6 +61,12 @@ type Run struct {
 	Params json.RawMessage `json:"params,omitempty"`
 	Meta   json.RawMessage `json:"meta,omitempty"`
 	Origin time.Time       `json:"origin"` // the wall time of 0
+	// Modules are the texts of the script and of what it loads, by name.
+	Modules map[string]string `json:"-"`
+	// Interpreter is what executes the script, with its version.
+	Interpreter string `json:"interpreter,omitempty"`
+	// Strict says that tolerated failures and passes after a retry fail the run.
+	Strict bool `json:"strict,omitempty"`
 	// Compress is how many times faster than the wall clock the run's time passed; 0 is
 	// as fast.
 	Compress int `json:"compress,omitempty"`
@@ -77,6 +84,9 @@ type Run struct {
 
 	Pause    *Pause        `json:"pause,omitempty"`     // while State is Paused
 	PausedIn time.Duration `json:"paused_in,omitempty"` // the sum of the pauses that are over
+	// Pauses are those that are over, in order; Controls all that was asked from outside.
+	Pauses   []Span   `json:"pauses,omitempty"`
+	Controls []*Asked `json:"controls,omitempty"`
 	// Stopping is the stop or abort that was asked and has not yet ended the run.
 	Stopping *Asked `json:"stopping,omitempty"`
 
@@ -99,6 +109,11 @@ type Run struct {
 	Commands []string  `json:"commands,omitempty"`
 	Secrets  []string  `json:"secrets,omitempty"`
 
+	// Loads are in the order in which they were asked for. Probes are set at the end of a
+	// run in the real world.
+	Loads  []*Load  `json:"loads,omitempty"`
+	Probes []*Probe `json:"probes,omitempty"`
+
 	// FaultsOn is how many faults are on now; MaxFaults the most that were on at
 	// once, first at MaxFaultsAt.
 	FaultsOn    int           `json:"faults_on"`
@@ -108,7 +123,7 @@ type Run struct {
 	Unguarded int `json:"unguarded,omitempty"`
 
 	// Summary says how resilient the system was, once a run in the real world has ended
-	// in which faults were on and probes were read.
+	// in which faults were on, and probes were read or load was sent.
 	Summary *Summary `json:"summary,omitempty"`
 
 	Tolerated int `json:"tolerated,omitempty"`
@@ -143,6 +158,15 @@ type Asked struct {
 	At     time.Duration `json:"at"`
 	By     string        `json:"by,omitempty"`
 	Detail string        `json:"detail,omitempty"`
+	Path   string        `json:"path,omitempty"` // of the step that it is about
+	// Gap is the time for which nobody ran the run, of "recover".
+	Gap time.Duration `json:"gap,omitempty"`
+}
+
+// Span is a time from one moment to another.
+type Span struct {
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"to"`
 }
 
 // Pause is a pause that goes on.

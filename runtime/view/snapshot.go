@@ -24,6 +24,12 @@ func (f *Fold) Snapshot() *Run {
 		}
 	}
 	r.Checks = slices.Clone(r.Checks)
+	r.Loads = slices.Clone(r.Loads)
+	for i, l := range r.Loads {
+		if !l.Over {
+			r.Loads[i] = copyOf(l)
+		}
+	}
 	r.Effects = copies(r.Effects)
 	r.Loops = copies(r.Loops)
 	r.Guards = copies(r.Guards)

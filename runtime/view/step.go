@@ -12,6 +12,9 @@ const (
 	StepRunning journal.Status = "running"
 )
 
+// maxRetried bounds the retries whose time is kept.
+const maxRetried = 16
+
 // Step is one step.
 type Step struct {
 	// ID is the place of the step, such as "0:4": the same in every run of the script.
@@ -41,7 +44,9 @@ type Step struct {
 	// TryClock is Run.Elapsed when the latest try began: the clock that stands still
 	// in a pause, as the step's duration and time-out do.
 	TryClock time.Duration `json:"try_clock,omitempty"`
-	Sleep    *Sleep        `json:"sleeping,omitempty"` // the latest sleep that goes on
+	// Retried are the starts of the tries after the first, of the first few of them.
+	Retried []time.Duration `json:"retried,omitempty"`
+	Sleep   *Sleep          `json:"sleeping,omitempty"` // the latest sleep that goes on
 
 	Error     *journal.Problem `json:"error,omitempty"`
 	Reason    string           `json:"reason,omitempty"` // of a skip

@@ -46,6 +46,9 @@ func (f *Fold) stepTry(at journal.Place, b *journal.StepTryBody) {
 	if s.Status == StepWaiting {
 		s.Status, s.Start, s.End = StepRunning, now, now
 	}
+	if s.Tries > 0 && len(s.Retried) < maxRetried {
+		s.Retried = append(s.Retried, now)
+	}
 	s.Tries, s.TryAt, s.TryClock = max(s.Tries+1, b.Try), now, f.run.Elapsed(now)
 }
 

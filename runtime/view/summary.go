@@ -8,12 +8,14 @@ import (
 	"starquake/runtime/series"
 )
 
-// Summary says how resilient the system was: what each probe read before, while and
-// after faults were on. A run without faults or without readings has none.
+// Summary says how resilient the system was: what each probe read, and how each load
+// was answered, before, while and after faults were on. A run without faults or without readings has none.
 type Summary struct {
 	Probes []*ProbeSummary `json:"probes"`
+	// Loads are the same of load: its requests are the readings.
+	Loads  []*ProbeSummary `json:"loads,omitempty"`
 	Faults FaultSummary    `json:"faults"`
-	// Score is the mean of the probes' scores, 0 to 100; nil where none has one.
+	// Score is the mean of the scores of probes and loads, 0 to 100; nil where none has one.
 	Score *float64 `json:"score,omitempty"`
 	// Formula says how a probe's score is made.
 	Formula string `json:"formula,omitempty"`
@@ -56,13 +58,14 @@ type Phase struct {
 	Readings     int           `json:"readings"`
 	Bad          int           `json:"bad"`
 	Availability float64       `json:"availability"` // the share of good ones
+	ErrorRate    float64       `json:"error_rate"`   // the share of bad ones
 	P50          time.Duration `json:"p50"`
 	P99          time.Duration `json:"p99"`
 
 	took series.Histogram
 }
 
-// ScoreFormula is how a probe's score is made; a part that there is nothing to make
+// ScoreFormula is how the score of a probe or a load is made; a part that there is nothing to make
 // of is left out, and the others weigh more.
 const ScoreFormula = "100 × (0.6 × availability + 0.2 × speed + 0.2 × recovered): availability under faults over that of the baseline; speed, the baseline's p99 over that under faults; recovered, 1 less the time to recover over the time with faults"
 
@@ -111,24 +114,25 @@ func (f *Fold) summarize() *Summary {
 		return nil
 	}
 	s := &Summary{Faults: r.faultSummary(on)}
-	logs := make([]*probeLog, 0, len(f.probes))
-	for _, log := range f.probes {
-		logs = append(logs, log)
-	}
-	slices.SortFunc(logs, func(a, b *probeLog) int { return a.order - b.order })
-	sum, n := 0.0, 0
-	for _, log := range logs {
-		p := log.summarize(on)
-		if p == nil {
-			continue
+	for _, log := range f.logs() {
+		if p := log.summarize(on); p != nil {
+			s.Probes = append(s.Probes, p)
 		}
-		s.Probes = append(s.Probes, p)
+	}
+	for _, log := range r.loadLogs() {
+		if p := log.summarize(on); p != nil {
+			s.Loads = append(s.Loads, p)
+		}
+	}
+	all := slices.Concat(s.Probes, s.Loads)
+	if len(all) == 0 {
+		return nil
+	}
+	sum, n := 0.0, 0
+	for _, p := range all {
 		if p.Score != nil {
 			sum, n = sum+*p.Score, n+1
 		}
-	}
-	if len(s.Probes) == 0 {
-		return nil
 	}
 	if n > 0 {
 		score := sum / float64(n)
@@ -252,5 +256,6 @@ func (p *Phase) figures() {
 		return
 	}
 	p.Availability = float64(p.Readings-p.Bad) / float64(p.Readings)
+	p.ErrorRate = float64(p.Bad) / float64(p.Readings)
 	p.P50, p.P99 = p.took.Quantile(0.5), p.took.Quantile(0.99)
 }

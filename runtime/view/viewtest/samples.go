@@ -22,6 +22,7 @@ func Samples() map[string]*Journal {
 		"plain":     Plain(),
 		"endless":   Endless(),
 		"hostile":   Hostile(),
+		"shop":      Shop(),
 	}
 }
 
