@@ -1,10 +1,10 @@
-# Targets: build test crash bench demo fmt docs. Each works on a fresh checkout with Go.
+# Targets: build test crash browser bench demo fmt docs. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build test crash bench demo fmt docs
+.PHONY: build test crash browser bench demo fmt docs
 
 build: ## bin/starquake, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
@@ -17,6 +17,9 @@ test: ## layout, vet, and every test with the race detector
 
 crash: ## the program killed at every kill point of every script: some 500 times
 	STARQUAKE_CRASH=all $(GO) test -count=1 -timeout 20m -v ./internal/crash
+
+browser: ## the HTML report in a real browser; installs chromium and axe-core where they are missing
+	.ci/browser
 
 bench: ## every benchmark, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -49,6 +49,53 @@ func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error)
 	}
 }
 
+// ReadFile reads a run from a file or a stream: one that Export wrote, or a journal
+// alone, of which nothing but its records is known. A last line that was cut off is left
+// out, as in the journal of a run whose machine stopped.
+func ReadFile(r io.Reader) (Info, []journal.Record, error) {
+	in := bufio.NewReaderSize(io.LimitReader(r, maxImport), 1<<16)
+	var info Info
+	var recs []journal.Record
+	for n := 1; ; n++ {
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) && n > 1 {
+			return info, recs, nil
+		}
+		if errors.Is(err, io.EOF) {
+			return info, nil, errors.New("line 1: expected a journal, or a run as `starquake runs export` writes it")
+		}
+		if err != nil {
+			return info, nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if n == 1 {
+			var head exportHead
+			if json.Unmarshal(line, &head) == nil && head.Export > 0 {
+				if head.Export > exportVersion {
+					return info, nil, fmt.Errorf("line 1: the form has version %d, this version knows up to %d", head.Export, exportVersion)
+				}
+				info = head.Info
+				continue
+			}
+		}
+		var rec journal.Record
+		if err := json.Unmarshal(line, &rec); err != nil {
+			if rest, _ := in.Peek(1); len(rest) == 0 && len(recs) > 0 {
+				return info, recs, nil
+			}
+			if n == 1 {
+				return info, nil, errors.New("line 1: expected a journal, or a run as `starquake runs export` writes it")
+			}
+			return info, nil, fmt.Errorf("line %d is damaged: %w", n, err)
+		}
+		if len(recs) == 0 {
+			if err := checkFormat(&rec); err != nil {
+				return info, nil, fmt.Errorf("line %d: %w", n, err)
+			}
+		}
+		recs = append(recs, rec)
+	}
+}
+
 // checkFormat refuses a journal of a later version.
 func checkFormat(first *journal.Record) error {
 	body, ok := first.Body.(*journal.RunBeginBody)

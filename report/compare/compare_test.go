@@ -1,0 +1,128 @@
+package compare_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"starquake/report/compare"
+	"starquake/runtime/journal"
+	"starquake/runtime/view"
+	"starquake/runtime/view/viewtest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files; commit only changes whose cause you understand")
+
+// base is a run with one of everything.
+func base() *view.Run {
+	took := 2 * time.Second
+	score := 80.0
+	return &view.Run{
+		Name: "shop", State: view.Ended, Verdict: journal.VerdictPassed, Reason: "passed", Now: time.Minute,
+		Steps:   []*view.Step{{Path: "a", Status: journal.Passed}, {Path: "b", Status: journal.Passed}},
+		Checks:  []*view.Check{{Path: "a", Name: "p99", OK: true}, {Path: "a", Name: "p99", OK: true}},
+		Figures: []*view.Figure{{Name: "orders", Value: 100, Unit: "1/s", Better: "higher"}, {Name: "size", Value: 5}, {Name: "lost", Value: 0, Better: "lower"}},
+		Loads:   []*view.Load{{Path: "a", Figures: &view.LoadFigures{Requests: 100, P50: 10 * time.Millisecond, P99: 50 * time.Millisecond, Throughput: 50}}},
+		Summary: &view.Summary{Score: &score, Probes: []*view.ProbeSummary{{
+			Name: "alive", Fault: &view.Phase{Availability: 0.99, P99: 20 * time.Millisecond}, Recovery: &view.Phase{}, Detect: &took, Recover: &took, Score: &score,
+		}}},
+	}
+}
+
+// TestWorse changes one thing of a run, and says whether that is a regression.
+func TestWorse(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*view.Run)
+		worse  string // the row; "" for none
+	}{
+		{"nothing", func(*view.Run) {}, ""},
+		{"verdict", func(r *view.Run) { r.Verdict = journal.VerdictFailed }, "verdict"},
+		{"inconclusive", func(r *view.Run) { r.Verdict = journal.VerdictInconclusive }, "verdict"},
+		{"step failed", func(r *view.Run) { r.Steps[1].Status = journal.Failed }, "b"},
+		{"step tolerated", func(r *view.Run) { r.Steps[1].Status, r.Steps[1].Tolerated = journal.Failed, true }, "b"},
+		{"step skipped", func(r *view.Run) { r.Steps[1].Status = journal.Skipped }, ""},
+		{"step gone", func(r *view.Run) { r.Steps = r.Steps[:1] }, ""},
+		{"second check of a name", func(r *view.Run) { r.Checks[1].OK = false }, "a: p99 (2)"},
+		{"figure a little lower", func(r *view.Run) { r.Figures[0].Value = 91 }, ""},
+		{"figure lower", func(r *view.Run) { r.Figures[0].Value = 89 }, "orders"},
+		{"figure higher", func(r *view.Run) { r.Figures[0].Value = 1000 }, ""},
+		{"figure of no better", func(r *view.Run) { r.Figures[1].Value = 500 }, ""},
+		{"figure from nothing", func(r *view.Run) { r.Figures[2].Value = 1 }, "lost"},
+		{"figure gone", func(r *view.Run) { r.Figures = nil }, ""},
+		{"latency", func(r *view.Run) { r.Loads[0].Figures.P99 = 60 * time.Millisecond }, "a: p99"},
+		{"latency by the clock's noise", func(r *view.Run) { r.Loads[0].Figures.P50 = 10900 * time.Microsecond }, ""},
+		{"errors", func(r *view.Run) { r.Loads[0].Figures.ErrorRate = 0.2 }, "a: availability"},
+		{"throughput", func(r *view.Run) { r.Loads[0].Figures.Throughput = 40 }, "a: answers a second"},
+		{"score", func(r *view.Run) { s := 60.0; r.Summary.Score = &s }, "resilience score"},
+		{"recovery", func(r *view.Run) { d := 3 * time.Second; r.Summary.Probes[0].Recover = &d }, "alive: time to recover"},
+		{"no recovery", func(r *view.Run) { r.Summary.Probes[0].Recover = nil }, "alive: time to recover"},
+		{"later sign", func(r *view.Run) { d := time.Hour; r.Summary.Probes[0].Detect = &d }, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := base()
+			test.change(b)
+			c, err := compare.Compare(compare.Run{Run: base()}, compare.Run{Run: b}, 0.1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			worse := ""
+			for _, row := range c.Rows {
+				if row.Worse {
+					worse += row.Name
+				}
+			}
+			if worse != test.worse || c.Regressed != (worse != "") {
+				t.Errorf("worse is %q (regressed %v), want %q", worse, c.Regressed, test.worse)
+			}
+		})
+	}
+	running := base()
+	running.State = view.Running
+	if _, err := compare.Compare(compare.Run{Run: base()}, compare.Run{Run: running, ID: "x"}, 0.1); err == nil {
+		t.Error("a run that is not over is compared")
+	}
+}
+
+// TestGolden compares a run with one that went worse, in each form.
+func TestGolden(t *testing.T) {
+	b := viewtest.Shop().Run()
+	bad := *b
+	bad.Steps = append([]*view.Step{}, b.Steps...)
+	failed := *b.Steps[4]
+	failed.Status = journal.Failed
+	bad.Steps[4] = &failed
+	bad.Figures = []*view.Figure{{Name: "orders a second", Value: 30, Unit: "1/s", Better: "higher"}, {Name: "new | \x1b[31m<b>", Value: 1}}
+	c, err := compare.Compare(compare.Run{Run: b, ID: "run-1"}, compare.Run{Run: &bad, ID: "run-2"}, 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func(*bytes.Buffer) error{
+		"text": func(w *bytes.Buffer) error { return c.Text(w) }, "md": func(w *bytes.Buffer) error { return c.Markdown(w) }, "json": func(w *bytes.Buffer) error { return c.JSON(w) },
+	} {
+		var out bytes.Buffer
+		if err := write(&out); err != nil {
+			t.Fatal(err)
+		}
+		file := "testdata/worse." + name
+		if *update {
+			if err := os.MkdirAll("testdata", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}
