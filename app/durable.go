@@ -57,6 +57,16 @@ func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *
 	}
 }
 
+// PathOf is the file that the orchestration of a kept run was read from, as the person
+// named it; "" where that is not known.
+func PathOf(info store.Info) string {
+	var r struct{ Path string }
+	if json.Unmarshal(info.Resume, &r) != nil {
+		return ""
+	}
+	return r.Path
+}
+
 // recorded is a run as the store has it.
 type recorded struct {
 	resumption
@@ -102,7 +112,7 @@ func loadModules(main string, modules map[string]string) (*Script, dsl.Diagnosti
 	l := Loader{Lenient: true} // it was accepted
 	opt := dsl.Options{Builtins: rows(), NoCheck: true}
 	if IsOrchestrationFile(main) {
-		opt.Transpile, opt.MaxFile = l.transpile, files.MaxSize
+		opt.Transpile, opt.MaxFile = l.transpileTo(new(*ReportPath)), files.MaxSize
 	}
 	unit, diags := dsl.LoadModules(main, modules, opt)
 	return l.script(unit, "", diags)

@@ -133,7 +133,7 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	if err := confine(setup.MemoryLimit + isolatedSlack); err != nil {
 		return err
 	}
-	opt := Loader{Lenient: true}.options(setup.Begin.Script) // as strict as it had to be, it has been
+	opt := Loader{Lenient: true}.options(setup.Begin.Script, new(*ReportPath)) // as strict as it had to be, it has been
 	opt.NoCheck = true
 	unit, diags := dsl.LoadModules(setup.Begin.Script, setup.Begin.Modules, opt)
 	s, diags := newScript(unit, "", diags)

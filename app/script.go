@@ -33,9 +33,12 @@ type Script struct {
 	Path string
 	// Warnings are what the checks say besides errors.
 	Warnings dsl.Diagnostics
-	loader   Loader
-	names    starlark.StringDict
-	texts    func() map[string]string // of every module, for the journals of all runs
+	// Report is where an orchestration file asks for a report of its runs; nil if it does
+	// not, or is a script.
+	Report *ReportPath
+	loader Loader
+	names  starlark.StringDict
+	texts  func() map[string]string // of every module, for the journals of all runs
 }
 
 // A Loader reads scripts and orchestration files. The zero value reads strictly.
@@ -61,13 +64,16 @@ func LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
 
 // Load reads and checks the file at path; see the function Load.
 func (l Loader) Load(path string) (*Script, dsl.Diagnostics) {
-	unit, diags := dsl.Load(path, l.options(path))
-	return l.script(unit, path, diags)
+	var report *ReportPath
+	unit, diags := dsl.Load(path, l.options(path, &report))
+	s, diags := l.script(unit, path, diags)
+	s.Report = report
+	return s, append(diags, report.check()...)
 }
 
 // LoadText reads and checks a script that is not a file; see the function LoadText.
 func (l Loader) LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
-	unit, diags := dsl.LoadText(name, text, l.options(name))
+	unit, diags := dsl.LoadText(name, text, l.options(name, new(*ReportPath)))
 	return l.script(unit, "", diags)
 }
 
@@ -77,14 +83,14 @@ func (l Loader) script(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Scr
 	return s, diags
 }
 
-// options say how the file of a name is read.
-func (l Loader) options(name string) dsl.Options {
+// options say how the file of a name is read, and where it asks for a report.
+func (l Loader) options(name string, report **ReportPath) dsl.Options {
 	opt := dsl.Options{Builtins: rows()}
 	if l.Library != "" {
 		opt.UserLibrary = os.DirFS(l.Library)
 	}
 	if IsOrchestrationFile(name) {
-		opt.Transpile, opt.MaxFile = l.transpile, files.MaxSize
+		opt.Transpile, opt.MaxFile = l.transpileTo(report), files.MaxSize
 	}
 	return opt
 }
@@ -99,18 +105,22 @@ func IsOrchestrationFile(name string) bool {
 	return false
 }
 
-// transpile makes a script of an orchestration file.
-func (l Loader) transpile(name string, text []byte, scenario func(string) bool) ([]byte, *dsl.Origin, dsl.Diagnostics) {
-	doc, diags := files.Read(name, text, files.ReadOptions{Lenient: l.Lenient, Scenario: scenario})
-	if doc == nil {
-		return nil, nil, diags
+// transpileTo gives what makes a script of an orchestration file, and tells where the file
+// asks for a report.
+func (l Loader) transpileTo(report **ReportPath) func(string, []byte, func(string) bool) ([]byte, *dsl.Origin, dsl.Diagnostics) {
+	return func(name string, text []byte, scenario func(string) bool) ([]byte, *dsl.Origin, dsl.Diagnostics) {
+		doc, diags := files.Read(name, text, files.ReadOptions{Lenient: l.Lenient, Scenario: scenario})
+		if doc == nil {
+			return nil, nil, diags
+		}
+		*report = reportPath(name, doc)
+		star, origin, more := files.Transpile(doc)
+		for _, d := range more {
+			d.File = name
+			diags = append(diags, d)
+		}
+		return star, origin, diags
 	}
-	star, origin, more := files.Transpile(doc)
-	for _, d := range more {
-		d.File = name
-		diags = append(diags, d)
-	}
-	return star, origin, diags
 }
 
 func newScript(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Script, dsl.Diagnostics) {

@@ -43,6 +43,8 @@ type commands struct {
 	Runs    runsCmd    `cmd:"" group:"Runs that are kept:" help:"List, show, export, import and remove runs."`
 	Recover recoverCmd `cmd:"" group:"Runs that are kept:" help:"Go on with runs whose process died."`
 	Cleanup cleanupCmd `cmd:"" group:"Runs that are kept:" help:"Take off what runs whose process died have left on, without going on with them."`
+	Report  reportCmd  `cmd:"" group:"Runs that are kept:" help:"Write a report of a run: a page, Markdown, JSON, JUnit or SARIF."`
+	Compare compareCmd `cmd:"" group:"Runs that are kept:" help:"Set two runs side by side: did resilience regress?"`
 	Replay  replayCmd  `cmd:"" group:"Runs that are kept:" help:"Execute a run again with the answers that it got, and compare."`
 
 	Proxy proxyCmd `cmd:"" group:"To serve:" help:"Run the data plane alone: proxies, and an API that puts faults on them."`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type recoverCmd struct {
 	ID      string `arg:"" optional:"" name:"run" help:"A run that was interrupted, the beginning of its id, or last. Without it all that were, one after another, the oldest first."`
 	Recover string `enum:"resume,rollback" default:"resume" placeholder:"HOW" help:"resume goes on with the run; rollback stops it, which runs its on_exit handlers."`
 	Output  string `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records)."`
+	reportFlag
 	dataFlag
 }
 
@@ -34,13 +36,20 @@ func (c *recoverCmd) run(sh *shell) error {
 		return err
 	}
 	defer st.Close()
+	reports, err := c.files()
+	switch {
+	case err != nil:
+		return err
+	case len(reports) > 0 && c.ID == "":
+		return invalid("--report: say which run it is of, or last")
+	}
 	if len(ids) == 0 {
 		fmt.Fprintf(sh.err, "no run was interrupted in %s\n", st.Dir())
 		return nil
 	}
 	var worst error
 	for _, id := range ids {
-		if err := c.one(sh, st, id); weightOf(err) > weightOf(worst) {
+		if err := c.one(sh, st, id, reports); weightOf(err) > weightOf(worst) {
 			if worst != nil {
 				sh.code(worst) // else nobody learns of it
 			}
@@ -53,19 +62,19 @@ func (c *recoverCmd) run(sh *shell) error {
 }
 
 // one takes up one run and follows it to its end.
-func (c *recoverCmd) one(sh *shell, st *store.Store, id string) error {
+func (c *recoverCmd) one(sh *shell, st *store.Store, id string, reports []reportFile) error {
 	logs := newAside(sh.err)
 	defer logs.flush()
 	entry, err := st.Entry(id)
 	if err != nil {
 		return errored("%w", err)
 	}
-	return sh.follow(entry.Script, conducting{
+	return sh.follow(cmp.Or(app.PathOf(entry.Info), entry.Script), conducting{
 		opt: app.RunOptions{
-			Store: st, CanApprove: term.IsTerminal(int(os.Stdin.Fd())),
+			Store: st, Labels: entry.Labels, By: entry.By, Version: entry.Version, CanApprove: term.IsTerminal(int(os.Stdin.Fd())),
 			Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		},
-		format: c.Output, logs: logs,
+		format: c.Output, logs: logs, reports: reports,
 	}, nil, func(opt app.RunOptions) (*app.Running, error) {
 		running, err := app.Recover(id, c.Recover == "rollback", opt)
 		switch {

@@ -16,6 +16,7 @@ import (
 	"starquake/app"
 	"starquake/dsl"
 	"starquake/internal/alarm"
+	"starquake/report"
 	"starquake/report/text"
 	"starquake/runtime"
 	"starquake/runtime/journal"
@@ -30,6 +31,7 @@ type runCmd struct {
 	Output   string            `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records as they come)."`
 	LogLevel string            `enum:"debug,info,warn,error" default:"warn" help:"What is told of the program itself: debug, info, warn or error."`
 	Label    map[string]string `placeholder:"NAME=VALUE" help:"A label of the run, to find it by; may be repeated."`
+	reportFlag
 	keptFlags
 }
 
@@ -47,7 +49,15 @@ func (c *runCmd) run(sh *shell) error {
 	if c.Compress < 0 || c.Compress > maxCompress {
 		return invalid("--compress %d: expected a whole number from 1 to %d", c.Compress, maxCompress)
 	}
+	reports, err := c.files()
+	if err != nil {
+		return err
+	}
 	s, err := c.load(sh)
+	if err != nil {
+		return err
+	}
+	own, err := ownReport(c.File, s)
 	if err != nil {
 		return err
 	}
@@ -64,7 +74,7 @@ func (c *runCmd) run(sh *shell) error {
 			Logger:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})),
 			Labels:     c.Label, By: (&byFlag{}).by(), Version: programVersion(),
 		},
-		kept: c.keptFlags, format: c.Output, logs: logs,
+		kept: c.keptFlags, format: c.Output, logs: logs, reports: append(reports, own...),
 	})
 }
 
@@ -74,6 +84,8 @@ type conducting struct {
 	kept   keptFlags
 	format string
 	logs   *aside
+	// reports are written once the run has ended.
+	reports []reportFile
 	// show takes the place of the usual text; it may be nil.
 	show func(*shell, records) (*view.Run, error)
 }
@@ -147,6 +159,9 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 		_ = running.Control(unread)
 	}
 	res := running.Wait()
+	told := &report.Run{Run: judged(res), ID: running.ID, Path: path, By: c.opt.By, Version: c.opt.Version, Labels: c.opt.Labels}
+	sh.annotate(told)
+	unwritten := writeReports(c.reports, told)
 	if err == nil && res.Outcome.Reason == app.ReasonDiverged {
 		return &exitError{code: res.Outcome.Verdict.ExitCode(), reason: res.Outcome.Reason, err: errors.New(res.Outcome.Message)}
 	}
@@ -154,10 +169,27 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 		err = sh.close(c.format, running.ID, run, draw)
 	}
 	if err != nil {
-		return unseen(res, err)
+		return unseen(res, errors.Join(err, unwritten))
 	}
 	sh.backtraces(path, running.Script(), res)
+	if unwritten != nil {
+		code := res.Outcome.Verdict.ExitCode()
+		if code == 0 {
+			code = codeErrored // who asked for a report would take a missing one for another run's
+		}
+		return &exitError{code: code, reason: "report", err: fmt.Errorf("the run ended %s, but %w", res.Outcome.Verdict, unwritten)}
+	}
 	return ended(res.Outcome.Verdict.ExitCode())
+}
+
+// judged is the run as its end was judged, which is not as its journal has it where the
+// journal could not be kept.
+func judged(res *app.Result) *view.Run {
+	run := *res.View
+	if out := &res.Outcome; run.State != view.Ended || run.Verdict != out.Verdict {
+		run.State, run.Verdict, run.Reason, run.Message, run.Unclean = view.Ended, out.Verdict, out.Reason, out.Message, out.Unclean
+	}
+	return &run
 }
 
 // unread stops a run whose output nobody takes.

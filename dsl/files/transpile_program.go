@@ -78,10 +78,11 @@ func (t *transpiler) orchestration() stmt {
 	switch r, p := t.doc.EnableReporting, t.doc.ReportPath; {
 	case r != nil && r.Value:
 		s.comments = append(s.comments, "enable_reporting: true")
-		if p != nil {
-			s.comments = append(s.comments, "report_path: "+oneLine(p.Value))
+		if p == nil {
+			t.warn(r.Pos, "no_effect", "enable_reporting has no effect without report_path, which names the report's file")
+			break
 		}
-		t.warn(r.Pos, "no_effect", "enable_reporting is kept as a comment: this version writes no report")
+		s.comments = append(s.comments, "report_path: "+oneLine(p.Value))
 	case p != nil:
 		t.warn(p.Pos, "no_effect", "report_path has no effect without enable_reporting: true")
 	}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"starquake/report/compare"
+	"starquake/units"
+)
+
+// compareCmd is `starquake compare`.
+type compareCmd struct {
+	A             string `arg:"" name:"run" help:"The run to measure against: its id, the beginning of it, last, or a file with a journal or an exported run."`
+	B             string `arg:"" name:"with" help:"The run that is measured, named likewise."`
+	MaxRegression string `default:"10%" placeholder:"SHARE" help:"By how much a figure may be worse before the exit code is 1 (${default})."`
+	Output        string `short:"o" enum:"text,json,markdown" default:"text" help:"text, json or markdown."`
+	dataFlag
+}
+
+// Run sets two runs side by side. The exit code is 1 if the second has regressed.
+func (c *compareCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+
+func (c *compareCmd) run(sh *shell) error {
+	most, err := units.ParseShare(c.MaxRegression)
+	if err != nil {
+		return invalid("--max-regression: %w", err)
+	}
+	a, err := c.read(sh, c.A)
+	if err != nil {
+		return err
+	}
+	b, err := c.read(sh, c.B)
+	if err != nil {
+		return err
+	}
+	if a.ID == "" {
+		a.ID = c.A
+	}
+	if b.ID == "" {
+		b.ID = c.B
+	}
+	result, err := compare.Compare(compare.Run{Run: a.Run, ID: a.ID}, compare.Run{Run: b.Run, ID: b.ID}, most)
+	if err != nil {
+		return asInvalid(err)
+	}
+	write := result.Text
+	switch c.Output {
+	case formatJSON:
+		write = result.JSON
+	case formatMarkdown:
+		write = result.Markdown
+	}
+	if err := write(sh.out); err != nil {
+		return errored("writing the comparison: %w", err)
+	}
+	if result.Regressed {
+		return ended(codeFailed)
+	}
+	return nil
+}
