@@ -28,8 +28,8 @@ type PlanOptions struct {
 	Horizon time.Duration
 	// MaxRecords cuts a run that has written more; 0: DefaultMaxRecords.
 	MaxRecords int
-	// Answers, if set, changes planned answers: --answers FILE.
-	Answers func(runtime.Planner) runtime.Planner
+	// Answers, if set, changes planned answers: --answers FILE. now gives the time of the run.
+	Answers func(planned runtime.Planner, now func() time.Duration) runtime.Planner
 	// FailSteps and BreachGuards name what is to fail: --fail, --breach.
 	FailSteps, BreachGuards []string
 	// OnRecord is given every record as it is written; it may be nil.
@@ -40,6 +40,8 @@ type PlanOptions struct {
 	Details bool
 
 	slowWaits bool
+	// reached, if set, gets the places of the calls from which builtins were called.
+	reached map[callPlace]bool
 	// checkSecret, if set, makes it the plan of a run that is to begin: there are only
 	// the targets, services and secrets that it was given.
 	checkSecret func(name string) error
@@ -79,6 +81,11 @@ func (r *Result) NotTakenText() []string {
 
 // notTaken says which arm of an if was not taken, and what it would have done.
 func notTaken(site dsl.Site) string {
+	return fmt.Sprintf("%s:%d: %s", site.File, site.Line, armText(site))
+}
+
+// armText says which arm of an if it is, and what it would do.
+func armText(site dsl.Site) string {
 	arm := "if " + site.Condition
 	if site.Else {
 		arm = "else of if " + site.Condition
@@ -91,7 +98,7 @@ func notTaken(site dsl.Site) string {
 		}
 		actions = append(actions, what)
 	}
-	return fmt.Sprintf("%s:%d: %s: %s", site.File, site.Line, arm, strings.Join(actions, ", "))
+	return arm + ": " + strings.Join(actions, ", ")
 }
 
 // Plan executes the script in the virtual world: it shows what a run does when every
@@ -106,9 +113,10 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	e := effects.New(effects.Policy{}, effects.Options{})
 	defer e.Close()
 	e = new(approvals).with(newTargets(nil, nil).with(e))
+	var w *runtime.Virtual
 	var answers runtime.Planner = e
 	if opt.Answers != nil {
-		answers = opt.Answers(answers)
+		answers = opt.Answers(answers, func() time.Duration { return w.Now() })
 	}
 	kept := &keeper{onRecord: opt.OnRecord}
 	var refuses *gate
@@ -127,7 +135,7 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 			}
 		}
 	}
-	w := runtime.NewVirtual(answers, kept)
+	w = runtime.NewVirtual(answers, kept)
 	w.Horizon, w.MaxRecords = opt.Horizon, opt.MaxRecords
 
 	out, trail, err := s.simulate(&opt, w, s.planned(&opt))
@@ -163,7 +171,7 @@ func (opt *PlanOptions) details() bool { return opt.Details && !opt.slowWaits }
 
 // trail says what the trail must have.
 func (opt *PlanOptions) trail() trailSetup {
-	return trailSetup{Reached: opt.details(), Asked: opt.details() || opt.checkSecret != nil}
+	return trailSetup{Reached: opt.details() || opt.reached != nil, Asked: opt.details() || opt.checkSecret != nil}
 }
 
 // planned makes the surroundings of a script that is planned.
@@ -246,6 +254,9 @@ func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.En
 		return out, child.trail, nil
 	}
 	tracker := track(env, opt.trail())
+	if opt.reached != nil {
+		tracker.reached = opt.reached
+	}
 	cfg.OnEffect = tracker.onEffect()
 	end.overdue = func(why *runtime.Death) { env.Interrupt(why.Code, why.Message) }
 	turns := processWatch.over(end, opt.MemoryLimit, func(code, message string) {

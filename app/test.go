@@ -36,6 +36,8 @@ type TestOptions struct {
 	Run *regexp.Regexp
 	// Loader reads the tests, and the orchestrations that they simulate.
 	Loader Loader
+	// Coverage, if set, notes what the tests reach.
+	Coverage *Coverage
 }
 
 // TestFile runs every function test_…() of a file, each as a run of its own in the
@@ -53,7 +55,7 @@ func TestFile(path string, opt TestOptions) (*Script, []TestResult, dsl.Diagnost
 	var results []TestResult
 	for _, name := range names {
 		if opt.Run == nil || opt.Run.MatchString(name) {
-			results = append(results, s.test(path, name, opt.Loader))
+			results = append(results, s.test(path, name, &opt))
 		}
 	}
 	return s, results, diags
@@ -84,7 +86,7 @@ func (s *Script) testNames(path string) ([]string, error) {
 }
 
 // test runs one test function.
-func (s *Script) test(path, name string, loader Loader) TestResult {
+func (s *Script) test(path, name string, opt *TestOptions) TestResult {
 	begun := time.Now()
 	e := effects.New(effects.Policy{}, effects.Options{})
 	defer e.Close()
@@ -93,7 +95,9 @@ func (s *Script) test(path, name string, loader Loader) TestResult {
 	w.Horizon = DefaultHorizon
 	env := s.newEnv()
 	env.AnyTarget = true
-	env.Simulate = func(sim builtins.Simulation) (*view.Run, error) { return simulate(filepath.Dir(path), sim, loader) }
+	env.Simulate = func(sim builtins.Simulation) (*builtins.Simulated, error) {
+		return simulate(filepath.Dir(path), sim, opt)
+	}
 	out := runtime.New(s.config(&Options{}, "virtual", runtime.VirtualOrigin), w).Execute(env.Function(s.Unit.Main.Name, name))
 	res := TestResult{Name: name, OK: out.Verdict == journal.VerdictPassed, Took: time.Since(begun), Log: kept.view().Log}
 	for _, f := range out.Failures {
@@ -109,25 +113,25 @@ func (s *Script) test(path, name string, loader Loader) TestResult {
 }
 
 // simulate carries out simulate(…): a plan of a script below the test's folder.
-func simulate(dir string, sim builtins.Simulation, loader Loader) (*view.Run, error) {
+func simulate(dir string, sim builtins.Simulation, test *TestOptions) (*builtins.Simulated, error) {
 	if !filepath.IsLocal(sim.File) {
 		return nil, fmt.Errorf("%q is not below the test's folder", sim.File)
 	}
-	s, diags := loader.Load(filepath.Join(dir, sim.File))
+	path := filepath.Join(dir, sim.File)
+	s, diags := test.Loader.Load(path)
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}
 	opt := PlanOptions{Options: Options{Params: sim.Params, Seed: sim.Seed}, FailSteps: sim.Fail, BreachGuards: sim.Breach}
 	if sim.Answers != nil {
-		answers, err := effects.ReadAnswers("answers", sim.Answers)
-		if err != nil {
-			return nil, err
-		}
-		opt.Answers = answers.Over
+		opt.Answers = sim.Answers.Over
+	}
+	if test.Coverage != nil {
+		opt.reached = test.Coverage.of(path, s)
 	}
 	res, err := s.Plan(opt)
 	if err != nil {
 		return nil, err
 	}
-	return res.View, nil
+	return &builtins.Simulated{Run: res.View, Records: res.Records}, nil
 }

@@ -101,14 +101,26 @@ func performed[A any](c *Call, t *task, kind string, args any, simulated *json.R
 	if err != nil {
 		return nil, err
 	}
-	if ans.Err != nil {
-		return nil, c.effectError(ans)
-	}
 	a := new(A)
-	if err := json.Unmarshal(ans.Data, a); err != nil {
-		return nil, fmt.Errorf("%s: the answer is unreadable: %w", c.Name, err)
+	return a, c.answer(ans, a)
+}
+
+// answer reads an answer into a. A call of which nobody knows whether it was done, since
+// the process died meanwhile, has the answer that there was none: what that means is for
+// expect and for whoever holds the failure to say, as with any other.
+func (c *Call) answer(ans runtime.Answer, a any) error {
+	data := ans.Data
+	switch {
+	case ans.Err == nil:
+	case ans.Err.Code == journal.CodeUncertain:
+		data, _ = json.Marshal(map[string]any{"error": ans.Err}) // two strings: cannot fail
+	default:
+		return c.effectError(ans)
 	}
-	return a, nil
+	if err := json.Unmarshal(data, a); err != nil {
+		return fmt.Errorf("%s: the answer is unreadable: %w", c.Name, err)
+	}
+	return nil
 }
 
 // refusal is the error of an answer where nothing was sent: what the policy denies, and

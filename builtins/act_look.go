@@ -114,12 +114,9 @@ func httpRequest(c *Call, t *task, method string) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ans.Err != nil {
-		return nil, c.effectError(ans)
-	}
 	var a effects.HTTPAnswer
-	if err := json.Unmarshal(ans.Data, &a); err != nil {
-		return nil, fmt.Errorf("%s: the answer is unreadable: %w", c.Name, err)
+	if err := c.answer(ans, &a); err != nil {
+		return nil, err
 	}
 	if a.Error != nil && (a.Error.Code == effects.CodeDenied || a.Error.Code == effects.CodeInvalid) {
 		return nil, denied(c, a.Error.Message)

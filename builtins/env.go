@@ -10,7 +10,6 @@ import (
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
-	"starquake/runtime/view"
 )
 
 // stepBudget is how many steps of the interpreter one turn may take, some 45 ms: more
@@ -51,7 +50,7 @@ type Env struct {
 	// OnCall is told of every call of a builtin that acts or looks; it may be nil.
 	OnCall func(*starlark.Thread)
 	// Simulate runs an orchestration in the virtual world; nil but in a test.
-	Simulate func(Simulation) (*view.Run, error)
+	Simulate func(Simulation) (*Simulated, error)
 	// FailSteps and BreachGuards name steps and guards that are to fail, in a plan.
 	FailSteps, BreachGuards []string
 	// HasChaos says that the script makes faults somewhere.
@@ -107,6 +106,8 @@ type task struct {
 	branch *runtime.Branch // nil while declaring
 	// spawned is the call stack of the call that made the branch.
 	spawned []journal.Frame
+	// answers says that it executes a function of a test that gives answers.
+	answers bool
 }
 
 // taskKey is the key of a thread's task.
@@ -298,6 +299,9 @@ func (t *task) called() {
 }
 
 func (c *Call) onlyDeclares() error {
+	if taskOf(c.Thread).answers {
+		return &ArgError{Builtin: c.Name, Message: "acts, but a function that gives answers only computes one", Hint: "look at call and the time, and return a dict, or None for the planned answer"}
+	}
 	return &ArgError{Builtin: c.Name, Message: "acts, but the top level of a script with main(), and of a loaded module, only declares", Hint: "call it in main()"}
 }
 

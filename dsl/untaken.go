@@ -18,6 +18,8 @@ type Site struct {
 	Else bool `json:"else,omitempty"`
 	// Actions are what the arm would have done, in the order of the text.
 	Actions []Action `json:"actions"`
+	// Taken says that something of that was reached; only Arms lists such ones.
+	Taken bool `json:"-"`
 }
 
 // An Action is a call in the arm of an if: of a builtin that acts, or of a function
@@ -38,11 +40,21 @@ type Action struct {
 // stack when an acting builtin was called, not only for the innermost, so that an
 // arm which acts through a function of the script counts as taken.
 func Untaken(u *Unit, opt Options, reached func(file string, line, col int32) bool) []Site {
+	return arms(u, opt, reached, false)
+}
+
+// Arms lists all arms of if statements in which something acts, each within another too,
+// and says which were taken. reached is as for Untaken.
+func Arms(u *Unit, opt Options, reached func(file string, line, col int32) bool) []Site {
+	return arms(u, opt, reached, true)
+}
+
+func arms(u *Unit, opt Options, reached func(file string, line, col int32) bool, all bool) []Site {
 	t, err := newTable(opt.Builtins)
 	if err != nil {
 		return nil // Load has said so
 	}
-	w := untaken{checker: newChecker(u, t), reached: reached}
+	w := untaken{checker: newChecker(u, t), reached: reached, all: all}
 	for _, m := range u.Order {
 		if f := w.checker.facts[m.Name]; f != nil {
 			w.module, w.facts, w.lines = m, f, newLineIndex(m.Text)
@@ -58,6 +70,7 @@ type untaken struct {
 	facts   *facts
 	lines   *lineIndex
 	reached func(file string, line, col int32) bool
+	all     bool // list what was taken, too, and go on below what was not
 	sites   []Site
 }
 
@@ -109,17 +122,19 @@ func (w *untaken) arm(pos syntax.Position, s *syntax.IfStmt, isElse bool, body [
 			return true
 		})
 	}
-	if taken || len(actions) == 0 {
+	listed := len(actions) > 0 && (w.all || !taken)
+	if listed {
+		at := w.module.locate(pos)
+		w.sites = append(w.sites, Site{
+			File: at.Filename(), Line: int(at.Line), Col: int(at.Col),
+			Condition: w.source(s.Cond), Else: isElse, Actions: actions, Taken: taken,
+		})
+	}
+	if w.all || !listed {
 		for _, stmt := range body {
 			w.node(stmt)
 		}
-		return
 	}
-	pos = w.module.locate(pos)
-	w.sites = append(w.sites, Site{
-		File: pos.Filename(), Line: int(pos.Line), Col: int(pos.Col),
-		Condition: w.source(s.Cond), Else: isElse, Actions: actions,
-	})
 }
 
 // action names what a call does, "" if it does not act.

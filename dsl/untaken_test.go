@@ -95,6 +95,22 @@ main.star:22:9 i > 1 else=false: loop()@23:13 step(in a lambda)@23:28
 	}
 }
 
+func TestArms(t *testing.T) {
+	var got []string
+	for _, s := range Arms(branchyUnit(t), testOptions(), func(file string, line, col int32) bool { return file == "main.star" && line == 12 }) {
+		got = append(got, fmt.Sprintf("%s:%d else=%t taken=%t", s.File, s.Line, s.Else, s.Taken))
+	}
+	want := []string{
+		"lib.star:2 else=false taken=false",
+		"main.star:8 else=false taken=true", "main.star:11 else=false taken=true",
+		"main.star:13 else=false taken=false", "main.star:17 else=true taken=false",
+		"main.star:22 else=false taken=false", "main.star:24 else=true taken=false",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestCalls(t *testing.T) {
 	const text = `NAME = "db"
 token = secret("TOKEN")

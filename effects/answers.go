@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"starquake/runtime"
+	"starquake/runtime/journal"
 )
 
 // Answers are planned answers that a person wrote, read by ReadAnswers. They are
@@ -14,6 +16,9 @@ import (
 type Answers struct {
 	name  string
 	rules []answerRule
+	// Trouble, if set, is told of an answer that is none to the effect that it was for.
+	// The effect fails, in either case.
+	Trouble func(error)
 }
 
 // answerRule says what answers the effects that match it.
@@ -21,6 +26,23 @@ type answerRule struct {
 	line    int
 	match   answerMatch
 	answers []writtenAnswer // taken in order; the last stays
+	gives   AnswerFunc      // in place of answers; nil: they hold
+}
+
+// AnswerFunc gives the answer to an effect, in the form of a written one; nil leaves the
+// planned answer. Of a watched probe it gives every reading.
+type AnswerFunc func(Asked) (json.RawMessage, error)
+
+// Asked is an effect as an AnswerFunc sees it: what a rule can match, and when.
+type Asked struct {
+	Kind, Path         string
+	URL, Method, Argv0 string
+	Addr, Name, Query  string
+	Args               json.RawMessage
+	// Number counts how often the rule has answered before.
+	Number int
+	// Time is that of the run.
+	Time time.Duration
 }
 
 // answerMatch is what must hold of an effect, all that is given.
@@ -38,39 +60,130 @@ type writtenAnswer struct {
 // Len is the number of rules.
 func (a *Answers) Len() int { return len(a.rules) }
 
+// Let makes a function give the answers of a rule, counted from 0, in place of those that
+// are written. It is for whoever has just read the answers.
+func (a *Answers) Let(rule int, gives AnswerFunc) { a.rules[rule].gives = gives }
+
 // Over returns a planner that lays the first answer that matches over what next
 // plans, and over what the script simulates. Its sequences begin at their first
 // answer, so every run needs a planner of its own; it is for one goroutine at a time.
-func (a *Answers) Over(next runtime.Planner) runtime.Planner {
-	return &answering{answers: a, next: next, asked: make([]int, len(a.rules))}
+// now gives the time of the run.
+func (a *Answers) Over(next runtime.Planner, now func() time.Duration) runtime.Planner {
+	return &answering{answers: a, next: next, now: now, asked: make([]int, len(a.rules))}
 }
 
 // answering is Answers in one run.
 type answering struct {
 	answers *Answers
 	next    runtime.Planner
+	now     func() time.Duration
 	asked   []int // how often each rule has answered
 }
 
 // Plan implements runtime.Planner.
 func (p *answering) Plan(req *runtime.Request) (runtime.Planned, error) {
-	planned, err := p.next.Plan(req)
+	planned, trouble, err := p.plan(req)
+	if trouble != nil && p.answers.Trouble != nil {
+		p.answers.Trouble(trouble)
+	}
+	return planned, firstError(err, trouble)
+}
+
+// plan tells apart what is wrong with an answer, and with the effect itself.
+func (p *answering) plan(req *runtime.Request) (planned runtime.Planned, trouble, err error) {
+	planned, err = p.next.Plan(req)
 	if err != nil {
-		return planned, err
+		return planned, nil, err
 	}
 	subject := subjectOf(req)
 	i := slices.IndexFunc(p.answers.rules, func(r answerRule) bool { return r.match.matches(subject) })
 	if i < 0 {
-		return planned, nil
+		return planned, nil, nil
 	}
 	rule := &p.answers.rules[i]
-	answer := rule.answers[min(p.asked[i], len(rule.answers)-1)]
-	p.asked[i]++
-	planned, err = simulations()[req.Kind].over(req, planned, answer.data)
-	if err != nil {
-		return planned, problem(CodeInvalid, "%s:%d: answer to %s %s: %v", p.answers.name, answer.line, req.Kind, req.ID, err)
+	if rule.gives != nil && req.Kind == KindWatch {
+		planned, trouble = p.readings(req, planned, i, subject)
+		return planned, trouble, nil
 	}
-	return planned, nil
+	answer := rule.answers[min(p.asked[i], len(rule.answers)-1)]
+	if rule.gives != nil {
+		if answer.data, err = rule.gives(p.question(req, i, subject)); err != nil {
+			return planned, problem(CodeInvalid, "%v", err), nil
+		}
+		if isNull(answer.data) {
+			p.asked[i]++
+			return planned, nil, nil
+		}
+	}
+	p.asked[i]++
+	if planned, err = simulations()[req.Kind].over(req, planned, answer.data); err != nil {
+		trouble = problem(CodeInvalid, "%s:%d: answer to %s %s: %v", p.answers.name, answer.line, req.Kind, req.ID, err)
+	}
+	return planned, trouble, nil
+}
+
+// question is an effect as the function of a rule sees it.
+func (p *answering) question(req *runtime.Request, rule int, s subject) Asked {
+	q := Asked{Kind: req.Kind, Path: req.Path, Args: req.Args, Number: p.asked[rule], Time: p.now()}
+	if at := p.answers.rules[rule].match.sighted(s); at != nil {
+		q.URL, q.Method, q.Argv0, q.Addr, q.Name, q.Query = at.url, at.method, at.argv0, at.addr, at.name, at.query
+	}
+	return q
+}
+
+// readings plans a watch whose every reading the function of a rule gives.
+func (p *answering) readings(req *runtime.Request, planned runtime.Planned, rule int, s subject) (runtime.Planned, error) {
+	args, probe, err := parseWatch(req.Args)
+	if err != nil {
+		return planned, err
+	}
+	t := &tally{breaches: args.Breaches, ignoreErrors: args.IgnoreErrors, ignoreNoData: args.IgnoreNoData}
+	read := func(ran time.Duration) (any, error) {
+		data, err := p.answers.rules[rule].gives(p.question(req, rule, s))
+		p.asked[rule]++
+		r := probe.planned()
+		if err == nil && !isNull(data) {
+			r, err = readingOver(r, data)
+		}
+		if err != nil {
+			if p.answers.Trouble != nil {
+				p.answers.Trouble(err)
+			}
+			return nil, err
+		}
+		t.series.Add(ran, r.OK, r.Elapsed)
+		if t.add(ran, r) {
+			return t.report(), nil
+		}
+		return nil, nil
+	}
+	first, err := read(0)
+	if err != nil {
+		return planned, problem(CodeInvalid, "%s:%d: answer to %s %s: %v", p.answers.name, p.answers.rules[rule].line, req.Kind, req.ID, err)
+	}
+	return runtime.Planned{
+		Reports: []runtime.PlannedEvent{{Data: first}},
+		End:     func(ran time.Duration) (any, *journal.EffectError) { return t.summary(ran), nil },
+		Every:   args.Every,
+		Next:    read,
+	}, nil
+}
+
+// readingOver lays a written reading over a planned one.
+func readingOver(planned Reading, written json.RawMessage) (Reading, error) {
+	sim := simulatedReading()
+	fields, _, err := sim.read(written)
+	if err == nil {
+		err = sim.validate(fields)
+	}
+	if err != nil {
+		return planned, err
+	}
+	merged, err := merge(planned, fields)
+	if err == nil {
+		err = json.Unmarshal(merged, &planned)
+	}
+	return planned, err
 }
 
 // simulations are the kinds whose answers have a known form.
@@ -78,6 +191,7 @@ func simulations() map[string]*simulation {
 	return map[string]*simulation{
 		KindHTTP: simulatedHTTP(), KindExec: simulatedExec(), KindProbe: simulatedReading(), KindWatch: simulatedWatch(),
 		KindTCP: simulatedTCP(), KindDNS: simulatedDNS(), KindGRPC: simulatedGRPC(), KindPrometheus: simulatedPrometheus(), KindNotify: simulatedNotify(),
+		KindLoad: simulatedFigures(), KindLoadWindow: simulatedWindow(),
 	}
 }
 
@@ -104,15 +218,19 @@ func subjectOf(req *runtime.Request) subject {
 // look adds what is in the arguments of an effect, or in a probe.
 func (s *subject) look(args json.RawMessage, depth int) {
 	var found struct {
-		URL    string            `json:"url"`
-		Method string            `json:"method"`
-		Argv   []string          `json:"argv"`
-		Addr   string            `json:"addr"`
-		Name   string            `json:"name"`
-		Chan   string            `json:"channel"`
-		Query  string            `json:"query"`
-		Probe  json.RawMessage   `json:"probe"`
-		Of     []json.RawMessage `json:"of"`
+		URL    string          `json:"url"`
+		Method string          `json:"method"`
+		Argv   []string        `json:"argv"`
+		Addr   string          `json:"addr"`
+		Name   string          `json:"name"`
+		Chan   string          `json:"channel"`
+		Query  string          `json:"query"`
+		Probe  json.RawMessage `json:"probe"`
+		Spec   struct {
+			HTTP json.RawMessage `json:"http"`
+			GRPC json.RawMessage `json:"grpc"`
+		} `json:"spec"` // of load
+		Of []json.RawMessage `json:"of"`
 	}
 	// Arguments of other kinds may have other types under these names: they then have
 	// nothing that a rule could look at.
@@ -134,7 +252,7 @@ func (s *subject) look(args json.RawMessage, depth int) {
 	case found.Name+found.Chan != "":
 		s.seen = append(s.seen, sighting{name: found.Name + found.Chan})
 	}
-	for _, inner := range append(found.Of, found.Probe) {
+	for _, inner := range append(found.Of, found.Probe, found.Spec.HTTP, found.Spec.GRPC) {
 		if len(inner) > 0 {
 			s.look(inner, depth-1)
 		}
@@ -149,10 +267,19 @@ func (m *answerMatch) matches(s subject) bool {
 	if m.url == nil && m.method == "" && m.argv0 == "" && m.addr == nil && m.name == nil && m.query == nil {
 		return true
 	}
-	return slices.ContainsFunc(s.seen, func(at sighting) bool {
+	return m.sighted(s) != nil
+}
+
+// sighted is the first request or command of an effect that matches, nil without one.
+func (m *answerMatch) sighted(s subject) *sighting {
+	i := slices.IndexFunc(s.seen, func(at sighting) bool {
 		return (m.url == nil || m.url.matchURL(at.url)) &&
 			(m.method == "" || m.method == at.method) &&
 			(m.addr == nil || m.addr.match(at.addr)) && (m.name == nil || m.name.match(at.name)) && (m.query == nil || m.query.match(at.query)) &&
 			(m.argv0 == "" || m.argv0 == at.argv0 || m.argv0 == filepath.Base(at.argv0))
 	})
+	if i < 0 {
+		return nil
+	}
+	return &s.seen[i]
 }

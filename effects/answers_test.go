@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
@@ -54,6 +55,9 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// atZero is the time of a run that has just begun.
+func atZero() time.Duration { return 0 }
+
 // tryAnswers lists what the file answers to some effects.
 func tryAnswers(t *testing.T, name string, text []byte) string {
 	t.Helper()
@@ -63,7 +67,7 @@ func tryAnswers(t *testing.T, name string, text []byte) string {
 	}
 	planner := answers.Over(newEffects(t, Policy{}, Options{}).With("fault", nil, planFunc(func(*runtime.Request) (runtime.Planned, error) {
 		return runtime.Planned{Done: &runtime.PlannedEvent{Data: struct{}{}}}, nil
-	})))
+	})), atZero)
 	var b strings.Builder
 	for i, effect := range []struct{ kind, path, args string }{
 		{KindHTTP, "baseline", `{"url":"http://shop.test/catalog?page=2"}`},
@@ -108,7 +112,7 @@ func TestAnswersBeginAnewWithEachRun(t *testing.T) {
 	e := newEffects(t, Policy{}, Options{})
 	req := request(t, KindHTTP, HTTPArgs{URL: "x"})
 	for run := range 2 {
-		planner := answers.Over(e)
+		planner := answers.Over(e, atZero)
 		for i, want := range []int{500, 200, 200} {
 			planned, err := planner.Plan(&req)
 			if err != nil {

@@ -17,7 +17,6 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	"starquake/effects/load"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -116,8 +115,8 @@ func New(policy Policy, opts Options) *Effects {
 		KindGRPC:       {KindGRPC, performFunc(e.performGRPC), planFunc(planGRPC), e.checkGRPC, simulatedGRPC()},
 		KindPrometheus: {KindPrometheus, performFunc(e.performPrometheus), planFunc(planPrometheus), e.checkPrometheus, simulatedPrometheus()},
 		KindNotify:     {KindNotify, performFunc(e.performNotify), planFunc(planNotify), nil, simulatedNotify()},
-		KindLoad:       {KindLoad, performFunc(e.performLoad), planFunc(e.planLoad), e.checkLoad, simulatedLoad(func() any { return new(load.Figures) })},
-		KindLoadWindow: {KindLoadWindow, performFunc(e.performLoadWindow), planFunc(planLoadWindow), nil, simulatedLoad(func() any { return new(load.Window) })},
+		KindLoad:       {KindLoad, performFunc(e.performLoad), planFunc(e.planLoad), e.checkLoad, simulatedFigures()},
+		KindLoadWindow: {KindLoadWindow, performFunc(e.performLoadWindow), planFunc(planLoadWindow), nil, simulatedWindow()},
 	}
 	return e
 }

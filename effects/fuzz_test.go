@@ -84,7 +84,7 @@ func FuzzAnswers(f *testing.F) {
 				}
 			}
 		}
-		planner := answers.Over(e)
+		planner := answers.Over(e, atZero)
 		for _, req := range []runtime.Request{
 			{Kind: KindHTTP, Args: json.RawMessage(`{"url":"http://shop.test/catalog"}`)},
 			{Kind: KindExec, Path: "soak/x", Args: json.RawMessage(`{"argv":["kubectl"]}`)},

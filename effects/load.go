@@ -366,6 +366,9 @@ func simulatedLoad(answer func() any) *simulation {
 	}}
 }
 
+func simulatedFigures() *simulation { return simulatedLoad(func() any { return new(load.Figures) }) }
+func simulatedWindow() *simulation  { return simulatedLoad(func() any { return new(load.Window) }) }
+
 // performLoadWindow is the performer of KindLoadWindow.
 func (e *Effects) performLoadWindow(_ context.Context, call *runtime.Call) (any, error) {
 	var args LoadWindowArgs

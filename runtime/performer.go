@@ -55,6 +55,10 @@ type Planned struct {
 	// End gives the completion of an effect cancelled after it ran for ran. Nil
 	// stands for an empty answer.
 	End func(ran time.Duration) (any, *journal.EffectError)
+	// Next, if set, is asked after every Every for as long as the effect goes on: what
+	// it reports then, nil for nothing. With it Done is nil. An error ends the effect.
+	Next  func(ran time.Duration) (any, error)
+	Every time.Duration
 }
 
 // PlannedEvent is a report or a completion, After the effect's start.

@@ -248,7 +248,7 @@ func lost(req *Request) *journal.EffectError {
 	if req.Held {
 		return &journal.EffectError{Code: journal.CodeExpired, Message: "it went off with the process that had put it on, or was taken off when the run was recovered"}
 	}
-	return &journal.EffectError{Code: "uncertain", Message: "the process died while this was under way: it may have been done, or not"}
+	return &journal.EffectError{Code: journal.CodeUncertain, Message: "the process died while this was under way: it may have been done, or not"}
 }
 
 // again asks for an effect that was under way when the process died.

@@ -56,6 +56,8 @@ type virtualEffect struct {
 	req   Request
 	began time.Duration
 	end   func(ran time.Duration) (any, *journal.EffectError)
+	next  func(ran time.Duration) (any, error) // as Planned has it
+	every time.Duration
 	over  bool // its completion is scheduled
 }
 
@@ -73,6 +75,9 @@ func (w *Virtual) Control(at time.Duration, c Control) {
 // Err is what went wrong with the journal.
 func (w *Virtual) Err() error { return w.err }
 
+// Now is the time of the run.
+func (w *Virtual) Now() time.Duration { return w.now }
+
 // Next implements World.
 func (w *Virtual) Next(r *Ready) Event {
 	w.keep(r.Records)
@@ -83,6 +88,9 @@ func (w *Virtual) Next(r *Ready) Event {
 		w.cancel(id)
 	}
 	at := w.now
+	for len(w.due) > 0 && w.due[0].ask && w.due[0].At < w.dueBefore(r) {
+		w.ask()
+	}
 	switch next := w.nextDue(); {
 	case len(w.controls) > 0 && w.controls[0].at <= min(r.Due, next):
 		c := w.controls[0]
@@ -113,6 +121,41 @@ func (w *Virtual) Next(r *Ready) Event {
 		}
 	}
 	return w.fail("endless", fmt.Sprintf("%d events without any time passing: a loop waits for nothing; give it a sleep, every or a bound", maxStill))
+}
+
+// dueBefore is until when nothing else happens than that effects are asked what they report.
+func (w *Virtual) dueBefore(r *Ready) time.Duration {
+	before := r.Due
+	if len(w.controls) > 0 {
+		before = min(before, w.controls[0].at)
+	}
+	if w.Horizon > 0 && !w.Cut {
+		before = min(before, w.Horizon+1)
+	}
+	return before
+}
+
+// ask asks the effect that is due to be asked what it reports.
+func (w *Virtual) ask() {
+	at := heap.Pop(&w.due).(plannedEvent)
+	e := w.running[at.ID]
+	w.now = max(w.now, at.At)
+	data, err := e.next(w.now - e.began)
+	switch {
+	case err != nil:
+		e.over = true
+		w.plan(EventDone, at.ID, 0, nil, &journal.EffectError{Code: "invalid", Message: err.Error()})
+		return
+	case data != nil:
+		w.plan(EventReport, at.ID, 0, data, nil)
+	}
+	w.askAfter(at.ID, e.every)
+}
+
+// askAfter schedules that an effect is asked.
+func (w *Virtual) askAfter(id journal.Place, after time.Duration) {
+	w.seq++
+	heap.Push(&w.due, plannedEvent{Event: Event{At: w.now + after, ID: id}, seq: w.seq, ask: true})
 }
 
 // moved counts events since time last moved, and reports whether the run may go on.
@@ -159,7 +202,7 @@ func (w *Virtual) start(req *Request) {
 	if w.running == nil {
 		w.running = make(map[journal.Place]*virtualEffect)
 	}
-	e := &virtualEffect{req: *req, began: w.now, end: plan.End}
+	e := &virtualEffect{req: *req, began: w.now, end: plan.End, next: plan.Next, every: plan.Every}
 	w.running[req.ID] = e
 	for _, rep := range plan.Reports {
 		w.plan(EventReport, req.ID, rep.After, rep.Data, rep.Err)
@@ -167,6 +210,9 @@ func (w *Virtual) start(req *Request) {
 	if plan.Done != nil {
 		e.over = true
 		w.plan(EventDone, req.ID, plan.Done.After, plan.Done.Data, plan.Done.Err)
+	}
+	if e.next != nil && e.every > 0 {
+		w.askAfter(req.ID, e.every)
 	}
 }
 
@@ -221,6 +267,7 @@ func toRaw(data any) (json.RawMessage, error) {
 type plannedEvent struct {
 	Event
 	seq uint64
+	ask bool // no event of the run: the effect is asked what it reports
 }
 
 // eventHeap orders events by time, then by when they were planned.

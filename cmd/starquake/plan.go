@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"starquake/dsl"
 	"starquake/effects"
 	"starquake/report/text"
+	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
 	"starquake/units"
@@ -18,11 +20,13 @@ import (
 // planCmd is `starquake plan`.
 type planCmd struct {
 	givenFlags
-	Horizon string   `default:"48h" placeholder:"DURATION" help:"Where the plan of an endless run is cut (${default})."`
-	Answers string   `placeholder:"FILE" help:"Answers of effects that take the place of the planned ones, YAML or JSON."`
-	Fail    []string `sep:"none" placeholder:"STEP" help:"Let a step fail; may be repeated."`
-	Breach  []string `sep:"none" placeholder:"GUARD" help:"Let a guard be breached; may be repeated."`
-	Output  string   `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the plan) or ndjson (its records)."`
+	Horizon     string   `default:"48h" placeholder:"DURATION" help:"Where the plan of an endless run is cut (${default})."`
+	Answers     string   `placeholder:"FILE" help:"Answers of effects that take the place of the planned ones, YAML or JSON."`
+	AnswersFrom string   `placeholder:"RUN" help:"Answer effects as they were answered in this run: its id, the beginning of it, or last."`
+	Fail        []string `sep:"none" placeholder:"STEP" help:"Let a step fail; may be repeated."`
+	Breach      []string `sep:"none" placeholder:"GUARD" help:"Let a guard be breached; may be repeated."`
+	Output      string   `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the plan) or ndjson (its records)."`
+	dataFlag
 }
 
 // Run shows the plan. The exit code is that which run would end with.
@@ -33,6 +37,10 @@ func (c *planCmd) Run(sh *shell) error {
 
 func (c *planCmd) run(sh *shell) error {
 	opt, err := c.planOptions()
+	if err != nil {
+		return err
+	}
+	recorded, err := c.answersFrom(&opt)
 	if err != nil {
 		return err
 	}
@@ -50,6 +58,9 @@ func (c *planCmd) run(sh *shell) error {
 	}
 	if res.Outcome.Verdict == journal.VerdictInvalid { // nothing of it would be done, so there is no plan
 		return wrong(c.File, s, s.Errors(res))
+	}
+	if recorded != nil && recorded.Missing > 0 {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("--answers-from %s: %d effects have no answer there, and are answered as planned", c.AnswersFrom, recorded.Missing))
 	}
 	switch c.Output {
 	case formatJSON:
@@ -102,6 +113,34 @@ func (c *planCmd) planOptions() (opt app.PlanOptions, err error) {
 		opt.Answers = answers.Over
 	}
 	return opt, nil
+}
+
+// answersFrom makes the plan answer as a run was answered; nil without --answers-from.
+// What --answers says goes before it.
+func (c *planCmd) answersFrom(opt *app.PlanOptions) (*effects.Recorded, error) {
+	if c.AnswersFrom == "" {
+		return nil, nil
+	}
+	st, id, err := c.find(c.AnswersFrom)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	_, recs, err := st.Read(id)
+	if err != nil {
+		return nil, errored("%w", err)
+	}
+	recorded := new(effects.Recorded)
+	written := opt.Answers
+	opt.Answers = func(next runtime.Planner, now func() time.Duration) runtime.Planner {
+		*recorded = *effects.ReadRecorded(recs) // a plan may be made more than once
+		next = recorded.Over(next, now)
+		if written != nil {
+			next = written(next, now)
+		}
+		return next
+	}
+	return recorded, nil
 }
 
 // backtraces shows the errors of the script itself where they stand in its text.

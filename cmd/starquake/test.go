@@ -19,6 +19,7 @@ type testCmd struct {
 	Paths   []string `arg:"" optional:"" name:"path" help:"Files and folders; *_test.star below a folder are its tests. The current folder without it."`
 	Verbose bool     `short:"v" help:"Show the tests that pass, too, and what tests log."`
 	Filter  string   `name:"run" placeholder:"REGEXP" help:"Only tests whose names match."`
+	Cover   bool     `name:"coverage" help:"Show which steps and branches of the orchestrations no test reached."`
 	Output  string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
 	libraryFlag
 }
@@ -28,6 +29,7 @@ type tested struct {
 	Passed      int              `json:"passed"`
 	Failed      int              `json:"failed"`
 	Tests       []testedOne      `json:"tests"`
+	Coverage    []app.Covered    `json:"coverage"`
 	Diagnostics []dsl.Diagnostic `json:"diagnostics"`
 }
 
@@ -40,7 +42,7 @@ type testedOne struct {
 func (c *testCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
 
 func (c *testCmd) run(sh *shell) error {
-	opt := app.TestOptions{Loader: app.Loader{Library: c.Library}}
+	opt := app.TestOptions{Loader: app.Loader{Library: c.Library}, Coverage: new(app.Coverage)}
 	if c.Filter != "" {
 		var err error
 		if opt.Run, err = regexp.Compile(c.Filter); err != nil {
@@ -73,6 +75,7 @@ func (c *testCmd) run(sh *shell) error {
 			}
 		}
 	}
+	sum.Coverage = opt.Coverage.Covered()
 	code := 0
 	switch {
 	case wrong:
@@ -85,6 +88,9 @@ func (c *testCmd) run(sh *shell) error {
 			return err
 		}
 		return ended(code)
+	}
+	if c.Cover {
+		coverage(sh, sum.Coverage)
 	}
 	if _, err := fmt.Fprintf(sh.out, "%d passed, %d failed\n", sum.Passed, sum.Failed); err != nil {
 		return err
@@ -107,6 +113,20 @@ func (c *testCmd) print(sh *shell, path string, s *app.Script, res app.TestResul
 	}
 	for _, p := range res.Problem {
 		sh.problem(path, s, p)
+	}
+}
+
+// coverage shows what the tests reached of each orchestration, and where what they did not.
+func coverage(sh *shell, covered []app.Covered) {
+	for _, o := range covered {
+		fmt.Fprintf(sh.out, "%s: %d of %d steps, %d of %d branches reached\n", o.File, o.StepsReached, o.Steps, o.BranchesReached, o.Branches)
+		for _, m := range o.Missed {
+			at := m.File
+			if at == filepath.Base(o.File) { // as it is found from here
+				at = o.File
+			}
+			fmt.Fprintf(sh.out, "  %s:%d:%d: not reached: %s\n", at, m.Line, m.Col, safe(m.What))
+		}
 	}
 }
 

@@ -38,6 +38,10 @@ type EffectError struct {
 // Error makes an EffectError an error.
 func (e *EffectError) Error() string { return e.Message }
 
+// CodeUncertain is the code of an effect that was under way when the run's process died,
+// and that must not be done twice: it may have been done, or not.
+const CodeUncertain = "uncertain"
+
 // CodeUnclean is the code of a held effect's end that could not be put on as a whole, and
 // whose undo is not confirmed: a part of it may be on.
 const CodeUnclean = "unclean"
