@@ -141,6 +141,12 @@ func (c *Call) effectError(ans runtime.Answer) error {
 	return runtime.Failf(runtime.ClassErrored, ans.Err.Code, "%s: %s", c.Name, ans.Err.Message)
 }
 
+// inPlan reports whether effects answer as planned.
+func inPlan(thread *starlark.Thread) bool {
+	t := taskOf(thread)
+	return t.branch != nil && t.branch.Run().Virtual()
+}
+
 // statuses reads an expectation of HTTP statuses.
 func (c *Call) statuses(name string) (effects.Statuses, error) {
 	var parts []string
@@ -193,6 +199,9 @@ func httpObject(a *effects.HTTPAnswer) *Object {
 		Field{Name: "text", Value: starlark.String(body)},
 		Method(Builtin{dsl.Builtin{Sig: `json()`}, func(c *Call) (starlark.Value, error) {
 			v, err := FromJSON([]byte(body))
+			if err != nil && body == "" && inPlan(c.Thread) {
+				return nil, runtime.Failf(runtime.ClassScript, "no_planned_data", "the planned answer has no body, so it is not known what json() gives; %s", `say it with simulated = {"body": "…"} beside the call, or with --answers FILE`)
+			}
 			if err != nil {
 				return nil, runtime.Failf(runtime.ClassFailed, "not_json", "the body is not JSON: %v; it begins with %s", err, quote(body))
 			}

@@ -383,6 +383,8 @@ func Describe(b *runtime.Branch, err error, p *journal.Problem) {
 		case strings.Contains(eval.Msg, "too many steps"):
 			p.Code = "step_budget"
 			p.Message = fmt.Sprintf("the script computed for more than %d steps without waiting for anything; an endless loop?", stepBudget)
+		case strings.HasSuffix(eval.Msg, "not in dict") && b.Run().Virtual():
+			p.Message += "; if the dict is of a planned answer, say what that has: simulated = {…} beside the call, or --answers FILE"
 		case hint != "" && !strings.Contains(eval.Msg, hint):
 			p.Message += "; " + hint
 		}

@@ -164,6 +164,9 @@ func (r *Run) recordLimit() {
 // Now is the time of the last event, since the run's origin.
 func (r *Run) Now() time.Duration { return r.now }
 
+// Virtual reports whether time is simulated and effects answer as planned.
+func (r *Run) Virtual() bool { return r.cfg.Begin.World == "virtual" }
+
 // Origin is the wall time at which the run began.
 func (r *Run) Origin() time.Time { return r.cfg.Begin.Origin }
 
