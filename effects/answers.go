@@ -69,7 +69,7 @@ func (a *Answers) Let(rule int, gives AnswerFunc) { a.rules[rule].gives = gives 
 // answer, so every run needs a planner of its own; it is for one goroutine at a time.
 // now gives the time of the run.
 func (a *Answers) Over(next runtime.Planner, now func() time.Duration) runtime.Planner {
-	return &answering{answers: a, next: next, now: now, asked: make([]int, len(a.rules))}
+	return &answering{answers: a, next: next, now: now, calls: make([]int, len(a.rules)), readings: make([]int, len(a.rules))}
 }
 
 // answering is Answers in one run.
@@ -77,7 +77,9 @@ type answering struct {
 	answers *Answers
 	next    runtime.Planner
 	now     func() time.Duration
-	asked   []int // how often each rule has answered
+	// calls and readings are how often each rule has answered either: a probe that is read
+	// uses up nothing of what a sequence has for calls.
+	calls, readings []int
 }
 
 // Plan implements runtime.Planner.
@@ -100,39 +102,58 @@ func (p *answering) plan(req *runtime.Request) (planned runtime.Planned, trouble
 	if i < 0 {
 		return planned, nil, nil
 	}
-	rule := &p.answers.rules[i]
+	rule, asked := &p.answers.rules[i], p.counts(req)
 	if rule.gives != nil && req.Kind == KindWatch {
-		planned, trouble = p.readings(req, planned, i, subject)
+		planned, trouble = p.watched(req, planned, i, subject)
 		return planned, trouble, nil
 	}
-	answer := rule.answers[min(p.asked[i], len(rule.answers)-1)]
+	answer := rule.answers[min(asked[i], len(rule.answers)-1)]
 	if rule.gives != nil {
 		if answer.data, err = rule.gives(p.question(req, i, subject)); err != nil {
 			return planned, problem(CodeInvalid, "%v", err), nil
 		}
 		if isNull(answer.data) {
-			p.asked[i]++
+			asked[i]++
 			return planned, nil, nil
 		}
 	}
-	p.asked[i]++
+	asked[i]++
+	if written, ok, err := planWritten(req, answer.data); ok || err != nil {
+		if err != nil {
+			trouble = p.isNone(&answer, req, err)
+		}
+		return written, trouble, nil
+	}
 	if planned, err = simulations()[req.Kind].over(req, planned, answer.data); err != nil {
-		trouble = problem(CodeInvalid, "%s:%d: answer to %s %s: %v", p.answers.name, answer.line, req.Kind, req.ID, err)
+		trouble = p.isNone(&answer, req, err)
 	}
 	return planned, trouble, nil
 }
 
+// isNone says that an answer is none to an effect.
+func (p *answering) isNone(a *writtenAnswer, req *runtime.Request, err error) error {
+	return problem(CodeInvalid, "%s:%d: answer to %s %s: %v", p.answers.name, a.line, req.Kind, req.ID, err)
+}
+
+// counts are those of the effect's sort.
+func (p *answering) counts(req *runtime.Request) []int {
+	if req.Kind == KindProbe || req.Kind == KindWatch {
+		return p.readings
+	}
+	return p.calls
+}
+
 // question is an effect as the function of a rule sees it.
 func (p *answering) question(req *runtime.Request, rule int, s subject) Asked {
-	q := Asked{Kind: req.Kind, Path: req.Path, Args: req.Args, Number: p.asked[rule], Time: p.now()}
+	q := Asked{Kind: req.Kind, Path: req.Path, Args: req.Args, Number: p.counts(req)[rule], Time: p.now()}
 	if at := p.answers.rules[rule].match.sighted(s); at != nil {
 		q.URL, q.Method, q.Argv0, q.Addr, q.Name, q.Query = at.url, at.method, at.argv0, at.addr, at.name, at.query
 	}
 	return q
 }
 
-// readings plans a watch whose every reading the function of a rule gives.
-func (p *answering) readings(req *runtime.Request, planned runtime.Planned, rule int, s subject) (runtime.Planned, error) {
+// watched plans a watch whose every reading the function of a rule gives.
+func (p *answering) watched(req *runtime.Request, planned runtime.Planned, rule int, s subject) (runtime.Planned, error) {
 	args, probe, err := parseWatch(req.Args)
 	if err != nil {
 		return planned, err
@@ -140,10 +161,10 @@ func (p *answering) readings(req *runtime.Request, planned runtime.Planned, rule
 	t := &tally{breaches: args.Breaches, ignoreErrors: args.IgnoreErrors, ignoreNoData: args.IgnoreNoData}
 	read := func(ran time.Duration) (any, error) {
 		data, err := p.answers.rules[rule].gives(p.question(req, rule, s))
-		p.asked[rule]++
+		p.readings[rule]++
 		r := probe.planned()
 		if err == nil && !isNull(data) {
-			r, err = readingOver(r, data)
+			r, err = writtenReading(probe, data)
 		}
 		if err != nil {
 			if p.answers.Trouble != nil {
@@ -167,23 +188,6 @@ func (p *answering) readings(req *runtime.Request, planned runtime.Planned, rule
 		Every:   args.Every,
 		Next:    read,
 	}, nil
-}
-
-// readingOver lays a written reading over a planned one.
-func readingOver(planned Reading, written json.RawMessage) (Reading, error) {
-	sim := simulatedReading()
-	fields, _, err := sim.read(written)
-	if err == nil {
-		err = sim.validate(fields)
-	}
-	if err != nil {
-		return planned, err
-	}
-	merged, err := merge(planned, fields)
-	if err == nil {
-		err = json.Unmarshal(merged, &planned)
-	}
-	return planned, err
 }
 
 // simulations are the kinds whose answers have a known form.

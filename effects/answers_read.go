@@ -28,7 +28,9 @@ const maxAnswers = 4 << 20
 // argv0 (a base name or a whole path), and as globs addr (of tcp and gRPC), name (of
 // dns, and a channel's) and query (of Prometheus); all that is given must hold, and of a watched probe its own url or argv
 // count. An answer's members replace those of the planned answer; a sequence gives
-// one for each effect and stays at its last.
+// one for each effect and stays at its last, calls and probes counted apart. A probe
+// that is read or watched takes a reading, {ok: false}, or the answer of the call that it
+// makes, which it judges; a watch takes members of its summary, bad_after and bad_for, too.
 func ReadAnswers(name string, text []byte) (*Answers, error) {
 	if len(text) > maxAnswers {
 		return nil, fmt.Errorf("%s: %d bytes; a file of answers has at most %d", name, len(text), maxAnswers)
