@@ -67,6 +67,26 @@ type Running struct {
 	subs []chan struct{} // woken when records come
 }
 
+// loadWindow is what the live figures of load are of.
+const loadWindow = 5 * time.Second
+
+// LoadsNow are the figures of the load that is on, as they are now.
+func (r *Running) LoadsNow() []view.LoadNow {
+	e := r.outside.ready()
+	if e == nil {
+		return nil
+	}
+	var out []view.LoadNow
+	for _, l := range e.LoadsNow(loadWindow) {
+		now := view.LoadNow{ID: l.ID, Path: l.Path, Text: l.Text, ErrorRate: l.ErrorRate, P99: l.P99}
+		if l.Span > 0 {
+			now.Requests = float64(l.Requests) / l.Span.Seconds()
+		}
+		out = append(out, now)
+	}
+	return out
+}
+
 // NewRunID makes an id that sorts by time, to the millisecond.
 func NewRunID(now time.Time) string {
 	var b [3]byte

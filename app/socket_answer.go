@@ -47,6 +47,8 @@ type ControlAnswer struct {
 	Verdict journal.Verdict `json:"verdict,omitempty"`
 	// Records is how many there are; as many follow to a "watch" without Follow.
 	Records int `json:"records"`
+	// Loads are the figures of the load that is on, of an "info".
+	Loads []view.LoadNow `json:"loads,omitempty"`
 }
 
 // refusal is an error that a client is told and that changes nothing.
@@ -64,6 +66,9 @@ func (c *ControlSocket) answer(conn net.Conn, req *ControlRequest) error {
 	message, err := c.do(ctx, req)
 	ans := c.running.info()
 	ans.OK, ans.Message = err == nil, message
+	if req.Op == "info" {
+		ans.Loads = c.running.LoadsNow()
+	}
 	if err != nil {
 		ans.Error = err.Error()
 	}

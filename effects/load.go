@@ -60,7 +60,26 @@ type loader struct {
 // running is load that is on.
 type running struct {
 	id, traffic string
+	path, text  string
 	*load.Generator
+}
+
+// LoadNow is load that is on, with the figures of its last seconds: telemetry, which no
+// script sees and no journal has.
+type LoadNow struct {
+	ID, Path string
+	// Text says what is asked, for people: "GET http://…".
+	Text string
+	*load.Window
+}
+
+// LoadsNow lists the load that is on, in the order of its start.
+func (e *Effects) LoadsNow(last time.Duration) []LoadNow {
+	var out []LoadNow
+	for _, r := range e.loads.find(func(*running) bool { return true }) {
+		out = append(out, LoadNow{r.id, r.path, r.text, r.Window(last)})
+	}
+	return out
 }
 
 func newLoader(policy Policy, opts Options) *loader {
@@ -162,6 +181,18 @@ func loadURL(spec *load.Spec) string {
 	return "http://" + spec.GRPC.Addr
 }
 
+// loadText says what load asks, without the text of secrets.
+func (e *Effects) loadText(spec *load.Spec) string {
+	if spec.GRPC != nil {
+		return e.opts.hide(spec.GRPC.Addr + " " + spec.GRPC.Method)
+	}
+	method := spec.HTTP.Method
+	if method == "" {
+		method = "GET"
+	}
+	return e.opts.hide(method + " " + spec.HTTP.URL)
+}
+
 // permits are the rules as they are now.
 func (l *loader) permits() *network {
 	l.mu.Lock()
@@ -204,7 +235,7 @@ func (e *Effects) performLoad(ctx context.Context, call *runtime.Call) (any, err
 		return nil, asProblem(err, CodeFailed)
 	}
 	g := load.New(spec, sender)
-	defer e.loads.add(&running{call.ID.String(), args.Traffic, g})()
+	defer e.loads.add(&running{call.ID.String(), args.Traffic, call.Path, e.loadText(&args.Spec), g})()
 	heard := make(chan struct{})
 	over, end := context.WithCancel(ctx)
 	go func() {

@@ -91,6 +91,8 @@ type statusCmd struct{ remoteFlags }
 // standing is the answer of --output json.
 type standing struct {
 	ID string `json:"id"`
+	// LoadsNow are the figures of the load that is on.
+	LoadsNow []view.LoadNow `json:"loads_now,omitempty"`
 	*view.Run
 }
 
@@ -98,7 +100,11 @@ type standing struct {
 func (c *statusCmd) Run(sh *shell) error {
 	return sh.failedIn(c.Output, c.with(c.ID, func(ctx context.Context, remote *app.Remote) error {
 		fold := view.New()
-		err := remote.Watch(ctx, false, func(recs []journal.Record) error {
+		info, err := remote.Do(ctx, app.ControlRequest{Op: "info"})
+		if err != nil {
+			return err
+		}
+		err = remote.Watch(ctx, false, func(recs []journal.Record) error {
 			for _, rec := range recs {
 				fold.Add(rec)
 			}
@@ -109,13 +115,14 @@ func (c *statusCmd) Run(sh *shell) error {
 		}
 		run := fold.Run()
 		if c.Output == formatJSON {
-			return sh.json(formatJSON, standing{remote.ID, run})
+			return sh.json(formatJSON, standing{remote.ID, info.Loads, run})
 		}
 		now := run.Now
 		if run.State != view.Ended {
 			now = max(now, run.At(time.Now()))
 		}
 		draw := sh.text()
+		draw.Loads = func() []view.LoadNow { return info.Loads }
 		width := draw.Width
 		if width == 0 {
 			width = 100
@@ -147,6 +154,9 @@ func (c *watchCmd) Run(sh *shell) error {
 	flags := remoteFlags{dataFlag: c.dataFlag}
 	return sh.failedIn(c.Output, flags.with(c.ID, func(ctx context.Context, remote *app.Remote) error {
 		draw := sh.text()
+		loads := &loadsOf{data: c.dataFlag, id: remote.ID}
+		defer loads.close()
+		draw.Loads = func() []view.LoadNow { return loads.now(ctx) }
 		run, err := sh.show(c.Output, draw, func(_ context.Context, fn func([]journal.Record) error) error {
 			return remote.Watch(ctx, true, fn)
 		}, newAside(sh.err))
@@ -158,4 +168,46 @@ func (c *watchCmd) Run(sh *shell) error {
 		}
 		return ended(run.Verdict.ExitCode())
 	}))
+}
+
+// loadsOf asks a run how its load goes, on a connection of its own, at most once a second.
+// It is for one goroutine at a time.
+type loadsOf struct {
+	data   dataFlag
+	id     string
+	remote *app.Remote
+	asked  time.Time
+	last   []view.LoadNow
+}
+
+// now gives the latest figures; none where the run does not answer.
+func (l *loadsOf) now(ctx context.Context) []view.LoadNow {
+	if time.Since(l.asked) < time.Second {
+		return l.last
+	}
+	l.asked, l.last = time.Now(), nil
+	if l.remote == nil {
+		data, err := app.DataDir(l.data.Data)
+		if err != nil {
+			return nil
+		}
+		if l.remote, err = app.DialRun(ctx, data, l.id); err != nil {
+			l.remote = nil
+			return nil
+		}
+	}
+	ans, err := l.remote.Do(ctx, app.ControlRequest{Op: "info"})
+	if err != nil {
+		l.close()
+		return nil
+	}
+	l.last = ans.Loads
+	return l.last
+}
+
+func (l *loadsOf) close() {
+	if l.remote != nil {
+		_ = l.remote.Close() // nothing was written that could be lost
+		l.remote = nil
+	}
 }

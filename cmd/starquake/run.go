@@ -134,6 +134,7 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 	if err != nil {
 		return err
 	}
+	draw.Loads = running.LoadsNow
 	go sh.heed(signals, running, c.logs)
 	go func() {
 		if readerGone(os.Stdout, running.Done()) { // also of one that has nothing to say for an hour

@@ -20,7 +20,13 @@ func (sh *shell) show(format string, draw text.Options, src records, logs *aside
 		return sh.live(draw, src, logs)
 	}
 	fold := view.New()
+	var mu sync.Mutex // of the output
+	if format == formatText && draw.Loads != nil {
+		defer sh.sayLoads(draw, &mu, fold)()
+	}
 	err := src(context.Background(), func(recs []journal.Record) error {
+		mu.Lock()
+		defer mu.Unlock()
 		var lines bytes.Buffer
 		for _, rec := range recs {
 			fold.Add(rec)
@@ -38,6 +44,38 @@ func (sh *shell) show(format string, draw text.Options, src records, logs *aside
 		return err
 	})
 	return fold.Run(), err
+}
+
+// loadsEvery is how often lines tell how the load goes that is on.
+const loadsEvery = 5 * time.Second
+
+// sayLoads writes how the load goes that is on, now and then, until the function that it
+// returns is called. fold is of what was shown so far; mu guards both it and the output.
+func (sh *shell) sayLoads(draw text.Options, mu *sync.Mutex, fold *view.Fold) (stop func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(loadsEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+			}
+			loads := draw.Loads()
+			mu.Lock()
+			if run := fold.Run(); run.State == view.Running {
+				// An output that is gone is found out by the next record.
+				_ = text.LoadNow(sh.out, run.At(time.Now()), loads, text.Options{Width: sh.columns, Color: draw.Color, ASCII: draw.ASCII})
+			}
+			mu.Unlock()
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
 }
 
 // liveEvery is how often the live view asks for a new frame, which it draws if the

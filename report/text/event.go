@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
@@ -20,6 +21,11 @@ func Event(w io.Writer, rec journal.Record, fold *view.Fold, opt Options) error 
 	if e == nil {
 		return nil
 	}
+	return e.write(w, rec.At, opt)
+}
+
+// write draws the line.
+func (e *event) write(w io.Writer, at time.Duration, opt Options) error {
 	st := style{color: opt.Color, ascii: opt.ASCII}
 	limit, subject := opt.Width, subjectWidth
 	if limit > 0 {
@@ -27,7 +33,7 @@ func Event(w io.Writer, rec journal.Record, fold *view.Fold, opt Options) error 
 		subject = max(8, min(subject, (limit-subjectAt)*2/5))
 	}
 	var l line
-	l.put(dim, clock(rec.At)).put(plain, "  ").put(e.color, e.kind).pad(subjectAt)
+	l.put(dim, clock(at)).put(plain, "  ").put(e.color, e.kind).pad(subjectAt)
 	if e.subject != "" {
 		name := Clean(e.subject)
 		if limit > 0 {

@@ -19,6 +19,9 @@ func Frame(run *view.Run, now time.Duration, opt Options, width, height, tick in
 	f.header(opt)
 	f.approvals()
 	f.steps()
+	if opt.Loads != nil && run.State != view.Ended {
+		f.loads(opt.Loads())
+	}
 	f.watches()
 	f.log()
 	return f.fit(height - 1)
@@ -180,6 +183,20 @@ func (f *frame) watches() {
 			f.add(weight, new(line).put(dim, fmt.Sprintf("  %-7s", group.name)).put(plain, w.Name).
 				put(watchColor(w.State), "  "+watchState(w)).put(dim, "  "+orElse(w.Detail, value(w.Value, ""))))
 		}
+	}
+}
+
+// maxLoadLines bounds the lines of load.
+const maxLoadLines = 8
+
+func (f *frame) loads(loads []view.LoadNow) {
+	for i, l := range loads {
+		if i == maxLoadLines {
+			f.add(useful, new(line).put(dim, fmt.Sprintf("  load   and %d more", len(loads)-i)))
+			return
+		}
+		f.add(major, new(line).put(dim, "  load   ").put(plain, orElse(l.Path, "traffic")).
+			put(loadColor(&l), "  "+figuresNow(&l)).put(dim, "  "+l.Text))
 	}
 }
 

@@ -3,11 +3,40 @@ package text
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
 )
+
+// LoadNow writes a line for each load that is on: how it goes.
+func LoadNow(w io.Writer, at time.Duration, loads []view.LoadNow, opt Options) error {
+	for i := range loads {
+		l := &loads[i]
+		if err := (&event{"load", cyan, orElse(l.Path, "traffic"), figuresNow(l), loadColor(l)}).write(w, at, opt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// figuresNow are the live figures of load, for people.
+func figuresNow(l *view.LoadNow) string {
+	text := fmt.Sprintf("%.4g requests/s, %.3g%% errors", l.Requests, l.ErrorRate*100)
+	if l.P99 > 0 {
+		text += ", p99 " + short(l.P99)
+	}
+	return text
+}
+
+// loadColor is yellow where there are errors.
+func loadColor(l *view.LoadNow) color {
+	if l.ErrorRate > 0 {
+		return yellow
+	}
+	return plain
+}
 
 // loaded tells what came of load, in a line.
 func loaded(b *journal.EffectEndBody, e *view.Effect) *event {

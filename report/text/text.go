@@ -18,6 +18,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"starquake/runtime/view"
 )
 
 // Options say how to draw. The zero value draws in Unicode without colour.
@@ -39,6 +41,8 @@ type Options struct {
 	// Longest is the longest that the plan can take where waits decide; 0 where
 	// nothing but the total is known.
 	Longest time.Duration
+	// Loads gives the figures of load that is on, for a live tree; nil without them.
+	Loads func() []view.LoadNow
 	// Planned is the planned total, for the progress of a live tree; nil without one.
 	Planned *time.Duration
 }

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"slices"
+
 	"starquake/runtime/journal"
 )
 
@@ -26,6 +28,7 @@ func (f *Fold) control(b *journal.ControlBody) {
 	case "recover":
 		r.Recovered++
 		r.Gaps += b.Gap
+		f.askedAgain()
 	case "stop", "abort":
 		r.Stopping = &Asked{Action: b.Action, At: r.Now, By: b.By, Detail: clip(b.Detail)}
 		r.Endless = r.Endless || b.By == EndHorizon
@@ -41,6 +44,26 @@ func (f *Fold) resumed() {
 	}
 	r.Pause = nil
 }
+
+// askedAgain notes the load that a crash cut off: it is asked again whole, and what had
+// been sent counts for nothing.
+func (f *Fold) askedAgain() {
+	var cut []*Effect
+	for _, e := range f.effects {
+		if e.Kind == "load" && !e.Stopping {
+			cut = append(cut, e)
+		}
+	}
+	slices.SortFunc(cut, func(a, b *Effect) int { return a.seq - b.seq })
+	for _, e := range cut {
+		if len(f.run.AskedAgain) < maxAskedAgain {
+			f.run.AskedAgain = append(f.run.AskedAgain, &LostLoad{At: f.run.Now, Path: e.Path, Text: e.Text, Since: e.Start})
+		}
+	}
+}
+
+// maxAskedAgain bounds the loads of which it is known that a crash cut them off.
+const maxAskedAgain = 100
 
 func (f *Fold) log(b *journal.LogBody) {
 	r := &f.run

@@ -1,6 +1,7 @@
 package view_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -85,5 +86,31 @@ func TestWatchBegins(t *testing.T) {
 	j.Add(journal.Guard, at, &journal.WatchBody{Name: "g", State: "pending", Detail: "no answer", Seen: 1, Bad: 1})
 	if w := j.Run().Guards[0]; w.State != "pending" || w.Worst != nil || len(j.Run().Guards) != 1 {
 		t.Errorf("after a bad reading that is no breach: %+v", w)
+	}
+}
+
+// TestLoadAskedAgain: load that was on when the process died is named, that which had
+// ended or was being ended is not.
+func TestLoadAskedAgain(t *testing.T) {
+	j := viewtest.New("x", "real")
+	start := func(path string) journal.Place {
+		at := j.Place("0")
+		j.Add(journal.EffectStart, at, &journal.EffectStartBody{Kind: "load", Path: path, Held: true, Repeat: true, Args: []byte(`{}`)})
+		j.Add(journal.EffectNote, at, &journal.EffectNoteBody{Data: []byte(`{}`)})
+		return at
+	}
+	over, ending := start("over"), start("ending")
+	j.Add(journal.EffectEnd, over, &journal.EffectEndBody{Data: []byte(`{}`)})
+	j.Add(journal.EffectStop, ending, nil)
+	j.Wait(time.Second)
+	start("on")
+	j.Wait(8 * time.Second)
+	j.Add(journal.Control, journal.Place{Branch: "0"}, &journal.ControlBody{Action: "recover", Gap: 3 * time.Second})
+	want := []*view.LostLoad{{At: 9 * time.Second, Path: "on", Since: time.Second}}
+	if diff := cmp.Diff(want, j.Run().AskedAgain); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if w := strings.Join(j.Run().Warnings(), "\n"); !strings.Contains(w, "load of step on was cut off by the crash") {
+		t.Errorf("warnings: %s", w)
 	}
 }

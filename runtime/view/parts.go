@@ -15,6 +15,26 @@ type Approval struct {
 	Since   time.Duration `json:"since"`
 }
 
+// LoadNow is load that is on, with what its last seconds came to. It is telemetry: no
+// record has it, so it is no part of a Run.
+type LoadNow struct {
+	ID   string `json:"id"`
+	Path string `json:"path,omitempty"` // of the step
+	Text string `json:"text"`           // what is asked, for people
+	// Requests are those that ended, a second.
+	Requests  float64       `json:"requests_per_second"`
+	ErrorRate float64       `json:"error_rate"`
+	P99       time.Duration `json:"p99"`
+}
+
+// LostLoad is load that a crash cut off; what it had sent is in no figure.
+type LostLoad struct {
+	At    time.Duration `json:"at"` // when the run was taken up again
+	Path  string        `json:"path,omitempty"`
+	Text  string        `json:"text,omitempty"`
+	Since time.Duration `json:"since"`
+}
+
 // Loop is a loop that goes on.
 type Loop struct {
 	ID    string        `json:"id"`

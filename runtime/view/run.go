@@ -132,7 +132,9 @@ type Run struct {
 	// had died; Gaps is for how long, in all, nobody ran it.
 	Recovered int           `json:"recovered,omitempty"`
 	Gaps      time.Duration `json:"gaps,omitempty"`
-	Counts    Counts        `json:"counts"`
+	// AskedAgain is the load that was on when a process died, and is asked again whole.
+	AskedAgain []*LostLoad `json:"asked_again,omitempty"`
+	Counts     Counts      `json:"counts"`
 }
 
 // Counts are exact whatever the bounds of the lists.

@@ -33,6 +33,17 @@ func (r *Run) disturbed() []string {
 	}
 	out := []string{fmt.Sprintf("the run was taken up again %s after its process had died; nobody ran it for %s",
 		plural(r.Recovered, "time", "times"), units.FormatDuration(r.Gaps.Round(time.Millisecond)))}
+	for i, l := range r.AskedAgain {
+		if i == maxUnmet {
+			break
+		}
+		name := l.Text
+		if l.Path != "" {
+			name = "of step " + l.Path
+		}
+		out = append(out, fmt.Sprintf("load %s was cut off by the crash and asked again whole at %s: what it had sent before, since %s, is in no figure",
+			name, units.FormatDuration(l.At.Round(time.Millisecond)), units.FormatDuration(l.Since.Round(time.Millisecond))))
+	}
 	for _, s := range r.Steps {
 		if s.Disturbed > 0 && len(out) <= maxUnmet {
 			out = append(out, fmt.Sprintf("step %s was disturbed: its faults were off for %s of it", s.Path, units.FormatDuration(s.Disturbed.Round(time.Millisecond))))
