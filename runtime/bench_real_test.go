@@ -1,10 +1,12 @@
 package runtime_test
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +198,75 @@ func BenchmarkControlLatency(b *testing.B) {
 			report(b, "off-", off)
 			report(b, "end-", end)
 		})
+	}
+}
+
+// BenchmarkBreach is how long a guard's breach takes until every fault is off, from the
+// moment at which its probe says so.
+func BenchmarkBreach(b *testing.B) {
+	for name, program := range map[string]string{
+		"sleep": "sleep 1h", "effect": "effect hangs", "join of 1000": joinOf(1000),
+	} {
+		b.Run(name, func(b *testing.B) {
+			var off []time.Duration
+			for b.Loop() {
+				n := 1 + strings.Count(program, "hold")
+				took, _ := breach(b, "guard g probe=p\nhold f\n"+program, n)
+				off = append(off, took)
+			}
+			report(b, "off-", off)
+		})
+	}
+}
+
+// breach runs a program whose guard watches p, breaches it once n faults are on, and
+// gives how long they then stayed on, and the journal.
+func breach(t testing.TB, program string, n int) (time.Duration, []journal.Record) {
+	t.Helper()
+	f := newFake()
+	f.does["hangs"] = until
+	burns := make(chan struct{})
+	f.does["p"] = func(ctx context.Context, call *runtime.Call) (any, error) {
+		call.Report(runtime.WatchReport{State: runtime.WatchHolds, Reading: runtime.Reading{OK: true}, Seen: 1})
+		select {
+		case <-burns:
+			call.Report(runtime.WatchReport{State: runtime.WatchBad, Seen: 2, Bad: 1})
+		case <-ctx.Done():
+		}
+		<-ctx.Done()
+		return runtime.WatchReport{Seen: 2, Bad: 1}, nil
+	}
+	r := startReal(f, nil, program)
+	f.await(t, n)
+	began := time.Now()
+	close(burns)
+	f.await(t, 0)
+	took := time.Since(began)
+	wantVerdict(t, <-r.done, journal.VerdictAborted)
+	return took, r.mem.Records()
+}
+
+// TestBreach: with the breach all faults are asked off before anything else of the run
+// ends, wherever it is.
+func TestBreach(t *testing.T) {
+	for _, program := range []string{"sleep 1h", "effect hangs", "step a {\nhold f\nsleep 1h\n}", joinOf(10)} {
+		n := 1 + strings.Count(program, "hold")
+		_, recs := breach(t, "guard g probe=p\nhold f\n"+program, n)
+		breached, stops := false, 0
+		for _, rec := range recs {
+			switch rec.Kind {
+			case journal.Guard:
+				breached = breached || rec.Body.(*journal.WatchBody).State == "breach"
+			case journal.EffectStop:
+				if breached {
+					stops++
+				}
+			case journal.StepEnd, journal.BranchEnd, journal.RunEnd:
+				if !breached || stops < n {
+					t.Errorf("%s\n%s before %d of %d faults were asked off", program, rec.Kind, n-stops, n)
+				}
+			}
+		}
 	}
 }
 

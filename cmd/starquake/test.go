@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,6 +21,7 @@ type testCmd struct {
 	Verbose bool     `short:"v" help:"Show the tests that pass, too, and what tests log."`
 	Filter  string   `name:"run" placeholder:"REGEXP" help:"Only tests whose names match."`
 	Cover   bool     `name:"coverage" help:"Show which steps and branches of the orchestrations no test reached."`
+	JUnit   string   `name:"junit" placeholder:"FILE" help:"Write the results as JUnit's XML, too: a suite for each file, a case for each test."`
 	Output  string   `short:"o" enum:"text,json" default:"text" help:"text or json."`
 	libraryFlag
 }
@@ -55,11 +57,17 @@ func (c *testCmd) run(sh *shell) error {
 	}
 	sum := tested{Tests: []testedOne{}, Diagnostics: []dsl.Diagnostic{}}
 	wrong := false
+	var reported []app.TestedFile
 	for _, path := range files {
 		s, results, diags := app.TestFile(path, opt)
 		located, sources := locate(path, s, diags)
 		sum.Diagnostics = append(sum.Diagnostics, located...)
 		wrong = wrong || diags.HasErrors()
+		file := app.TestedFile{Path: path, Results: results}
+		if diags.HasErrors() {
+			file.Wrong = diags.Err().Error()
+		}
+		reported = append(reported, file)
 		if c.Output == formatText && len(diags) > 0 {
 			sh.render(located, sources)
 		}
@@ -73,6 +81,16 @@ func (c *testCmd) run(sh *shell) error {
 			if c.Output == formatText {
 				c.print(sh, path, s, res)
 			}
+		}
+	}
+	if c.JUnit != "" {
+		var report bytes.Buffer
+		err := app.WriteTestsJUnit(&report, reported)
+		if err == nil {
+			err = os.WriteFile(c.JUnit, report.Bytes(), 0o644)
+		}
+		if err != nil {
+			return errored("--junit: %w", err)
 		}
 	}
 	sum.Coverage = opt.Coverage.Covered()

@@ -32,10 +32,15 @@ func testOptions() Options {
 // run runs load of a specification against its own sender.
 func run(t testing.TB, spec Spec) *Figures {
 	t.Helper()
+	return runWith(t, spec, testOptions())
+}
+
+func runWith(t testing.TB, spec Spec, opt Options) *Figures {
+	t.Helper()
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	sender, err := NewHTTP(spec.HTTP, spec.Slots(), testOptions())
+	sender, err := NewHTTP(spec.HTTP, spec.Slots(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
