@@ -476,3 +476,22 @@ def main():
 		t.Errorf("%d requests reached the service, expected 5", n)
 	}
 }
+
+// TestProbesAreRequests: a probe through a faulted target meets the fault like any other
+// request, and that the system holds then says something about it.
+func TestProbesAreRequests(t *testing.T) {
+	s := serve(t)
+	script := s.prelude() + `
+steady_state("answers", probe.http("http://" + p.listen + "/"), every = "10ms")
+step("slow", duration = "300ms", chaos = fault.latency("1ms"), on = p)
+`
+	res := finish(t, begin(t, script, app.RunOptions{}), journal.VerdictPassed)
+	if len(res.View.Faults) != 1 || res.View.Faults[0].Hit == 0 {
+		t.Errorf("faults: %+v", res.View.Faults)
+	}
+	watchedElsewhere := s.prelude() + `
+steady_state("answers", probe.http("` + s.URL + `"), every = "10ms")
+step("slow", duration = "300ms", chaos = fault.latency("1ms"), on = p)
+`
+	finish(t, begin(t, watchedElsewhere, app.RunOptions{}), journal.VerdictInconclusive)
+}
