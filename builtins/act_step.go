@@ -27,7 +27,7 @@ func stepping() []Builtin {
 			Choices: map[string][]string{"on_failure": {"stop", "continue", "tolerate"}},
 			Help: map[string]string{
 				"min_hits": "how many requests must meet the chaos, those of probes among them: a probe through a faulted target is a request like any other",
-				"run": "called with args; what it returns is .value", "backoff": "retry_delay × backoffⁿ passes between tries",
+				"run":      "called with args; what it returns is .value", "backoff": "retry_delay × backoffⁿ passes between tries",
 				"traffic": "sent for its own duration, else for that of the step, else while run goes", "when": "a bool or a function, evaluated after delay_before", "on_failure": `"continue" goes on and the run will be failed; "tolerate" goes on, and the failure is shown and counted as tolerated`,
 			},
 		}, acts(step)},
