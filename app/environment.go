@@ -275,8 +275,8 @@ func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error
 	if protocol == "" {
 		protocol = "auto"
 	}
-	if protocol != "auto" && protocol != "http" && protocol != "tcp" {
-		return nil, fmt.Errorf("target %s: protocol: expected auto, http or tcp, got %q", name, protocol)
+	if all := proxy.Protocols(); !slices.Contains(all, protocol) {
+		return nil, fmt.Errorf("target %s: protocol: expected one of %s, got %q", name, strings.Join(all, ", "), protocol)
 	}
 	if err := builtins.CheckAddress(listen); err != nil {
 		return nil, fmt.Errorf("target %s: listen: %w", name, err)

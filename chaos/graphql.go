@@ -8,8 +8,9 @@ import (
 
 func graphqlErrorKind() Kind {
 	return Kind{
-		Name:      "graphql_error",
-		Doc:       "Answers an operation with a GraphQL error instead of the upstream: HTTP 200, data null, and the code in errors[].extensions.code.",
+		Name: "graphql_error",
+		Doc: "Answers an operation with a GraphQL error instead of the upstream: HTTP 200, data null, and the code in errors[].extensions.code. " +
+			"A batch of which one operation fits is answered whole.",
 		Protocols: []string{"graphql"},
 		Params: []ParamSpec{
 			{Name: "codes", Type: TypeGraphQLCodes,
@@ -25,12 +26,13 @@ func graphqlErrorKind() Kind {
 
 func graphqlPartialKind() Kind {
 	return Kind{
-		Name:      "graphql_partial",
-		Doc:       "Answers a part of an operation. Some fields are null and stand in errors, with the path of each.",
+		Name: "graphql_partial",
+		Doc: "Answers a part of an operation. Some fields are null and stand in errors, with the path of each. " +
+			"The schema is not known: a field that may not be null is null all the same. An answer over 1 MiB, in parts, or no JSON passes and is counted inapplicable.",
 		Protocols: []string{"graphql"},
 		Params: []ParamSpec{
 			{Name: "fields", Type: TypeStrings, Default: "[]",
-				Doc: `the fields, by their path such as "user.email"; empty picks one of those asked for`},
+				Doc: `the fields, by the end of their path: "email", or "user.email" for those of a user; names of the schema or aliases; empty picks one of those that are there`},
 		},
 	}
 }
@@ -38,11 +40,11 @@ func graphqlPartialKind() Kind {
 func graphqlSlowFieldsKind() Kind {
 	return Kind{
 		Name:      "graphql_slow_fields",
-		Doc:       "Holds back the answer to an operation that asks for certain fields.",
+		Doc:       "Holds back the answer to an operation that asks for certain fields. What a persisted operation asks for is not known.",
 		Protocols: []string{"graphql"},
 		Params: []ParamSpec{
 			{Name: "fields", Type: TypeStrings,
-				Doc: `a field or a list of them, by their path such as "user.orders"`},
+				Doc: `a field or a list of them, by the end of their path: "orders", or "user.orders" for those of a user`},
 			{Name: "delay", Type: TypeDuration, Max: float64(maxDelay), Ramp: true,
 				Doc: "how long the answer is held back, once however many of the fields are asked for"},
 		},
@@ -89,7 +91,7 @@ func (g *GraphQLError) Code(d Draws, n uint64) string { return g.codes[d.Pick(n,
 
 // GraphQLPartial is a fault of kind graphql_partial made ready. It has no state.
 type GraphQLPartial struct {
-	// Fields are paths such as "user.email"; if it is empty, Pick chooses.
+	// Fields are ends of paths such as "user.email"; if it is empty, Pick chooses.
 	Fields []string
 }
 
@@ -101,7 +103,7 @@ func (g *GraphQLPartial) Pick(d Draws, n uint64, size int) int { return d.Pick(n
 
 // GraphQLSlowFields is a fault of kind graphql_slow_fields made ready. It has no state.
 type GraphQLSlowFields struct {
-	// Fields are paths such as "user.orders".
+	// Fields are ends of paths such as "user.orders".
 	Fields []string
 	delay  Value
 }

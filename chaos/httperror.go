@@ -11,7 +11,8 @@ func httpErrorKind() Kind {
 	return Kind{
 		Name: "http_error",
 		Doc: "Answers with an HTTP status instead of the upstream, which is not called. " +
-			"One of the codes is picked for each request hit, each as likely as the others.",
+			"One of the codes is picked for each request hit, each as likely as the others. " +
+			"GraphQL clients get the status with an error of GraphQL, whose code is the one that stands for it; gRPC clients its code in place of it.",
 		Protocols: []string{"http", "graphql"},
 		Params: []ParamSpec{
 			{Name: "codes", Type: TypeCodes, Min: 200, Max: 599,

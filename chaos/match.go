@@ -41,9 +41,11 @@ type Match struct {
 	Chunked *bool `json:"chunked,omitempty"`
 	// GRPCMethod is a pattern for "package.Service/Method" of a gRPC call.
 	GRPCMethod string `json:"grpc_method,omitempty"`
-	// GraphQLOperation is a pattern for the name of a GraphQL operation.
+	// GraphQLOperation is a pattern for the name of a GraphQL operation. A batch fits if
+	// one of its operations fits this and GraphQLType.
 	GraphQLOperation string `json:"graphql_operation,omitempty"`
-	// GraphQLType is "query", "mutation" or "subscription"; empty is any.
+	// GraphQLType is "query", "mutation" or "subscription"; empty is any. Of a persisted
+	// operation only the name is known.
 	GraphQLType string `json:"graphql_type,omitempty"`
 	// After leaves out that many of the requests that fit the above.
 	After uint64 `json:"after,omitempty"`
@@ -227,7 +229,10 @@ func (c *Matcher) FitsConn(source netip.Addr) bool {
 
 // Fits reports whether everything but the counts holds for req. It allocates nothing
 // but, once for each request, the path if that is percent-encoded.
-func (c *Matcher) Fits(req *Request) bool {
+func (c *Matcher) Fits(req *Request) bool { return c.FitsHead(req) && c.FitsOperations(req) }
+
+// FitsHead is Fits without what NeedsGraphQL is about.
+func (c *Matcher) FitsHead(req *Request) bool {
 	if len(c.methods) > 0 && !c.fitsMethod(req.Method) {
 		return false
 	}
@@ -235,6 +240,25 @@ func (c *Matcher) Fits(req *Request) bool {
 		return false
 	}
 	return !c.more || c.fitsMore(req)
+}
+
+// FitsOperations reports whether what FitsHead leaves out holds: one of the operations fits.
+func (c *Matcher) FitsOperations(req *Request) bool {
+	if !c.NeedsGraphQL() {
+		return true
+	}
+	for i := range req.Operations {
+		if c.FitsOperation(&req.Operations[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// FitsOperation reports whether an operation fits. Of a batch a fault acts on those that
+// do, as far as it can.
+func (c *Matcher) FitsOperation(op *Operation) bool {
+	return (c.graphqlType == nil || bytes.Equal(c.graphqlType, op.Type)) && c.graphqlOperation.fits(op.Name)
 }
 
 func (c *Matcher) fitsMethod(method []byte) bool {
@@ -255,12 +279,6 @@ func (c *Matcher) fitsMore(req *Request) bool {
 		return false
 	}
 	if len(c.source) > 0 && !c.fitsSource(req.source()) {
-		return false
-	}
-	if c.graphqlType != nil && !bytes.Equal(c.graphqlType, req.GraphQLType) {
-		return false
-	}
-	if c.graphqlOperation.form != textAny && !(len(req.GraphQLType) > 0 && c.graphqlOperation.fits(req.GraphQLOperation)) {
 		return false
 	}
 	if c.grpcMethod.form != textAny && !(req.GRPC && c.grpcMethod.fits(bytes.TrimPrefix(req.Path(), []byte("/")))) {

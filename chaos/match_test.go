@@ -25,7 +25,11 @@ func TestMatch(t *testing.T) {
 	chunked := request()
 	chunked.Chunked, chunked.ContentLength = true, 0
 	query := request()
-	query.GraphQLType, query.GraphQLOperation = []byte("query"), []byte("GetUser")
+	query.Operations = []chaos.Operation{{Type: []byte("query"), Name: []byte("GetUser")}}
+	batch := request()
+	batch.Operations = []chaos.Operation{{Type: []byte("query"), Name: []byte("GetCart")}, {Type: []byte("mutation"), Name: []byte("SetUser")}}
+	persisted := request()
+	persisted.Operations = []chaos.Operation{{Name: []byte("GetUser")}}
 	absolute := chaos.Request{Method: []byte("GET"), Target: []byte("http://h.example.com:1/x?a=1#b=2")}
 	h2 := chaos.Request{Method: []byte("GET"), Target: []byte("/"), Host: []byte("[::1]:80"),
 		Header: []chaos.Field{{Name: []byte("x-tenant"), Value: []byte("acme")}}, Source: netip.MustParseAddr("::ffff:10.9.9.9")}
@@ -97,6 +101,10 @@ func TestMatch(t *testing.T) {
 		{args{"graphql_operation": "Get*"}, query, true},
 		{args{"graphql_operation": "Set*"}, query, false},
 		{args{"graphql_operation": "*"}, request(), false},
+		{args{"graphql_operation": "SetUser", "graphql_type": "mutation"}, batch, true},
+		{args{"graphql_operation": "GetCart", "graphql_type": "mutation"}, batch, false}, // no one operation is both
+		{args{"graphql_operation": "GetUser"}, persisted, true},
+		{args{"graphql_operation": "GetUser", "graphql_type": "query"}, persisted, false},
 	} {
 		m, err := chaos.NewMatch(test.match)
 		if err != nil {

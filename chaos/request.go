@@ -26,10 +26,9 @@ type Request struct {
 	Chunked bool
 	// GRPC says that it is a gRPC call, whose method is its path.
 	GRPC bool
-	// GraphQLType is "query", "mutation" or "subscription" of a GraphQL operation, and
-	// GraphQLOperation its name or empty. An engine reads them from the body only for
-	// a Matcher that NeedsGraphQL.
-	GraphQLType, GraphQLOperation []byte
+	// Operations are those of a GraphQL request: one, or those of a batch. An engine
+	// reads them from the body only for a Matcher that NeedsGraphQL.
+	Operations []Operation
 
 	// What was found out so far, since all rules of a target ask the same.
 	path  []byte     // of Target, nil if nobody asked
@@ -46,12 +45,41 @@ type Request struct {
 // Field is a field of a head. The names of HTTP/2 are in small letters.
 type Field struct{ Name, Value []byte }
 
+// Operation is an operation of GraphQL.
+type Operation struct {
+	// Type is "query", "mutation" or "subscription"; empty if it is not known, as of a
+	// persisted one.
+	Type []byte
+	// Name may be empty.
+	Name []byte
+}
+
 // Path returns the decoded path of Target.
 func (r *Request) Path() []byte {
 	if r.path == nil {
 		r.path = requestPath(r.Target)
 	}
 	return r.path
+}
+
+// Query returns the query of Target, as it stands there.
+func (r *Request) Query() []byte { return requestQuery(r.Target) }
+
+// Value returns the value of the first field of a name, which is in small letters, or nil.
+func (r *Request) Value(name string) []byte {
+	for i := range r.Header {
+		if isName(r.Header[i].Name, []byte(name)) {
+			return r.Header[i].Value
+		}
+	}
+	for at := 0; at < len(r.HeaderLines); {
+		line := firstLine(r.HeaderLines[at:])
+		if n := len(name); len(line) > n && line[n] == ':' && isName(line[:n], []byte(name)) {
+			return trimBlanks(line[n+1:])
+		}
+		at += len(line) + 1
+	}
+	return nil
 }
 
 // requestPath returns the decoded path of a request target: "/a?b", "http://h/a" or "*".

@@ -12,7 +12,9 @@ type Stats struct {
 	Seen uint64
 	// Hit counts what it acted on; Hit <= Seen.
 	Hit uint64
-	// Inapplicable counts connections that speak a protocol the fault cannot act on.
+	// Inapplicable counts connections that speak a protocol the fault cannot act on, and,
+	// where GraphQL operations are asked about, requests and answers that are none of
+	// GraphQL, as far as could be told.
 	Inapplicable uint64
 	// Asked is the sum of the delays that were asked for and served to their end,
 	// Achieved how long they took in truth.

@@ -18,6 +18,7 @@ type answer struct {
 	end     ending
 	status  int
 	grpc    int // the status for gRPC, if status is 200
+	means   int // the status that faults go by, if it is another
 	body    string
 	headers map[string]string
 	fault   string // the kind of fault that made it, if one did
@@ -62,7 +63,15 @@ func (a *answer) content() string {
 	if a.body != "" {
 		return a.body
 	}
-	return strconv.Itoa(a.status) + " " + statusText(a.status) + ": injected by a fault of kind " + a.fault + "\n"
+	return strconv.Itoa(a.status) + " " + statusText(a.status) + ": " + injectedBy(a.fault) + "\n"
+}
+
+// outcome is the status that faults go by.
+func (a *answer) outcome() int {
+	if a.means != 0 {
+		return a.means
+	}
+	return a.status
 }
 
 func statusText(status int) string {
@@ -101,7 +110,7 @@ const maxDrain = 256 << 10
 // answerRequest answers a request instead of the upstream, after the delays of v. It
 // reports whether the connection goes on.
 func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started time.Time) bool {
-	defer v.done(a.status)
+	defer v.done(a.outcome())
 	if !c.await(0) {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"starquake/chaos"
+	"starquake/chaos/proxy/graphql"
 	"starquake/chaos/proxy/h2"
 )
 
@@ -40,8 +41,10 @@ type conn struct {
 	// Of the client's goroutine: the generations of faults up to which those that
 	// cannot act have been counted, and those that act on open connections have.
 	counted, struck uint64
-	// req is the request that the client's goroutine is at.
-	req chaos.Request
+	// req is the request that the client's goroutine is at, query what it asks for: see
+	// operations.go.
+	req   chaos.Request
+	query *graphql.Request
 	// socket: it asks for WebSocket, which is relayed frame by frame.
 	socket bool
 

@@ -18,6 +18,7 @@
 //	request.go, enter.go, response.go, answer.go   HTTP/1.1, one goroutine each way
 //	head.go, chunk.go, body.go   its parsers, pure functions of bytes
 //	message.go   whole messages that faults change
+//	operations.go   requests whose GraphQL operations faults ask about
 //	stream.go, line.go   everything else: chunks relayed, spliced or delayed
 //	tunnel.go, http2.go  where engines of other protocols take over
 //	wake.go      readers that wait are told of new faults; sock_*.go what takes sockets
@@ -51,7 +52,7 @@
 //
 // What is idle holds no buffer. Nothing here knows scripts, runs or journals, and
 // nothing outside the standard library, golang.org/x/sys, units, internal/alarm and
-// chaos may be imported, but the relays of other protocols in folders below. A fault
+// chaos may be imported, but what other protocols need in folders below. A fault
 // kind is a row in effects.go and a function; a protocol is a file that relays and a
 // case in conn.go.
 package proxy

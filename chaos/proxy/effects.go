@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"starquake/chaos"
+	"starquake/chaos/proxy/graphql"
 )
 
 // effectRow is what the proxy does for one kind of fault.
@@ -74,8 +75,8 @@ type acts struct {
 	// refuses: the listener does not listen.
 	refuses bool
 
-	// grpc: only gRPC calls meet it.
-	grpc bool
+	// grpc: only gRPC calls meet it. graphql: only GraphQL operations do.
+	grpc, graphql bool
 
 	// requests says that requests meet the fault: request, fate or body is there.
 	requests bool
@@ -103,6 +104,10 @@ type hit struct {
 	now     time.Time     // when it met the fault
 	elapsed time.Duration // on the fault's clock
 	req     *chaos.Request
+	// query is what the request asks for, if it is GraphQL and a fault had it read;
+	// operations are those of req, where that may be gone.
+	query      *graphql.Request
+	operations []chaos.Operation
 }
 
 // effectRows is the table of what the proxy does.
@@ -121,14 +126,17 @@ func effectRows() []effectRow {
 		{"circuit_breaker", rankCircuitBreaker, prepareCircuitBreaker},
 		{"latency", rankLatency, prepareLatency},
 		{"ws_delay", rankLatency, prepareWSDelay},
+		{"graphql_slow_fields", rankLatency, prepareGraphQLSlowFields},
 		{"http_error", rankError, prepareHTTPError},
 		{"connection_error", rankError, prepareConnectionError},
 		{"grpc_error", rankError, prepareGRPCError},
+		{"graphql_error", rankError, prepareGraphQLError},
 		{"ws_close", rankError, prepareWSClose},
 		{"rewrite", rankResponse, prepareRewrite},
 		{"corrupt", rankResponse, prepareCorrupt},
 		{"partial_response", rankResponse, preparePartialResponse},
 		{"grpc_abort", rankResponse, prepareGRPCAbort},
+		{"graphql_partial", rankResponse, prepareGraphQLPartial},
 		{"ws_drop", rankResponse, prepareWSDrop},
 		{"ws_corrupt", rankResponse, prepareWSCorrupt},
 		{"ws_duplicate", rankResponse, prepareWSDuplicate},

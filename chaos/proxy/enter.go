@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -59,13 +60,27 @@ func (c *conn) changeRequest(in *reader, h *head, v *verdict) bool {
 // inviteBody answers "Expect: 100-continue" where the body has to be read first, and
 // takes the field out.
 func (c *conn) inviteBody(in *reader, h *head, v *verdict) bool {
-	if !c.await(0) {
-		return false
-	}
-	if _, err := io.WriteString(c.client, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+	if c.invite() != nil {
 		c.cut()
 		return false
 	}
-	v.edits[toUpstream] = append(v.edits[toUpstream], edit{head: func(m *message) { m.remove("Expect") }})
+	v.withoutExpect()
 	return true
+}
+
+// invite tells the client to send the body that it has announced.
+func (c *conn) invite() error {
+	if !c.await(0) {
+		return net.ErrClosed
+	}
+	_, err := io.WriteString(c.client, "HTTP/1.1 100 Continue\r\n\r\n")
+	return err
+}
+
+// withoutExpect has the field taken out of a request whose client has been invited. It
+// returns v, or a new verdict if there was none.
+func (v *verdict) withoutExpect() *verdict {
+	v = v.orNew()
+	v.edits[toUpstream] = append(v.edits[toUpstream], edit{head: func(m *message) { m.remove("Expect") }})
+	return v
 }

@@ -25,6 +25,8 @@ type Applied struct {
 	acts    acts
 	matcher *chaos.Matcher
 	draws   chaos.Draws
+	// operations: it has to be told of GraphQL operations, see operations.go.
+	operations bool
 
 	seen, hit, inapplicable, released atomic.Uint64
 	delayed, dropped                  atomic.Uint64 // bytes
@@ -56,6 +58,8 @@ type snapshot struct {
 	// order is the order in which a request meets the faults: by rank of their kind,
 	// within a kind the oldest first.
 	order []*active
+	// operations: one of them has to be told of GraphQL operations.
+	operations bool
 	// changed is closed when another snapshot has taken this one's place.
 	changed chan struct{}
 }
@@ -96,6 +100,7 @@ func (p *Proxy) ApplyKeyed(fault chaos.Fault, id, key string, seed uint64) (*App
 	}
 	row := rowOf(fault.Kind)
 	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.ready(&fault), matcher: matcher, draws: chaos.NewDraws(seed, key)}
+	a.operations = a.acts.graphql || matcher.NeedsGraphQL()
 	a.clockChanged, a.removedCh = make(chan struct{}, 1), make(chan struct{})
 	a.clock.Store(&faultClock{since: time.Now()})
 
@@ -161,6 +166,7 @@ func (p *Proxy) publish() {
 			continue
 		}
 		next.order = append(next.order, a.on)
+		next.operations = next.operations || a.operations
 		if a.on.gen == 0 {
 			a.on.gen = next.gen
 			prompt = prompt || a.acts.fate != nil

@@ -109,12 +109,17 @@ func (p *Proxy) Hits(ctx context.Context, since uint64) ([]Hit, error) {
 	}
 }
 
+// requestText is a request as hits have it.
+func requestText(req *chaos.Request) string {
+	return string(req.Method) + " " + string(req.Target[:min(len(req.Target), hitsRequest)])
+}
+
 // log writes down what v does to req. Delays write themselves down when they are over.
 func (p *Proxy) log(v *verdict, req *chaos.Request) {
 	if len(v.hits) == 0 {
 		return
 	}
-	what := string(req.Method) + " " + string(req.Target[:min(len(req.Target), hitsRequest)])
+	what := requestText(req)
 	for _, delays := range [][]delay{v.request, v.response} {
 		for i := range delays {
 			delays[i].what = what

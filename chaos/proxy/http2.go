@@ -104,6 +104,8 @@ type exchange struct {
 	verdict *verdict
 	grpc    bool
 	head    bool // it is a HEAD
+	// collecting: its request is not whole, and has not met the faults.
+	collecting bool
 	// entry holds the request, leaving the response; nil for nothing.
 	entry   *entryHold
 	leaving *delayHold
@@ -126,6 +128,14 @@ func (s *http2Hooks) Request(req *h2.Request, plan *h2.Plan) {
 	}
 	s.c.countInapplicable()
 	s.request(req)
+	if plan.Collect = s.collect(x, req, snap); plan.Collect == nil {
+		s.decide(x, plan)
+	}
+}
+
+// decide asks the faults about the request at hand, and fills in plan.
+func (s *http2Hooks) decide(x *exchange, plan *h2.Plan) {
+	x.gen = s.c.p.faults.Load().gen
 	if x.verdict = s.c.p.decide(s.c, &s.c.req); x.verdict != nil {
 		x.plan(plan)
 	}
@@ -146,6 +156,7 @@ func (s *http2Hooks) request(req *h2.Request) {
 		s.text = append(s.text, text...)
 		return s.text[at:len(s.text):len(s.text)]
 	}
+	s.c.query = nil
 	length, announced := int64(0), req.End
 	for i := range req.Fields {
 		f := &req.Fields[i]
@@ -186,6 +197,8 @@ func (x *exchange) ended(out *h2.Outcome) int {
 		return noAnswer
 	case out.GRPC > 0:
 		return grpcStatus(out.GRPC)
+	case out.Injected && x.verdict.answer.means != 0:
+		return x.verdict.answer.means
 	}
 	return out.Status
 }

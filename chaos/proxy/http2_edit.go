@@ -26,8 +26,12 @@ func (x *exchange) edit(edits []edit, f *flow, way direction) *h2.Edit {
 		fields, _ = applyHTTP2(fields, nil, false, edits, way)
 		return fields
 	}
-	if wantContent(edits) && !x.head && !x.grpc {
+	if !x.head && !x.grpc {
 		e.Limit = maxEdit
+		e.Wants = func(fields []h2.Field) bool {
+			m, _ := messageOf(fields)
+			return wantContent(edits, &m)
+		}
 		e.Whole = func(fields []h2.Field, content []byte) ([]h2.Field, []byte) {
 			fields, content = applyHTTP2(fields, content, true, edits, way)
 			f.total = int64(len(content))
@@ -39,29 +43,12 @@ func (x *exchange) edit(edits []edit, f *flow, way direction) *h2.Edit {
 
 // applyHTTP2 applies edits to a message, whose content is there if it is whole.
 func applyHTTP2(fields []h2.Field, content []byte, whole bool, edits []edit, way direction) ([]h2.Field, []byte) {
-	m := message{body: content, whole: whole}
-	var pseudo []h2.Field
-	for _, f := range fields {
-		switch {
-		case f.Name == ":status":
-			m.start = []byte("HTTP/1.1 " + f.Value + " ")
-		case f.IsPseudo():
-			pseudo = append(pseudo, f)
-		default:
-			m.lines = append(m.lines, []byte(f.Name+": "+f.Value))
-		}
-	}
+	m, pseudo := messageOf(fields)
+	m.body, m.whole = content, whole
 	if whole {
 		m.remove("Content-Length")
 	}
-	for i := range edits {
-		if edits[i].head != nil {
-			edits[i].head(&m)
-		}
-		if edits[i].body != nil && whole {
-			edits[i].body(&m)
-		}
-	}
+	m.apply(edits)
 	if way == toClient {
 		status, _, _ := strings.Cut(strings.TrimPrefix(string(m.start), "HTTP/1.1 "), " ")
 		pseudo = []h2.Field{{Name: ":status", Value: status}}
@@ -80,6 +67,22 @@ func applyHTTP2(fields []h2.Field, content []byte, whole bool, edits []edit, way
 		fields = append(fields, h2.Field{Name: "content-length", Value: strconv.Itoa(len(m.body))})
 	}
 	return fields, m.body
+}
+
+// messageOf returns the head of a message as HTTP/1 has it, and the fields that are only
+// of HTTP/2.
+func messageOf(fields []h2.Field) (m message, pseudo []h2.Field) {
+	for _, f := range fields {
+		switch {
+		case f.Name == ":status":
+			m.start = []byte("HTTP/1.1 " + f.Value + " ")
+		case f.IsPseudo():
+			pseudo = append(pseudo, f)
+		default:
+			m.lines = append(m.lines, []byte(f.Name+": "+f.Value))
+		}
+	}
+	return m, pseudo
 }
 
 // connectionSpecific reports whether HTTP/2 forbids a field (RFC 9113, 8.2.2).

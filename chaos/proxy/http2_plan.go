@@ -30,7 +30,8 @@ func (x *exchange) plan(plan *h2.Plan) {
 			if !x.entry.full {
 				return nil
 			}
-			return x.answer(&answer{status: http.StatusServiceUnavailable, fault: v.queues[0].hit.by.fault.Kind})
+			v.give(&v.queues[0].hit, answer{status: http.StatusServiceUnavailable})
+			return x.answer(&v.answer)
 		}
 	}
 	if v.answer.given() {
@@ -155,7 +156,7 @@ func (s *http2Hooks) Changed(state any) h2.Change {
 	x := state.(*exchange)
 	var change h2.Change
 	snap := s.c.p.faults.Load()
-	if snap.gen == x.gen {
+	if snap.gen == x.gen || x.collecting { // it will meet them
 		return change
 	}
 	var fates []fate

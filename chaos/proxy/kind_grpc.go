@@ -48,7 +48,7 @@ func (a *abort) cut() *h2.Cut {
 
 // injected is the message of a status when the fault has none.
 func injected(code int, kind string) string {
-	return chaos.GRPCName(code) + ": injected by a fault of kind " + kind
+	return chaos.GRPCName(code) + ": " + injectedBy(kind)
 }
 
 // resetCode is the code of RST_STREAM from which a client makes a gRPC status, where

@@ -24,6 +24,10 @@ type message struct {
 type edit struct {
 	by         *active
 	head, body func(m *message)
+	// wants, if it is set, says from the head whether the content is wanted at all; missed
+	// is then called if the message passes without its content having been there.
+	wants  func(m *message) bool
+	missed func()
 }
 
 // maxEdit bounds what is buffered of a message's content.
@@ -123,7 +127,8 @@ func (c *conn) change(in *reader, h *head, y *body, v *verdict, way direction, h
 func applyEdits(in *reader, h *head, y *body, edits []edit, way direction, headOnly bool, fill func() error) error {
 	var m message
 	raw := h.size
-	if wantContent(edits) && !headOnly {
+	m.parse(in.bytes()[:h.size])
+	if wantContent(edits, &m) && !headOnly {
 		content, size, err := peekBody(in, h, *y, fill)
 		if err != nil {
 			return err
@@ -134,27 +139,37 @@ func applyEdits(in *reader, h *head, y *body, edits []edit, way direction, headO
 	} else if way == toClient && bodiless(h.status) && !headOnly {
 		m.whole = true // with another status it needs a length
 	}
-	m.parse(in.bytes()[:h.size])
 	if m.whole {
 		m.remove("Content-Length")
 		m.remove("Transfer-Encoding")
 		m.remove("Trailer")
 	}
-	for i := range edits {
-		if edits[i].head != nil {
-			edits[i].head(&m)
-		}
-		if edits[i].body != nil && m.whole {
-			edits[i].body(&m)
-		}
-	}
+	m.apply(edits)
 	size, text := m.encode(way)
 	in.replace(raw, text)
 	return reparse(in.bytes()[:size], h, y, way, headOnly)
 }
 
-func wantContent(edits []edit) bool {
-	return slices.ContainsFunc(edits, func(e edit) bool { return e.body != nil })
+// apply lets edits change the message.
+func (m *message) apply(edits []edit) {
+	for i := range edits {
+		e := &edits[i]
+		if e.head != nil {
+			e.head(m)
+		}
+		switch {
+		case e.body == nil:
+		case m.whole:
+			e.body(m)
+		case e.missed != nil:
+			e.missed()
+		}
+	}
+}
+
+// wantContent reports whether one of edits wants the content of a message.
+func wantContent(edits []edit, m *message) bool {
+	return slices.ContainsFunc(edits, func(e edit) bool { return e.body != nil && (e.wants == nil || e.wants(m)) })
 }
 
 // reparse reads the head of a changed message.
@@ -182,11 +197,11 @@ func peekBody(in *reader, h *head, y body, fill func() error) (content []byte, s
 			return nil, 0, err
 		}
 		size += n
-		if y.done {
-			return content, size, nil
-		}
 		if len(content) > maxEdit || size > maxMessage {
 			return nil, 0, nil
+		}
+		if y.done {
+			return content, size, nil
 		}
 		if err := fill(); err != nil {
 			if y.left < 0 && errors.Is(err, io.EOF) {

@@ -48,7 +48,15 @@ func (c *conn) nextRequest(in *reader) bool {
 	if len(snap.order) > 0 {
 		c.countInapplicable()
 		c.request(&h)
+		invited, err := c.peekOperations(in, &h, snap)
+		if err != nil {
+			c.requestEnd(err)
+			return false
+		}
 		v = c.p.decide(c, &c.req)
+		if invited {
+			v = v.withoutExpect()
+		}
 	}
 	p := pending{started: started, gen: snap.gen, socket: c.socket}
 	if c.socket {
@@ -74,6 +82,7 @@ func (c *conn) nextRequest(in *reader) bool {
 
 // request fills c.req in for matchers.
 func (c *conn) request(h *head) {
+	c.query = nil
 	c.req = chaos.Request{Method: h.method, Target: h.target, Host: h.hostValue, HeaderLines: h.lines,
 		Source: c.source, ContentLength: max(0, h.length), Chunked: h.chunked}
 }

@@ -161,6 +161,9 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *f
 	n, err := y.feed(in.bytes()[h.size:])
 	for skip := h.size; ; skip = 0 {
 		f = c.midway(p, toClient, f, y)
+		if y.done && h.status >= 200 {
+			p.verdict.done(h.status) // before the client has it all, and may ask again
+		}
 		written, werr := c.sendBody(f, c.client, in.bytes()[:skip+n])
 		c.p.window.at(time.Now()).bytesOut.Add(uint64(written))
 		if werr == errLimit {

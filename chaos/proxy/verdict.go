@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"strings"
 	"time"
 
 	"starquake/chaos"
+	"starquake/chaos/proxy/graphql"
 )
 
 // verdict is what the faults make of one request or stream. An engine carries it out
@@ -48,6 +50,15 @@ const (
 	unknown  = -1 // its client has left
 )
 
+// orNew returns v, or one that lets the request pass untouched if it is nil.
+func (v *verdict) orNew() *verdict {
+	if v == nil {
+		v = new(verdict)
+		v.flows[toClient].way = toClient
+	}
+	return v
+}
+
 // touched reports whether a fault did anything. v may be nil.
 func (v *verdict) touched() bool { return v != nil && len(v.hits) > 0 }
 
@@ -57,6 +68,9 @@ func (v *verdict) give(h *hit, a answer) bool {
 		return false
 	}
 	a.fault, a.rank = h.by.fault.Kind, h.by.row.rank
+	if a.status != 0 && a.body == "" && h.graphql() {
+		a.setGraphQL(h.query, graphql.NewError(graphqlCode(a.status), strings.TrimSpace(a.content()), nil))
+	}
 	v.answer = a
 	return true
 }
@@ -82,16 +96,27 @@ func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
 		return nil
 	}
 	var v *verdict
+	var query *graphql.Request
+	if c != nil {
+		query = c.query
+	}
 	now := time.Now()
 	for _, a := range snap.order {
 		if v != nil && v.answer.given() && a.row.rank != v.answer.rank {
 			break
 		}
-		if !a.acts.requests || a.acts.grpc && !req.GRPC || !a.matcher.Fits(req) {
+		if !a.acts.requests || a.acts.grpc && !req.GRPC || !a.matcher.FitsHead(req) {
 			continue
 		}
 		elapsed := a.clock.Load().elapsed(now)
 		if !a.fault.ActiveAt(elapsed) || a.passesOpen(c) {
+			continue
+		}
+		if a.operations && query == nil {
+			a.inapplicable.Add(1)
+			continue
+		}
+		if !a.matcher.FitsOperations(req) {
 			continue
 		}
 		if c != nil && c.socket && a.acts.editsMessages {
@@ -101,11 +126,8 @@ func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
 		if !drawn {
 			continue
 		}
-		if v == nil {
-			v = new(verdict)
-			v.flows[toClient].way = toClient
-		}
-		a.judge(v, &hit{by: a, c: c, n: n, now: now, elapsed: elapsed, req: req})
+		v = v.orNew()
+		a.judge(v, &hit{by: a, c: c, n: n, now: now, elapsed: elapsed, req: req, query: query})
 	}
 	if v != nil {
 		p.log(v, req)

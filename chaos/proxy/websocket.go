@@ -62,10 +62,7 @@ func (c *conn) offer(v *verdict, h *head) (*verdict, bool) {
 	if len(values) == 0 || c.p.config.Protocol != "ws" && !c.mayEdit() {
 		return v, false
 	}
-	if v == nil {
-		v = new(verdict)
-		v.flows[toClient].way = toClient
-	}
+	v = v.orNew()
 	text := ws.Offer(values)
 	v.edits[toUpstream] = append(v.edits[toUpstream], edit{head: func(m *message) {
 		m.remove(ws.Field)

@@ -17,6 +17,10 @@ func (w *way) data(h head, f []byte) error {
 		return nil
 	}
 	s.ended[d] = end
+	if d == toUpstream && s.request != nil {
+		r.collectData(s, payload, flow)
+		return nil
+	}
 	if s.body[d] != nil {
 		r.alterData(s, d, f, payload, flow)
 		return nil

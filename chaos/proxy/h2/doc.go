@@ -14,6 +14,7 @@
 //	block.go    header blocks: put together, decoded, written
 //	stream.go   the table of streams; ids
 //	request.go, response.go   header blocks, each way
+//	collect.go  requests whose plan is made when they have come whole
 //	data.go, control.go       the other frames of a stream
 //	edit.go, cut.go, answer.go   changing, ending and answering a message
 //	queue.go    frames that are held

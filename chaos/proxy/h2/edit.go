@@ -75,7 +75,7 @@ func (b *body) begin(fields []Field) {
 		if b.edit.Length != nil {
 			b.edit.Length(length)
 		}
-		if b.edit.Whole != nil {
+		if b.edit.Whole != nil && (b.edit.Wants == nil || b.edit.Wants(fields)) {
 			b.collecting, b.limit = true, b.edit.Limit
 		}
 	}

@@ -77,6 +77,9 @@ func (p *pair) close(t testing.TB) error {
 	if r.held != [2]int{} || r.queues != [2]int{} || len(r.streams) != 0 || r.ways[0].advanced != 0 || r.ways[1].advanced != 0 {
 		t.Errorf("after its end: held %v, queues %v, %d streams, advanced %d, %d", r.held, r.queues, len(r.streams), r.ways[0].advanced, r.ways[1].advanced)
 	}
+	if r.collecting != 0 {
+		t.Errorf("after its end %d bytes are collected", r.collecting)
+	}
 	for way := range p.got {
 		if p.got[way].problem != nil {
 			t.Errorf("way %d: %v", way, p.got[way].problem)
@@ -191,6 +194,9 @@ func fuzzHooks() Hooks {
 				p.Edit[way] = &Edit{Head: func(f []Field) []Field { return append(f, Field{Name: "x", Value: "y"}) }, Data: func([]byte) {}}
 			case 'p':
 				p.Flow[way] = pieces{}
+			case 'c': // what stands before it is planned when the body has come
+				late := *p
+				*p = Plan{Collect: &Collect{Limit: 5000, Plan: func(_ []byte, _ bool, p *Plan) { *p = late }}}
 			}
 		}
 	}, changed: func(any) Change {
@@ -249,7 +255,7 @@ func (y *play) run() {
 	y.send()
 }
 
-const fuzzLetters = "hHkKaAlrRmMbBfFwWdDpP"
+const fuzzLetters = "hHkKaAlrRmMbBfFwWdDpPcCcC"
 
 func (y *play) step() {
 	op := y.byte()
@@ -269,7 +275,7 @@ func (y *play) step() {
 		} else if y.next < 2000 && op&4 == 0 {
 			stream = y.next
 			y.next += 2
-			for range y.byte() % 4 {
+			for range y.byte() % 5 {
 				f[1].Value += string(fuzzLetters[int(y.byte())%len(fuzzLetters)])
 			}
 		}

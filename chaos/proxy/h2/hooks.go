@@ -45,6 +45,8 @@ type Request struct {
 
 // Plan is what happens to one stream.
 type Plan struct {
+	// Collect, unless it is nil, has the rest of the plan made when the body has come.
+	Collect *Collect
 	// Hold delays the message on each way: its header block waits, and what follows
 	// waits behind it. No other stream waits.
 	Hold [2]Hold
@@ -64,6 +66,17 @@ type Plan struct {
 	Flow [2]Flow
 	// State is handed to Done.
 	State any
+}
+
+// Collect has a request's body come first. Neither the upstream nor anything that changes
+// meanwhile knows of the stream before.
+type Collect struct {
+	// Limit bounds the body in bytes.
+	Limit int
+	// Plan is called once, unless the client resets the stream before, as Request is: it
+	// fills in what is left of plan. whole: all of the body is there; of one that is too
+	// long, or too much with others, it is not.
+	Plan func(body []byte, whole bool, plan *Plan)
 }
 
 // The ways, as indexes into a Plan.
@@ -112,6 +125,8 @@ type Edit struct {
 	// instead. A message whose body is longer than Limit is left to Head.
 	Whole func(fields []Field, body []byte) ([]Field, []byte)
 	Limit int
+	// Wants, if it is set, says from the header whether Whole is to be called.
+	Wants func(fields []Field) bool
 }
 
 // Flow slows a body down.

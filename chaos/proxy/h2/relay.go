@@ -59,6 +59,8 @@ type Relay struct {
 	// held is how many bytes, with overhead, wait in queues; queues how many queues.
 	held   [2]int
 	queues [2]int
+	// collecting is how many bytes of requests are collected.
+	collecting int
 	// blocked are the queues that wait for a window.
 	blocked [2][]*queue
 

@@ -29,6 +29,10 @@ func (r *Relay) clientHeader(m *message) error {
 	r.req.read(m)
 	r.hooks.Request(&r.req, &s.plan)
 	s.hooked = true
+	if s.plan.Collect != nil && !m.end {
+		r.collect(s, m)
+		return nil
+	}
 	r.begin(s, m)
 	return nil
 }
@@ -97,6 +101,8 @@ func (r *Relay) clientTrailers(s *stream, m *message) {
 	switch {
 	case s.detached || s.ended[toUpstream]:
 		r.ways[toUpstream].extraBlock(s, m)
+	case s.request != nil:
+		r.collectTrailers(s, m)
 	default:
 		s.ended[toUpstream] = m.end
 		r.relayTrailers(s, toUpstream, m)

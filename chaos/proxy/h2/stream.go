@@ -23,9 +23,11 @@ type stream struct {
 	// queue is what is held on each way; nil unless something was.
 	queue [2]*queue
 
-	plan   Plan
-	hooked bool // Hooks.Request was called
-	out    Outcome
+	plan Plan
+	// request is what has come of a request that is collected; nil for others.
+	request *collected
+	hooked  bool // Hooks.Request was called
+	out     Outcome
 	// body is what is to be done to the bodies; nil for nothing.
 	body [2]*body
 	// fate is a Reset that is to come.
@@ -125,6 +127,7 @@ func (r *Relay) drop(s *stream) {
 	r.clear(s.queue[toUpstream])
 	r.clear(s.queue[toClient])
 	r.clear(s.fate)
+	r.dropCollected(s)
 	delete(r.streams, s.id)
 	if r.byUp != nil && s.known {
 		delete(r.byUp, s.up)
