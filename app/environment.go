@@ -275,7 +275,7 @@ func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error
 	if protocol == "" {
 		protocol = "auto"
 	}
-	if all := proxy.Protocols(); !slices.Contains(all, protocol) {
+	if all := append([]string{"auto"}, chaos.Protocols()...); !slices.Contains(all, protocol) {
 		return nil, fmt.Errorf("target %s: protocol: expected one of %s, got %q", name, strings.Join(all, ", "), protocol)
 	}
 	if err := builtins.CheckAddress(listen); err != nil {

@@ -145,7 +145,6 @@ func TestRun(t *testing.T) {
 		{"cascading-failure.star", 2000, nil},
 		{"endurance-test.yaml", 50_000, nil},
 		{"endurance-test.star", 50_000, nil},
-		{"multi-protocol-chaos.yaml", 200, nil},
 		{"multi-region-outage.star", 500, nil},
 		{"network-partition.star", 60, []string{"node=" + shop.URL() + "/catalog"}},
 		{"conditional-recovery.star", 0, []string{"url=" + shop.URL() + "/catalog"}},

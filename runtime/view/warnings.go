@@ -68,7 +68,7 @@ func (r *Run) unmet() []string {
 			continue
 		}
 		out = append(out, fmt.Sprintf("%s on %s hit nothing: %s spoke another protocol than the fault acts on",
-			f.Text, f.Target, plural(int(f.Inapplicable), "connection", "connections")))
+			f.Text, f.Target, plural(int(f.Inapplicable), "connection or request", "connections or requests")))
 	}
 	if left > 0 {
 		out = append(out, fmt.Sprintf("%d more faults hit nothing", left))

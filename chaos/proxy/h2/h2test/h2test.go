@@ -133,7 +133,7 @@ func StartGRPC(t testing.TB, g *Service, options ...grpc.ServerOption) (string, 
 // DialGRPC makes a client that ends with the test.
 func DialGRPC(t testing.TB, addr string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
-	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	options = append(options, Plain(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(256<<20)))
 	c, err := grpc.NewClient("passthrough:///"+addr, options...)
 	if err != nil {
@@ -142,6 +142,9 @@ func DialGRPC(t testing.TB, addr string, options ...grpc.DialOption) *grpc.Clien
 	t.Cleanup(func() { c.Close() })
 	return c
 }
+
+// Plain is what a client without TLS is made with.
+func Plain() grpc.DialOption { return grpc.WithTransportCredentials(insecure.NewCredentials()) }
 
 // Unary calls the method of that name.
 func Unary(ctx context.Context, c *grpc.ClientConn, body string, options ...grpc.CallOption) (string, error) {
