@@ -19,6 +19,7 @@ type modelFault struct {
 	on      bool
 	seen    uint64
 	hit     uint64
+	tokens  int // of a rate limit
 }
 
 // fires counts a request the way FAULTS.md says and returns its number and the draw.
@@ -32,7 +33,8 @@ func (m *modelFault) fires(path string) (uint64, bool) {
 
 // Whatever is put on, lifted, restored and removed in whatever order: what happens to
 // a request is what a list of the faults that are on gives, read from the oldest to
-// the newest; delays add, the first error answers, and each keeps its own counts.
+// the newest; delays add, each rate limit counts for itself and the first error answers,
+// the lowest bandwidth wins, and each keeps its own counts.
 func TestCompositionModel(t *testing.T) {
 	p := startProxy(t, "auto", "127.0.0.1:1")
 	round := 0
@@ -76,7 +78,8 @@ func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
 	if path := rapid.SampledFrom([]string{"", "/a", "/b"}).Draw(t, "match"); path != "" {
 		args["match"] = map[string]any{"path": path}
 	}
-	kind := rapid.SampledFrom([]string{"latency", "http_error", "connection_error", "reset", "blackhole", "partial_response", "limit_data"}).Draw(t, "kind")
+	tokens := 0
+	kind := rapid.SampledFrom([]string{"latency", "http_error", "connection_error", "reset", "blackhole", "partial_response", "limit_data", "rate_limit", "bandwidth"}).Draw(t, "kind")
 	switch kind {
 	case "latency":
 		args["delay"] = time.Duration(rapid.IntRange(0, 1000).Draw(t, "delay")) * time.Millisecond
@@ -86,6 +89,11 @@ func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
 		args["kind"] = rapid.SampledFrom([]string{"http_503", "tcp_reset", "tcp_close"}).Draw(t, "how")
 	case "limit_data":
 		args["bytes"] = 100
+	case "rate_limit":
+		tokens = rapid.IntRange(1, 4).Draw(t, "burst")
+		args["rate"], args["burst"] = 0.001, tokens
+	case "bandwidth":
+		args["rate"], args["direction"] = rapid.IntRange(1, 1000).Draw(t, "rate"), "response"
 	}
 	f, err := chaos.New(kind, args)
 	if err != nil {
@@ -95,7 +103,7 @@ func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &modelFault{applied: a, fault: f, draws: chaos.NewDraws(seed, id), on: true}
+	return &modelFault{applied: a, fault: f, draws: chaos.NewDraws(seed, id), on: true, tokens: tokens}
 }
 
 // outcomeOf is what a request gets: by the code, and by the model.
@@ -106,11 +114,12 @@ type outcomeOf struct {
 	fates  int
 	cuts   int
 	limits int
+	rate   float64 // 0 is any
 }
 
 // stages are the kinds above in the order of FAULTS.md.
 func stages() [][]string {
-	return [][]string{{"reset", "blackhole"}, {"latency"}, {"http_error", "connection_error"}, {"partial_response", "limit_data"}}
+	return [][]string{{"reset", "blackhole"}, {"rate_limit"}, {"latency"}, {"http_error", "connection_error"}, {"partial_response", "limit_data"}, {"bandwidth"}}
 }
 
 func (o *outcomeOf) meet(m *modelFault) (did bool) {
@@ -124,6 +133,20 @@ func (o *outcomeOf) meet(m *modelFault) (did bool) {
 		o.cuts++
 	case "limit_data":
 		o.limits++
+	case "bandwidth":
+		v, _ := m.fault.Value("rate")
+		if o.rate == 0 || v.Start < o.rate {
+			o.rate = v.Start
+		}
+	case "rate_limit":
+		if m.tokens > 0 {
+			m.tokens--
+			return false
+		}
+		if o.status != 0 {
+			return false
+		}
+		o.status = 429
 	default:
 		if o.status != 0 || o.end != endNever {
 			return false
@@ -164,6 +187,11 @@ func checkRequest(t *rapid.T, p *Proxy, model []*modelFault, path string) {
 		}
 		got.status, got.end, got.fates = v.answer.status, v.answer.end, len(v.fates)
 		got.cuts, got.limits = len(v.cuts[toClient]), len(v.flows[toClient].limits)
+		var rates []float64
+		for _, p := range v.flows[toClient].paces {
+			rates = append(rates, p.rate(0))
+		}
+		got.rate, _ = chaos.LowestRate(rates...)
 	}
 	if got != want {
 		t.Fatalf("%s gets %+v; the model says %+v", path, got, want)
