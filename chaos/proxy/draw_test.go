@@ -29,7 +29,7 @@ func TestEveryKindDraws(t *testing.T) {
 	const probability = 0.3
 	met := 0
 	for _, row := range effectRows() {
-		if row.kind == "slow_close" || row.kind == "max_connections" || row.kind == "refuse" {
+		if row.kind == "slow_close" || row.kind == "max_connections" || row.kind == "refuse" || row.kind == "tls_fault" {
 			continue // requests do not meet them
 		}
 		given := map[string]any{"probability": probability}
