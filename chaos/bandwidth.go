@@ -17,8 +17,7 @@ func bandwidthKind() Kind {
 				Doc: "bytes per second"},
 			{Name: "per", Type: TypeString, Default: `"connection"`, Choices: []string{"connection", "target"},
 				Doc: "what the rate is for: each connection, or all of the target together"},
-			{Name: "direction", Type: TypeString, Default: `"both"`, Choices: []string{"request", "response", "both"},
-				Doc: "which way is limited; both limits each way for itself"},
+			directionParam("both", "which way is limited; both limits each way for itself"),
 		},
 	}
 }
@@ -36,12 +35,12 @@ type Bandwidth struct {
 // NewBandwidth makes f, which is valid, ready.
 func NewBandwidth(f *Fault) Bandwidth {
 	b := Bandwidth{rate: f.Number("rate"), PerTarget: f.Text("per") == "target"}
-	b.Request, b.Response = ways(f)
+	b.Request, b.Response = Ways(f)
 	return b
 }
 
-// ways reads the parameter direction.
-func ways(f *Fault) (request, response bool) {
+// Ways reads the parameter direction: which ways a fault acts on.
+func Ways(f *Fault) (request, response bool) {
 	direction := f.Text("direction")
 	return direction != "response", direction != "request"
 }

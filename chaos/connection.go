@@ -9,12 +9,22 @@ func openConnections(def string) ParamSpec {
 		Doc:     "what happens to connections that are open when the fault goes on: they stay as they are, are reset, closed, or frozen until it goes off"}
 }
 
+// hungWays is the parameter direction of the kinds that let nothing pass.
+func hungWays() ParamSpec {
+	return directionParam("both", "which way nothing passes: with request the server hears nothing, with response it does and its answers do not come")
+}
+
+// directionParam is the parameter direction of a kind that acts on what passes.
+func directionParam(def, doc string) ParamSpec {
+	return ParamSpec{Name: "direction", Type: TypeString, Default: `"` + def + `"`, Choices: []string{"request", "response", "both"}, Doc: doc}
+}
+
 func blackholeKind() Kind {
 	return Kind{
 		Name:      "blackhole",
 		Doc:       "Accepts connections and never answers nor closes them. Clients hang until they give up.",
 		Protocols: Protocols(),
-		Params:    []ParamSpec{openConnections("freeze")},
+		Params:    []ParamSpec{openConnections("freeze"), hungWays()},
 	}
 }
 
@@ -26,6 +36,7 @@ func timeoutKind() Kind {
 		Params: []ParamSpec{
 			{Name: "after", Type: TypeDuration, Max: float64(maxDelay), Ramp: true,
 				Doc: "how long a client hangs before its connection is closed"},
+			hungWays(),
 		},
 	}
 }
@@ -59,6 +70,7 @@ func slowCloseKind() Kind {
 		Params: []ParamSpec{
 			{Name: "delay", Type: TypeDuration, Max: float64(maxDelay), Ramp: true,
 				Doc: "how much later the end comes"},
+			directionParam("both", "whose end is delayed: with request the client's, with response the server's"),
 		},
 	}
 }

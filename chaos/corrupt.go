@@ -28,7 +28,7 @@ type Corrupt struct {
 // NewCorrupt makes f, which is valid, ready.
 func NewCorrupt(f *Fault) Corrupt {
 	c := Corrupt{kind: f.Text("kind")}
-	c.Request, c.Response = ways(f)
+	c.Request, c.Response = Ways(f)
 	return c
 }
 

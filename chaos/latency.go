@@ -23,8 +23,7 @@ func latencyKind() Kind {
 				Doc: "how far a delay is off: at most (uniform), the standard deviation (normal), or on average later (pareto)"},
 			{Name: "distribution", Type: TypeString, Default: `"uniform"`, Choices: []string{"uniform", "normal", "pareto"},
 				Doc: "of the jitter, and of between"},
-			{Name: "direction", Type: TypeString, Default: `"response"`, Choices: []string{"request", "response", "both"},
-				Doc: "what is delayed; both delays each way, each with a draw of its own"},
+			directionParam("response", "what is delayed; both delays each way, each with a draw of its own"),
 			{Name: "between", Type: TypeRange, Max: limit, Ramp: true, Default: "None", KeywordOnly: true,
 				Doc: "the least and the greatest delay; the draw falls between"},
 			{Name: "jitter_percent", Type: TypePercent, Max: 100, Ramp: true, Default: "0", KeywordOnly: true,
@@ -93,7 +92,7 @@ func NewLatency(f *Fault) Latency {
 	l.percent, _ = f.Value("jitter_percent")
 	l.between, l.ranged = f.Range("between")
 	l.distribution = f.Text("distribution")
-	l.Request, l.Response = ways(f)
+	l.Request, l.Response = Ways(f)
 	return l
 }
 

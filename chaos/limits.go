@@ -5,11 +5,12 @@ import "time"
 func limitDataKind() Kind {
 	return Kind{
 		Name:      "limit_data",
-		Doc:       "Closes a connection after so many bytes of the response. The client sees a stream that is cut short.",
+		Doc:       "Closes a connection after so many bytes. The client sees a stream that is cut short; with direction request the server does.",
 		Protocols: append(streams(), "http"),
 		Params: []ParamSpec{
 			{Name: "bytes", Type: TypeSize, Max: 1 << 50, Ramp: true,
 				Doc: "how many bytes pass before the connection is closed"},
+			directionParam("response", "which way is counted; both counts each way for itself"),
 		},
 	}
 }

@@ -17,16 +17,23 @@ func slicerKind() Kind {
 				Doc: "by how much a chunk may be larger or smaller"},
 			{Name: "delay", Type: TypeDuration, Max: float64(maxDelay), Ramp: true, Default: "0",
 				Doc: "the pause between two chunks"},
+			directionParam("both", "which way is cut"),
 		},
 	}
 }
 
 // Slicer is a fault of kind slicer made ready. It has no state.
-type Slicer struct{ average, variation, delay Value }
+type Slicer struct {
+	average, variation, delay Value
+	// Request and Response say which ways are cut.
+	Request, Response bool
+}
 
 // NewSlicer makes f, which is valid, ready.
 func NewSlicer(f *Fault) Slicer {
-	return Slicer{f.Number("average"), f.Number("variation"), f.Number("delay")}
+	s := Slicer{average: f.Number("average"), variation: f.Number("variation"), delay: f.Number("delay")}
+	s.Request, s.Response = Ways(f)
+	return s
 }
 
 // Size returns the size of the n-th slice, which is at least 1.

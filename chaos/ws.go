@@ -98,13 +98,13 @@ type WSEach struct {
 
 // NewWSEach makes f, which is valid, ready.
 func NewWSEach(f *Fault) (w WSEach) {
-	w.Request, w.Response = ways(f)
+	w.Request, w.Response = Ways(f)
 	return w
 }
 
 // NewWSDelay makes a fault of kind ws_delay, which is valid, ready.
 func NewWSDelay(f *Fault) Latency {
 	l := Latency{delay: f.Number("delay"), jitter: f.Number("jitter"), distribution: "uniform"}
-	l.Request, l.Response = ways(f)
+	l.Request, l.Response = Ways(f)
 	return l
 }

@@ -94,7 +94,7 @@ func badGateway(p *Proxy, err error) answer {
 		what = opErr.Op + ": " + opErr.Err.Error() // without addresses said twice
 	}
 	return answer{status: http.StatusBadGateway,
-		body: fmt.Sprintf("starquake proxy %s: the upstream %s gave no answer: %s\n", p.config.Name, p.config.Upstream, what)}
+		body: fmt.Sprintf("starquake proxy %s: the upstream %s gave no answer: %s\n", p.config.Name, p.Upstream(), what)}
 }
 
 // write sends a to the client. The caller is the one who may write.

@@ -4,6 +4,7 @@
 // What happens to a connection, in files that read in this order:
 //
 //	proxy.go     Listen, Config, accepting, Close
+//	down.go      taking it down and up again, with all that is on it
 //	faults.go    Apply and what it returns; the snapshot of faults that are on
 //	effects.go   the table of what each kind of fault does here; kind_*.go its rows
 //	admit.go, refuse.go   faults that act before there is a connection

@@ -53,6 +53,8 @@ type acts struct {
 	// fate says what becomes of a connection that is not parsed, or of the connection
 	// of a request (of HTTP/2: of its stream) that meets the fault.
 	fate func(h *hit) fate
+	// lets are the ways that a fate or closing leaves alone.
+	lets [2]bool
 	// open is what becomes of connections that are open when the fault goes on. The
 	// empty one is that their next byte or request meets the fault like any other.
 	open openConnections

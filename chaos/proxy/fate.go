@@ -12,6 +12,8 @@ type fate struct {
 	by *active
 	// hangs: no byte passes either way.
 	hangs bool
+	// lets are ways on which bytes pass all the same.
+	lets [2]bool
 	// end is what happens to the connection at due.
 	end ending
 	due time.Time
@@ -55,9 +57,18 @@ func (a *active) fateOf(h *hit) fate {
 		}
 	}
 	f := a.acts.fate(h)
-	f.by = a
+	f.by, f.lets = a, a.acts.lets
 	return f
 }
+
+// of returns the fate as one way of the connection meets it.
+func (f fate) of(way direction) fate {
+	f.hangs = f.hangs && !f.lets[way]
+	return f
+}
+
+// oneWay reports whether the fate hangs, but not both ways.
+func (f *fate) oneWay() bool { return f.hangs && (f.lets[toUpstream] || f.lets[toClient]) }
 
 // rules reports whether the fate holds now.
 func (f *fate) rules(now time.Time) bool {

@@ -293,6 +293,7 @@ type faultState struct {
 	applied  []*Applied // those not removed, in order of Apply
 	applySeq uint64
 	refuses  bool // Apply is over
+	down     bool // there is no listener
 	pulses   sync.WaitGroup
 	// deaf is not nil while the listener does not listen, and closed when it does again.
 	deaf atomic.Pointer[chan struct{}]

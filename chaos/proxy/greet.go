@@ -258,7 +258,7 @@ func (c *conn) serverName() string {
 	if c.hello.name != "" {
 		return c.hello.name
 	}
-	host, _, _ := net.SplitHostPort(c.p.config.Upstream) // checked by complete
+	host, _, _ := net.SplitHostPort(c.p.Upstream()) // checked by complete
 	return host
 }
 

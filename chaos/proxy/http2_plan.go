@@ -161,10 +161,21 @@ func (s *http2Hooks) Changed(state any) h2.Change {
 	}
 	var fates []fate
 	s.c.since(snap, x.gen, func(h *hit) {
+		do := h.by.acts.body
 		if h.by.acts.fate != nil {
-			fates = append(fates, h.by.fateOf(h))
+			f := h.by.fateOf(h)
+			if f.oneWay() {
+				lets := f.lets
+				do = func(w *flow, h *hit) {
+					if !lets[w.way] {
+						w.delays = append(w.delays, chunkDelay{h.by, func(uint64, time.Duration) time.Duration { return forever }})
+					}
+				}
+				f.hangs = false
+			}
+			fates = append(fates, f)
 		}
-		if h.by.acts.body == nil {
+		if do == nil {
 			return
 		}
 		for way := range x.midway {
@@ -174,7 +185,7 @@ func (s *http2Hooks) Changed(state any) h2.Change {
 			} else if f == nil {
 				f = &flow{way: direction(way), total: -1}
 			}
-			if h.by.acts.body(f, h); f.slows() {
+			if do(f, h); f.slows() {
 				x.midway[way] = f
 				change.Flow[way] = &http2Flow{s.c.p, f}
 			}

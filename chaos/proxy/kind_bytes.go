@@ -27,7 +27,11 @@ func prepareBandwidth(f *chaos.Fault) acts {
 
 func prepareSlicer(f *chaos.Fault) acts {
 	s := chaos.NewSlicer(f)
+	ways := [2]bool{toUpstream: s.Request, toClient: s.Response}
 	slices := func(f *flow, h *hit) {
+		if !ways[f.way] {
+			return
+		}
 		by, of := h.by, chunksOf(h, f.way)
 		f.slices = append(f.slices, slice{by, func(n uint64, elapsed time.Duration) (int, time.Duration) {
 			pause := s.Delay(elapsed)
@@ -42,11 +46,7 @@ func prepareSlicer(f *chaos.Fault) acts {
 
 func prepareLimitData(f *chaos.Fault) acts {
 	bytes := f.Number("bytes")
-	limited := func(f *flow, h *hit, l *limit) {
-		if f.way == toClient {
-			f.limits = append(f.limits, l)
-		}
-	}
+	spared := spared(f)
 	fresh := func(h *hit) *limit {
 		l := &limit{by: h.by}
 		l.left.Store(int64(bytes.At(h.elapsed)))
@@ -54,9 +54,16 @@ func prepareLimitData(f *chaos.Fault) acts {
 	}
 	return acts{
 		stream: func(f *flow, h *hit) {
-			limited(f, h, keep(h.c, h.by, func() *limit { return fresh(h) }))
+			both := keep(h.c, h.by, func() *[2]*limit { return &[2]*limit{fresh(h), fresh(h)} })
+			if !spared[f.way] {
+				f.limits = append(f.limits, both[f.way])
+			}
 		},
-		body: func(f *flow, h *hit) { limited(f, h, fresh(h)) },
+		body: func(f *flow, h *hit) {
+			if !spared[f.way] {
+				f.limits = append(f.limits, fresh(h))
+			}
+		},
 	}
 }
 

@@ -9,15 +9,21 @@ import (
 
 // The kinds that act on whole connections.
 
+// spared are the ways that the parameter direction leaves alone.
+func spared(f *chaos.Fault) [2]bool {
+	request, response := chaos.Ways(f)
+	return [2]bool{toUpstream: !request, toClient: !response}
+}
+
 // prepareHang is for blackhole and partition: nothing passes.
-func prepareHang(*chaos.Fault) acts {
-	return acts{fate: func(*hit) fate { return fate{hangs: true} }}
+func prepareHang(f *chaos.Fault) acts {
+	return acts{lets: spared(f), fate: func(*hit) fate { return fate{hangs: true} }}
 }
 
 // prepareTimeout hangs, and then closes.
 func prepareTimeout(f *chaos.Fault) acts {
 	after := f.Number("after")
-	return acts{fate: func(h *hit) fate {
+	return acts{lets: spared(f), fate: func(h *hit) fate {
 		return fate{hangs: true, end: endClose, due: h.now.Add(after.Duration(h.elapsed))}
 	}}
 }
@@ -46,7 +52,7 @@ func prepareRefuse(f *chaos.Fault) acts {
 
 func prepareSlowClose(f *chaos.Fault) acts {
 	delay := f.Number("delay")
-	return acts{closing: func(h *hit) time.Duration { return delay.Duration(h.elapsed) }}
+	return acts{lets: spared(f), closing: func(h *hit) time.Duration { return delay.Duration(h.elapsed) }}
 }
 
 func prepareMaxConnections(f *chaos.Fault) acts {

@@ -127,4 +127,6 @@ func (m *socketMessage) cannotChange(h *hit) bool {
 func (a *acts) meetsMessages() bool { return a.message != nil || a.fate != nil }
 
 // meetsMessagesOf reports whether those of a way do.
-func (a *acts) meetsMessagesOf(way direction) bool { return a.fate != nil || a.ways[way] }
+func (a *acts) meetsMessagesOf(way direction) bool {
+	return a.fate != nil && !a.lets[way] || a.ways[way]
+}

@@ -116,14 +116,14 @@ func (c *conn) handOver() (*reader, error) {
 
 // unreachable tells that the upstream cannot be reached.
 func (c *conn) unreachable(err error) {
-	c.p.config.Logger.Warn("cannot reach the upstream", "proxy", c.p.config.Name, "upstream", c.p.config.Upstream, "error", err)
+	c.p.config.Logger.Warn("cannot reach the upstream", "proxy", c.p.config.Name, "upstream", c.p.Upstream(), "error", err)
 }
 
 func (c *conn) dial(l *link) bool {
 	defer close(l.dialed)
 	dialer := net.Dialer{Timeout: c.p.config.DialTimeout}
 	var up side
-	tcp, err := dialer.DialContext(c.ctx, "tcp", c.p.config.Upstream)
+	tcp, err := dialer.DialContext(c.ctx, "tcp", c.p.Upstream())
 	if err == nil {
 		up = tcp.(*net.TCPConn)
 		if c.p.tls != nil && !c.p.config.TLS.Plain {

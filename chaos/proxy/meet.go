@@ -13,7 +13,9 @@ type meeting struct {
 // is not parsed.
 type streamFaults struct {
 	fates []fate
-	flow  flow
+	// far are the fates of the other way.
+	far  []fate
+	flow flow
 }
 
 // meet returns what the faults of snap do to this connection on a way. Each fault
@@ -47,16 +49,18 @@ func (c *conn) meet(snap *snapshot, way direction) streamFaults {
 	}
 	socket := c.frames != nil
 	if socket {
-		s.fates = c.socketFates()
+		for _, f := range c.socketFates() {
+			s.add(f)
+		}
 	}
 	c.mu.Unlock()
 	for i := range hits {
 		h := &hits[i]
 		if h.by.acts.fate != nil && !socket {
 			f := h.by.fateOf(h)
-			s.fates = append(s.fates, f)
+			s.add(f)
 			if fresh[h.by] {
-				c.doom(f)
+				c.doom(f.of(way))
 			}
 		}
 		if h.by.acts.stream != nil {
@@ -64,6 +68,12 @@ func (c *conn) meet(snap *snapshot, way direction) streamFaults {
 		}
 	}
 	return s
+}
+
+// add adds a fate.
+func (s *streamFaults) add(f fate) {
+	s.fates = append(s.fates, f.of(s.flow.way))
+	s.far = append(s.far, f.of(1-s.flow.way))
 }
 
 // forget drops what is kept of faults that are gone. The caller holds c.mu.

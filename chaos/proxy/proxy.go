@@ -51,14 +51,14 @@ func Protocols() []string { return append([]string{"auto"}, chaos.Protocols()...
 // Proxy is a listener with its connections and its faults. Make it with Listen and
 // end it with Close.
 type Proxy struct {
-	config   Config
-	listener *net.TCPListener
-	clock    *alarm.Clock
-	window   window
-	buffers  sync.Pool    // of *[]byte of bufferSize
-	queued   atomic.Int64 // bytes in all delay lines
-	hits     hitLog
-	tls      *terminator // nil: TLS passes through
+	config  Config
+	place   // where it listens and relays to
+	clock   *alarm.Clock
+	window  window
+	buffers sync.Pool    // of *[]byte of bufferSize
+	queued  atomic.Int64 // bytes in all delay lines
+	hits    hitLog
+	tls     *terminator // nil: TLS passes through
 	faultState
 
 	// ctx ends when connections are to be cut; dials go by it.
@@ -67,7 +67,7 @@ type Proxy struct {
 
 	connMu  sync.Mutex
 	conns   map[*conn]struct{}
-	closing bool
+	closing bool           // or down: none is taken any more
 	wg      sync.WaitGroup // the accepting goroutine and one for each connection
 
 	closeOnce sync.Once
@@ -77,26 +77,13 @@ type Proxy struct {
 // Listen opens a proxy: its listener is open when Listen returns. ctx bounds the
 // opening only; the proxy lives until Close.
 func Listen(ctx context.Context, config Config) (*Proxy, error) {
-	if err := config.complete(); err != nil {
-		return nil, fmt.Errorf("proxy %s: %w", config.Name, err)
-	}
-	l, err := listen(ctx, config.Listen)
+	p, err := Prepare(config)
 	if err != nil {
-		return nil, fmt.Errorf("proxy %s: cannot listen on %s: %w; free the address, or take another port (0 for any)",
-			config.Name, config.Listen, err)
+		return nil, err
 	}
-	clock, err := alarm.New()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("proxy %s: %w", config.Name, err), l.Close())
+	if err := p.Up(ctx, config.Listen, config.Upstream); err != nil {
+		return nil, errors.Join(err, p.Close(ctx))
 	}
-	p := &Proxy{config: config, listener: l, clock: clock, conns: make(map[*conn]struct{})}
-	if config.TLS != nil {
-		p.tls = newTerminator(config.TLS)
-	}
-	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	p.faults.Store(&snapshot{changed: make(chan struct{})})
-	p.wg.Add(1)
-	go p.accept()
 	return p, nil
 }
 
@@ -163,11 +150,12 @@ func (c *Config) complete() error {
 // Name returns the configured name.
 func (p *Proxy) Name() string { return p.config.Name }
 
-// Addr returns the address that the proxy listens on, with its actual port.
-func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+// Addr returns the address that the proxy listens on, with its actual port; of one that
+// is down the last one, or where it is to listen.
+func (p *Proxy) Addr() string { return *p.addr.Load() }
 
-// Upstream returns the configured upstream address.
-func (p *Proxy) Upstream() string { return p.config.Upstream }
+// Upstream returns the upstream address.
+func (p *Proxy) Upstream() string { return *p.upstream.Load() }
 
 // Protocol returns the configured one of Protocols.
 func (p *Proxy) Protocol() string { return p.config.Protocol }
@@ -193,11 +181,11 @@ func (p *Proxy) Window(last time.Duration) chaos.WindowStats {
 }
 
 // accept takes connections until the listener is closed.
-func (p *Proxy) accept() {
+func (p *Proxy) accept(l *net.TCPListener) {
 	defer p.wg.Done()
 	pause := time.Duration(0)
 	for {
-		client, err := p.listener.AcceptTCP()
+		client, err := l.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -280,10 +268,10 @@ func (p *Proxy) Close(ctx context.Context) error {
 }
 
 func (p *Proxy) close(ctx context.Context) error {
-	p.connMu.Lock()
-	p.closing = true
-	p.connMu.Unlock()
-	_ = p.listener.Close() // a listener that is closed already is as good
+	p.life.Lock()
+	defer p.life.Unlock()
+	p.closed = true
+	p.stopListening()
 	p.removeAll()
 
 	tick := time.NewTicker(drainPoll)

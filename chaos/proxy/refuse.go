@@ -7,6 +7,9 @@ import (
 // listenOrNot makes the listener listen or refuse, as the faults that are on want it.
 // The caller holds faultMu.
 func (p *Proxy) listenOrNot(snap *snapshot) {
+	if p.down {
+		return // Up looks again
+	}
 	var by *active
 	now := time.Now()
 	for _, a := range snap.order {
@@ -20,7 +23,7 @@ func (p *Proxy) listenOrNot(snap *snapshot) {
 	case by != nil && deaf == nil:
 		ends := make(chan struct{})
 		p.deaf.Store(&ends) // before the accepting goroutine comes to know
-		if err := deafen(p.listener); err != nil {
+		if err := deafen(p.listener.Load()); err != nil {
 			p.config.Logger.Error("cannot refuse connections", "proxy", p.config.Name, "error", err)
 		}
 		// Who is refused is not seen here: that the address refuses is the one hit.
@@ -29,7 +32,7 @@ func (p *Proxy) listenOrNot(snap *snapshot) {
 		p.hits.add(&Hit{At: now, Fault: by.id, Kind: by.fault.Kind})
 	case by == nil && deaf != nil:
 		if !p.refuses { // else the listener is closed
-			if err := undeafen(p.listener); err != nil {
+			if err := undeafen(p.listener.Load()); err != nil {
 				p.config.Logger.Error("cannot listen any more", "proxy", p.config.Name, "address", p.Addr(), "error", err)
 			}
 		}

@@ -167,7 +167,7 @@ func (c *conn) clientEnd() {
 	c.mu.Unlock()
 	if idle && l != nil && l.err == nil {
 		now := time.Now()
-		if delays := c.closeDelays(now); len(delays) > 0 {
+		if delays := c.closeDelays(now, toUpstream); len(delays) > 0 {
 			c.hold(now, delays)
 		}
 	}

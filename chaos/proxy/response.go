@@ -138,7 +138,7 @@ func (c *conn) fillUpstream(in *reader) error {
 // endSlowly ends the connection gently, after the delays of its end.
 func (c *conn) endSlowly() {
 	now := time.Now()
-	if delays := c.closeDelays(now); len(delays) > 0 && !c.hold(now, delays) {
+	if delays := c.closeDelays(now, toClient); len(delays) > 0 && !c.hold(now, delays) {
 		return
 	}
 	c.endGently()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -30,7 +31,9 @@ func (c *conn) enterStream() bool {
 	c.lastByte.Store(time.Now().UnixNano())
 	snap := c.p.faults.Load()
 	met := c.meet(snap, toUpstream)
-	return len(met.fates) == 0 || c.suffer(met.fates, c.watch)
+	// Where the other way goes on the upstream is needed: relay lets this one hang.
+	fates := slices.DeleteFunc(met.fates, func(f fate) bool { return f.oneWay() })
+	return len(fates) == 0 || c.suffer(fates, c.watch)
 }
 
 // stream is one way of a connection that is relayed chunk by chunk.
@@ -64,7 +67,9 @@ const (
 func (c *conn) relay(dst side, in *reader, way direction, err error) {
 	s := &stream{c: c, dst: dst, src: in.src, in: in, way: way}
 	s.refresh()
-	if first := in.bytes(); len(first) > 0 {
+	if len(s.met.fates) > 0 && err == nil && !s.pass() {
+		err = net.ErrClosed
+	} else if first := in.bytes(); len(first) > 0 {
 		in.take(len(first)) // they stay where they are until fill
 		if !s.chunk(first) {
 			err = net.ErrClosed
@@ -228,15 +233,19 @@ func (s *stream) end(err error) {
 
 // endOfSource passes a FIN on.
 func (s *stream) endOfSource() error {
-	hangs, _ := next(s.met.fates, time.Now())
-	if hangs && s.way == toUpstream {
-		return errLeft
+	if s.way == toUpstream {
+		now := time.Now()
+		hangs, _ := next(s.met.fates, now)
+		far, _ := next(s.met.far, now)
+		if hangs || far {
+			return errLeft
+		}
 	}
 	if !s.pass() {
 		return net.ErrClosed
 	}
 	now := time.Now()
-	delays := append(s.met.flow.due(now), s.c.closeDelays(now)...)
+	delays := append(s.met.flow.due(now), s.c.closeDelays(now, s.way)...)
 	if s.line == nil && len(delays) > 0 {
 		s.line = newLine(s)
 	}
@@ -250,12 +259,12 @@ func (s *stream) endOfSource() error {
 // errLeft ends a connection whose client leaves while a fault lets nothing pass.
 var errLeft = errors.New("the client has left")
 
-// closeDelays returns by how much the end of the connection is held back. Each end is
-// a draw of its own.
-func (c *conn) closeDelays(now time.Time) []delay {
+// closeDelays returns by how much the end of a way of the connection is held back. Each
+// end is a draw of its own.
+func (c *conn) closeDelays(now time.Time, way direction) []delay {
 	var delays []delay
 	for _, a := range c.p.faults.Load().order {
-		if a.acts.closing == nil || !a.matcher.FitsConn(c.source) {
+		if a.acts.closing == nil || a.acts.lets[way] || !a.matcher.FitsConn(c.source) {
 			continue
 		}
 		h := hit{by: a, c: c, now: now, elapsed: a.clock.Load().elapsed(now)}

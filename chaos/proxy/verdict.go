@@ -139,7 +139,13 @@ func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
 func (a *active) judge(v *verdict, h *hit) {
 	did := a.acts.request != nil && a.acts.request(v, h)
 	if a.acts.fate != nil {
-		v.fates = append(v.fates, a.fateOf(h))
+		f := a.fateOf(h)
+		if f.hangs && f.lets[toUpstream] { // the request passes, and its answer does not
+			v.response = append(v.response, delay{by: a, n: h.n, d: forever})
+		}
+		if f = f.of(toUpstream); f.hangs || f.end != endNever {
+			v.fates = append(v.fates, f)
+		}
 		did = true
 	}
 	if a.acts.body != nil {
@@ -192,7 +198,7 @@ func (c *conn) midway(p *pending, way direction, f *flow, y *body) *flow {
 	var fates []fate
 	c.since(snap, p.gen, func(h *hit) {
 		if h.by.acts.fate != nil {
-			fates = append(fates, h.by.fateOf(h))
+			fates = append(fates, h.by.fateOf(h).of(way))
 		}
 		if h.by.acts.body != nil {
 			if f == nil {

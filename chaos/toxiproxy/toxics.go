@@ -106,6 +106,19 @@ func both(f *chaos.Fault, one toxic) []toxic {
 	return []toxic{one, other}
 }
 
+// ways makes the toxics for the parameter direction of a fault that acts on connections.
+func ways(f *chaos.Fault, one toxic) []toxic {
+	switch f.Text("direction") {
+	case "request":
+		one.Stream = upstream
+	case "response":
+		one.Stream = downstream
+	default:
+		return both(f, one)
+	}
+	return []toxic{one}
+}
+
 // directed makes the toxics for the parameter direction.
 func directed(f *chaos.Fault, one toxic) ([]toxic, error) {
 	switch f.Text("direction") {
@@ -174,7 +187,7 @@ func blackhole(f *chaos.Fault) ([]toxic, error) {
 	if f.Text("open_connections") != "freeze" {
 		return nil, errors.New(`it freezes connections that are open; leave out open_connections`)
 	}
-	return both(f, toxic{Type: "timeout", Attributes: map[string]float64{"timeout": 0}}), nil
+	return ways(f, toxic{Type: "timeout", Attributes: map[string]float64{"timeout": 0}}), nil
 }
 
 func timeout(f *chaos.Fault) ([]toxic, error) {
@@ -182,7 +195,7 @@ func timeout(f *chaos.Fault) ([]toxic, error) {
 	if err == nil && ms == 0 {
 		err = errors.New("after 0s would never close the connection there; use reset or blackhole")
 	}
-	return both(f, toxic{Type: "timeout", Attributes: map[string]float64{"timeout": ms}}), err
+	return ways(f, toxic{Type: "timeout", Attributes: map[string]float64{"timeout": ms}}), err
 }
 
 // maxResetAfter bounds how long a reset waits: a toxic that waits cannot be taken off.
@@ -215,7 +228,7 @@ func refuse(f *chaos.Fault) ([]toxic, error) {
 
 func slowClose(f *chaos.Fault) ([]toxic, error) {
 	ms, err := millis("delay", f.Number("delay").Start)
-	return both(f, toxic{Type: "slow_close", Attributes: map[string]float64{"delay": ms}}), err
+	return ways(f, toxic{Type: "slow_close", Attributes: map[string]float64{"delay": ms}}), err
 }
 
 func slicer(f *chaos.Fault) ([]toxic, error) {
@@ -224,11 +237,11 @@ func slicer(f *chaos.Fault) ([]toxic, error) {
 		return nil, errors.New("the variation must be less than the average")
 	}
 	us := math.Round(f.Number("delay").Start / float64(time.Microsecond))
-	return both(f, toxic{Type: "slicer", Attributes: map[string]float64{
+	return ways(f, toxic{Type: "slicer", Attributes: map[string]float64{
 		"average_size": math.Round(average), "size_variation": math.Floor(variation), "delay": us,
 	}}), nil
 }
 
 func limitData(f *chaos.Fault) ([]toxic, error) {
-	return []toxic{{Type: "limit_data", Stream: downstream, Attributes: map[string]float64{"bytes": math.Round(f.Number("bytes").Start)}}}, nil
+	return ways(f, toxic{Type: "limit_data", Attributes: map[string]float64{"bytes": math.Round(f.Number("bytes").Start)}}), nil
 }
