@@ -25,6 +25,15 @@ type Stats struct {
 	Delayed, Dropped uint64
 }
 
+// Plus adds up what a fault has done in two times.
+func (s Stats) Plus(o Stats) Stats {
+	return Stats{
+		Seen: s.Seen + o.Seen, Hit: s.Hit + o.Hit, Inapplicable: s.Inapplicable + o.Inapplicable,
+		Asked: s.Asked + o.Asked, Achieved: s.Achieved + o.Achieved, Released: s.Released + o.Released,
+		Delayed: s.Delayed + o.Delayed, Dropped: s.Dropped + o.Dropped,
+	}
+}
+
 // statsJSON is Stats as others read it. Durations are milliseconds: a figure to plot.
 type statsJSON struct {
 	Seen         uint64  `json:"seen"`

@@ -18,6 +18,10 @@
 //	GET    /v1/hits?target=T&since=N            what faults do, as it happens (server-sent events)
 //	GET    /metrics                             for Prometheus
 //
+// Beside /v1 it speaks the API of Toxiproxy (/proxies, /populate, /reset, /version), as
+// the clients of that know it: toxic.go, toxiproxy.go. A toxic is a fault like any other,
+// in other words; what either API puts on the other one shows and takes off.
+//
 // Errors are problem+json (RFC 9457) with a stable code.
 //
 // What lives here: leases, the API and who may use it. What may not: what faults do to

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ const (
 // Plane holds proxies and the faults on them. Its methods may be called from any
 // goroutine.
 type Plane struct {
+	// Seed is for the random decisions of toxics that bring none. It is set before use.
+	Seed uint64
+
 	logger *slog.Logger
 
 	mu      sync.Mutex
@@ -43,14 +47,39 @@ type target struct {
 	*proxy.Proxy
 	config proxy.Config
 	leases map[string]*lease
+	// enabled: it is up. listen is where it listens, or will.
+	enabled bool
+	listen  string
+	seq     uint64 // counts what was put on
 }
 
-// lease is a fault that is on until it expires.
+// lease is a fault that is on until it expires; a toxic without a time to live does not.
 type lease struct {
 	put     Put
-	applied *proxy.Applied
-	timer   *time.Timer
+	seq     uint64
+	applied *proxy.Applied // nil of a toxic that does nothing
+	past    chaos.Stats    // before it was updated
+	timer   *time.Timer    // nil while nothing ends it
 	expires time.Time
+}
+
+// stats are what it has done so far.
+func (l *lease) stats() chaos.Stats {
+	if l.applied == nil {
+		return l.past
+	}
+	return l.past.Plus(l.applied.Stats())
+}
+
+// end takes it off, and gives what it has done.
+func (l *lease) end() chaos.Stats {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	if l.applied == nil {
+		return l.past
+	}
+	return l.past.Plus(l.applied.Remove())
 }
 
 // Put is what puts a fault on.
@@ -61,6 +90,9 @@ type Put struct {
 	Seed    uint64
 	TTL     time.Duration
 	Elapsed time.Duration
+
+	// toxic is how the Toxiproxy API shows it; nil of a fault of /v1. It needs no TTL.
+	toxic *toxic
 }
 
 // Failure is an error that a client is told.
@@ -92,23 +124,73 @@ func (p *Plane) Open(ctx context.Context, config proxy.Config) (addr string, cre
 	defer p.mu.Unlock()
 	if t := p.targets[config.Name]; t != nil {
 		if t.config.Listen != config.Listen || t.config.Upstream != config.Upstream || t.config.Protocol != config.Protocol || !maps.Equal(t.config.Labels, config.Labels) || !proxy.SameTLS(t.config.TLS, config.TLS) {
-			return "", false, failf(http.StatusConflict, "target_differs", "target %q is there already, from %s to %s as %s; delete it first", config.Name, t.Addr(), t.config.Upstream, t.config.Protocol)
+			return "", false, failf(http.StatusConflict, "target_differs", "target %q is there already, from %s to %s as %s; delete it first", config.Name, t.listen, t.config.Upstream, t.Protocol())
 		}
-		return t.Addr(), false, nil
+		return t.listen, false, nil
 	}
-	switch {
-	case p.closed:
-		return "", false, failf(http.StatusServiceUnavailable, "closing", "the data plane is closing")
-	case len(p.targets) >= maxTargets:
-		return "", false, failf(http.StatusConflict, "too_many_targets", "there are %d targets, which is the limit", maxTargets)
+	if err := p.hasRoom(); err != nil {
+		return "", false, err
 	}
-	config.Logger = p.logger
-	opened, err := proxy.Listen(ctx, config)
+	t, err := p.prepare(config)
+	if err == nil {
+		if err = t.up(ctx); err != nil {
+			t.closeNow()
+		}
+	}
 	if err != nil {
 		return "", false, failf(http.StatusBadRequest, "listen", "%v", err)
 	}
-	p.targets[config.Name] = &target{Proxy: opened, config: config, leases: map[string]*lease{}}
-	return opened.Addr(), true, nil
+	p.targets[config.Name] = t
+	return t.listen, true, nil
+}
+
+// hasRoom reports why no other target can be made. The caller holds mu.
+func (p *Plane) hasRoom() error {
+	switch {
+	case p.closed:
+		return failf(http.StatusServiceUnavailable, "closing", "the data plane is closing")
+	case len(p.targets) >= maxTargets:
+		return failf(http.StatusConflict, "too_many_targets", "there are %d targets, which is the limit", maxTargets)
+	}
+	return nil
+}
+
+// prepare makes a target that is down, and not one of the plane's yet.
+func (p *Plane) prepare(config proxy.Config) (*target, error) {
+	config.Logger = p.logger
+	made, err := proxy.Prepare(config)
+	if err != nil {
+		return nil, err
+	}
+	return &target{Proxy: made, config: config, leases: map[string]*lease{}, listen: config.Listen}, nil
+}
+
+// anyPort is where those listen that Toxiproxy's clients say nothing of.
+const anyPort = ":0"
+
+// up lets a target listen as it is configured. The caller holds the plane's mu.
+func (t *target) up(ctx context.Context) error {
+	if err := t.Up(ctx, cmp.Or(t.listen, anyPort), t.config.Upstream); err != nil {
+		return err
+	}
+	t.enabled, t.listen = true, t.Addr()
+	return nil
+}
+
+// down ends its connections and its listening; what is on it stays. The caller holds mu.
+func (t *target) down() {
+	t.Down()
+	t.enabled = false
+}
+
+// closeNow ends a target and what is on it without waiting for clients.
+func (t *target) closeNow() {
+	for _, l := range t.leases {
+		l.end()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = t.Close(ctx) // that connections were cut is what was asked for
 }
 
 // Remove closes a proxy; its faults go with it.
@@ -121,8 +203,7 @@ func (p *Plane) Remove(name string) error {
 	}
 	delete(p.targets, name)
 	for _, l := range t.leases {
-		l.timer.Stop()
-		l.applied.Remove()
+		l.end()
 	}
 	p.mu.Unlock()
 	return closeProxy(t)
@@ -177,11 +258,38 @@ func (p *Plane) Apply(name, id string, put Put) (expires time.Time, created bool
 		if l.put.Seed != put.Seed || l.put.Key != put.Key || l.put.Fault.String() != put.Fault.String() {
 			return expires, false, failf(http.StatusConflict, "fault_differs", "fault %q on target %q is %s; delete it first", id, name, l.put.Fault)
 		}
-		l.renew(put.TTL)
+		p.renew(t, id, l, put.TTL)
 		return l.expires, false, nil
 	}
+	l, err := p.put(t, id, put)
+	if err != nil {
+		return expires, false, err
+	}
+	return l.expires, true, nil
+}
+
+// put puts on a target what it does not have. The caller holds mu.
+func (p *Plane) put(t *target, id string, put Put) (*lease, error) {
 	if len(t.leases) >= maxFaults {
-		return expires, false, failf(http.StatusConflict, "too_many_faults", "target %q has %d faults on, which is the limit", name, maxFaults)
+		return nil, failf(http.StatusConflict, "too_many_faults", "target %q has %d faults on, which is the limit", t.Name(), maxFaults)
+	}
+	t.seq++
+	l := &lease{seq: t.seq}
+	if err := l.apply(t, id, put); err != nil {
+		return nil, err
+	}
+	t.leases[id] = l
+	if put.TTL > 0 {
+		p.renew(t, id, l, put.TTL)
+	}
+	return l, nil
+}
+
+// apply lets the proxy carry a fault out. The caller holds the plane's mu.
+func (l *lease) apply(t *target, id string, put Put) error {
+	l.put, l.applied = put, nil
+	if put.Fault.Kind == "" {
+		return nil
 	}
 	key := put.Key
 	if key == "" {
@@ -189,22 +297,24 @@ func (p *Plane) Apply(name, id string, put Put) (expires time.Time, created bool
 	}
 	applied, err := t.Proxy.ApplyKeyed(put.Fault, id, key, put.Seed)
 	if err != nil {
-		return expires, false, failf(http.StatusUnprocessableEntity, "fault", "%v", err)
+		return failf(http.StatusUnprocessableEntity, "fault", "%v", err)
 	}
 	if put.Elapsed > 0 {
 		applied.Advance(put.Elapsed)
 	}
-	l := &lease{put: put, applied: applied}
-	l.timer = time.AfterFunc(put.TTL, func() { p.expire(name, id, l) })
-	l.expires = time.Now().Add(put.TTL)
-	t.leases[id] = l
-	return l.expires, true, nil
+	l.applied = applied
+	return nil
 }
 
-// renew lets a lease run for ttl from now on. The caller holds the plane's mu.
-func (l *lease) renew(ttl time.Duration) {
-	l.timer.Reset(ttl)
+// renew lets a lease run for ttl from now on. The caller holds mu.
+func (p *Plane) renew(t *target, id string, l *lease, ttl time.Duration) {
 	l.expires = time.Now().Add(ttl)
+	if l.timer != nil {
+		l.timer.Reset(ttl)
+		return
+	}
+	name := t.Name()
+	l.timer = time.AfterFunc(ttl, func() { p.expire(name, id, l) })
 }
 
 // expire takes off a fault whose lease has run out.
@@ -216,7 +326,7 @@ func (p *Plane) expire(name, id string, l *lease) {
 		return
 	}
 	delete(t.leases, id)
-	stats := l.applied.Remove()
+	stats := l.end()
 	p.logger.Warn("a lease has run out and its fault is off", "target", name, "fault", id, "what", l.put.Fault.String(), "hit", stats.Hit)
 }
 
@@ -231,7 +341,7 @@ func (p *Plane) Renew(name, id string, ttl time.Duration) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	l.renew(ttl)
+	p.renew(p.targets[name], id, l, ttl)
 	return l.expires, nil
 }
 
@@ -241,7 +351,7 @@ func (p *Plane) lease(name, id string) (*lease, error) {
 	if t == nil {
 		return nil, p.noTarget(name)
 	}
-	if l := t.leases[id]; l != nil {
+	if l := t.leases[id]; l != nil && l.applied != nil {
 		return l, nil
 	}
 	return nil, failf(http.StatusNotFound, "no_such_fault", "there is no fault %q on target %q: it was taken off, or its lease has run out", id, name)
@@ -255,9 +365,8 @@ func (p *Plane) TakeOff(name, id string) (chaos.Stats, error) {
 	if err != nil {
 		return chaos.Stats{}, err
 	}
-	l.timer.Stop()
 	delete(p.targets[name].leases, id)
-	return l.applied.Remove(), nil
+	return l.end(), nil
 }
 
 // Hold holds the clocks of the faults of some ids, or lets them go on; with lift it takes
@@ -269,7 +378,7 @@ func (p *Plane) Hold(ids []string, hold, lift bool) {
 		for _, id := range ids {
 			l := t.leases[id]
 			switch {
-			case l == nil:
+			case l == nil || l.applied == nil:
 			case hold && lift:
 				l.applied.Pause()
 				l.applied.Lift()
@@ -288,7 +397,7 @@ type FaultState struct {
 	ID      string      `json:"id"`
 	Target  string      `json:"target"`
 	Fault   chaos.Fault `json:"fault"`
-	Expires time.Time   `json:"expires_at"`
+	Expires time.Time   `json:"expires_at,omitzero"`
 	Stats   chaos.Stats `json:"stats"`
 }
 
@@ -307,10 +416,11 @@ func (p *Plane) Faults(name, id string) ([]FaultState, error) {
 		}
 		ids = []string{id}
 	}
-	out := make([]FaultState, len(ids))
-	for i, id := range ids {
-		l := t.leases[id]
-		out[i] = FaultState{id, name, l.put.Fault, l.expires, l.applied.Stats()}
+	out := make([]FaultState, 0, len(ids))
+	for _, id := range ids {
+		if l := t.leases[id]; l.applied != nil {
+			out = append(out, FaultState{id, name, l.put.Fault, l.expires, l.stats()})
+		}
 	}
 	return out, nil
 }
@@ -324,6 +434,8 @@ type TargetState struct {
 	Labels   map[string]string `json:"labels"`
 	// TLS is how it terminates TLS; nil: TLS passes through.
 	TLS *chaos.TLS `json:"tls,omitempty"`
+	// Enabled is false of one that the Toxiproxy API has disabled: it does not listen.
+	Enabled bool `json:"enabled"`
 }
 
 // Targets lists the proxies by name.
@@ -333,7 +445,7 @@ func (p *Plane) Targets() []TargetState {
 	out := []TargetState{}
 	for _, name := range slices.Sorted(maps.Keys(p.targets)) {
 		t := p.targets[name]
-		state := TargetState{Name: name, Listen: t.Addr(), Upstream: t.Upstream(), Protocol: t.Protocol(), Labels: t.Labels()}
+		state := TargetState{Name: name, Listen: t.listen, Upstream: t.config.Upstream, Protocol: t.Protocol(), Labels: t.Labels(), Enabled: t.enabled}
 		if tls := t.config.TLS; tls != nil {
 			state.TLS = &tls.Spec
 		}

@@ -28,7 +28,8 @@ const (
 
 // Options say who may use the API.
 type Options struct {
-	// Token, unless empty, is what every request must bring: Authorization: Bearer TOKEN.
+	// Token, unless empty, is what every request must bring: Authorization: Bearer TOKEN,
+	// or for clients that know no tokens as the password of the address, http://x:TOKEN@HOST.
 	Token string
 	// LoadTLS reads the files of a target that is to terminate TLS; nil: no target can.
 	LoadTLS func(*chaos.TLS) (*proxy.TLS, error)
@@ -84,6 +85,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 		switch {
 		case s.options.Token != "":
 			token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if !ok {
+				_, token, ok = r.BasicAuth()
+			}
 			got := sha256.Sum256([]byte(token)) // so that the comparison tells nothing of the length
 			if !ok || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 				w.Header().Set("WWW-Authenticate", "Bearer")
@@ -93,6 +97,10 @@ func (s *server) guard(next http.Handler) http.Handler {
 		case !hostIsLocal(r.Host):
 			// A page in a browser could reach us by a name that it makes resolve to 127.0.0.1.
 			s.fail(w, failf(http.StatusForbidden, "host", "requests without a token must name this machine by its loopback address, not %q", r.Host))
+			return
+		}
+		if strings.HasPrefix(r.UserAgent(), "Mozilla/") && !strings.HasPrefix(r.URL.Path, "/v1/") {
+			http.Error(w, "User agent not allowed", http.StatusForbidden) // as Toxiproxy says it
 			return
 		}
 		if strings.HasPrefix(r.UserAgent(), "Mozilla/") || r.Header.Get("Origin") != "" {

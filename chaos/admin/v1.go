@@ -39,8 +39,9 @@ func (s *server) routes(mux *http.ServeMux) {
 	handle("POST /v1/resume", s.hold(false))
 	handle("GET /v1/hits", s.hits)
 	handle("GET /metrics", s.metrics)
+	s.toxiproxy(mux)
 	handle("/", func(http.ResponseWriter, *http.Request) error {
-		return failf(http.StatusNotFound, "not_found", "there is nothing here; the API begins at /v1/version")
+		return failf(http.StatusNotFound, "not_found", "there is nothing here; the API begins at /v1/version, and that of Toxiproxy at /proxies")
 	})
 }
 

@@ -114,6 +114,9 @@ func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	}
 }
 
+// Check refuses what cannot work.
+func (c Config) Check() error { return c.complete() }
+
 // complete fills in defaults and refuses what cannot work.
 func (c *Config) complete() error {
 	if c.Name == "" {

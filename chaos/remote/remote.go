@@ -41,6 +41,8 @@ type State struct {
 	Labels   map[string]string `json:"labels"`
 	// TLS is there if it terminates TLS.
 	TLS *chaos.TLS `json:"tls"`
+	// Enabled is false of one that does not listen; nil is true.
+	Enabled *bool `json:"enabled"`
 	// Supports are the kinds of fault that the other side can do on the protocol.
 	Supports []string `json:"-"`
 }
@@ -70,6 +72,9 @@ func (t *Target) State(ctx context.Context) (State, error) {
 		return State{}, fmt.Errorf("starquake at %s has no target %q; it has: %s", t.Base, t.Name, strings.Join(append(names, ""), " "))
 	}
 	s := list.Targets[i]
+	if s.Enabled != nil && !*s.Enabled {
+		return State{}, fmt.Errorf("target %q of starquake at %s is disabled: no fault would be met; enable it with: curl -X POST %s%s -d '{\"enabled\":true}'", t.Name, t.Base, t.Base, link.Path("proxies", t.Name))
+	}
 	for _, kind := range version.Supports[s.Protocol] {
 		if k, err := chaos.KindOf(kind); err == nil && k.OnTLS(s.TLS != nil) == nil {
 			s.Supports = append(s.Supports, kind)

@@ -24,8 +24,9 @@ type proxyCmd struct {
 	Admin     string   `default:"127.0.0.1:8474" placeholder:"ADDR" help:"Where the API listens (${default}). One that other machines reach needs a token."`
 	Proxy     []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Open a proxy at the start; may be repeated. Others are opened by the API. With tls=terminate or KEY=VALUE of tls behind it TLS is terminated."`
 	TokenFile string   `type:"path" placeholder:"FILE" help:"The file with the token that every request must bring. Without it the variable STARQUAKE_TOKEN."`
+	Seed      uint64   `placeholder:"N" help:"The seed for the random decisions of toxics that bring none (${default})." default:"0"`
+	LogLevel  string   `enum:"debug,info,warn,error" default:"info" help:"What is told: debug, info, warn or error."`
 	dataFlag
-	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"What is told: debug, info, warn or error."`
 }
 
 // closeWithin is how long requests under way may take when the program ends.
@@ -48,6 +49,7 @@ func (c *proxyCmd) Run(sh *shell) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	plane := admin.NewPlane(logger)
+	plane.Seed = c.Seed
 	defer plane.Close()
 	authority, err := app.AuthorityDir(c.Data)
 	if err != nil {

@@ -22,17 +22,29 @@ type Server struct {
 	cmd *exec.Cmd
 }
 
-// program is the package of the server's command, a tool of go.mod.
-const program = "github.com/Shopify/toxiproxy/v2/cmd/server"
+// The packages of the commands, which are tools of go.mod.
+const (
+	program = "github.com/Shopify/toxiproxy/v2/cmd/server"
+	client  = "github.com/Shopify/toxiproxy/v2/cmd/cli"
+)
+
+// CLI gives the path of toxiproxy-cli.
+func CLI(t testing.TB) string { return built(t, client) }
+
+// built builds a command into Go's cache.
+func built(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.Command("go", "tool", "-n", program).Output()
+	if err != nil {
+		t.Fatalf("building %s: %v", program, err)
+	}
+	return strings.TrimSpace(string(path))
+}
 
 // Start starts a server that ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	path, err := exec.Command("go", "tool", "-n", program).Output() // builds it into Go's cache
-	if err != nil {
-		t.Fatalf("building Toxiproxy: %v", err)
-	}
-	binary := strings.TrimSpace(string(path))
+	binary := built(t, program)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
