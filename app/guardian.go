@@ -25,6 +25,7 @@ const (
 // concurrent use, and do nothing on nil.
 type guardian struct {
 	run     string
+	dir     string // of the run in its store; "" if it is not kept
 	policy  effects.Policy
 	secrets func() map[string]string
 	logger  *slog.Logger
@@ -52,7 +53,9 @@ type guardianLine struct {
 
 // guardianHello says whose guardian it is.
 type guardianHello struct {
-	Run    string         `json:"run"`
+	Run string `json:"run"`
+	// Dir is the run's folder, by which is known whether another process goes on with it.
+	Dir    string         `json:"dir,omitempty"`
 	Policy effects.Policy `json:"policy"`
 	// Secrets are to be taken out of what it says.
 	Secrets map[string]string `json:"secrets,omitempty"`
@@ -132,7 +135,7 @@ func (g *guardian) tell(line guardianLine) {
 func (g *guardian) start() {
 	child, err := startGuardian()
 	if err == nil {
-		lines := []guardianLine{{Hello: &guardianHello{Run: g.run, Policy: g.policy, Secrets: g.secrets()}}}
+		lines := []guardianLine{{Hello: &guardianHello{Run: g.run, Dir: g.dir, Policy: g.policy, Secrets: g.secrets()}}}
 		for i := range g.held {
 			lines = append(lines, guardianLine{Add: &g.held[i]})
 		}

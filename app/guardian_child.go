@@ -14,6 +14,7 @@ import (
 
 	"starquake/builtins"
 	"starquake/effects"
+	"starquake/store"
 )
 
 // guardianWithin is for how long a guardian tries to take off what a killed run left on.
@@ -66,23 +67,43 @@ func guard(in io.Reader, logger *slog.Logger, within time.Duration) error {
 	}
 }
 
-// takeAllOff takes faults off, the newest first, and tries again what did not go.
+// takeAllOff takes faults off, the newest first, and tries again what did not go. It does
+// nothing while another process goes on with the run, nor after: that one takes them off
+// itself, and may have put them on again.
 func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	redactor := builtins.NewRedactor(hello.Secrets)
 	logger.Warn("the process of a run has died; taking its faults off", "run", hello.Run, "faults", len(held))
+	alone := func(ctx context.Context, f func(ctx context.Context) error) (over bool, err error) {
+		return false, f(ctx)
+	}
+	if hello.Dir != "" {
+		alone = store.Orphaned(hello.Dir).Do
+	}
 	for pause := time.Second; ; pause = min(2*pause, guardianPause) {
 		var left []guarded
 		var errs []error
 		for _, f := range slices.Backward(held) {
-			what, err := undoGuarded(ctx, hello.Policy, f, logger)
+			what := f.ID
+			over, err := alone(ctx, func(ctx context.Context) (err error) {
+				what, err = undoGuarded(ctx, hello.Policy, f, logger)
+				return err
+			})
+			if over {
+				logger.Info("another process goes on with the run, or has ended it; the guardian stands down", "run", hello.Run)
+				return nil
+			}
 			what = redactor.Redact(what)
 			if err == nil {
 				logger.Warn("a fault is off", "run", hello.Run, "fault", what)
 				continue
 			}
 			err = errors.New(redactor.Redact(err.Error()))
+			if errors.Is(err, store.ErrBusy) { // its holder sees to it, and perhaps in vain
+				left, errs = append(left, f), append(errs, err)
+				continue
+			}
 			logger.Error("a fault cannot be taken off", "run", hello.Run, "fault", what, "error", err)
 			left, errs = append(left, f), append(errs, err)
 		}

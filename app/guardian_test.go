@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"starquake/chaos"
 	"starquake/effects"
 	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/store"
 )
 
 // guardedRemoval is a fault of which is left a file, as a line for a guardian.
@@ -95,6 +98,80 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: it says a secret: %s", tt.name, said.String())
 		}
 	}
+}
+
+// TestGuardStandsDown: what a run left on is not touched while another process goes on with
+// it, nor after, since it may be that one's by now.
+func TestGuardStandsDown(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	run, err := st.Create(store.Info{ID: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	file := filepath.Join(t.TempDir(), "mark")
+	hello := guardianLine{Hello: &guardianHello{Run: "r", Dir: st.RunDir("r"), Policy: effects.Policy{AllowExec: []string{"rm", "touch"}}}}
+	lines := told(t, hello, guardedRemoval(t, "1", file))
+	var said strings.Builder
+	logger := slog.New(slog.NewTextHandler(&said, nil))
+	if err := guard(strings.NewReader(lines), logger, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "may still be on") {
+		t.Errorf("while another process holds the run: %v", err)
+	}
+	began := make(chan struct{})
+	go func() {
+		defer close(began)
+		if err := run.Append([]journal.Record{{Kind: journal.RunBegin, Body: &journal.RunBeginBody{}}}); err != nil {
+			t.Error(err)
+		}
+		if err := run.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	err = guard(&lateReader{strings.NewReader(lines), began}, logger, 20*time.Second)
+	if err != nil {
+		t.Errorf("let go without more: %v", err)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("nobody took it off although the run was an orphan")
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Gone on with between two tries.
+	run, _, err = st.Resume("r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	went := make(chan error, 1)
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		err := run.Append([]journal.Record{{Kind: journal.RunBegin, Body: &journal.RunBeginBody{}}})
+		went <- errors.Join(err, run.Close())
+	}()
+	if err := guard(strings.NewReader(lines), logger, 20*time.Second); err != nil {
+		t.Errorf("gone on with: %v", err)
+	}
+	if err := <-went; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); err != nil || !strings.Contains(said.String(), "stands down") {
+		t.Errorf("the fault of the one who went on was taken off: %v\n%s", err, said.String())
+	}
+}
+
+// lateReader reads nothing before then.
+type lateReader struct {
+	io.Reader
+	then <-chan struct{}
+}
+
+func (r *lateReader) Read(b []byte) (int, error) {
+	<-r.then
+	return r.Reader.Read(b)
 }
 
 // FuzzGuard reads whatever comes over the pipe: it neither panics nor starts anything that

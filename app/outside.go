@@ -15,6 +15,7 @@ import (
 // have a hundred thousand of them.
 type outside struct {
 	run      string // its id
+	dir      string // its folder in the store; "" if it is not kept
 	policy   effects.Policy
 	logger   *slog.Logger
 	redactor redactor
@@ -33,7 +34,7 @@ func (o *outside) ready() *effects.Effects {
 		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base)
 		targets.folders = o.folders
 		targets.run, targets.compress, targets.named = o.run, o.compress, base.NameTarget
-		targets.guardian = &guardian{run: o.run, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
+		targets.guardian = &guardian{run: o.run, dir: o.dir, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
 		o.targets, o.effects = targets, o.approvals.with(targets.with(base))
 	})
 	return o.effects

@@ -140,6 +140,9 @@ func newRunning(s *Script, id string, policy effects.Policy, env *Environment, o
 	}
 	r := &Running{ID: id, script: s, done: make(chan struct{})}
 	r.outside = outside{run: id, policy: policy, logger: logger, redactor: redactor{env: env}, approvals: approvals{nobody: !opt.CanApprove}}
+	if opt.Store != nil {
+		r.outside.dir = opt.Store.RunDir(id)
+	}
 	r.keep.onRecord = opt.OnRecord
 	return r
 }

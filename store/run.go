@@ -140,6 +140,9 @@ func (r *Run) takeUp() ([]journal.Record, error) {
 	if !ok {
 		return nil, ErrBusy
 	}
+	if err := awaitGuardian(r.dir); err != nil {
+		return nil, err
+	}
 	recs, size, err := readJournal(r.file)
 	if err != nil {
 		return nil, err
