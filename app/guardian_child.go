@@ -73,14 +73,14 @@ func guard(in io.Reader, logger *slog.Logger, within time.Duration) error {
 func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	redactor := builtins.NewRedactor(hello.Secrets)
-	logger.Warn("the process of a run has died; taking its faults off", "run", hello.Run, "faults", len(held))
 	alone := func(ctx context.Context, f func(ctx context.Context) error) (over bool, err error) {
 		return false, f(ctx)
 	}
 	if hello.Dir != "" {
 		alone = store.Orphaned(hello.Dir).Do
 	}
+	redactor := builtins.NewRedactor(hello.Secrets)
+	logger.Warn("the process of a run has died; taking its faults off", "run", hello.Run, "faults", len(held))
 	for pause := time.Second; ; pause = min(2*pause, guardianPause) {
 		var left []guarded
 		var errs []error

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,18 +122,10 @@ func TestGuardStandsDown(t *testing.T) {
 	if err := guard(strings.NewReader(lines), logger, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "may still be on") {
 		t.Errorf("while another process holds the run: %v", err)
 	}
-	began := make(chan struct{})
-	go func() {
-		defer close(began)
-		if err := run.Append([]journal.Record{{Kind: journal.RunBegin, Body: &journal.RunBeginBody{}}}); err != nil {
-			t.Error(err)
-		}
-		if err := run.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	err = guard(&lateReader{strings.NewReader(lines), began}, logger, 20*time.Second)
-	if err != nil {
+	if err := run.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := guard(strings.NewReader(lines), logger, 20*time.Second); err != nil {
 		t.Errorf("let go without more: %v", err)
 	}
 	if _, err := os.Stat(file); err == nil {
@@ -147,12 +140,13 @@ func TestGuardStandsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	went := make(chan error, 1)
+	begins := &firstWrite{Writer: &said, written: make(chan struct{})}
 	go func() {
-		time.Sleep(300 * time.Millisecond)
+		<-begins.written
 		err := run.Append([]journal.Record{{Kind: journal.RunBegin, Body: &journal.RunBeginBody{}}})
 		went <- errors.Join(err, run.Close())
 	}()
-	if err := guard(strings.NewReader(lines), logger, 20*time.Second); err != nil {
+	if err := guard(strings.NewReader(lines), slog.New(slog.NewTextHandler(begins, nil)), 20*time.Second); err != nil {
 		t.Errorf("gone on with: %v", err)
 	}
 	if err := <-went; err != nil {
@@ -163,15 +157,16 @@ func TestGuardStandsDown(t *testing.T) {
 	}
 }
 
-// lateReader reads nothing before then.
-type lateReader struct {
-	io.Reader
-	then <-chan struct{}
+// firstWrite tells when something is written first.
+type firstWrite struct {
+	io.Writer
+	once    sync.Once
+	written chan struct{}
 }
 
-func (r *lateReader) Read(b []byte) (int, error) {
-	<-r.then
-	return r.Reader.Read(b)
+func (w *firstWrite) Write(b []byte) (int, error) {
+	w.once.Do(func() { close(w.written) })
+	return w.Writer.Write(b)
 }
 
 // FuzzGuard reads whatever comes over the pipe: it neither panics nor starts anything that
