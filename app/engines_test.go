@@ -178,6 +178,8 @@ func TestToxiproxyRefused(t *testing.T) {
 		{"hits", `apply_chaos(fault.latency("1ms"), on = p, min_hits = 3)`, app.Options{}, "toxiproxy does not count what meets a fault"},
 		{"host", `apply_chaos(fault.latency("1ms"), on = p)`, app.Options{AllowNet: []string{"other.test"}}, "is not permitted"},
 		{"window", `p.window()`, app.Options{}, "does not tell of its traffic"},
+		{"disconnect", `p.disconnect()`, app.Options{}, "toxiproxy cannot disconnect its clients"},
+		{"disconnect by path", `proxy("q", listen = "127.0.0.1:0", upstream = "127.0.0.1:1").disconnect(match = fault.match(path = "/x"))`, app.Options{}, "by their source alone"},
 		{"secret in the address", `toxiproxy("http://" + secret("x"))`, app.Options{}, "a secret cannot be part of it"},
 		{"no address", `toxiproxy("127.0.0.1:8474")`, app.Options{}, "is no address of an engine"},
 		{"two names", `toxiproxy("` + x.URL + `/").proxy("shop", alias = "other")`, app.Options{}, "the run has it already, as target"},

@@ -495,3 +495,21 @@ step("slow", duration = "300ms", chaos = fault.latency("1ms"), on = p)
 `
 	finish(t, begin(t, watchedElsewhere, app.RunOptions{}), journal.VerdictInconclusive)
 }
+
+// TestDisconnect ends the connections of a target's clients from a script, and looks at
+// its traffic since a moment.
+func TestDisconnect(t *testing.T) {
+	s := serve(t)
+	finish(t, begin(t, s.prelude()+`
+def main():
+    began = now()
+    get()
+    wait_until(lambda: p.window(since = began).requests == 1, "10s", every = "10ms")
+    check("others", p.disconnect(match = fault.match(source = "10.0.0.0/8")), equals = 0)
+    check("one", p.disconnect(how = "fin"), equals = 1)
+    wait_until(lambda: p.window(since = began).active == 0, "10s", every = "10ms")
+    get()
+    wait_until(lambda: p.window(since = began).requests == 2, "10s", every = "10ms")
+    check("again", p.disconnect(), equals = 1)
+`, app.RunOptions{}), journal.VerdictPassed)
+}

@@ -60,7 +60,8 @@ func (t *targets) with(e *effects.Effects) *effects.Effects {
 		With(builtins.KindAttach, performer(t.attach), planner(planAttach)).
 		With(builtins.KindFault, performer(t.fault), planner(planFault)).
 		With(builtins.KindFaultStats, performer(t.stats), planner(planStats)).
-		With(builtins.KindWindow, performer(t.window), planner(planWindow))
+		With(builtins.KindWindow, performer(t.window), planner(planWindow)).
+		With(builtins.KindDisconnect, performer(t.disconnect), planner(planDisconnect))
 }
 
 // performer and planner are functions as what package effects takes.
@@ -329,6 +330,30 @@ func (t *targets) window(ctx context.Context, call *runtime.Call) (any, error) {
 		last = time.Hour // cut to the ten minutes that it has
 	}
 	return p.Window(last), nil
+}
+
+// disconnect ends the connections of a target that are open.
+func (t *targets) disconnect(ctx context.Context, call *runtime.Call) (any, error) {
+	var args builtins.DisconnectArgs
+	if err := call.Decode(&args); err != nil {
+		return nil, err
+	}
+	var done builtins.Disconnected
+	if args.Engine != nil {
+		var err error
+		done.Connections, err = t.engines.Disconnect(ctx, *args.Engine, args.How, args.Match)
+		return done, err
+	}
+	p, err := t.target(ctx, call.Again != nil, args.Target)
+	if err == nil {
+		done.Connections, err = p.Disconnect(args.How, args.Match)
+	}
+	return done, err
+}
+
+// planDisconnect plans that nobody is connected.
+func planDisconnect(*runtime.Request) (runtime.Planned, error) {
+	return answered(builtins.Disconnected{}), nil
 }
 
 func planWindow(*runtime.Request) (runtime.Planned, error) {

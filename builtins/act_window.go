@@ -32,6 +32,18 @@ func (t *Target) window(c *Call, task *task) (starlark.Value, error) {
 		}
 	}
 	args := WindowArgs{Target: t.Name, Engine: t.Engine, Last: c.Duration("last")}
+	if since := c.Value("since"); since != starlark.None && since != nil {
+		moment, ok := since.(Time)
+		switch {
+		case !ok:
+			return nil, c.Errorf("since", "expected a moment such as now() gives, got %s", describe(since))
+		case c.Given("last"):
+			return nil, c.Errorf("since", "has both last and since; give one of them")
+		}
+		if args.Last = task.branch.Now().Sub(time.Time(moment)); args.Last <= 0 {
+			return nil, c.Errorf("since", "expected a moment of the past, got %s", moment)
+		}
+	}
 	ask, err := c.ask(KindWindow, &args, &args.Simulated)
 	if err != nil {
 		return nil, err

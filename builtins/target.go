@@ -58,7 +58,7 @@ func (t *Target) Hash() (uint32, error) { return starlark.String(t.Name).Hash() 
 
 // AttrNames lists what a script can read.
 func (t *Target) AttrNames() []string {
-	return []string{"labels", "listen", "name", "protocol", "supports", "upstream", "window"}
+	return []string{"disconnect", "labels", "listen", "name", "protocol", "supports", "upstream", "window"}
 }
 
 // Attr gives an attribute.
@@ -93,7 +93,12 @@ func (t *Target) Attr(name string) (starlark.Value, error) {
 			return starlark.True, nil
 		}}).Value, nil
 	case "window":
-		return Method(Builtin{dsl.Builtin{Sig: `target.window(last: duration|None = None, *, simulated: dict|None = None)`}, looks(t.window)}).Value, nil
+		return Method(Builtin{dsl.Builtin{Sig: `target.window(last: duration|None = None, *, since: any = None, simulated: dict|None = None)`}, looks(t.window)}).Value, nil
+	case "disconnect":
+		return Method(Builtin{dsl.Builtin{
+			Sig:     `target.disconnect(how: string = "rst", match: match|None = None, *, simulated: dict|None = None)`,
+			Choices: map[string][]string{"how": {"rst", "fin"}},
+		}, looks(t.disconnect)}).Value, nil
 	}
 	return nil, nil
 }

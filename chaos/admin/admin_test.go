@@ -170,6 +170,9 @@ func TestRefused(t *testing.T) {
 		{"PUT", "/v1/targets/orders", `{"listen": "127.0.0.1:0", "upstream": "127.0.0.1:1", "protocol": "tcp"}`, 409, "target_differs"},
 		{"DELETE", "/v1/targets/none", "", 404, "no_such_target"},
 		{"GET", "/v1/targets/orders/window?last=-1s", "", 400, "window"},
+		{"POST", "/v1/targets/none/disconnect", "{}", 404, "no_such_target"},
+		{"POST", "/v1/targets/orders/disconnect", `{"how": "politely"}`, 400, "disconnect"},
+		{"POST", "/v1/targets/orders/disconnect", `{"match": {"path": "/x"}}`, 400, "disconnect"},
 		{"GET", "/v1/hits?target=none", "", 404, "no_such_target"},
 		{"GET", "/v1/hits?target=orders&since=x", "", 400, "since"},
 		{"GET", "/v2/targets", "", 404, "not_found"},
@@ -282,6 +285,9 @@ func TestRemote(t *testing.T) {
 	}
 	if status := s.status(t); status != 200 {
 		t.Errorf("without it it answers %d", status)
+	}
+	if n, err := target.Disconnect(t.Context(), "fin", &chaos.Match{Source: []string{"127.0.0.1"}}); n != 1 || err != nil {
+		t.Errorf("%d disconnected, %v; the client kept one", n, err)
 	}
 	if err := target.Undo(t.Context(), "run-0-3"); err != nil {
 		t.Errorf("what is off already: %v", err)

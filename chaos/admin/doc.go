@@ -9,6 +9,7 @@
 //	PUT    /v1/targets/{t}                      opens one, or leaves an equal one alone
 //	DELETE /v1/targets/{t}
 //	GET    /v1/targets/{t}/window?last=10s      its traffic
+//	POST   /v1/targets/{t}/disconnect           ends connections that are open
 //	GET    /v1/targets/{t}/faults               the faults on it, with their counts
 //	PUT    /v1/targets/{t}/faults/{id}          puts one on, or renews it
 //	POST   /v1/targets/{t}/faults/{id}/renew

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,7 @@ func (s *server) routes(mux *http.ServeMux) {
 	handle("PUT /v1/targets/{t}", s.open)
 	handle("DELETE /v1/targets/{t}", s.remove)
 	handle("GET /v1/targets/{t}/window", s.window)
+	handle("POST /v1/targets/{t}/disconnect", s.disconnect)
 	handle("GET /v1/targets/{t}/faults", s.faults)
 	handle("PUT /v1/targets/{t}/faults/{id}", s.put)
 	handle("POST /v1/targets/{t}/faults/{id}/renew", s.renew)
@@ -136,6 +138,31 @@ func (s *server) window(w http.ResponseWriter, r *http.Request) error {
 		return failf(http.StatusBadRequest, "window", "expected last= as a duration such as 10s, or since= as a moment of the past such as 2026-01-31T12:00:00Z")
 	}
 	answer(w, http.StatusOK, p.Window(last))
+	return nil
+}
+
+// disconnect ends the connections of a target that are open.
+func (s *server) disconnect(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		How   string
+		Match map[string]any
+	}
+	if err := read(r, &in); err != nil {
+		return err
+	}
+	p, err := s.plane.Proxy(r.PathValue("t"))
+	if err != nil {
+		return err
+	}
+	match, err := chaos.NewMatch(in.Match)
+	n := 0
+	if err == nil {
+		n, err = p.Disconnect(cmp.Or(in.How, "rst"), match)
+	}
+	if err != nil {
+		return failf(http.StatusBadRequest, "disconnect", "%v", err)
+	}
+	answer(w, http.StatusOK, map[string]int{"connections": n})
 	return nil
 }
 

@@ -49,11 +49,12 @@ type Kind struct {
 	// that are put on a target.
 	Faults []string
 
-	fits   func(f *chaos.Fault) error
-	attach func(ctx context.Context, c link.Caller, ref Ref) (Attached, error)
-	apply  func(ctx context.Context, c link.Caller, ref Ref, p Put, servers *servers) (Applied, error)
-	undo   func(ctx context.Context, c link.Caller, ref Ref, id string, servers *servers) error
-	window func(ctx context.Context, c link.Caller, ref Ref, last time.Duration) (chaos.WindowStats, error)
+	fits       func(f *chaos.Fault) error
+	attach     func(ctx context.Context, c link.Caller, ref Ref) (Attached, error)
+	apply      func(ctx context.Context, c link.Caller, ref Ref, p Put, servers *servers) (Applied, error)
+	undo       func(ctx context.Context, c link.Caller, ref Ref, id string, servers *servers) error
+	disconnect func(ctx context.Context, c link.Caller, ref Ref, how string, match *chaos.Match) (int, error)
+	window     func(ctx context.Context, c link.Caller, ref Ref, last time.Duration) (chaos.WindowStats, error)
 }
 
 // Attached is what an engine said of a target before the first fault.
@@ -110,7 +111,7 @@ func Kinds() []Kind {
 		},
 		{
 			Name: Starquake, Leased: true, Counts: true, Protocol: "auto", fits: func(*chaos.Fault) error { return nil },
-			attach: attachRemote, apply: applyRemote, undo: undoRemote, window: windowRemote,
+			attach: attachRemote, apply: applyRemote, undo: undoRemote, window: windowRemote, disconnect: disconnectRemote,
 		},
 	}
 }
@@ -134,6 +135,9 @@ func (k *Kind) Fits(f *chaos.Fault) error { return k.fits(f) }
 
 // HasWindow says that it tells of the traffic of its targets.
 func (k *Kind) HasWindow() bool { return k.window != nil }
+
+// Disconnects says that it can end the connections of the clients of its targets.
+func (k *Kind) Disconnects() bool { return k.disconnect != nil }
 
 // Client is this process's side of all engines. It is safe for concurrent use.
 type Client struct {
@@ -190,6 +194,19 @@ func (c *Client) Window(ctx context.Context, ref Ref, last time.Duration) (chaos
 		return chaos.WindowStats{}, err
 	}
 	return k.window(ctx, call, ref, last)
+}
+
+// Disconnect ends the connections of a target that are open and that match fits, and gives
+// how many there were.
+func (c *Client) Disconnect(ctx context.Context, ref Ref, how string, match *chaos.Match) (int, error) {
+	k, call, err := c.open(ref)
+	if err == nil && k.disconnect == nil {
+		err = fmt.Errorf("%s cannot disconnect its clients", ref.Kind)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return k.disconnect(ctx, call, ref, how, match)
 }
 
 // servers are the MockForge servers with faults of this process, by URL.

@@ -118,3 +118,8 @@ func windowRemote(ctx context.Context, c link.Caller, ref Ref, last time.Duratio
 	t := &remote.Target{Caller: c, Name: ref.Target}
 	return t.Window(ctx, last)
 }
+
+func disconnectRemote(ctx context.Context, c link.Caller, ref Ref, how string, match *chaos.Match) (int, error) {
+	t := &remote.Target{Caller: c, Name: ref.Target}
+	return t.Disconnect(ctx, how, match)
+}

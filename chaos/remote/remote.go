@@ -185,3 +185,17 @@ func (t *Target) Window(ctx context.Context, last time.Duration) (chaos.WindowSt
 	}
 	return w, nil
 }
+
+// Disconnect ends the target's client connections that are open and that match fits, and
+// gives how many there were. It is not tried twice: others might have connected since.
+func (t *Target) Disconnect(ctx context.Context, how string, match *chaos.Match) (int, error) {
+	ask := struct {
+		How   string       `json:"how"`
+		Match *chaos.Match `json:"match,omitempty"`
+	}{how, match}
+	var answer struct{ Connections int }
+	if err := t.Call(ctx, http.MethodPost, t.path("disconnect"), ask, &answer); err != nil {
+		return 0, fmt.Errorf("starquake at %s: %w", t.Base, err)
+	}
+	return answer.Connections, nil
+}
