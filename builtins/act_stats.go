@@ -23,6 +23,9 @@ type faultResult struct {
 	Seen         uint64 `json:"seen"`
 	Hit          uint64 `json:"hit"`
 	Inapplicable uint64 `json:"inapplicable"`
+	// Delayed and Dropped are bytes.
+	Delayed uint64 `json:"delayed_bytes"`
+	Dropped uint64 `json:"dropped_bytes"`
 	// Uncounted says that nobody counts what meets the fault.
 	Uncounted bool `json:"uncounted"`
 }
@@ -135,6 +138,8 @@ func statsObject(args FaultArgs, res faultResult) *Object {
 		Field{Name: "seen", Value: n(res.Seen)},
 		Field{Name: "hit", Value: n(res.Hit)},
 		Field{Name: "inapplicable", Value: n(res.Inapplicable)},
+		Field{Name: "delayed_bytes", Value: n(res.Delayed)},
+		Field{Name: "dropped_bytes", Value: n(res.Dropped)},
 	)
 }
 
@@ -168,12 +173,15 @@ func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
 			return nil, runtime.Failf(runtime.ClassErrored, "no_stats", "%s on %q gave no counts when it went off: %v", args.Fault.Kind, args.Target, err)
 		}
 		sum.Seen, sum.Hit, sum.Inapplicable = sum.Seen+res.Seen, sum.Hit+res.Hit, sum.Inapplicable+res.Inapplicable
+		sum.Delayed, sum.Dropped = sum.Delayed+res.Delayed, sum.Dropped+res.Dropped
 		each = append(each, statsObject(args, res))
 	}
 	return NewObject("chaos_stats",
 		Field{Name: "seen", Value: starlark.MakeUint64(sum.Seen)},
 		Field{Name: "hit", Value: starlark.MakeUint64(sum.Hit)},
 		Field{Name: "inapplicable", Value: starlark.MakeUint64(sum.Inapplicable)},
+		Field{Name: "delayed_bytes", Value: starlark.MakeUint64(sum.Delayed)},
+		Field{Name: "dropped_bytes", Value: starlark.MakeUint64(sum.Dropped)},
 		Field{Name: "faults", Value: starlark.NewList(each)},
 	), nil
 }

@@ -35,3 +35,17 @@ type Latencies struct {
 	P999MS float64 `json:"p999_ms"`
 	MaxMS  float64 `json:"max_ms"`
 }
+
+// Totals are a proxy's figures since it was made.
+type Totals struct {
+	Connections, Requests, BytesIn, BytesOut uint64
+	// Faulted and Clean are the latencies of requests that a fault touched, and of others.
+	Faulted, Clean Histogram
+}
+
+// Histogram counts latencies. Buckets tells how many took less than so many seconds.
+type Histogram struct {
+	Count   uint64
+	Seconds float64 // the sum
+	Buckets map[float64]uint64
+}

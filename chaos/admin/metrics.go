@@ -2,82 +2,95 @@ package admin
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // metrics gives the plane's figures to Prometheus: what each fault has seen and hit, and
-// each target's traffic of the last minute.
+// each target's traffic with its latencies, with and without faults.
 func (s *server) metrics(w http.ResponseWriter, r *http.Request) error {
 	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(collector{s.plane}); err != nil {
+	if err := registry.Register(newCollector(s.plane)); err != nil {
 		return err
 	}
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 	return nil
 }
 
-// metricsWindow is what the latencies and rates of /metrics cover.
-const metricsWindow = time.Minute
-
 // collector makes metrics of a plane as it is.
-type collector struct{ plane *Plane }
-
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("starquake_"+name, help, labels, nil)
+type collector struct {
+	plane                                *Plane
+	seen, hit, inapplicable              *prometheus.Desc
+	delayed, dropped                     *prometheus.Desc
+	open, connections, requests, in, out *prometheus.Desc
+	latency                              *prometheus.Desc
+	received                             *prometheus.Desc
 }
 
-// descs are the metrics.
-func descs() (seen, hit, delayed, dropped, conns, requests, latency *prometheus.Desc) {
+func newCollector(p *Plane) *collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("starquake_"+name, help, labels, nil)
+	}
 	fault := []string{"target", "fault", "kind"}
-	return desc("fault_seen_total", "Requests, connections or messages that a fault that is on has seen.", fault...),
-		desc("fault_hit_total", "Those of them that it hit.", fault...),
-		desc("fault_delayed_bytes_total", "Bytes that it delayed.", fault...),
-		desc("fault_dropped_bytes_total", "Bytes that it dropped.", fault...),
-		desc("target_connections", "Connections that are open.", "target"),
-		desc("target_requests_last_minute", "Requests answered in the last minute.", "target"),
-		desc("target_latency_last_minute_seconds", "Latencies of the last minute, with and without faults.", "target", "faulted")
+	return &collector{
+		plane:        p,
+		seen:         desc("fault_seen_total", "Requests, connections or messages that a fault that is on has seen.", fault...),
+		hit:          desc("fault_hit_total", "Those of them that it hit.", fault...),
+		inapplicable: desc("fault_inapplicable_total", "Connections that speak what the fault cannot act on.", fault...),
+		delayed:      desc("fault_delayed_bytes_total", "Bytes that it delayed.", fault...),
+		dropped:      desc("fault_dropped_bytes_total", "Bytes that it dropped.", fault...),
+		open:         desc("target_connections", "Connections that are open.", "target"),
+		connections:  desc("target_connections_total", "Connections that came.", "target"),
+		requests:     desc("target_requests_total", "Requests that were answered.", "target"),
+		in:           desc("target_received_bytes_total", "Bytes that came from clients.", "target"),
+		out:          desc("target_sent_bytes_total", "Bytes that came for clients.", "target"),
+		latency:      desc("target_latency_seconds", "Latencies of requests, from the head of the request to the end of the answer, with and without faults.", "target", "faulted"),
+		received: prometheus.NewDesc("toxiproxy_proxy_received_bytes_total", "The same bytes, as Toxiproxy names them.",
+			[]string{"direction", "proxy", "listener", "upstream"}, nil),
+	}
 }
 
 // Describe implements prometheus.Collector.
-func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	a, b, d, e, f, g, h := descs()
-	for _, one := range []*prometheus.Desc{a, b, d, e, f, g, h} {
-		ch <- one
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.seen, c.hit, c.inapplicable, c.delayed, c.dropped, c.open, c.connections, c.requests, c.in, c.out, c.latency, c.received,
+	} {
+		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (c collector) Collect(ch chan<- prometheus.Metric) {
-	seen, hit, delayed, dropped, conns, requests, latency := descs()
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
 	for _, t := range c.plane.Targets() {
 		p, err := c.plane.Proxy(t.Name)
 		if err != nil {
 			continue // closed meanwhile
 		}
-		window := p.Window(metricsWindow)
-		ch <- prometheus.MustNewConstMetric(conns, prometheus.GaugeValue, float64(window.ActiveConns), t.Name)
-		ch <- prometheus.MustNewConstMetric(requests, prometheus.GaugeValue, float64(window.Requests), t.Name)
-		for name, l := range map[string]struct {
-			count              uint64
-			sum, p50, p90, p99 float64
-		}{
-			"true":  {window.Faulted.Count, window.Faulted.MeanMS * float64(window.Faulted.Count), window.Faulted.P50MS, window.Faulted.P90MS, window.Faulted.P99MS},
-			"false": {window.Clean.Count, window.Clean.MeanMS * float64(window.Clean.Count), window.Clean.P50MS, window.Clean.P90MS, window.Clean.P99MS},
-		} {
-			ch <- prometheus.MustNewConstSummary(latency, l.count, l.sum/1000,
-				map[float64]float64{0.5: l.p50 / 1000, 0.9: l.p90 / 1000, 0.99: l.p99 / 1000}, t.Name, name)
-		}
+		all := p.Totals()
+		ch <- prometheus.MustNewConstMetric(c.open, prometheus.GaugeValue, float64(p.ActiveConns()), t.Name)
+		count(c.connections, all.Connections, t.Name)
+		count(c.requests, all.Requests, t.Name)
+		count(c.in, all.BytesIn, t.Name)
+		count(c.out, all.BytesOut, t.Name)
+		count(c.received, all.BytesIn, "upstream", t.Name, t.Listen, t.Upstream)
+		count(c.received, all.BytesOut, "downstream", t.Name, t.Listen, t.Upstream)
+		ch <- prometheus.MustNewConstHistogram(c.latency, all.Faulted.Count, all.Faulted.Seconds, all.Faulted.Buckets, t.Name, "true")
+		ch <- prometheus.MustNewConstHistogram(c.latency, all.Clean.Count, all.Clean.Seconds, all.Clean.Buckets, t.Name, "false")
 		faults, err := c.plane.Faults(t.Name, "")
 		if err != nil {
 			continue
 		}
 		for _, f := range faults {
-			for metric, value := range map[*prometheus.Desc]uint64{seen: f.Stats.Seen, hit: f.Stats.Hit, delayed: f.Stats.Delayed, dropped: f.Stats.Dropped} {
-				ch <- prometheus.MustNewConstMetric(metric, prometheus.CounterValue, float64(value), t.Name, f.ID, f.Fault.Kind)
-			}
+			labels := []string{t.Name, f.ID, f.Fault.Kind}
+			count(c.seen, f.Stats.Seen, labels...)
+			count(c.hit, f.Stats.Hit, labels...)
+			count(c.inapplicable, f.Stats.Inapplicable, labels...)
+			count(c.delayed, f.Stats.Delayed, labels...)
+			count(c.dropped, f.Stats.Dropped, labels...)
 		}
 	}
 }

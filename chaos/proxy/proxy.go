@@ -183,6 +183,15 @@ func (p *Proxy) Window(last time.Duration) chaos.WindowStats {
 	return w
 }
 
+// Totals returns the figures of all time.
+func (p *Proxy) Totals() chaos.Totals {
+	t := p.window.total()
+	return chaos.Totals{
+		Connections: t.connections, Requests: t.requests, BytesIn: t.bytesIn, BytesOut: t.bytesOut,
+		Faulted: t.faulted.histogram(), Clean: t.clean.histogram(),
+	}
+}
+
 // accept takes connections until the listener is closed.
 func (p *Proxy) accept(l *net.TCPListener) {
 	defer p.wg.Done()

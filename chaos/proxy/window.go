@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"math/bits"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,39 @@ const windowSeconds = 600
 // its second, and the first to need a new one puts it there.
 type window struct {
 	slots [windowSeconds]atomic.Pointer[slot]
+
+	// mu is held to replace a slot: what it has counted goes to past.
+	mu   sync.Mutex
+	past totals
+}
+
+// totals are counts of all time.
+type totals struct {
+	connections, requests, bytesIn, bytesOut uint64
+	clean, faulted                           counts
+}
+
+// add adds a second.
+func (t *totals) add(s *slot) {
+	t.connections += s.connections.Load()
+	t.requests += s.requests.Load()
+	t.bytesIn += s.bytesIn.Load()
+	t.bytesOut += s.bytesOut.Load()
+	t.clean.addAll(&s.clean)
+	t.faulted.addAll(&s.faulted)
+}
+
+// total adds up all that was ever counted.
+func (w *window) total() totals {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.past
+	for i := range w.slots {
+		if s := w.slots[i].Load(); s != nil {
+			t.add(s)
+		}
+	}
+	return t
 }
 
 // slot is one second.
@@ -34,10 +68,16 @@ func (w *window) at(t time.Time) *slot {
 		if s != nil && s.second >= second { // later: the clock was set back, or we are late
 			return s
 		}
-		fresh := &slot{second: second}
-		if place.CompareAndSwap(s, fresh) {
-			return fresh
-		}
+		w.replace(place, s, &slot{second: second})
+	}
+}
+
+// replace puts a new second in the place of an old one, unless another has.
+func (w *window) replace(place *atomic.Pointer[slot], old, fresh *slot) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if place.CompareAndSwap(old, fresh) && old != nil {
+		w.past.add(old)
 	}
 }
 
@@ -142,6 +182,21 @@ func (c *counts) addAll(h *histogram) {
 	}
 	c.sum += h.sum.Load()
 	c.max = max(c.max, h.max.Load())
+}
+
+// histogram gives the latencies in buckets that each reach twice as far as the one
+// before, cumulated, from a quarter of a millisecond to a good minute.
+func (c *counts) histogram() chaos.Histogram {
+	h := chaos.Histogram{Count: c.total, Seconds: float64(c.sum) / 1e6, Buckets: map[float64]uint64{}}
+	var below uint64
+	next := 0
+	for us := int64(256); us <= 1<<26; us *= 2 {
+		for ; next < bucketOf(us); next++ {
+			below += c.count[next]
+		}
+		h.Buckets[float64(us)/1e6] = below
+	}
+	return h
 }
 
 func (c *counts) latencies() chaos.Latencies {

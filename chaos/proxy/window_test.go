@@ -51,3 +51,26 @@ func TestWindowSums(t *testing.T) {
 		t.Errorf("much later: %d requests over %v", s.Requests, s.Span)
 	}
 }
+
+// TestWindowTotals: what leaves the window stays in the totals.
+func TestWindowTotals(t *testing.T) {
+	var w window
+	start := time.Unix(1_000_000_000, 0)
+	const seconds = 2*windowSeconds + 100
+	for i := range seconds {
+		now := start.Add(time.Duration(i) * time.Second)
+		w.request(now, now.Add(-time.Duration(1+i%2)*time.Millisecond), 200, i%2 == 1)
+	}
+	total := w.total()
+	clean, faulted := total.clean.histogram(), total.faulted.histogram()
+	if total.requests != seconds || clean.Count != seconds/2 || faulted.Count != seconds/2 {
+		t.Errorf("%d requests, %d clean, %d faulted; want %d", total.requests, clean.Count, faulted.Count, seconds)
+	}
+	if math.Abs(clean.Seconds-seconds/2*0.001) > 1e-9 || math.Abs(faulted.Seconds-seconds/2*0.002) > 1e-9 {
+		t.Errorf("sums %v and %v", clean.Seconds, faulted.Seconds)
+	}
+	// 1 ms is below 1.024 ms, 2 ms below 2.048 ms and not below 1.024 ms.
+	if clean.Buckets[0.000512] != 0 || clean.Buckets[0.001024] != seconds/2 || faulted.Buckets[0.001024] != 0 || faulted.Buckets[0.002048] != seconds/2 {
+		t.Errorf("buckets %v and %v", clean.Buckets, faulted.Buckets)
+	}
+}
