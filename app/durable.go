@@ -27,6 +27,10 @@ type resumption struct {
 	Policy      effects.Policy `json:"policy"`
 	Isolate     bool           `json:"isolate,omitempty"`
 	MemoryLimit int64          `json:"memory_limit,omitempty"`
+	// Confined says that the run may open no targets of its own.
+	Confined bool `json:"confined,omitempty"`
+	// Planned is what the plan said that was made before the run.
+	Planned Planned `json:"planned"`
 	// CanApprove says that somebody can answer approve().
 	CanApprove bool `json:"can_approve,omitempty"`
 	// Folders are where the files are that targets name.
@@ -36,11 +40,12 @@ type resumption struct {
 }
 
 // info is what the store keeps of a run that begins.
-func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *journal.RunBeginBody, env *builtins.Env, where folders) store.Info {
+func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *journal.RunBeginBody, env *builtins.Env, where folders, planned Planned) store.Info {
 	given := opt.env()
 	raw, err := json.Marshal(resumption{
 		Env: wireEnv(env), EnvFile: given.path, Secrets: given.secrets, Looks: given.plainLooks(), Policy: policy,
 		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CanApprove: opt.CanApprove, Path: s.Path, Folders: where,
+		Confined: opt.Confined && !opt.OwnProxies, Planned: planned,
 	})
 	if err != nil {
 		panic(err) // plain data
@@ -53,7 +58,7 @@ func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *
 	}
 	return store.Info{
 		ID: id, Name: begin.Name, Script: begin.Script, Started: begin.Origin, Labels: opt.Labels, Params: params,
-		Seed: begin.Seed, By: opt.By, Version: opt.Version, Resume: raw,
+		Seed: begin.Seed, By: opt.By, Version: opt.Version, Resume: raw, Key: opt.Key, Request: opt.Request,
 	}
 }
 

@@ -91,6 +91,9 @@ func (t *targets) attach(ctx context.Context, call *runtime.Call) (any, error) {
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
+	if err := t.lent.attach(&args); err != nil {
+		return nil, err
+	}
 	a, err := t.engines.Attach(ctx, args.Engine)
 	if err != nil {
 		return nil, unreachable(ctx, err)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -287,7 +289,52 @@ func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error
 	return &builtins.Target{Name: name, Listen: listen, Upstream: upstream, Protocol: protocol, Open: true}, nil
 }
 
-// loadHosts are the hosts that the environment names.
+// hosts are those that a confined run may reach: what the environment names.
+func (e *Environment) hosts() []string {
+	var out []string
+	for _, t := range e.Targets {
+		if t.Engine != nil {
+			out = append(out, hostPorts(t.Engine.URL)...)
+			continue
+		}
+		out = append(out, hostPorts(t.Listen)...)
+		out = append(out, hostPorts(t.Upstream)...)
+	}
+	for _, name := range sortedKeys(e.Services) {
+		out = append(out, hostPorts(e.Services[name])...)
+	}
+	if e.Prometheus != "" {
+		out = append(out, hostPorts(e.Prometheus)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// hostPorts are the entries for a policy's network that an address or a URL stands for:
+// that port alone. All names of this machine go together.
+func hostPorts(addr string) []string {
+	if u, err := url.Parse(addr); err == nil && u.Host != "" {
+		port := u.Port()
+		if port == "" {
+			port = map[string]string{"https": "443", "grpcs": "443"}[u.Scheme]
+		}
+		if port == "" {
+			port = "80"
+		}
+		addr = net.JoinHostPort(u.Hostname(), port)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "0" {
+		return nil // nobody listens there
+	}
+	ip := net.ParseIP(host)
+	if host == "" || strings.EqualFold(host, "localhost") || ip.IsLoopback() || ip.IsUnspecified() {
+		return []string{"localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port}
+	}
+	return []string{net.JoinHostPort(host, port)}
+}
+
+// loadHosts are the hosts that load may go to where nobody has said.
 func (e *Environment) loadHosts() []string {
 	var out []string
 	for _, t := range e.Targets {

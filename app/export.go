@@ -18,7 +18,9 @@ import (
 // diagnostics say what the schema cannot, and where; with an error among them there is
 // no text. err means that the file would not do what the script does: what it says was
 // read back and planned, and the plan compared with the script's, event for event.
-func (s *Script) Export(format string) (text []byte, diags dsl.Diagnostics, err error) {
+//
+// The plans are made with opt, of which Isolate and what belongs to it count.
+func (s *Script) Export(format string, opt Options) (text []byte, diags dsl.Diagnostics, err error) {
 	if s.Unit.Main.Origin != nil {
 		return nil, nil, fmt.Errorf("%s is an orchestration file already; starquake convert writes it in the other format", s.Unit.Main.Name)
 	}
@@ -29,7 +31,7 @@ func (s *Script) Export(format string) (text []byte, diags dsl.Diagnostics, err 
 	if text, err = files.Write(doc, format); err != nil {
 		return nil, diags, err
 	}
-	return text, diags, s.sameAs("export."+format, text)
+	return text, diags, s.sameAs("export."+format, text, Options{Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit})
 }
 
 // exportRecords bounds the plans that are compared: of an endless one the beginning is.
@@ -41,17 +43,17 @@ const (
 
 // sameAs returns an error unless the orchestration file text does what the script does:
 // when all goes well, and when any of the steps fails.
-func (s *Script) sameAs(name string, text []byte) error {
+func (s *Script) sameAs(name string, text []byte, opt Options) error {
 	other, diags := s.loader.LoadText(name, text)
 	if err := diags.Err(); err != nil {
 		return fmt.Errorf("the exported file would not be read: %w", err)
 	}
-	steps, err := s.compare(other, PlanOptions{MaxRecords: exportRecords})
+	steps, err := s.compare(other, PlanOptions{Options: opt, MaxRecords: exportRecords})
 	if err != nil {
 		return err
 	}
 	for _, step := range steps[:min(len(steps), exportFailures)] {
-		if _, err := s.compare(other, PlanOptions{MaxRecords: exportRecords / 10, FailSteps: []string{step}}); err != nil {
+		if _, err := s.compare(other, PlanOptions{Options: opt, MaxRecords: exportRecords / 10, FailSteps: []string{step}}); err != nil {
 			return fmt.Errorf("when the step %q fails: %w", step, err)
 		}
 	}

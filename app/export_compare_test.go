@@ -19,7 +19,7 @@ def main():
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	text, _, err := s.Export("yaml")
+	text, _, err := s.Export("yaml", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +39,11 @@ def main():
 		if changed == string(text) {
 			t.Fatalf("%q is not in\n%s", test.old, text)
 		}
-		if err := s.sameAs("a.yaml", []byte(changed)); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := s.sameAs("a.yaml", []byte(changed), Options{}); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%q in place of %q: %v, want %q", test.new, test.old, err, test.want)
 		}
 	}
-	if err := s.sameAs("a.yaml", text); err != nil {
+	if err := s.sameAs("a.yaml", text, Options{}); err != nil {
 		t.Errorf("as exported: %v", err)
 	}
 }

@@ -77,6 +77,15 @@ func wireEnv(env *builtins.Env) isolatedEnv {
 	return e
 }
 
+// targets are those that the run was given.
+func (e *isolatedEnv) targets() []*builtins.Target {
+	out := make([]*builtins.Target, len(e.Targets))
+	for i := range e.Targets {
+		out[i] = &e.Targets[i].Target
+	}
+	return out
+}
+
 // fill sets what e is the plain data of.
 func (e *isolatedEnv) fill(env *builtins.Env) {
 	env.Params, env.Services, env.Environment = e.Params, e.Services, e.Environment

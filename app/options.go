@@ -24,7 +24,8 @@ type Options struct {
 	Env *Environment
 	// AllowNet and AllowExec are added to what the environment permits. Where neither
 	// says anything of the network every host is open, as `starquake run` has it; an
-	// environment with an empty list opens none. A plan warns of what a run would refuse.
+	// environment with an empty list opens none (see Confined). A plan warns of what a run
+	// would refuse.
 	AllowNet, AllowExec []string
 	// AllowLoad is where load may go besides the hosts that the environment and the
 	// script's own targets name. An environment that lists where leaves the targets out.
@@ -32,6 +33,12 @@ type Options struct {
 	// MaxLoadRate is the highest rate of load; 0 is that of the environment, or
 	// effects.DefaultMaxLoadRate.
 	MaxLoadRate float64
+	// Confined is a server's rule: the script gets the targets that the environment names
+	// and can open no others, and where nobody has permitted a network it reaches only the
+	// hosts that the environment names.
+	Confined bool
+	// OwnProxies lets a confined script open proxies and name engines of its own after all.
+	OwnProxies bool
 	// Strict makes a run fail that only passed with tolerated failures or retries.
 	Strict bool
 	// CleanupTimeout bounds each on_exit handler; 0: 30 seconds.
@@ -59,11 +66,19 @@ func (o *Options) env() *Environment {
 func (o *Options) policy() (effects.Policy, error) {
 	given := o.env()
 	p := effects.Policy{AllowExec: slices.Concat(given.AllowExec, o.AllowExec), Network: slices.Concat(given.AllowNet, o.AllowNet)}
-	if given.AllowNet == nil && len(o.AllowNet) == 0 {
+	switch {
+	case given.AllowNet != nil || len(o.AllowNet) > 0:
+	case o.Confined:
+		p.Network = given.hosts()
+	default:
 		p.Network = []string{"*"}
 	}
 	p.Load, p.LoadOwnTargets = slices.Concat(given.AllowLoad, o.AllowLoad), given.AllowLoad == nil
-	if p.LoadOwnTargets {
+	switch {
+	case !p.LoadOwnTargets:
+	case o.Confined:
+		p.Load, p.LoadOwnTargets = append(p.Load, given.hosts()...), o.OwnProxies
+	default:
 		p.Load = append(p.Load, given.loadHosts()...)
 	}
 	if p.MaxLoadRate = o.MaxLoadRate; p.MaxLoadRate == 0 {

@@ -21,6 +21,7 @@ type outside struct {
 	redactor redactor
 	compress int
 	folders  folders
+	lent     lent
 
 	once      sync.Once
 	effects   *effects.Effects
@@ -33,7 +34,7 @@ func (o *outside) ready() *effects.Effects {
 		base := effects.New(o.policy, o.options())
 		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base)
 		targets.folders = o.folders
-		targets.run, targets.compress, targets.named = o.run, o.compress, base.NameTarget
+		targets.run, targets.compress, targets.named, targets.lent = o.run, o.compress, base.NameTarget, o.lent
 		targets.guardian = &guardian{run: o.run, dir: o.dir, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
 		o.targets, o.effects = targets, o.approvals.with(targets.with(base))
 	})

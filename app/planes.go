@@ -48,7 +48,7 @@ func (t *targets) plane(ctx context.Context, again bool, args *builtins.FaultArg
 type embeddedPlane struct{ *proxy.Proxy }
 
 func (p embeddedPlane) Apply(_ context.Context, put engine.Put) (engine.Applied, error) {
-	a, err := p.Proxy.Apply(put.Fault, put.Place, put.Seed)
+	a, err := p.Proxy.ApplyKeyed(put.Fault, put.ID, put.Place, put.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,9 @@ import (
 // Refusals are the reasons why a run is not started: nothing has been touched.
 type Refusals []dsl.Diagnostic
 
+// Diagnostics gives the reasons as what they are.
+func (r Refusals) Diagnostics() dsl.Diagnostics { return dsl.Diagnostics(r) }
+
 // Error gives every reason on a line of its own.
 func (r Refusals) Error() string { return dsl.Diagnostics(r).Error() }
 
@@ -32,18 +35,20 @@ const (
 // that is wrong before it does anything, commands and hosts that are not permitted,
 // questions that nobody can answer, targets and secrets that were not given, faults
 // that a target cannot do. What only shows in the real world is found there.
-func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) error {
+func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) (Planned, error) {
 	secrets := &o.redactor
 	gate := newGate(policy)
 	defer gate.close()
 	gate.canApprove = opt.CanApprove
 	gate.secrets = secrets
 	gate.folders = &o.folders
+	gate.lent = o.lent
+	gate.lent.plane = nil // nothing is opened
 	planned, err := s.Plan(PlanOptions{
 		Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, checkSecret: secrets.check, OnRecord: gate.note,
 	})
 	if err != nil {
-		return err
+		return Planned{}, err
 	}
 	refused := gate.refusals(s, planned.trail)
 	if planned.Outcome.Verdict == journal.VerdictInvalid {
@@ -62,9 +67,9 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) e
 	}
 	if len(refused) > 0 {
 		dsl.Diagnostics(refused).Sort()
-		return refused
+		return Planned{}, refused
 	}
-	return nil
+	return s.planOf(planned), nil
 }
 
 // isRefused reports whether a failure of the plan will be one of the run, with faults
@@ -92,6 +97,7 @@ type gate struct {
 	// folders are where the files of targets are; nil: they are not looked at.
 	folders *folders
 
+	lent     lent
 	anyPort  bool // a proxy of the run takes any port, which nobody knows yet
 	attached bool // targets of engines were asked for, whose addresses nobody knows yet
 	seen     map[effectKey]bool
@@ -139,7 +145,10 @@ func (g *gate) note(rec journal.Record) {
 	switch start.Kind {
 	case builtins.KindProxy:
 		var target builtins.Target
-		g.anyPort = g.anyPort || json.Unmarshal(start.Args, &target) == nil && strings.HasSuffix(target.Listen, ":0")
+		if json.Unmarshal(start.Args, &target) == nil {
+			judge(codeOf(g.lent.open(&target)))
+		}
+		g.anyPort = g.anyPort || strings.HasSuffix(target.Listen, ":0")
 		g.effects.NameTarget(target.Listen, target.Upstream)
 		if g.folders != nil {
 			if _, err := g.folders.load(target.TLS); err != nil {
@@ -153,12 +162,25 @@ func (g *gate) note(rec journal.Record) {
 		}
 	case builtins.KindFault, builtins.KindAttach:
 		g.attached = g.attached || start.Kind == builtins.KindAttach
+		var args builtins.AttachArgs
+		if start.Kind == builtins.KindAttach && json.Unmarshal(start.Args, &args) == nil {
+			judge(codeOf(g.lent.attach(&args)))
+		}
 		for _, t := range touches(start) {
 			judge(g.check(t.kind, t.args))
 		}
 	default:
 		judge(g.check(start.Kind, start.Args))
 	}
+}
+
+// codeOf gives code and message of an effect's error.
+func codeOf(err error) (code, message string) {
+	var p *journal.EffectError
+	if errors.As(err, &p) {
+		return p.Code, p.Message
+	}
+	return "", ""
 }
 
 // check gives code and message of what the policy says against an effect; "" where it

@@ -19,8 +19,8 @@ const ReasonDiverged = "diverged"
 // what still belongs there is put on again. With rollback it is stopped instead, and
 // its clean-ups run.
 //
-// Of opt only what belongs to this process counts: Clock, Logger, OnRecord, Store, which
-// must be set, and CanApprove, which adds to what the run was given.
+// Of opt only what belongs to this process counts: Clock, Logger, OnRecord, OnEnd, Plane, Store,
+// which must be set, and CanApprove, which adds to what the run was given.
 func Recover(id string, rollback bool, opt RunOptions) (*Running, error) {
 	durable, recs, err := opt.Store.Resume(id)
 	if err != nil {
@@ -52,6 +52,9 @@ func takeUp(id string, recs []journal.Record, rollback bool, opt *RunOptions) (*
 	}
 	r := newRunning(was.script, id, was.Policy, env, opt)
 	r.outside.folders = was.Folders
+	r.outside.lent = lent{plane: opt.Plane, confined: was.Confined, given: was.resumption.Env.targets()}
+	r.planned = was.Planned
+	r.about = store.Info{ID: id, Name: entry.Name, Started: entry.Started, Labels: entry.Labels, By: entry.By}
 	if err := r.keep.memory.Append(recs); err != nil {
 		return nil, executor{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"starquake/builtins"
+	"starquake/chaos/admin"
 	"starquake/effects"
 	"starquake/internal/alarm"
 	"starquake/runtime"
@@ -36,12 +37,21 @@ type RunOptions struct {
 	// OnRecord is given every record as it is written, in order; it must be quick.
 	// It may be nil.
 	OnRecord func(journal.Record)
+	// OnEnd is called when the run has ended, or was parked; it may be nil.
+	OnEnd func(*Running)
 	// Store keeps the run, so that it survives its process: see Recover. Nil: the run is
 	// in memory only.
 	Store *store.Store
 	// Authority is the folder of the local certificate authority, of which targets that
 	// terminate TLS have their certificates; "" is AuthorityDir of the default data folder.
 	Authority string
+	// Plane holds proxies that outlive runs: a target of the environment that it has is
+	// not opened by the run but used, and its faults are put on there beside those of
+	// other runs. Nil: the run opens all its targets itself.
+	Plane *admin.Plane
+	// Key and Request are kept with the run for who starts it: a key that makes asking
+	// twice one start, and a digest of what was asked.
+	Key, Request string
 	// Labels are for finding the run among others, By is who started it, Version that of
 	// the program. The store keeps them.
 	Labels      map[string]string
@@ -58,6 +68,9 @@ type Running struct {
 	outside outside
 	done    chan struct{}
 	result  *Result
+	planned Planned
+	about   store.Info
+	onEnd   func(*Running) // may be nil
 	// durable keeps the run on disk; nil for one that is in memory only.
 	durable *store.Run
 	lost    error // from the first record on that the store did not take
@@ -107,7 +120,8 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	if r.outside.folders, err = foldersOf(s, given, opt.Authority); err != nil {
 		return nil, err
 	}
-	if err := s.preflight(&opt, policy, &r.outside); err != nil {
+	r.outside.lent = lent{plane: opt.Plane, confined: opt.Confined && !opt.OwnProxies, given: given.Targets}
+	if r.planned, err = s.preflight(&opt, policy, &r.outside); err != nil {
 		return nil, err
 	}
 	env := s.newEnv()
@@ -115,6 +129,7 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	env.Prometheus, env.Channels = given.Prometheus, given.channels()
 	env.Targets = copyTargets(given.Targets)
 	origin := time.Now()
+	r.about = store.Info{ID: r.ID, Started: origin, Labels: opt.Labels, By: opt.By}
 	cfg := s.config(&opt.Options, "real", origin)
 	cfg.Begin.Compress = opt.Compress
 	r.enter(origin, opt.Compress, opt.Clock)
@@ -122,8 +137,9 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.about.Name = cfg.Begin.Name
 	if opt.Store != nil {
-		if r.durable, err = opt.Store.Create(s.info(r.ID, &opt, policy, &cfg.Begin, env, r.outside.folders)); err != nil {
+		if r.durable, err = opt.Store.Create(s.info(r.ID, &opt, policy, &cfg.Begin, env, r.outside.folders, r.planned)); err != nil {
 			run.drop()
 			return nil, fmt.Errorf("the run cannot be kept: %w", err)
 		}
@@ -138,7 +154,7 @@ func newRunning(s *Script, id string, policy effects.Policy, env *Environment, o
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Running{ID: id, script: s, done: make(chan struct{})}
+	r := &Running{ID: id, script: s, done: make(chan struct{}), onEnd: opt.OnEnd}
 	r.outside = outside{run: id, policy: policy, logger: logger, redactor: redactor{env: env}, approvals: approvals{nobody: !opt.CanApprove}}
 	if opt.Store != nil {
 		r.outside.dir = opt.Store.RunDir(id)
@@ -181,9 +197,16 @@ func (s *Script) executor(r *Running, opt *Options, cfg *runtime.Config, env *bu
 // execute is the life of the run. It is a function of its own so that nothing of Start
 // is kept while the run sleeps, and holds little itself: see BenchmarkParkedScripts.
 func (r *Running) execute(run func() runtime.Outcome) {
-	defer close(r.done)
+	defer r.over()
 	defer r.outside.close()
 	r.conclude(run())
+}
+
+func (r *Running) over() {
+	close(r.done)
+	if r.onEnd != nil {
+		r.onEnd(r)
+	}
 }
 
 // conclude keeps what came of the run.
@@ -222,6 +245,10 @@ func (r *Running) Sync() error {
 	}
 	return r.keep.Sync()
 }
+
+// About is what was noted of the run at its start that its journal does not have: when,
+// by whom, with which labels.
+func (r *Running) About() *store.Info { return &r.about }
 
 // Script is what the run executes.
 func (r *Running) Script() *Script { return r.script }
@@ -264,9 +291,17 @@ func (r *Running) Answer(id string, approved bool, by, comment string) error {
 	return r.outside.approvals.answer(id, builtins.ApproveAnswer{Approved: approved, By: by, Comment: comment})
 }
 
+// Records are those that there are by now, without the first n. They are not changed.
+func (r *Running) Records(n int) []journal.Record { return r.keep.memory.RecordsFrom(n) }
+
 // Follow calls fn with every record from the first, in order, until the run has
 // ended or ctx is done or fn returns an error.
 func (r *Running) Follow(ctx context.Context, fn func([]journal.Record) error) error {
+	return r.FollowFrom(ctx, 0, fn)
+}
+
+// FollowFrom is Follow without the first n records.
+func (r *Running) FollowFrom(ctx context.Context, n int, fn func([]journal.Record) error) error {
 	woken := make(chan struct{}, 1)
 	r.mu.Lock()
 	r.subs = append(r.subs, woken)
@@ -276,7 +311,7 @@ func (r *Running) Follow(ctx context.Context, fn func([]journal.Record) error) e
 		r.subs = slices.DeleteFunc(r.subs, func(c chan struct{}) bool { return c == woken })
 		r.mu.Unlock()
 	}()
-	for next := 0; ; {
+	for next := n; ; {
 		ended := false
 		select {
 		case <-r.done:

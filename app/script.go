@@ -39,6 +39,7 @@ type Script struct {
 	loader Loader
 	names  starlark.StringDict
 	texts  func() map[string]string // of every module, for the journals of all runs
+	steps  func() int               // written in it
 }
 
 // A Loader reads scripts and orchestration files. The zero value reads strictly.
@@ -129,7 +130,10 @@ func newScript(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Script, dsl
 		return &Script{Unit: unit}, append(diags, dsl.Diagnostic{Severity: dsl.Error, Code: "internal_error", Message: err.Error()})
 	}
 	diags = append(diags, predefined(unit)...)
-	return &Script{Unit: unit, Path: path, Warnings: diags, names: names, texts: sync.OnceValue(unit.Texts)}, diags
+	return &Script{
+		Unit: unit, Path: path, Warnings: diags, names: names,
+		texts: sync.OnceValue(unit.Texts), steps: sync.OnceValue(func() int { return stepsIn(unit) }),
+	}, diags
 }
 
 // Name is the orchestration's name as far as it can be known without running it: the

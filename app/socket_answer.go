@@ -51,10 +51,10 @@ type ControlAnswer struct {
 	Loads []view.LoadNow `json:"loads,omitempty"`
 }
 
-// refusal is an error that a client is told and that changes nothing.
-type refusal string
+// Refusal is an error that a client is told and that changes nothing.
+type Refusal string
 
-func (r refusal) Error() string { return string(r) }
+func (r Refusal) Error() string { return string(r) }
 
 // answer carries out one request. An error means that the client is gone.
 func (c *ControlSocket) answer(conn net.Conn, req *ControlRequest) error {
@@ -63,7 +63,7 @@ func (c *ControlSocket) answer(conn net.Conn, req *ControlRequest) error {
 	}
 	ctx, stop := c.whileHere(conn)
 	defer stop()
-	message, err := c.do(ctx, req)
+	message, err := c.running.Do(ctx, req)
 	ans := c.running.info()
 	ans.OK, ans.Message = err == nil, message
 	if req.Op == "info" {
@@ -75,9 +75,10 @@ func (c *ControlSocket) answer(conn net.Conn, req *ControlRequest) error {
 	return send(conn, ans)
 }
 
-// do carries out a request that is answered with one line.
-func (c *ControlSocket) do(ctx context.Context, req *ControlRequest) (string, error) {
-	r := c.running
+// Do asks something of the run and returns when it is a fact, with a sentence for people:
+// for a stop, when the run has ended and every fault is off. The error is a Refusal where
+// the run cannot do it.
+func (r *Running) Do(ctx context.Context, req *ControlRequest) (string, error) {
 	control := runtime.Control{Action: req.Op, Path: req.Path, By: req.By, Detail: req.Comment, Lift: req.Lift}
 	state := r.info().State
 	switch req.Op {
@@ -90,7 +91,7 @@ func (c *ControlSocket) do(ctx context.Context, req *ControlRequest) (string, er
 		return "paused", r.heeds(ctx, control)
 	case "resume":
 		if state == view.Running {
-			return "", refusal("the run is not paused")
+			return "", Refusal("the run is not paused")
 		}
 		return "resumed", r.heeds(ctx, control)
 	case "skip":
@@ -100,7 +101,7 @@ func (c *ControlSocket) do(ctx context.Context, req *ControlRequest) (string, er
 	case "approve", "reject":
 		return r.answered(req)
 	}
-	return "", refusal(fmt.Sprintf("unknown request %q", req.Op))
+	return "", Refusal(fmt.Sprintf("unknown request %q", req.Op))
 }
 
 // info is what every answer says of the run.
@@ -142,7 +143,7 @@ func (r *Running) heeds(ctx context.Context, c runtime.Control) error {
 				continue
 			case *journal.LogBody:
 				if asked && b.Level == "warn" && rec.Place == (journal.Place{Branch: "0"}) {
-					complaint = refusal(b.Message)
+					complaint = Refusal(b.Message)
 				}
 			}
 			if asked {
@@ -160,7 +161,7 @@ func (r *Running) heeds(ctx context.Context, c runtime.Control) error {
 	case errors.Is(found, heeded):
 		return nil
 	case found == nil:
-		return refusal("the run ended before")
+		return Refusal("the run ended before")
 	}
 	return fmt.Errorf("asked, but the run has not heeded it within %s", controlRecorded)
 }
@@ -168,7 +169,7 @@ func (r *Running) heeds(ctx context.Context, c runtime.Control) error {
 // stopped stops the run and waits for its end: then no fault is on.
 func (r *Running) stopped(ctx context.Context, c runtime.Control) (string, error) {
 	if err := r.Control(c); err != nil {
-		return "", refusal(err.Error())
+		return "", Refusal(err.Error())
 	}
 	select {
 	case <-r.done:
@@ -178,7 +179,7 @@ func (r *Running) stopped(ctx context.Context, c runtime.Control) (string, error
 	out := r.result.Outcome
 	switch {
 	case out.Verdict == journal.VerdictUnclean:
-		return "", refusal("the run has ended, but a fault may still be on: " + out.Message)
+		return "", Refusal("the run has ended, but a fault may still be on: " + out.Message)
 	case out.Verdict != journal.VerdictStopped:
 		return fmt.Sprintf("the run has ended, %s; every fault is off", out.Verdict), nil
 	}
@@ -197,18 +198,18 @@ func (r *Running) answered(req *ControlRequest) (string, error) {
 	r.mu.Unlock()
 	switch {
 	case len(waiting) == 0 && req.Question != "":
-		return "", refusal(fmt.Sprintf("no approval %q is waited for", req.Question))
+		return "", Refusal(fmt.Sprintf("no approval %q is waited for", req.Question))
 	case len(waiting) == 0:
-		return "", refusal("the run waits for no approval")
+		return "", Refusal("the run waits for no approval")
 	case len(waiting) > 1:
 		list := ""
 		for _, a := range waiting {
 			list += fmt.Sprintf("\n  %s  %s", a.ID, a.Message)
 		}
-		return "", refusal("several approvals are waited for; name one with --question:" + list)
+		return "", Refusal("several approvals are waited for; name one with --question:" + list)
 	}
 	if err := r.Answer(waiting[0].ID, req.Op == "approve", req.By, req.Comment); err != nil {
-		return "", refusal(err.Error())
+		return "", Refusal(err.Error())
 	}
 	if req.Op == "reject" {
 		return "rejected: " + waiting[0].Message, nil

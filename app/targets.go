@@ -34,7 +34,8 @@ type targets struct {
 	named    func(addrs ...string) // is told of the addresses of each; may be nil
 	effects  *effects.Effects      // for what the run does by itself; nil where nothing is done
 	engines  engine.Client
-	folders  folders   // of the files that proxies name
+	folders  folders // of the files that proxies name
+	lent     lent
 	guardian *guardian // of faults that outlive this process; nil: nobody
 
 	mu      sync.Mutex
@@ -79,6 +80,14 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
+	if p, err := t.lent.proxy(&args); p != nil || err != nil {
+		if err == nil {
+			t.use(p, args.Upstream, call)
+			<-ctx.Done()
+			t.effects.Close() // the connections that the run's own requests keep
+		}
+		return nil, err
+	}
 	listen := args.Listen
 	var was builtins.ProxyReport
 	if call.Again != nil && json.Unmarshal(call.Again.Report, &was) == nil && was.Listen != "" {
@@ -94,15 +103,7 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	if err != nil {
 		return nil, &journal.EffectError{Code: "listen", Message: err.Error()}
 	}
-	t.mu.Lock()
-	t.proxies[args.Name] = p
-	close(t.opened)
-	t.opened = make(chan struct{})
-	t.mu.Unlock()
-	if t.named != nil {
-		t.named(p.Addr(), args.Upstream)
-	}
-	call.Report(builtins.ProxyReport{Listen: p.Addr()})
+	t.use(p, args.Upstream, call)
 	<-ctx.Done()
 	t.effects.Close() // the connections that the run's own requests keep
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
@@ -116,6 +117,19 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 		return nil, nil
 	}
 	return nil, err
+}
+
+// use makes an open proxy a target of the run.
+func (t *targets) use(p *proxy.Proxy, upstream string, call *runtime.Call) {
+	t.mu.Lock()
+	t.proxies[p.Name()] = p
+	close(t.opened)
+	t.opened = make(chan struct{})
+	t.mu.Unlock()
+	if t.named != nil {
+		t.named(p.Addr(), upstream)
+	}
+	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 }
 
 func planProxy(req *runtime.Request) (runtime.Planned, error) {

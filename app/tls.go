@@ -99,3 +99,13 @@ func LoadTLS(t *chaos.TLS, authority string) (*proxy.TLS, error) {
 	f := folders{Command: dir, Authority: authority}
 	return f.load(t)
 }
+
+// LoadTLS is what a target of the environment says of TLS, for who opens it outside any
+// run.
+func (e *Environment) LoadTLS(t *chaos.TLS, authority string) (*proxy.TLS, error) {
+	f, err := foldersOf(&Script{}, e, authority)
+	if err != nil {
+		return nil, err
+	}
+	return f.load(t)
+}

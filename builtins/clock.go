@@ -88,7 +88,7 @@ func timeMethod(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kw
 	if b.Name() == "format" {
 		return starlark.String(t.Format(x)), nil
 	}
-	zone, err := loadZone(x)
+	zone, err := LoadZone(x)
 	if err != nil {
 		return nil, fmt.Errorf("in_location: %w", err)
 	}
@@ -171,14 +171,14 @@ func timeRows(now func(*starlark.Thread) time.Time) []Builtin {
 			Family: "time", Returns: "bool", Sig: `time.is_valid_timezone(loc: string)`,
 			Doc: "Reports whether loc names a zone, such as \"Europe/Berlin\".",
 		}, func(c *Call) (starlark.Value, error) {
-			_, err := loadZone(c.String("loc"))
+			_, err := LoadZone(c.String("loc"))
 			return starlark.Bool(err == nil), nil
 		}},
 	}
 }
 
 func makeTime(c *Call) (starlark.Value, error) {
-	zone, err := loadZone(c.String("location"))
+	zone, err := LoadZone(c.String("location"))
 	if err != nil {
 		return nil, c.Errorf("location", "%v", err)
 	}
@@ -191,7 +191,7 @@ func makeTime(c *Call) (starlark.Value, error) {
 }
 
 func parseTime(c *Call) (starlark.Value, error) {
-	zone, err := loadZone(c.String("location"))
+	zone, err := LoadZone(c.String("location"))
 	if err != nil {
 		return nil, c.Errorf("location", "%v", err)
 	}

@@ -32,8 +32,8 @@ var zoneFiles = sync.OnceValues(func() (map[string]*zip.File, error) {
 	return files, nil
 })
 
-// loadZone returns a zone by its name. "", "UTC" and "Local" are UTC.
-func loadZone(name string) (*time.Location, error) {
+// LoadZone returns a zone by its name. "", "UTC" and "Local" are UTC.
+func LoadZone(name string) (*time.Location, error) {
 	switch name {
 	case "", "UTC", "Local":
 		return time.UTC, nil

@@ -10,7 +10,10 @@
 //	runs/ID/journal.jsonl       the run's journal, a record a line
 //	runs/ID/end.json            how it ended (End); absent until then
 //	orchestrations/NAME/…       definitions that were imported, a file a version (Shelf)
-//	schedules/NAME/…            schedules, likewise
+//	schedules/NAME/…            schedules, likewise; schedule-states has what is noted of them
+//	tokens/NAME/…               tokens of the server, as hashes, likewise
+//	audit/…                     who asked the server for what (package audit)
+//	targets/NAME/…              targets of a server, likewise
 //
 // A record is durable once it is in the write-ahead log and the log is synced; one
 // sync serves all runs of the process. The run's own journal is written at once but

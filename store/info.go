@@ -22,6 +22,10 @@ type Info struct {
 	Seed   uint64            `json:"seed,string"`
 	// By is who started it, where that is known.
 	By string `json:"by,omitempty"`
+	// Key is what makes asking for the run twice one start, Request a digest of what was
+	// asked with it. Both are for who started it.
+	Key     string `json:"key,omitempty"`
+	Request string `json:"request,omitempty"`
 	// Resume is what the one who started the run needs to take it up again, beyond
 	// the journal: targets, permissions, limits. The store does not look into it.
 	Resume json.RawMessage `json:"resume,omitempty"`

@@ -32,7 +32,7 @@ type Filter struct {
 // Runs lists runs, the newest first. A folder that cannot be read as a run is left
 // out, and told to the logger.
 func (s *Store) Runs(f Filter) ([]Entry, error) {
-	ids, err := s.ids()
+	ids, err := s.IDs()
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *Store) Runs(f Filter) ([]Entry, error) {
 			}
 			continue
 		}
-		if !f.fits(&e) {
+		if !f.Fits(&e) {
 			continue
 		}
 		out = append(out, e)
@@ -59,7 +59,8 @@ func (s *Store) Runs(f Filter) ([]Entry, error) {
 	return out, nil
 }
 
-func (f *Filter) fits(e *Entry) bool {
+// Fits reports whether a run is among those selected.
+func (f *Filter) Fits(e *Entry) bool {
 	switch {
 	case f.Status != "" && f.Status != e.Status,
 		f.Verdict != "" && (e.End == nil || f.Verdict != e.End.Verdict),
@@ -75,8 +76,8 @@ func (f *Filter) fits(e *Entry) bool {
 	return true
 }
 
-// ids lists the names of the runs' folders, sorted.
-func (s *Store) ids() ([]string, error) {
+// IDs lists the ids of all runs, sorted.
+func (s *Store) IDs() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, runsFolder))
 	if err != nil {
 		return nil, fmt.Errorf("the runs: %w", err)
@@ -130,7 +131,7 @@ func (s *Store) held(id string) (bool, error) {
 // Find gives the id of the run that a person means: a whole id, the beginning of one,
 // or "last".
 func (s *Store) Find(name string) (string, error) {
-	ids, err := s.ids()
+	ids, err := s.IDs()
 	if err != nil {
 		return "", err
 	}

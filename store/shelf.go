@@ -19,6 +19,7 @@ import (
 const (
 	Orchestrations = "orchestrations" // definitions that were imported
 	Schedules      = "schedules"
+	Targets        = "targets" // of a server, added while it ran
 )
 
 // ErrNoDocument says that there is no document of a name, or no such version of it;

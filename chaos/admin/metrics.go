@@ -11,7 +11,7 @@ import (
 // each target's traffic with its latencies, with and without faults.
 func (s *server) metrics(w http.ResponseWriter, r *http.Request) error {
 	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(newCollector(s.plane)); err != nil {
+	if err := registry.Register(NewCollector(s.plane)); err != nil {
 		return err
 	}
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
@@ -28,7 +28,9 @@ type collector struct {
 	received                             *prometheus.Desc
 }
 
-func newCollector(p *Plane) *collector {
+// NewCollector makes metrics of a plane: what each fault that is on has seen and hit, and
+// each target's traffic.
+func NewCollector(p *Plane) prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("starquake_"+name, help, labels, nil)
 	}

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"starquake/runtime"
+	"starquake/runtime/journal"
+)
+
+// errParked is why the journal of a parked run takes no more records.
+var errParked = errors.New("the run is parked")
+
+// Park lets go of a run that the store keeps, so that another process can take it up as if
+// this one had died: its faults go off, its journal stays as it is, no clean-up of it runs,
+// and its end here is no end of the run. It returns when that is done; an error says that
+// a fault may still be on, or that ctx was over first. A run without a store cannot be
+// parked: it is stopped.
+func (r *Running) Park(ctx context.Context) error {
+	how := runtime.Control{Action: runtime.ActionStop, By: "server", Detail: "the server ends, and keeps nothing"}
+	if r.durable != nil {
+		how.Action, how.Detail = runtime.ActionFail, errParked.Error()
+		r.mu.Lock()
+		if r.lost == nil {
+			r.lost = errParked
+		}
+		r.mu.Unlock()
+	}
+	r.world.Control(how)
+	select {
+	case <-r.done:
+		return r.unclean()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// unclean is an error if a fault may still be on after the end.
+func (r *Running) unclean() error {
+	if out := r.result.Outcome; out.Verdict == journal.VerdictUnclean {
+		return errors.New("a fault may still be on: " + out.Message)
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"starquake/store"
+)
+
+// Tokens are the server's own tokens, in its data folder. Any number of processes share
+// them: one that `starquake token revoke` removes opens nothing from then on.
+//
+// A token is 256 random bits, so a plain SHA-256 keeps it: there is nothing to guess.
+type Tokens struct {
+	shelf *store.Shelf
+
+	mu sync.Mutex
+	// names are the tokens' names by hash, as they were when last looked at. It only finds;
+	// what a token is worth says its document.
+	names map[[sha256.Size]byte]string
+}
+
+// shelfTokens is the tokens' shelf in a data folder.
+const shelfTokens = "tokens"
+
+// maxTokens bounds how many there are.
+const maxTokens = 1000
+
+// tokenPrefix begins every token, so that scanners of repositories find leaked ones.
+const tokenPrefix = "sqt_"
+
+// ErrNoToken says that there is no token of that name.
+var ErrNoToken = errors.New("there is no such token")
+
+// Token is what is known of a token. Its text is not.
+type Token struct {
+	Name    string    `json:"name"`
+	Role    Role      `json:"role"`
+	Created time.Time `json:"created"`
+	By      string    `json:"by,omitempty"`
+	// Expires is when it ends; zero is never.
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Expired reports whether it is over.
+func (t *Token) Expired(now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
+
+// tokenDocument is the form of a token on its shelf.
+type tokenDocument struct {
+	Hash string `json:"sha256"`
+	Token
+}
+
+// NewTokens gives the tokens of a data folder.
+func NewTokens(st *store.Store) *Tokens { return &Tokens{shelf: st.Shelf(shelfTokens)} }
+
+// New makes a token and gives its text, which nobody can give again.
+func (t *Tokens) New(name string, role Role, expires time.Time, by string, now time.Time) (text string, tok Token, err error) {
+	if err := checkName(name); err != nil {
+		return "", tok, err
+	}
+	if _, err := ParseRole(string(role)); err != nil {
+		return "", tok, err
+	}
+	if !expires.IsZero() && !expires.After(now) {
+		return "", tok, fmt.Errorf("the token would have expired already, on %s", expires.Format(time.RFC3339))
+	}
+	have, err := t.List()
+	if err != nil {
+		return "", tok, err
+	}
+	if len(have) >= maxTokens {
+		return "", tok, fmt.Errorf("there are %d tokens, more are not kept; revoke some", len(have))
+	}
+	var secret [32]byte
+	rand.Read(secret[:]) // never fails
+	text = tokenPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
+	sum := sha256.Sum256([]byte(text))
+	tok = Token{Name: name, Role: role, Created: now.UTC().Truncate(time.Second), By: by, Expires: expires.UTC()}
+	body, err := json.Marshal(tokenDocument{hex.EncodeToString(sum[:]), tok})
+	if err != nil {
+		return "", tok, err
+	}
+	if _, err := t.shelf.Put(name, by, body, "none", now); err != nil {
+		if errors.Is(err, store.ErrChanged) {
+			err = fmt.Errorf("there is a token %q already; revoke it first or take another name", name)
+		}
+		return "", tok, err
+	}
+	return text, tok, nil
+}
+
+// List gives what is known of every token, by name.
+func (t *Tokens) List() ([]Token, error) {
+	docs, err := t.shelf.List()
+	if err != nil {
+		return nil, fmt.Errorf("the tokens: %w", err)
+	}
+	out := make([]Token, 0, len(docs))
+	for _, doc := range docs {
+		d, err := readToken(doc)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d.Token)
+	}
+	return out, nil
+}
+
+// Revoke removes a token.
+func (t *Tokens) Revoke(name string) error {
+	err := t.shelf.Delete(name, "")
+	if errors.Is(err, store.ErrNoDocument) {
+		return fmt.Errorf("token %q: %w", name, ErrNoToken)
+	}
+	return err
+}
+
+// Any reports whether there is a token that has not expired.
+func (t *Tokens) Any(now time.Time) (bool, error) {
+	list, err := t.List()
+	for _, tok := range list {
+		if !tok.Expired(now) {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// Check gives the token that a text is. ErrDenied says that it is none, no more, or none
+// any more.
+func (t *Tokens) Check(text string, now time.Time) (Token, error) {
+	sum := sha256.Sum256([]byte(text))
+	name, known := t.name(sum)
+	if !known {
+		if err := t.look(); err != nil {
+			return Token{}, err
+		}
+		if name, known = t.name(sum); !known {
+			return Token{}, fmt.Errorf("%w: the token is unknown", ErrDenied)
+		}
+	}
+	doc, err := t.shelf.Get(name)
+	if errors.Is(err, store.ErrNoDocument) {
+		return Token{}, fmt.Errorf("%w: the token was revoked", ErrDenied)
+	}
+	if err != nil {
+		return Token{}, err
+	}
+	d, err := readToken(doc)
+	if err != nil {
+		return Token{}, err
+	}
+	want, err := hex.DecodeString(d.Hash)
+	if err != nil || subtle.ConstantTimeCompare(want, sum[:]) != 1 { // another one of that name was made meanwhile
+		return Token{}, fmt.Errorf("%w: the token was revoked", ErrDenied)
+	}
+	if d.Expired(now) {
+		return Token{}, fmt.Errorf("%w: the token expired on %s", ErrDenied, d.Expires.Format(time.RFC3339))
+	}
+	return d.Token, nil
+}
+
+func (t *Tokens) name(sum [sha256.Size]byte) (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	name, ok := t.names[sum]
+	return name, ok
+}
+
+// look reads which tokens there are.
+func (t *Tokens) look() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	docs, err := t.shelf.List()
+	if err != nil {
+		return fmt.Errorf("the tokens: %w", err)
+	}
+	names := make(map[[sha256.Size]byte]string, len(docs))
+	for _, doc := range docs {
+		d, err := readToken(doc)
+		if err != nil {
+			return err
+		}
+		sum, err := hex.DecodeString(d.Hash)
+		if err != nil || len(sum) != sha256.Size {
+			return fmt.Errorf("token %q: its hash is none", doc.Name)
+		}
+		names[[sha256.Size]byte(sum)] = doc.Name
+	}
+	t.names = names
+	return nil
+}
+
+func readToken(doc store.Document) (d tokenDocument, err error) {
+	if err := json.Unmarshal(doc.Body, &d); err != nil {
+		return d, fmt.Errorf("token %q: %w", doc.Name, err)
+	}
+	if d.Name != doc.Name || d.Role.rank() == 0 {
+		return d, fmt.Errorf("token %q: its document is another's", doc.Name)
+	}
+	return d, nil
+}
+
+// isToken reports whether a bearer token is to be one of the server's own.
+func isToken(bearer string) bool { return strings.HasPrefix(bearer, tokenPrefix) }
