@@ -1,10 +1,10 @@
-# Targets: build test crash browser bench demo fmt docs. Each works on a fresh checkout with Go.
+# Targets: build test crash browser bench bench-server demo fmt docs. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build test crash browser bench demo fmt docs
+.PHONY: build test crash browser bench bench-server demo fmt docs
 
 build: ## bin/starquake, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
@@ -20,6 +20,9 @@ crash: ## the program killed at every kill point of every script: some 500 times
 
 browser: ## the HTML report in a real browser; installs chromium and axe-core where they are missing
 	.ci/browser
+
+bench-server: ## what the server carries: starts, parked runs, watchers, status
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 15m ./server
 
 bench: ## every benchmark, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -25,7 +25,7 @@ func (c *exportCmd) Run(sh *shell) error {
 	if diags.HasErrors() {
 		return wrong(c.File, s, diags)
 	}
-	text, diags, err := s.Export(formatFor(c.Format, c.Output, "yaml"))
+	text, diags, err := s.Export(formatFor(c.Format, c.Output, "yaml"), app.Options{})
 	if diags.HasErrors() {
 		return wrong(c.File, s, diags)
 	}

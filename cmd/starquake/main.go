@@ -47,6 +47,8 @@ type commands struct {
 	Compare compareCmd `cmd:"" group:"Runs that are kept:" help:"Set two runs side by side: did resilience regress?"`
 	Replay  replayCmd  `cmd:"" group:"Runs that are kept:" help:"Execute a run again with the answers that it got, and compare."`
 
+	Serve serveCmd `cmd:"" group:"To serve:" help:"Serve runs to a team: the REST API, with proxies that outlive runs."`
+	Token tokenCmd `cmd:"" group:"To serve:" help:"Make, list and revoke the tokens that open a server."`
 	Proxy proxyCmd `cmd:"" group:"To serve:" help:"Run the data plane alone: proxies, and an API that puts faults on them."`
 
 	CA caCmd `cmd:"" name:"ca" group:"To serve:" help:"Make the local certificate authority of targets that terminate TLS, and show it."`

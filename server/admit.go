@@ -1,0 +1,78 @@
+package server
+
+import (
+	"slices"
+
+	"starquake/app"
+)
+
+// Admission is which runs go on side by side.
+type Admission struct {
+	// MaxRuns is how many runs go on at once; 0 is no limit.
+	MaxRuns int
+	// Exclusive are targets that one run at a time is given; "*" is every target.
+	Exclusive []string
+}
+
+// exclusive are those of a run's targets that no other may have meanwhile.
+func (a *Admission) exclusive(targets []string) []string {
+	if slices.Contains(a.Exclusive, "*") {
+		return targets
+	}
+	var out []string
+	for _, t := range targets {
+		if slices.Contains(a.Exclusive, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// place is that of a run which is being started, among those that go on.
+type place struct{ targets []string }
+
+// enter gives a run that is to be started its place, or says why there is none. The caller
+// holds mu.
+func (m *manager) enter(targets []string) (*place, error) {
+	a := &m.config.Admission
+	if n := len(m.live) + len(m.places); a.MaxRuns > 0 && n >= a.MaxRuns && m.going()+len(m.places) >= a.MaxRuns {
+		return nil, problemf(429, "too_many_runs", "%d runs go on, and no more than %d may; try again when one has ended", n, a.MaxRuns)
+	}
+	for _, target := range a.exclusive(targets) {
+		for id, r := range m.live {
+			if ended(r) {
+				continue
+			}
+			if given, known := m.given[id]; !known || slices.Contains(given, target) { // of a recovered one nobody knows
+				return nil, problemf(409, "target_held", "target %s is for one run at a time, and run %s has it; stop that one, wait for its end, or name other targets", target, id)
+			}
+		}
+		for other := range m.places {
+			if slices.Contains(other.targets, target) {
+				return nil, problemf(409, "target_held", "target %s is for one run at a time, and a run that is being started has it", target)
+			}
+		}
+	}
+	p := &place{targets}
+	m.places[p] = true
+	return p, nil
+}
+
+// going is how many runs go on, without those that have ended and are not yet forgotten.
+func (m *manager) going() (n int) {
+	for _, r := range m.live {
+		if !ended(r) {
+			n++
+		}
+	}
+	return n
+}
+
+func ended(r *app.Running) bool {
+	select {
+	case <-r.Done():
+		return true
+	default:
+		return false
+	}
+}

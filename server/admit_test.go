@@ -1,0 +1,28 @@
+package server_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestAdmission: how many runs go on at once, and who has a target for itself, is said and
+// kept to; what ends makes room.
+func TestAdmission(t *testing.T) {
+	l := serve(t, "--max-runs", "2", "--exclusive", "db", "--proxy", "db=127.0.0.1:0,127.0.0.1:1", "--proxy", "web=127.0.0.1:0,127.0.0.1:1")
+	long := func(targets ...string) map[string]any {
+		return map[string]any{"format": "starlark", "content": "def main():\n    sleep(\"1h\")\n", "targets": targets}
+	}
+	first := l.do("POST", "/api/v1/runs", long("db")).is(201).text("id")
+	held := l.do("POST", "/api/v1/runs", long("web", "db")).is(409, "target_held")
+	if got := held.problem().Detail; !strings.Contains(got, first) || !strings.Contains(got, "db") {
+		t.Errorf("a target that is held: %s", got)
+	}
+	second := l.do("POST", "/api/v1/runs", long("web")).is(201).text("id")
+	l.do("POST", "/api/v1/runs", long("web")).is(429, "too_many_runs")
+	l.do("POST", "/api/v1/runs/"+second+"/stop", map[string]any{}).is(200)
+	third := l.do("POST", "/api/v1/runs", long("web")).is(201).text("id") // web is shared
+	l.do("POST", "/api/v1/runs/"+third+"/stop", map[string]any{}).is(200)
+	l.do("POST", "/api/v1/runs", long("db")).is(409, "target_held")
+	l.do("POST", "/api/v1/runs/"+first+"/stop", map[string]any{}).is(200)
+	l.do("POST", "/api/v1/runs", long("db")).is(201)
+}

@@ -1,0 +1,204 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"starquake/server/schedule"
+	"starquake/store"
+)
+
+// Schedule is a schedule as clients see it.
+type Schedule struct {
+	Name       string              `json:"name" doc:"The schedule."`
+	Version    int                 `json:"version" doc:"How often it was written."`
+	ETag       string              `json:"etag" doc:"Names the version and its content, for If-Match."`
+	By         string              `json:"by,omitempty" doc:"Who wrote it; its runs are signed so."`
+	Updated    time.Time           `json:"updated" doc:"When it was written."`
+	Definition schedule.Definition `json:"definition" doc:"What was written."`
+	Due        *time.Time          `json:"due" doc:"When it is due next; null if it is disabled or over."`
+	Runs       int                 `json:"runs" doc:"How many runs it has started by itself."`
+	Active     []string            `json:"active" nullable:"false" doc:"Its runs that may go on."`
+	Last       *schedule.Outcome   `json:"last,omitempty" doc:"What became of the last time; absent before it."`
+}
+
+func shownSchedule(e schedule.Entry) Schedule {
+	s := Schedule{
+		Name: e.Name, Version: e.Version, ETag: e.ETag(), By: e.By, Updated: e.Time, Definition: e.Definition,
+		Runs: e.State.Runs, Active: append([]string{}, e.State.Active...), Last: e.State.Last,
+	}
+	if due := e.State.Due; !due.IsZero() {
+		s.Due = &due
+	}
+	return s
+}
+
+// ScheduleList are schedules.
+type ScheduleList struct {
+	Schedules []Schedule `json:"schedules" nullable:"false" doc:"By name."`
+}
+
+// ScheduleTimes are times at which a schedule is due.
+type ScheduleTimes struct {
+	Times []time.Time `json:"times" nullable:"false" doc:"The next ones, in UTC; fewer than asked for if there are no more."`
+}
+
+// Triggered says what was started.
+type Triggered struct {
+	Run string `json:"run" doc:"The run."`
+}
+
+// scheduler gives the schedules, unless another process has them.
+func (s *Server) scheduler() (*schedule.Scheduler, error) {
+	if s.schedules == nil {
+		return nil, problemf(409, "schedules_elsewhere", "another process serves the schedules of this data folder")
+	}
+	return s.schedules, nil
+}
+
+// scheduleProblem is what is wrong with a request about a schedule.
+func scheduleProblem(name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, schedule.ErrInvalid):
+		return problemf(400, "invalid_schedule", "%v", err)
+	case errors.Is(err, schedule.ErrActive):
+		return problemf(409, "schedule_active", "%v", err)
+	case errors.Is(err, schedule.ErrFull):
+		return problemf(409, "too_many_schedules", "%v", err)
+	case errors.Is(err, store.ErrNoDocument):
+		return problemf(404, "schedule_not_found", "there is no schedule %q", name)
+	}
+	return asProblem(err)
+}
+
+// SchedulePath is the schedule that a request is about.
+type SchedulePath struct {
+	Name string `path:"name" maxLength:"300" doc:"The schedule."`
+}
+
+type scheduleOut struct {
+	Tagged
+	Status int
+	Body   Schedule
+}
+
+func scheduleAnswer(name string, e schedule.Entry, err error) (*scheduleOut, error) {
+	if err != nil {
+		return nil, scheduleProblem(name, err)
+	}
+	return &scheduleOut{Tagged{quoted(e.ETag())}, http.StatusOK, shownSchedule(e)}, nil
+}
+
+func (s *Server) scheduleRoutes() {
+	const tag, base = "schedules", "/api/v1/schedules"
+	type list struct{ Body ScheduleList }
+	huma.Register(s.api, op("GET", base, "list-schedules", Viewer, "The schedules.", tag), func(context.Context, *struct{}) (*list, error) {
+		all, err := s.scheduler()
+		if err != nil {
+			return nil, err
+		}
+		entries, err := all.List()
+		if err != nil {
+			return nil, asProblem(err)
+		}
+		out := &list{ScheduleList{[]Schedule{}}}
+		for _, e := range entries {
+			out.Body.Schedules = append(out.Body.Schedules, shownSchedule(e))
+		}
+		return out, nil
+	})
+	huma.Register(s.api, op("GET", base+"/{name}", "get-schedule", Viewer, "A schedule as it stands.", tag), func(_ context.Context, in *SchedulePath) (*scheduleOut, error) {
+		all, err := s.scheduler()
+		if err != nil {
+			return nil, err
+		}
+		e, err := all.Get(unescape(in.Name))
+		return scheduleAnswer(in.Name, e, err)
+	})
+	type times struct{ Body ScheduleTimes }
+	huma.Register(s.api, op("POST", base+"/preview", "preview-schedule", Viewer, "When a schedule would be due that is made now.", tag), func(_ context.Context, in *struct {
+		Count int `query:"count" minimum:"1" maximum:"100" default:"10" doc:"How many times at most."`
+		Body  schedule.Definition
+	}) (*times, error) {
+		if err := in.Body.Check(); err != nil {
+			return nil, problemf(400, "invalid_schedule", "%v", err)
+		}
+		now := time.Now()
+		return &times{ScheduleTimes{in.Body.Preview(now, now, in.Count)}}, nil
+	})
+	s.changeSchedules(tag, base)
+}
+
+func (s *Server) changeSchedules(tag, base string) {
+	huma.Register(s.api, created(op("PUT", base+"/{name}", "put-schedule", Operator, "Make a schedule, or change one. Its runs are those of an operator, whoever writes it.", tag)), func(ctx context.Context, in *struct {
+		SchedulePath
+		Writing
+		Body schedule.Definition
+	}) (*scheduleOut, error) {
+		all, err := s.scheduler()
+		if err != nil {
+			return nil, err
+		}
+		etag, err := condition(in.IfMatch, in.IfNoneMatch)
+		if err != nil {
+			return nil, err
+		}
+		e, err := all.Put(unescape(in.Name), whoOf(ctx).Name, in.Body, etag)
+		out, err := scheduleAnswer(in.Name, e, err)
+		if err == nil && e.Version == 1 {
+			out.Status = http.StatusCreated
+		}
+		return out, err
+	})
+	huma.Register(s.api, op("DELETE", base+"/{name}", "delete-schedule", Operator, "Remove a schedule. Runs that it has started go on.", tag), func(_ context.Context, in *struct {
+		SchedulePath
+		IfMatch string `header:"If-Match" doc:"Only if the latest version has this ETag."`
+	}) (*struct{}, error) {
+		all, err := s.scheduler()
+		if err != nil {
+			return nil, err
+		}
+		etag, err := condition(in.IfMatch, "")
+		if err != nil {
+			return nil, err
+		}
+		return nil, scheduleProblem(in.Name, all.Delete(unescape(in.Name), etag))
+	})
+	for _, on := range []bool{true, false} {
+		verb, does := "enable", "Let a schedule start runs by itself."
+		if !on {
+			verb, does = "disable", "Let a schedule start no runs by itself. What is due meanwhile is not missed."
+		}
+		huma.Register(s.api, op("POST", base+"/{name}/"+verb, verb+"-schedule", Operator, does, tag), func(ctx context.Context, in *SchedulePath) (*scheduleOut, error) {
+			all, err := s.scheduler()
+			if err != nil {
+				return nil, err
+			}
+			e, err := all.Enable(unescape(in.Name), whoOf(ctx).Name, on)
+			return scheduleAnswer(in.Name, e, err)
+		})
+	}
+	type triggered struct {
+		Location string `header:"Location" doc:"Where the run is."`
+		Body     Triggered
+	}
+	trigger := created(op("POST", base+"/{name}/trigger", "trigger-schedule", Operator, "Start a run of a schedule now, also of one that is disabled or over. When it is due, and how many runs it may still start, stay as they are.", tag))
+	delete(trigger.Metadata, alsoOK)
+	huma.Register(s.api, trigger, func(ctx context.Context, in *SchedulePath) (*triggered, error) {
+		all, err := s.scheduler()
+		if err != nil {
+			return nil, err
+		}
+		id, err := all.Trigger(ctx, unescape(in.Name), whoOf(ctx).Name)
+		if err != nil {
+			return nil, scheduleProblem(in.Name, err)
+		}
+		return &triggered{"/api/v1/runs/" + id, Triggered{id}}, nil
+	})
+}

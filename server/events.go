@@ -1,0 +1,188 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"starquake/runtime/journal"
+)
+
+// Event is a record of a run's journal.
+type Event struct {
+	ID    int          `json:"id" doc:"Its number in the journal, from 1."`
+	At    int64        `json:"at" doc:"When it happened: nanoseconds from the run's beginning."`
+	Kind  journal.Kind `json:"kind" doc:"What happened."`
+	Place string       `json:"place" doc:"Where in the run: a branch and its operation."`
+	Body  any          `json:"body,omitempty" doc:"What belongs to the kind."`
+}
+
+func event(id int, rec journal.Record) Event {
+	return Event{id, int64(rec.At), rec.Kind, rec.Place.String(), rec.Body}
+}
+
+// records follows a run: fn is called with its records behind number after, as they
+// come, and with the number of the first of each call. It returns when the run has ended
+// and all were given, when ctx is done, or with the error of fn.
+func (s *Server) records(ctx context.Context, id string, after int, fn func(first int, recs []journal.Record) error) error {
+	r := s.runs.find(id)
+	if r == nil {
+		_, recs, err := s.runs.read(id)
+		if err != nil {
+			return err
+		}
+		if after >= len(recs) {
+			return nil
+		}
+		return fn(after+1, recs[after:])
+	}
+	return r.FollowFrom(ctx, after, func(recs []journal.Record) error {
+		first := after + 1
+		after += len(recs)
+		return fn(first, recs)
+	})
+}
+
+// past gives the records of a run that there are by now, behind number after, at most
+// limit of them.
+func (s *Server) past(id string, after, limit int, fn func(first int, recs []journal.Record)) error {
+	var recs []journal.Record
+	if r := s.runs.find(id); r != nil {
+		recs = r.Records(after)
+	} else {
+		_, all, err := s.runs.read(id)
+		if err != nil {
+			return err
+		}
+		recs = all[min(after, len(all)):]
+	}
+	if recs = recs[:min(limit, len(recs))]; len(recs) > 0 {
+		fn(after+1, recs)
+	}
+	return nil
+}
+
+// The pace of a stream.
+const (
+	heartbeat = 15 * time.Second
+	// streamWrite is how long a client may take for one piece of a stream. What it has not
+	// read waits in the run's own records, not in memory of its own.
+	streamWrite = 20 * time.Second
+	// streamPiece is after how many bytes a piece is sent.
+	streamPiece = 32 << 10
+)
+
+// client is one who reads a stream.
+type client struct {
+	server context.Context // of the server: when it is done, so is the stream
+	conn   net.Conn
+	out    *bufio.Writer
+}
+
+// cutWithin is how long a piece may still take when the server ends.
+const cutWithin = time.Second
+
+// wait gives the client its time for the next piece.
+func (c *client) wait() error {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
+		return err
+	}
+	if err := c.server.Err(); err != nil { // it may have ended just before: see cut
+		c.cut()
+		return err
+	}
+	return nil
+}
+
+// cut leaves the client little time for what it was sent.
+func (c *client) cut() { _ = c.conn.SetWriteDeadline(time.Now().Add(cutWithin)) }
+
+// Write implements io.Writer.
+func (c *client) Write(p []byte) (int, error) {
+	if err := c.wait(); err != nil {
+		return 0, err
+	}
+	return c.out.Write(p)
+}
+
+// flush sends what was written.
+func (c *client) flush() error {
+	if err := c.wait(); err != nil {
+		return err
+	}
+	return c.out.Flush()
+}
+
+// stream is a client that reads events.
+type stream struct {
+	*client
+	mu sync.Mutex // one writes: the run's records, or a heartbeat
+}
+
+// beat keeps the connection alive until ctx is done, and ends it when the client is gone.
+func (st *stream) beat(ctx context.Context, gone context.CancelFunc) {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			st.mu.Lock()
+			_, _ = st.out.WriteString(": still here\n\n") // flush tells
+			err := st.flush()
+			st.mu.Unlock()
+			if err != nil {
+				gone()
+				return
+			}
+		}
+	}
+}
+
+// send writes records as events of text/event-stream.
+func (st *stream) send(first int, recs []journal.Record) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for i, rec := range recs {
+		data, err := json.Marshal(event(first+i, rec))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(st.out, "id: %d\ndata: %s\n\n", first+i, data)
+		if st.out.Buffered() > streamPiece {
+			if err := st.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return st.flush()
+}
+
+// streamEvents sends the events of a run until it has ended, the client is gone, or the
+// server ends.
+func (s *Server) streamEvents(c *client, id string, after int) {
+	ctx, stop := context.WithCancel(s.ctx)
+	st := &stream{client: c}
+	var beats sync.WaitGroup
+	beats.Go(func() { st.beat(ctx, stop) })
+	_, _ = c.out.WriteString("retry: 1000\n\n")
+	err := st.send(0, nil)
+	if err == nil {
+		err = s.records(ctx, id, after, st.send)
+	}
+	stop()
+	beats.Wait()
+	if err == nil {
+		_, _ = c.out.WriteString("event: end\ndata: {}\n\n")
+		err = st.flush()
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.logger.Debug("a stream ended", "run", id, "error", err)
+	}
+}

@@ -1,0 +1,194 @@
+package server_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPolicy: a script cannot widen what the operator permits.
+func TestPolicy(t *testing.T) {
+	flag := upstream(t)
+	_, elsewhere, _ := strings.Cut(upstream(t), ",")
+	run := func(body string) map[string]any {
+		return map[string]any{"format": "starlark", "content": "orchestration(name = \"x\")\ndef main():\n    " + body + "\n"}
+	}
+	l := serve(t, "--proxy", flag)
+	for _, body := range []string{
+		`exec.run(["true"])`,
+		`http.get("http://` + elsewhere + `/")`,
+		`http.get("http://169.254.169.254/latest/meta-data/")`,
+		`http.get("http://[::ffff:169.254.169.254]/")`,
+		`proxy("mine", listen = "127.0.0.1:0", upstream = "` + elsewhere + `")`,
+		`step("s", duration = "1s", chaos = fault.latency("1s"), on = toxiproxy("http://` + elsewhere + `").proxy("x"))`,
+		`traffic.run(traffic.http("http://` + elsewhere + `/", rate = 1, duration = "1s"))`,
+	} {
+		a := l.do("POST", "/api/v1/runs", run(body))
+		if a.status != 422 {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+	l.do("POST", "/api/v1/runs", run(`http.get("http://"+target("api").listen+"/")`)).is(201)
+	l = serve(t, "--proxy", flag, "--allow-net", "127.0.0.1", "--allow-exec", "true", "--allow-proxies")
+	for _, body := range []string{`exec.run(["true"])`, `http.get("http://` + elsewhere + `/")`, `proxy("mine", listen = "127.0.0.1:0", upstream = "` + elsewhere + `")`} {
+		id := l.do("POST", "/api/v1/runs", run(body)).is(201).text("id")
+		if end := l.over(id); end.text("verdict") != "passed" {
+			t.Errorf("%s: %s", body, end.body)
+		}
+	}
+	l.do("POST", "/api/v1/runs", run(`http.get("http://169.254.169.254/")`)).is(422)
+	// No way of writing an address leads there.
+	id := l.do("POST", "/api/v1/runs", run(`http.get("http://2852039166/")`)).is(201).text("id")
+	if end := l.over(id); end.text("verdict") == "passed" {
+		t.Errorf("an address in one number: %s", end.body)
+	}
+}
+
+// TestForeign: without tokens no page of another site and no other name reaches it.
+func TestForeign(t *testing.T) {
+	l := serve(t)
+	l.do("GET", "/api/v1/runs", nil, "Host: evil.example").is(403, "foreign_host")
+	l.do("GET", "/api/v1/runs", nil, "Host: 127.0.0.1.evil.example:3000").is(403, "foreign_host")
+	l.do("POST", "/api/v1/runs", "{}", "Origin: http://evil.example").is(403, "foreign_origin")
+	l.do("POST", "/api/v1/runs", "{}", "Origin: null").is(403, "foreign_origin")
+	l.do("GET", "/api/v1/runs", nil, "Sec-Fetch-Site: cross-site").is(403, "foreign_origin")
+	l.do("GET", "/api/v1/runs", nil, "Origin: "+l.url, "Sec-Fetch-Site: same-origin").is(200)
+	l.do("POST", "/api/v1/runs", "{}", "Content-Type: text/plain").is(415, "unsupported_media_type")
+	if who := l.do("GET", "/api/v1/whoami", nil).is(200); who.text("role") != "admin" {
+		t.Errorf("who: %s", who.body)
+	}
+	l.do("GET", "/none", nil).is(404, "not_found")
+	l.do("PATCH", "/api/v1/runs", "{}").is(405, "method_not_allowed")
+	page := l.do("GET", "/", nil)
+	if !strings.Contains(string(page.body), "/api/v1/openapi.json") || page.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("page: %v %s", page.header, page.body)
+	}
+}
+
+// TestListenOutside: an address that others reach is refused.
+func TestListenOutside(t *testing.T) {
+	for _, addr := range []string{"0.0.0.0:0", ":0", "[::]:0", "nonsense"} {
+		out, err := command("serve", "--listen", addr, "--data", t.TempDir())
+		if err == nil || !strings.Contains(out, "--listen") {
+			t.Errorf("%s: %v %s", addr, err, out)
+		}
+	}
+}
+
+// raw sends bytes, and gives the first line of the answer; "" where the connection ended
+// without one.
+func (l *lab) raw(text string) string {
+	l.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(l.url, "http://"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(conn, text) // it may be cut off
+	line, _ := bufio.NewReader(conn).ReadString('\n')
+	return strings.TrimSpace(line)
+}
+
+// TestRaw sends what no client of ours would.
+func TestRaw(t *testing.T) {
+	l := serve(t)
+	for _, text := range []string{
+		"GET / HTTP/1.1\r\n\r\n",
+		"GET http://%zz/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"GET /api/v1/runs/%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"GET //api/../../etc HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+		"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+		"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\nxx",
+		"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 100_000) + "\r\n\r\n",
+	} {
+		if line := l.raw(text); strings.HasPrefix(line, "HTTP/1.1 2") || strings.HasPrefix(line, "HTTP/1.1 5") {
+			t.Errorf("%.60q: %s", text, line)
+		}
+	}
+	l.do("GET", "/healthz", nil).is(200)
+}
+
+// TestHugeBody: a gigabyte is refused when the limit is reached, and not kept.
+func TestHugeBody(t *testing.T) {
+	l := serve(t)
+	for _, length := range []int64{-1, 1 << 30} {
+		body := io.LimitReader(zeros{}, 1<<30)
+		req, err := http.NewRequest("POST", l.url+"/api/v1/runs", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = length
+		req.Header.Set("Content-Type", "application/json")
+		began := time.Now()
+		resp, err := l.client.Do(req)
+		if err != nil {
+			t.Errorf("length %d: no answer: %v", length, err)
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 413 {
+			t.Errorf("length %d: %d", length, resp.StatusCode)
+		}
+		t.Logf("length %d: refused after %s", length, time.Since(began))
+	}
+	l.do("GET", "/healthz", nil).is(200)
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestSlowLoris: clients that send a byte now and then hold up nobody else.
+func TestSlowLoris(t *testing.T) {
+	l := serve(t)
+	for i := range 200 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(l.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nX-%d: ", i)
+	}
+	l.do("GET", "/api/v1/runs", nil).is(200)
+	id := l.begin(waits)
+	l.do("POST", "/api/v1/runs/"+id+"/stop", nil).is(200)
+}
+
+// FuzzBody sends bodies that somebody has thought of to every call that takes one: none
+// is a failure of the server, and all are answered as the document says.
+func FuzzBody(f *testing.F) {
+	l := serve(f)
+	paths := []string{
+		"/api/chaos/orchestration/import", "/api/chaos/orchestration/start", "/api/chaos/orchestration/stop", "/api/v1/runs",
+		base + "/import", base + "/validate", base + "/plan", "/api/v1/targets", "/api/v1/runs/x/pause", "/api/v1/runs/x/skip", "/api/v1/runs/x/approve",
+	}
+	for i := range paths {
+		for _, seed := range []string{
+			"", "null", "{}", "[]", "1", `"x"`, "{", `{"content":1}`, `{"content":"name: x\nsteps: [{name: a}]","format":"yaml"}`,
+			`{"name":null}`, `{"name":"x","steps":[{"name":"a","duration_seconds":1e309}]}`, `{"content":"\u0000"}`, `{"a":"` + strings.Repeat("x", 100) + `"}`,
+			`{"content":"def main():\n  pass","format":"starlark","params":{"a":[1]},"seed":"99999999999999999999"}`, "\xff\xfe", `{"content":"x","content":"y"}`,
+		} {
+			f.Add(i, []byte(seed))
+		}
+	}
+	f.Fuzz(func(t *testing.T, path int, body []byte) {
+		was := l.t
+		l.t = t
+		defer func() { l.t = was }()
+		if path < 0 {
+			path = -(path + 1)
+		}
+		if a := l.do("POST", paths[path%len(paths)], body); a.status >= 500 {
+			t.Errorf("%s: %d %s", a.what, a.status, a.body)
+		}
+	})
+}

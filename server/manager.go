@@ -1,0 +1,367 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"starquake/app"
+	"starquake/chaos/admin"
+	"starquake/internal/alarm"
+	"starquake/runtime/journal"
+	"starquake/store"
+)
+
+// manager holds the runs of this process. A run that has ended is forgotten: what is said
+// of it comes from the store, or in memory from the last of them.
+type manager struct {
+	config  *Config
+	plane   *admin.Plane
+	logger  *slog.Logger
+	metrics *metrics
+	clock   *alarm.Clock // nil where there is none
+	store   *store.Store // nil: in memory
+
+	mu      sync.Mutex
+	live    map[string]*app.Running
+	given   map[string][]string // the targets of each that is live
+	ended   []*app.Running      // in memory only, the oldest first
+	keys    map[startKey]*started
+	keyed   []startKey // in the order in which they came
+	newest  string     // the id of the run last started
+	closing bool
+	// known are the ids of all runs, sorted, as they were read at knownAt, and of those begun
+	// here since.
+	known   []string
+	knownAt time.Time
+	ready   bool            // runs that were interrupted go on
+	places  map[*place]bool // of runs that are being started
+	// starting are the starts under way; none is added once closing is set.
+	starting sync.WaitGroup
+}
+
+// started is what came of a start that had a key.
+type started struct {
+	request string        // its digest
+	done    chan struct{} // closed when id or err is set
+	id      string
+	err     error
+}
+
+// startKey is the Idempotency-Key of somebody.
+type startKey struct{ by, key string }
+
+// maxKeys is how many keys of starts are known: the last ones.
+const maxKeys = 100_000
+
+// maxEnded is how many runs in memory are kept when they have ended.
+const maxEnded = 1000
+
+func newManager(config *Config, plane *admin.Plane, logger *slog.Logger) (*manager, error) {
+	m := &manager{
+		config: config, plane: plane, logger: logger,
+		live: map[string]*app.Running{}, given: map[string][]string{}, keys: map[startKey]*started{}, places: map[*place]bool{},
+	}
+	m.clock, _ = alarm.New() // without one sleeps end a millisecond late
+	if !config.InMemory {
+		m.store = config.Store
+		if err := m.readKeys(); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// remember notes what came of a key. The caller holds mu, or is the only one.
+func (m *manager) remember(key startKey, s *started) {
+	if m.keys[key] == nil {
+		m.keyed = append(m.keyed, key)
+	}
+	m.keys[key] = s
+	if len(m.keyed) > maxKeys {
+		delete(m.keys, m.keyed[0])
+		m.keyed = m.keyed[1:]
+	}
+}
+
+// readKeys reads the keys of starts, which are kept with the runs, and which run is the newest.
+func (m *manager) readKeys() error {
+	runs, err := m.store.Runs(store.Filter{})
+	if err != nil {
+		return err
+	}
+	for i := range slices.Backward(runs) {
+		m.newest = max(m.newest, runs[i].ID)
+		if e := &runs[i]; e.Key != "" {
+			done := make(chan struct{})
+			close(done)
+			m.remember(startKey{e.By, e.Key}, &started{request: e.Request, done: done, id: e.ID})
+		}
+	}
+	return nil
+}
+
+// options are what every run gets from this process.
+func (m *manager) options() app.RunOptions {
+	return app.RunOptions{
+		CanApprove: true, Clock: m.clock, Logger: m.logger, Plane: m.plane, Store: m.store, Version: m.config.Version,
+		OnEnd: m.forget, Authority: m.config.Authority, OnRecord: m.metrics.run(),
+	}
+}
+
+// recover takes up the runs that were interrupted, the oldest first.
+func (m *manager) recover() {
+	defer func() {
+		m.mu.Lock()
+		m.ready = true
+		m.mu.Unlock()
+	}()
+	if m.store == nil {
+		return
+	}
+	runs, err := m.store.Runs(store.Filter{Status: store.Interrupted})
+	if err != nil {
+		m.logger.Error("interrupted runs cannot be found", "error", err)
+		return
+	}
+	for _, e := range slices.Backward(runs) {
+		if e.Imported {
+			continue
+		}
+		r, err := app.Recover(e.ID, m.config.Rollback, m.options())
+		switch {
+		case errors.Is(err, store.ErrBusy): // another process has it
+		case err != nil:
+			m.logger.Error("an interrupted run does not go on; starquake cleanup takes off what it may have left on", "run", e.ID, "error", err)
+		default:
+			m.logger.Info("an interrupted run goes on", "run", e.ID, "name", e.Name)
+			m.adopt(r, nil)
+		}
+	}
+}
+
+// begin starts a run with a function, unless the server ends.
+func (m *manager) begin(targets []string, start func(app.RunOptions) (*app.Running, error)) (*app.Running, error) {
+	m.mu.Lock()
+	var in *place
+	err := error(problemf(503, "closing", "the server is ending and starts no more runs"))
+	if !m.closing {
+		if in, err = m.enter(targets); err == nil {
+			m.starting.Add(1)
+		}
+	}
+	m.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	defer m.starting.Done()
+	defer func() {
+		m.mu.Lock()
+		delete(m.places, in)
+		m.mu.Unlock()
+	}()
+	r, err := start(m.options())
+	if err != nil {
+		return nil, err
+	}
+	m.adopt(r, targets)
+	return r, nil
+}
+
+// adopt takes a run that has begun among those of this process.
+func (m *manager) adopt(r *app.Running, targets []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.live[r.ID] = r
+	if targets != nil {
+		m.given[r.ID] = targets
+	}
+	m.newest = max(m.newest, r.ID)
+	if m.store != nil {
+		m.known = insert(m.known, r.ID)
+	}
+	select {
+	case <-r.Done():
+		m.drop(r) // it ended before it was known
+	default:
+	}
+}
+
+// forget lets go of a run that has ended.
+func (m *manager) forget(r *app.Running) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.drop(r)
+}
+
+// drop is forget for who holds mu.
+func (m *manager) drop(r *app.Running) {
+	if m.live[r.ID] == nil {
+		return
+	}
+	delete(m.live, r.ID)
+	delete(m.given, r.ID)
+	if m.store != nil {
+		return
+	}
+	if m.ended = append(m.ended, r); len(m.ended) > maxEnded {
+		m.ended[0] = nil
+		m.ended = m.ended[1:]
+	}
+}
+
+// find gives the run of an id that this process has, or nil.
+func (m *manager) find(id string) *app.Running {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.live[id]; r != nil {
+		return r
+	}
+	for _, r := range m.ended {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// idsFresh is for how long the names of the runs' folders are not read again: those of
+// this process are known at once, those that others make or remove soon.
+const idsFresh = time.Second
+
+// ids lists all runs, the oldest first. It must not be changed.
+func (m *manager) ids() ([]string, error) {
+	m.mu.Lock()
+	known, stale := m.known, time.Since(m.knownAt) > idsFresh
+	if m.store == nil {
+		known, stale = slices.Collect(maps.Keys(m.live)), false
+		for _, r := range m.ended {
+			known = append(known, r.ID)
+		}
+		slices.Sort(known)
+	}
+	m.mu.Unlock()
+	if !stale {
+		return known, nil
+	}
+	read, err := m.store.IDs()
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := len(m.known); n > len(known) { // begun meanwhile: their folders may be too young
+		for _, id := range m.known[len(known):] {
+			read = insert(read, id)
+		}
+	}
+	m.known, m.knownAt = read, time.Now()
+	return read, nil
+}
+
+// insert puts an id in its place; nearly always that is the end. What was read before from
+// the slice stays as it was.
+func insert(ids []string, id string) []string {
+	if len(ids) == 0 || ids[len(ids)-1] < id {
+		return append(ids, id)
+	}
+	at, found := slices.BinarySearch(ids, id)
+	if found {
+		return ids
+	}
+	return slices.Concat(ids[:at], []string{id}, ids[at:])
+}
+
+// newestLive is the id of the newest run that goes on here; "" if none does.
+func (m *manager) newestLive() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	newest := ""
+	for id := range m.live {
+		newest = max(newest, id)
+	}
+	return newest
+}
+
+// noRun is the error of a run that is not there.
+func noRun(id string) *Problem { return problemf(404, "run_not_found", "there is no run %q", id) }
+
+// steered gives a run that can be asked something.
+func (m *manager) steered(id string) (*app.Running, error) {
+	if r := m.find(id); r != nil {
+		return r, nil
+	}
+	if m.store == nil {
+		return nil, noRun(id)
+	}
+	e, err := m.store.Entry(id)
+	switch {
+	case err != nil:
+		return nil, noRun(id)
+	case e.Status == store.Ended:
+		return nil, problemf(409, "run_ended", "run %s has ended, %s", id, e.End.Verdict)
+	case e.Status == store.Running:
+		return nil, problemf(409, "run_elsewhere", "run %s goes on in another process", id)
+	}
+	return nil, problemf(409, "run_interrupted", "run %s was interrupted and does not go on", id)
+}
+
+// read gives a run and its records as they stand.
+func (m *manager) read(id string) (store.Entry, []journal.Record, error) {
+	if m.store == nil {
+		return store.Entry{}, nil, noRun(id)
+	}
+	e, recs, err := m.store.Read(id)
+	if err != nil {
+		if _, absent := m.store.Entry(id); absent != nil {
+			return e, nil, noRun(id)
+		}
+		return e, nil, fmt.Errorf("run %s: %w", id, err)
+	}
+	return e, recs, nil
+}
+
+// using lists live runs that were given a target.
+func (m *manager) using(target string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ids []string
+	for id := range m.live {
+		given, known := m.given[id]
+		if !known || slices.Contains(given, target) { // of a recovered one nobody knows
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// park lets go of every run; see app.Running.Park. No run is started any more.
+func (m *manager) park(ctx context.Context) error {
+	m.mu.Lock()
+	m.closing = true
+	m.mu.Unlock()
+	m.starting.Wait()
+	m.mu.Lock()
+	runs := slices.Collect(maps.Values(m.live))
+	m.mu.Unlock()
+	errs := make([]error, len(runs))
+	var all sync.WaitGroup
+	for i, r := range runs {
+		all.Go(func() {
+			if err := r.Park(ctx); err != nil {
+				errs[i] = fmt.Errorf("run %s: %w", r.ID, err)
+			}
+		})
+	}
+	all.Wait()
+	if m.clock != nil && ctx.Err() == nil {
+		m.clock.Close() // nobody sleeps any more
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,95 @@
+package server
+
+import (
+	"net/http"
+	"path"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+)
+
+// newAPI makes the API that documents itself at /api/v1/openapi.json.
+func (s *Server) newAPI() huma.API {
+	config := huma.DefaultConfig("Starquake", s.config.Version)
+	config.Info.Description = "Chaos orchestrations: definitions, runs, targets. Errors are application/problem+json with a stable code."
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/api/v1/openapi", "", ""
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	config.CreateHooks = nil // no links to schemas in answers
+	config.Transformers = []huma.Transformer{problems}
+	api := humafiber.New(s.app, config)
+	api.UseMiddleware(s.admit)
+	return api
+}
+
+// op describes an operation: what it is called, which role it needs, and what it does.
+func op(method, route, id string, role Role, summary string, tags ...string) huma.Operation {
+	o := huma.Operation{
+		Method: method, Path: route, OperationID: id, Summary: summary, Tags: tags,
+		Metadata: map[string]any{needs: role}, Responses: map[string]*huma.Response{},
+	}
+	if method == http.MethodPost || method == http.MethodPut {
+		o.MaxBodyBytes = -1 // the server's own limit holds
+	}
+	return o
+}
+
+// alsoOK is the key of an operation's metadata that says that it answers 200 where there
+// was nothing to create.
+const alsoOK = "also ok"
+
+// schemaName names the schema of a type. Those of other packages have their package's name
+// before their own.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if from := path.Base(t.PkgPath()); t.Name() != "" && strings.HasPrefix(t.PkgPath(), "starquake/") && from != "server" {
+		return strings.ToUpper(from[:1]) + from[1:] + name
+	}
+	return name
+}
+
+// created makes 201 the status of what went well.
+func created(o huma.Operation) huma.Operation {
+	o.DefaultStatus = http.StatusCreated
+	o.Metadata[alsoOK] = true
+	return o
+}
+
+// finish puts the errors as they are into the document.
+func (s *Server) finish() {
+	doc := s.api.OpenAPI()
+	schema := doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	failed := &huma.Response{Description: "What is wrong.", Content: map[string]*huma.MediaType{problemType: {Schema: schema}}}
+	for _, item := range doc.Paths {
+		for _, o := range []*huma.Operation{item.Get, item.Post, item.Put, item.Delete} {
+			if o == nil {
+				continue
+			}
+			for status := range o.Responses {
+				if status >= "400" {
+					delete(o.Responses, status)
+				}
+			}
+			o.Responses["default"] = failed
+			if role := o.Metadata[needs]; role != everybody {
+				o.Extensions = map[string]any{"x-role": role}
+				o.Security = []map[string][]string{{"token": {}}}
+			}
+			if o.Metadata[alsoOK] != nil {
+				o.Responses["200"] = o.Responses["201"]
+			}
+		}
+	}
+	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", Description: "A token of the server's own (starquake token new) or of its identity provider. Without it one is admin on the server's own machine, unless the server is told otherwise."},
+	}
+	for _, of := range []string{"ViewRun", "ViewPlan"} { // package huma does not know ",string"
+		doc.Components.Schemas.Map()[of].Properties["seed"] = &huma.Schema{Type: huma.TypeString}
+	}
+	delete(doc.Components.Schemas.Map(), "ErrorModel")
+	delete(doc.Components.Schemas.Map(), "ErrorDetail")
+}

@@ -1,0 +1,177 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"starquake/app"
+	"starquake/builtins"
+)
+
+// starting is a run that is asked for.
+type starting struct {
+	loaded  *loaded
+	content string // of the orchestration, for messages
+	params  map[string]json.RawMessage
+	seed    *uint64
+	labels  map[string]string
+	// targets are those that the run is given; nil: all.
+	targets []string
+	key     string // of the start; "" without one
+	request string // a digest of all that was asked, with the key
+	who     Who
+}
+
+// The bounds of what a start brings along.
+const (
+	maxKey    = 200
+	maxLabels = 50
+	maxLabel  = 200
+)
+
+// start begins a run, or with a key that was used gives the id of the run that it began:
+// then fresh is false.
+func (s *Server) start(asked *starting) (id string, fresh bool, err error) {
+	if asked.key == "" {
+		r, err := s.startNow(asked)
+		if err != nil {
+			return "", false, err
+		}
+		return r.ID, true, nil
+	}
+	if len(asked.key) > maxKey {
+		return "", false, problemf(400, "invalid_request", "the header Idempotency-Key has %d bytes; expected at most %d", len(asked.key), maxKey)
+	}
+	m := s.runs
+	key := startKey{asked.who.Name, asked.key}
+	m.mu.Lock()
+	was := m.keys[key]
+	if was != nil {
+		m.mu.Unlock()
+		<-was.done // a start is bounded
+		switch {
+		case was.request != asked.request:
+			return "", false, problemf(422, "idempotency_key_reused", "the Idempotency-Key %q was used for another request, which started run %s", asked.key, was.id)
+		case was.err != nil:
+			return "", false, was.err
+		}
+		return was.id, false, nil
+	}
+	this := &started{request: asked.request, done: make(chan struct{})}
+	m.remember(key, this)
+	m.mu.Unlock()
+	defer func() {
+		if this.id == "" { // nothing was started: it may be tried again
+			m.mu.Lock()
+			delete(m.keys, key)
+			m.mu.Unlock()
+			if this.err == nil {
+				this.err = problemf(500, codeInternal, "the start failed")
+			}
+		}
+		close(this.done)
+	}()
+	r, err := s.startNow(asked)
+	if err != nil {
+		this.err = err
+		return "", false, err
+	}
+	this.id = r.ID
+	return r.ID, true, nil
+}
+
+// startNow begins a run.
+func (s *Server) startNow(asked *starting) (*app.Running, error) {
+	if err := checkLabels(asked.labels); err != nil {
+		return nil, err
+	}
+	env, names, err := s.targets.environment(asked.targets)
+	if err != nil {
+		return nil, err
+	}
+	script := asked.loaded.script
+	r, err := s.runs.begin(names, func(opt app.RunOptions) (*app.Running, error) {
+		opt.Options = s.permitted(asked.who)
+		opt.Env, opt.Params, opt.Seed = env, given(asked.params), asked.seed
+		opt.Labels, opt.By, opt.Key, opt.Request = asked.labels, asked.who.Name, asked.key, asked.request
+		return script.Start(opt)
+	})
+	var refused app.Refusals
+	if errors.As(err, &refused) {
+		return nil, diagnosed(422, refused.Diagnostics(), asked.loaded.source(asked.content))
+	}
+	return r, err
+}
+
+// permitted are the options that the operator's policy makes for the scripts of somebody.
+func (s *Server) permitted(who Who) app.Options {
+	p := &s.config.Policy
+	return app.Options{
+		AllowNet: p.AllowNet, AllowExec: p.AllowExec, AllowLoad: p.AllowLoad, MaxLoadRate: p.MaxLoadRate,
+		Confined: true, OwnProxies: p.AllowProxies,
+		// A script can compute for as long as it likes and take what memory there is: that
+		// of others is kept out of the process that holds everybody's runs.
+		Isolate: !who.Role.May(Admin), MemoryLimit: p.isolated(who),
+	}
+}
+
+func (p *Policy) isolated(who Who) int64 {
+	if who.Role.May(Admin) {
+		return 0
+	}
+	return p.MemoryLimit
+}
+
+func given(params map[string]json.RawMessage) map[string]builtins.GivenParam {
+	if len(params) == 0 {
+		return nil
+	}
+	out := make(map[string]builtins.GivenParam, len(params))
+	for name, raw := range params {
+		out[name] = builtins.GivenParam{JSON: raw}
+	}
+	return out
+}
+
+func checkLabels(labels map[string]string) error {
+	if len(labels) > maxLabels {
+		return problemf(400, "invalid_request", "%d labels; expected at most %d", len(labels), maxLabels)
+	}
+	for name, value := range labels {
+		if name == "" || len(name) > maxLabel || len(value) > maxLabel {
+			return problemf(400, "invalid_request", "the label %.50q: expected a name and a value of at most %d bytes", name, maxLabel)
+		}
+	}
+	return nil
+}
+
+// digest tells requests with the same key apart.
+func digest(parts ...any) string {
+	h := sha256.New()
+	for _, part := range parts {
+		_ = json.NewEncoder(h).Encode(part) // plain data
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// nearby says which names there are, for a message about one that is not among them.
+func nearby(names []string) string {
+	slices.Sort(names)
+	list := ""
+	for i, name := range names {
+		if i == 20 {
+			return list + ", …"
+		}
+		if i > 0 {
+			list += ", "
+		}
+		list += name
+	}
+	if list == "" {
+		return "none"
+	}
+	return list
+}

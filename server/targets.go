@@ -1,0 +1,222 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"starquake/app"
+	"starquake/builtins"
+	"starquake/chaos/admin"
+	"starquake/chaos/proxy"
+	"starquake/store"
+)
+
+// targets are what runs can put faults on: those of the environment, and those that were
+// added while the server ran, which are kept. A proxy of this process is open for as long
+// as the server runs, or until it is removed.
+type targets struct {
+	plane *admin.Plane
+	shelf *store.Shelf
+	// authority is the folder of the local certificate authority; "" is the usual one.
+	authority string
+
+	// mu is held while a target is added or removed.
+	mu  sync.Mutex
+	env *app.Environment // replaced, never changed: runs hold it
+	// own are the names of those that were added; others are the operator's.
+	own map[string]bool
+}
+
+// openTargets opens all targets. The caller closes the plane, also after an error.
+func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, shelf *store.Shelf, authority string) (*targets, error) {
+	t := &targets{plane: plane, shelf: shelf, authority: authority, own: map[string]bool{}, env: &app.Environment{}}
+	if env != nil {
+		t.env = env
+	}
+	opened := *t.env
+	opened.Targets = nil
+	for _, target := range t.env.Targets {
+		target, err := t.open(ctx, target)
+		if err != nil {
+			return nil, err
+		}
+		opened.Targets = append(opened.Targets, target)
+	}
+	t.env = &opened
+	kept, err := shelf.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, doc := range kept {
+		var target builtins.Target
+		if err := json.Unmarshal(doc.Body, &target); err != nil {
+			return nil, fmt.Errorf("target %q: %w", doc.Name, err)
+		}
+		target.Open = true
+		if t.find(doc.Name) != nil {
+			continue // the operator's wins
+		}
+		opened, err := t.open(ctx, &target)
+		if err != nil {
+			return nil, err
+		}
+		t.put(opened)
+		t.own[target.Name] = true
+	}
+	return t, nil
+}
+
+// open opens the proxy of a target that is one of this process, and gives the target with
+// the address at which it is: any port may have been asked for.
+func (t *targets) open(ctx context.Context, target *builtins.Target) (*builtins.Target, error) {
+	if target.Engine != nil {
+		return target, nil
+	}
+	tls, err := t.env.LoadTLS(target.TLS, t.authority)
+	if err != nil {
+		return nil, fmt.Errorf("target %s: %w", target.Name, err)
+	}
+	addr, _, err := t.plane.Open(ctx, proxy.Config{
+		Name: target.Name, Listen: target.Listen, Upstream: target.Upstream, Protocol: target.Protocol, Labels: target.Labels, TLS: tls,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("target %s: %w", target.Name, err)
+	}
+	opened := *target
+	opened.Listen = addr
+	return &opened, nil
+}
+
+func (t *targets) find(name string) *builtins.Target {
+	for _, target := range t.env.Targets {
+		if target.Name == name {
+			return target
+		}
+	}
+	return nil
+}
+
+// put makes an environment with one target more.
+func (t *targets) put(target *builtins.Target) {
+	next := *t.env
+	next.Targets = append(slices.Clone(t.env.Targets), target)
+	t.env = &next
+}
+
+// add opens a target and keeps it, and gives it with the address at which it is; fresh is
+// false where it is there already.
+func (t *targets) add(ctx context.Context, target *builtins.Target, by string) (opened *builtins.Target, fresh bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if have := t.find(target.Name); have != nil {
+		if have.Engine == nil && have.TLS == nil && sameListen(have.Listen, target.Listen) && have.Upstream == target.Upstream && have.Protocol == target.Protocol && maps.Equal(have.Labels, target.Labels) {
+			return have, false, nil
+		}
+		return nil, false, problemf(409, "target_differs", "there is a target %q already, and it is another; delete it first", target.Name)
+	}
+	if opened, err = t.open(ctx, target); err != nil {
+		return nil, false, err
+	}
+	body, err := json.Marshal(target)
+	if err == nil {
+		_, err = t.shelf.Put(target.Name, by, body, "", time.Now())
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, t.plane.Remove(target.Name))
+	}
+	t.put(opened)
+	t.own[target.Name] = true
+	return opened, true, nil
+}
+
+// sameListen reports whether an address that is listened at is the one asked for.
+func sameListen(have, want string) bool {
+	host, port, err := net.SplitHostPort(want)
+	if err != nil || port != "0" {
+		return have == want
+	}
+	at, _, err := net.SplitHostPort(have)
+	return err == nil && at == host
+}
+
+// remove closes a target that was added, unless a run has it.
+func (t *targets) remove(name string, using func(string) []string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.find(name) == nil:
+		return noTarget(name)
+	case !t.own[name]:
+		return problemf(409, "target_configured", "target %q is in the server's configuration; remove it there", name)
+	}
+	was := t.env // no run that begins from now on gets it
+	next := *was
+	next.Targets = slices.DeleteFunc(slices.Clone(was.Targets), func(o *builtins.Target) bool { return o.Name == name })
+	t.env = &next
+	if runs := using(name); len(runs) > 0 {
+		t.env = was
+		return problemf(409, "target_in_use", "target %q is given to runs that go on: %s", name, nearby(runs))
+	}
+	if err := t.shelf.Delete(name, ""); err != nil && !errors.Is(err, store.ErrNoDocument) {
+		t.env = was
+		return err
+	}
+	delete(t.own, name)
+	return t.plane.Remove(name)
+}
+
+func noTarget(name string) *Problem {
+	return problemf(404, "target_not_found", "there is no target %q", name)
+}
+
+// environment is what a run is given that asks for targets by name, or for all with nil,
+// and the names of those it gets.
+func (t *targets) environment(want []string) (*app.Environment, []string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	names := make([]string, 0, len(t.env.Targets))
+	if want == nil {
+		for _, target := range t.env.Targets {
+			names = append(names, target.Name)
+		}
+		return t.env, names, nil
+	}
+	env := *t.env
+	env.Targets = nil
+	for _, name := range want {
+		target := t.find(name)
+		if target == nil {
+			return nil, nil, problemf(422, "target_not_found", "there is no target %q", name)
+		}
+		if !slices.Contains(names, name) {
+			env.Targets = append(env.Targets, target)
+			names = append(names, name)
+		}
+	}
+	return &env, names, nil
+}
+
+// all lists the targets, by name.
+func (t *targets) all() []*builtins.Target {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.SortedFunc(slices.Values(t.env.Targets), func(a, b *builtins.Target) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+}
+
+func (t *targets) added(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.own[name]
+}
