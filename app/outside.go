@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"starquake/effects"
@@ -24,6 +25,7 @@ type outside struct {
 	lent     lent
 
 	once      sync.Once
+	acted     atomic.Bool // what follows is there
 	effects   *effects.Effects
 	targets   *targets
 	approvals approvals
@@ -37,6 +39,7 @@ func (o *outside) ready() *effects.Effects {
 		targets.run, targets.compress, targets.named, targets.lent = o.run, o.compress, base.NameTarget, o.lent
 		targets.guardian = &guardian{run: o.run, dir: o.dir, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
 		o.targets, o.effects = targets, o.approvals.with(targets.with(base))
+		o.acted.Store(true)
 	})
 	return o.effects
 }

@@ -85,12 +85,11 @@ const loadWindow = 5 * time.Second
 
 // LoadsNow are the figures of the load that is on, as they are now.
 func (r *Running) LoadsNow() []view.LoadNow {
-	e := r.outside.ready()
-	if e == nil {
+	if !r.outside.acted.Load() {
 		return nil
 	}
 	var out []view.LoadNow
-	for _, l := range e.LoadsNow(loadWindow) {
+	for _, l := range r.outside.ready().LoadsNow(loadWindow) {
 		now := view.LoadNow{ID: l.ID, Path: l.Path, Text: l.Text, ErrorRate: l.ErrorRate, P99: l.P99}
 		if l.Span > 0 {
 			now.Requests = float64(l.Requests) / l.Span.Seconds()

@@ -42,6 +42,8 @@ type Run struct {
 	By     string            `json:"by,omitempty" doc:"Who started it."`
 
 	Approvals []*view.Approval `json:"approvals,omitempty" doc:"The questions that wait for a person."`
+	// LoadsNow is telemetry: no journal has it.
+	LoadsNow []view.LoadNow `json:"loads_now,omitempty" doc:"The load that is on, with what its last seconds came to."`
 }
 
 // statusStopping is that of a run that is asked to stop, for which package view has no word.
@@ -87,7 +89,9 @@ func shown(v *view.Run, planned app.Planned, info *store.Info) Run {
 func (s *Server) look(id string) (Run, *view.Run, error) {
 	if r := s.runs.find(id); r != nil {
 		v := r.View()
-		return shown(v, r.Planned(), r.About()), v, nil
+		run := shown(v, r.Planned(), r.About())
+		run.LoadsNow = r.LoadsNow()
+		return run, v, nil
 	}
 	e, recs, err := s.runs.read(id)
 	if err != nil {

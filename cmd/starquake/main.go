@@ -31,6 +31,7 @@ type commands struct {
 	Template templateCmd `cmd:"" help:"Show an orchestration to begin with."`
 	Import   importCmd   `cmd:"" help:"Show the script that an orchestration file in YAML or JSON becomes."`
 
+	Start   startCmd   `cmd:"" group:"Runs that go on:" help:"Start a run on a server."`
 	Status  statusCmd  `cmd:"" group:"Runs that go on:" help:"Show how a run stands."`
 	Watch   watchCmd   `cmd:"" group:"Runs that go on:" help:"Show a run as it goes on, to its end."`
 	Pause   pauseCmd   `cmd:"" group:"Runs that go on:" help:"Hold a run; its guards stay live."`
@@ -52,6 +53,8 @@ type commands struct {
 	Proxy proxyCmd `cmd:"" group:"To serve:" help:"Run the data plane alone: proxies, and an API that puts faults on them."`
 
 	CA caCmd `cmd:"" name:"ca" group:"To serve:" help:"Make the local certificate authority of targets that terminate TLS, and show it."`
+
+	Orchestrate orchestrateCmd `cmd:"" group:"To serve:" help:"start, status, stop, validate and template by the names that users of orchestration files know."`
 
 	Builtins  builtinsCmd  `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`
 	Faults    faultsCmd    `cmd:"" group:"To learn:" help:"Show the kinds of fault, or one of them."`

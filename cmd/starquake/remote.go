@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"os/user"
-	"syscall"
 	"time"
 
 	"starquake/app"
 	"starquake/report/text"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
+	"starquake/server/client"
 )
 
 // remoteFlags name a run that goes on.
@@ -21,26 +20,19 @@ type remoteFlags struct {
 	ID     string `arg:"" optional:"" name:"run" help:"The run's id, or the beginning of it. Without it there must be exactly one."`
 	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
 	dataFlag
+	serverFlags
 }
 
 // with connects to the run. Ctrl-C ends the context: it leaves the run alone.
-func (f *remoteFlags) with(id string, do func(context.Context, *app.Remote) error) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+func (f *remoteFlags) with(id string, do func(context.Context, *reached) error) error {
+	ctx, stop := interruptible()
 	defer stop()
-	data, err := app.DataDir(f.Data)
-	if err != nil {
-		return asInvalid(err)
-	}
-	found, err := app.FindRun(ctx, data, id)
-	if err != nil {
-		return asInvalid(err)
-	}
-	remote, err := app.DialRun(ctx, data, found)
+	run, err := f.reach(ctx, id)
 	if err != nil {
 		return err
 	}
-	defer remote.Close()
-	err = do(ctx, remote)
+	defer run.Close()
+	err = do(ctx, run)
 	var refused *app.RefusedError
 	switch {
 	case ctx.Err() != nil:
@@ -48,13 +40,45 @@ func (f *remoteFlags) with(id string, do func(context.Context, *app.Remote) erro
 	case errors.As(err, &refused):
 		return &exitError{code: codeInvalid, reason: "refused", err: err}
 	}
-	return err
+	return refusedBy(err, "", nil)
+}
+
+// reach finds the run: on the server that is named, else in a process of this machine, else
+// on a server of this machine.
+func (f *remoteFlags) reach(ctx context.Context, id string) (*reached, error) {
+	var local error
+	if f.BaseURL == "" {
+		data, err := app.DataDir(f.Data)
+		if err != nil {
+			return nil, asInvalid(err)
+		}
+		var found string
+		if found, local = app.FindRun(ctx, data, id); local == nil {
+			return reach(ctx, found, func(ctx context.Context) (distant, error) { return app.DialRun(ctx, data, found) })
+		}
+		if live, err := app.LiveRuns(data); err != nil || len(live) > 0 || f.Data != "" {
+			return nil, asInvalid(local)
+		}
+	}
+	c, err := f.client()
+	if err != nil {
+		return nil, err
+	}
+	found, err := onServer(ctx, c, id)
+	var lost *client.Unreachable
+	switch {
+	case local != nil && errors.As(err, &lost):
+		return nil, asInvalid(fmt.Errorf("%w; nor is there a server at %s", local, c.URL()))
+	case err != nil:
+		return nil, refusedBy(err, "", nil)
+	}
+	return reach(ctx, found, func(context.Context) (distant, error) { return served{c, found}, nil })
 }
 
 // request makes one request and says what came of it.
 func (f *remoteFlags) request(sh *shell, req app.ControlRequest) error {
-	return sh.failedIn(f.Output, f.with(f.ID, func(ctx context.Context, remote *app.Remote) error {
-		ans, err := remote.Do(ctx, req)
+	return sh.failedIn(f.Output, f.with(f.ID, func(ctx context.Context, run *reached) error {
+		ans, err := run.Do(ctx, req)
 		if ans.Verdict == journal.VerdictUnclean { // stop: it is over, and not well
 			return &exitError{code: ans.Verdict.ExitCode(), reason: "unclean", err: err}
 		}
@@ -98,13 +122,13 @@ type standing struct {
 
 // Run shows how the run stands.
 func (c *statusCmd) Run(sh *shell) error {
-	return sh.failedIn(c.Output, c.with(c.ID, func(ctx context.Context, remote *app.Remote) error {
+	return sh.failedIn(c.Output, c.with(c.ID, func(ctx context.Context, run *reached) error {
 		fold := view.New()
-		info, err := remote.Do(ctx, app.ControlRequest{Op: "info"})
+		info, err := run.Do(ctx, app.ControlRequest{Op: "info"})
 		if err != nil {
 			return err
 		}
-		err = remote.Watch(ctx, false, func(recs []journal.Record) error {
+		err = run.Watch(ctx, false, func(recs []journal.Record) error {
 			for _, rec := range recs {
 				fold.Add(rec)
 			}
@@ -113,13 +137,13 @@ func (c *statusCmd) Run(sh *shell) error {
 		if err != nil {
 			return err
 		}
-		run := fold.Run()
+		seen := fold.Run()
 		if c.Output == formatJSON {
-			return sh.json(formatJSON, standing{remote.ID, info.Loads, run})
+			return sh.json(formatJSON, standing{run.id, info.Loads, seen})
 		}
-		now := run.Now
-		if run.State != view.Ended {
-			now = max(now, run.At(time.Now()))
+		now := seen.Now
+		if seen.State != view.Ended {
+			now = max(now, seen.At(time.Now()))
 		}
 		draw := sh.text()
 		draw.Loads = func() []view.LoadNow { return info.Loads }
@@ -127,10 +151,10 @@ func (c *statusCmd) Run(sh *shell) error {
 		if width == 0 {
 			width = 100
 		}
-		if _, err := fmt.Fprintf(sh.out, "run %s\n", remote.ID); err != nil {
+		if _, err := fmt.Fprintf(sh.out, "run %s\n", run.id); err != nil {
 			return err
 		}
-		for _, line := range text.Frame(run, now, draw, width, statusHeight, 0) {
+		for _, line := range text.Frame(seen, now, draw, width, statusHeight, 0) {
 			if _, err := fmt.Fprintln(sh.out, line); err != nil {
 				return err
 			}
@@ -147,37 +171,40 @@ type watchCmd struct {
 	ID     string `arg:"" optional:"" name:"run" help:"The run's id, or the beginning of it. Without it there must be exactly one."`
 	Output string `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records as they come)."`
 	dataFlag
+	serverFlags
 }
 
 // Run shows the run to its end, with which it ends.
 func (c *watchCmd) Run(sh *shell) error {
-	flags := remoteFlags{dataFlag: c.dataFlag}
-	return sh.failedIn(c.Output, flags.with(c.ID, func(ctx context.Context, remote *app.Remote) error {
-		draw := sh.text()
-		loads := &loadsOf{data: c.dataFlag, id: remote.ID}
-		defer loads.close()
-		draw.Loads = func() []view.LoadNow { return loads.now(ctx) }
-		run, err := sh.show(c.Output, draw, func(_ context.Context, fn func([]journal.Record) error) error {
-			return remote.Watch(ctx, true, fn)
-		}, newAside(sh.err))
-		if err != nil {
-			return err
-		}
-		if err := sh.close(c.Output, remote.ID, run, draw); err != nil {
-			return err
-		}
-		return ended(run.Verdict.ExitCode())
-	}))
+	flags := remoteFlags{dataFlag: c.dataFlag, serverFlags: c.serverFlags}
+	return sh.failedIn(c.Output, flags.with(c.ID, func(ctx context.Context, run *reached) error { return sh.watch(ctx, c.Output, run) }))
+}
+
+// watch shows a run to its end, and ends as it does.
+func (sh *shell) watch(ctx context.Context, format string, run *reached) error {
+	draw := sh.text()
+	loads := &loadsOf{dial: run.dial}
+	defer loads.close()
+	draw.Loads = func() []view.LoadNow { return loads.now(ctx) }
+	seen, err := sh.show(format, draw, func(_ context.Context, fn func([]journal.Record) error) error {
+		return run.Watch(ctx, true, fn)
+	}, newAside(sh.err))
+	if err != nil {
+		return err
+	}
+	if err := sh.close(format, run.id, seen, draw); err != nil {
+		return err
+	}
+	return ended(seen.Verdict.ExitCode())
 }
 
 // loadsOf asks a run how its load goes, on a connection of its own, at most once a second.
 // It is for one goroutine at a time.
 type loadsOf struct {
-	data   dataFlag
-	id     string
-	remote *app.Remote
-	asked  time.Time
-	last   []view.LoadNow
+	dial  func(context.Context) (distant, error)
+	run   distant
+	asked time.Time
+	last  []view.LoadNow
 }
 
 // now gives the latest figures; none where the run does not answer.
@@ -186,17 +213,14 @@ func (l *loadsOf) now(ctx context.Context) []view.LoadNow {
 		return l.last
 	}
 	l.asked, l.last = time.Now(), nil
-	if l.remote == nil {
-		data, err := app.DataDir(l.data.Data)
+	if l.run == nil {
+		run, err := l.dial(ctx)
 		if err != nil {
 			return nil
 		}
-		if l.remote, err = app.DialRun(ctx, data, l.id); err != nil {
-			l.remote = nil
-			return nil
-		}
+		l.run = run
 	}
-	ans, err := l.remote.Do(ctx, app.ControlRequest{Op: "info"})
+	ans, err := l.run.Do(ctx, app.ControlRequest{Op: "info"})
 	if err != nil {
 		l.close()
 		return nil
@@ -206,8 +230,8 @@ func (l *loadsOf) now(ctx context.Context) []view.LoadNow {
 }
 
 func (l *loadsOf) close() {
-	if l.remote != nil {
-		_ = l.remote.Close() // nothing was written that could be lost
-		l.remote = nil
+	if l.run != nil {
+		_ = l.run.Close() // nothing was written that could be lost
+		l.run = nil
 	}
 }

@@ -32,7 +32,7 @@ type runsListCmd struct {
 	Label   map[string]string `placeholder:"NAME=VALUE" help:"Only runs with this label."`
 	Limit   int               `default:"20" help:"How many at most; 0 for all."`
 	Output  string            `short:"o" enum:"text,json" default:"text" help:"text or json."`
-	dataFlag
+	keeperFlags
 }
 
 // Run lists runs.
@@ -42,16 +42,11 @@ func (c *runsListCmd) run(sh *shell) error {
 	if c.Limit < 0 {
 		return invalid("--limit %d: expected 0 or more", c.Limit)
 	}
-	s, err := c.openStore()
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	runs, err := s.Runs(store.Filter{
+	runs, where, err := c.list(store.Filter{
 		Status: store.Status(c.Status), Verdict: journal.Verdict(c.Verdict), Name: c.Name, Labels: c.Label, Limit: c.Limit,
 	})
 	if err != nil {
-		return errored("%w", err)
+		return err
 	}
 	if c.Output == formatJSON {
 		if runs == nil {
@@ -62,7 +57,7 @@ func (c *runsListCmd) run(sh *shell) error {
 		}{runs})
 	}
 	if len(runs) == 0 {
-		fmt.Fprintf(sh.err, "no such runs in %s\n", s.Dir())
+		fmt.Fprintf(sh.err, "no such runs in %s\n", where)
 		return nil
 	}
 	return listRuns(sh.out, runs)
@@ -84,65 +79,57 @@ func listRuns(w io.Writer, runs []store.Entry) error {
 type runsShowCmd struct {
 	ID     string `arg:"" name:"run" help:"A run, the beginning of its id, or last."`
 	Output string `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run) or ndjson (its records)."`
-	dataFlag
+	keeperFlags
 }
 
 // Run shows a run.
 func (c *runsShowCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
 
 func (c *runsShowCmd) run(sh *shell) error {
-	s, id, err := c.find(c.ID)
+	if c.Output == formatNDJSON {
+		export, done, err := c.exporter(c.ID)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return export(sh.out)
+	}
+	id, status, run, err := c.read(c.ID)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	e, recs, err := s.Read(id)
-	if err != nil {
-		return errored("%w", err)
-	}
-	if c.Output == formatNDJSON {
-		return s.Export(id, sh.out)
-	}
-	fold := view.New()
-	for _, rec := range recs {
-		fold.Add(rec)
-	}
-	run := fold.Run()
 	if c.Output == formatJSON {
 		return sh.json(formatJSON, struct {
-			ID     string       `json:"id"`
-			Status store.Status `json:"status"`
+			ID     string `json:"id"`
+			Status string `json:"status"`
 			*view.Run
-		}{id, e.Status, run})
+		}{id, status, run})
 	}
-	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", id, text.Clean(e.Name), e.Status)
-	if err := text.Timeline(sh.out, run, sh.text()); err != nil {
-		return err
-	}
-	return nil
+	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", id, text.Clean(run.Name), status)
+	return text.Timeline(sh.out, run, sh.text())
 }
 
 type runsExportCmd struct {
 	ID     string `arg:"" name:"run" help:"A run, the beginning of its id, or last."`
 	Output string `short:"o" placeholder:"FILE" help:"The file; stdout without it."`
-	dataFlag
+	keeperFlags
 }
 
 // Run writes a run.
 func (c *runsExportCmd) Run(sh *shell) error {
-	s, id, err := c.find(c.ID)
+	export, done, err := c.exporter(c.ID)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer done()
 	if c.Output == "" || c.Output == "-" {
-		return s.Export(id, sh.out)
+		return export(sh.out)
 	}
 	f, err := os.CreateTemp(filepath.Dir(c.Output), ".export-")
 	if err != nil {
 		return asInvalid(err)
 	}
-	err = errors.Join(s.Export(id, f), f.Close())
+	err = errors.Join(export(f), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), c.Output)
 	}

@@ -2,13 +2,15 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"starquake/dsl"
 )
 
 // validateCmd is `starquake validate`.
 type validateCmd struct {
-	Files  []string `arg:"" name:"file" help:"Orchestrations in Starlark, YAML or JSON, modules or tests (.star)."`
+	Files  []string `arg:"" optional:"" name:"file" help:"Orchestrations in Starlark, YAML or JSON, modules or tests (.star)."`
+	File   []string `short:"f" sep:"none" placeholder:"FILE" help:"The same; may be repeated."`
 	Strict bool     `help:"Treat warnings as errors."`
 	lenientFlag
 	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
@@ -23,8 +25,12 @@ type validated struct {
 
 // Run says everything that is wrong with every file.
 func (c *validateCmd) Run(sh *shell) error {
-	answer := validated{OK: true, Files: c.Files, Diagnostics: []dsl.Diagnostic{}}
-	for _, path := range c.Files {
+	files := slices.Concat(c.Files, c.File)
+	if len(files) == 0 {
+		return invalid("expected a file")
+	}
+	answer := validated{OK: true, Files: files, Diagnostics: []dsl.Diagnostic{}}
+	for _, path := range files {
 		diags, sources := c.check(path)
 		for _, d := range diags {
 			if d.Severity == dsl.Error || c.Strict && d.Severity == dsl.Warning {
