@@ -141,7 +141,7 @@ func spawn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	j := &job{cmd: exec.Command(path, args[1:]...), done: make(chan struct{})}
 	j.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "XDG_STATE_HOME", "USER", "TMPDIR", "GOCOVERDIR", "GORACE"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_STATE_HOME", "USER", "TMPDIR", "GOCOVERDIR", "GORACE", "STARQUAKE_URL"} {
 		if v := ts.Getenv(name); v != "" {
 			j.cmd.Env = append(j.cmd.Env, name+"="+v)
 		}
