@@ -54,6 +54,7 @@ type commands struct {
 
 	CA caCmd `cmd:"" name:"ca" group:"To serve:" help:"Make the local certificate authority of targets that terminate TLS, and show it."`
 
+	Schedules   schedulesCmd   `cmd:"" group:"To serve:" help:"List, make and change schedules of a server."`
 	Orchestrate orchestrateCmd `cmd:"" group:"To serve:" help:"start, status, stop, validate and template by the names that users of orchestration files know."`
 
 	Builtins  builtinsCmd  `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`

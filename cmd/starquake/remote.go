@@ -95,7 +95,7 @@ func (f *remoteFlags) request(sh *shell, req app.ControlRequest) error {
 
 // byFlag says who asks.
 type byFlag struct {
-	By      string `placeholder:"NAME" help:"Who asks. Without it: the user's name."`
+	By      string `placeholder:"NAME" help:"Who asks, of a run of this machine. Without it: the user's name. A server knows by the token."`
 	Comment string `placeholder:"TEXT" help:"Why; it is kept with the run."`
 }
 

@@ -17,17 +17,20 @@ const (
 
 // Import keeps an orchestration by the name that it gives itself.
 func (c *Client) Import(ctx context.Context, src server.Source) (out server.Imported, err error) {
-	return out, c.do(ctx, call{method: http.MethodPost, path: orchestrationsPath + "/import", body: src}, &out)
+	err = c.do(ctx, call{method: http.MethodPost, path: orchestrationsPath + "/import", body: src}, &out)
+	return out, err
 }
 
 // Start begins a run.
 func (c *Client) Start(ctx context.Context, body server.StartBody) (out server.Run, err error) {
-	return out, c.do(ctx, call{method: http.MethodPost, path: runsPath, body: body, again: true, key: rand.Text()}, &out)
+	err = c.do(ctx, call{method: http.MethodPost, path: runsPath, body: body, again: true, key: rand.Text()}, &out)
+	return out, err
 }
 
 // Runs lists runs, the newest first, a page of them.
 func (c *Client) Runs(ctx context.Context, filter url.Values) (out server.Listing, err error) {
-	return out, c.do(ctx, call{method: http.MethodGet, path: runsPath, query: filter, again: true}, &out)
+	err = c.do(ctx, call{method: http.MethodGet, path: runsPath, query: filter, again: true}, &out)
+	return out, err
 }
 
 // Status is a run as it stands.
@@ -48,7 +51,8 @@ type Steering struct {
 // Steer asks something of a run: pause, resume, skip, stop, approve, reject. It returns
 // when it is a fact; for a stop, when the run has ended and every fault is off.
 func (c *Client) Steer(ctx context.Context, id, op string, body Steering) (out server.Steered, err error) {
-	return out, c.do(ctx, call{method: http.MethodPost, path: runPath(id, op), body: body, unbounded: op == "stop"}, &out)
+	err = c.do(ctx, call{method: http.MethodPost, path: runPath(id, op), body: body, unbounded: op == "stop"}, &out)
+	return out, err
 }
 
 // Journal writes a run as JSON lines: what was asked, then its journal.

@@ -3,6 +3,7 @@
 //
 //	client.go   New, one request and its answer, problems as errors
 //	api.go      the calls, a method each
+//	schedules.go   those of schedules
 //	events.go   a run's records: those there are, or as they come, over every cut of the connection
 //
 // What goes wrong on the server is a *server.Problem; anything else means that the server
