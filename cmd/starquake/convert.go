@@ -13,7 +13,7 @@ import (
 
 // convertCmd is `starquake convert`.
 type convertCmd struct {
-	File string `arg:"" help:"An orchestration file in YAML or JSON; - takes stdin."`
+	File string `arg:"" predictor:"orchestration" help:"An orchestration file in YAML or JSON; - takes stdin."`
 	Out  string `short:"o" placeholder:"FILE" help:"Write the file there instead of showing it."`
 	To   string `enum:"yaml,json," default:"" placeholder:"FORMAT" help:"yaml or json. Without it: that of --out's ending, else the one that the file is not in."`
 }

@@ -9,7 +9,7 @@ import (
 
 // exportCmd is `starquake export`.
 type exportCmd struct {
-	File   string `arg:"" help:"An orchestration in Starlark (.star)."`
+	File   string `arg:"" predictor:"orchestration" help:"An orchestration in Starlark (.star)."`
 	Format string `enum:"yaml,json," default:"" placeholder:"FORMAT" help:"yaml or json. Without it: that of --output's ending, else yaml."`
 	Output string `short:"o" placeholder:"FILE" help:"Write the file there instead of showing it."`
 	libraryFlag

@@ -15,7 +15,7 @@ import (
 
 // fmtCmd is `starquake fmt`.
 type fmtCmd struct {
-	Files []string `arg:"" name:"file" help:"Files to lay out; - takes stdin and writes stdout."`
+	Files []string `arg:"" predictor:"orchestration" name:"file" help:"Files to lay out; - takes stdin and writes stdout."`
 	Check bool     `help:"Change nothing; list the files that are laid out otherwise and exit with 1."`
 }
 

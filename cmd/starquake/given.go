@@ -15,7 +15,7 @@ import (
 
 // givenFlags are what run and plan give to a script.
 type givenFlags struct {
-	File string `arg:"" help:"The orchestration: a Starlark file (.star), or one in YAML or JSON."`
+	File string `arg:"" predictor:"orchestration" help:"The orchestration: a Starlark file (.star), or one in YAML or JSON."`
 
 	Param  []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
 	Seed   *uint64  `placeholder:"N" help:"The seed of all randomness. Without it: a hash of script and parameters."`

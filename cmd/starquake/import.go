@@ -15,7 +15,7 @@ import (
 
 // importCmd is `starquake import`.
 type importCmd struct {
-	File string `arg:"" help:"An orchestration file in YAML or JSON; - takes stdin."`
+	File string `arg:"" predictor:"orchestration" help:"An orchestration file in YAML or JSON; - takes stdin."`
 	Out  string `short:"o" placeholder:"FILE" help:"Write the script there instead of showing it."`
 	lenientFlag
 }

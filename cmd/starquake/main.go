@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
 
 	"starquake/app"
 )
@@ -63,6 +64,9 @@ type commands struct {
 	Schema    schemaCmd    `cmd:"" group:"To learn:" help:"Show the JSON Schema of orchestration files, for editors."`
 	Demo      demoCmd      `cmd:"" group:"To learn:" help:"Run the quickstart against a small service of its own, in some 15 seconds."`
 	Version   versionCmd   `cmd:"" group:"To learn:" help:"Show the versions of the program, its interpreter and its formats."`
+
+	Completion kongcompletion.Completion `cmd:"" group:"To install:" help:"Show how the shell learns to complete the command line: bash, zsh, fish."`
+	Man        manCmd                    `cmd:"" group:"To install:" help:"Write the manual page, for man."`
 }
 
 const description = `Chaos orchestrations as programs. Start with: starquake demo
@@ -101,6 +105,7 @@ func mainCode() (code int) {
 	if err != nil {
 		panic(err) // the struct above is wrong
 	}
+	completes(parser)
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		return sh.usage(parser, args, err)

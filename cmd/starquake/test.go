@@ -17,7 +17,7 @@ import (
 
 // testCmd is `starquake test`.
 type testCmd struct {
-	Paths   []string `arg:"" optional:"" name:"path" help:"Files and folders; *_test.star below a folder are its tests. The current folder without it."`
+	Paths   []string `arg:"" predictor:"orchestration" optional:"" name:"path" help:"Files and folders; *_test.star below a folder are its tests. The current folder without it."`
 	Verbose bool     `short:"v" help:"Show the tests that pass, too, and what tests log."`
 	Filter  string   `name:"run" placeholder:"REGEXP" help:"Only tests whose names match."`
 	Cover   bool     `name:"coverage" help:"Show which steps and branches of the orchestrations no test reached."`

@@ -9,8 +9,8 @@ import (
 
 // validateCmd is `starquake validate`.
 type validateCmd struct {
-	Files  []string `arg:"" optional:"" name:"file" help:"Orchestrations in Starlark, YAML or JSON, modules or tests (.star)."`
-	File   []string `short:"f" sep:"none" placeholder:"FILE" help:"The same; may be repeated."`
+	Files  []string `arg:"" optional:"" predictor:"orchestration" name:"file" help:"Orchestrations in Starlark, YAML or JSON, modules or tests (.star)."`
+	File   []string `short:"f" sep:"none" placeholder:"FILE" predictor:"orchestration" help:"The same; may be repeated."`
 	Strict bool     `help:"Treat warnings as errors."`
 	lenientFlag
 	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/alecthomas/kong"
+	mangokong "github.com/alecthomas/mango-kong"
+	kongcompletion "github.com/jotaen/kong-completion"
+	"github.com/muesli/roff"
+	"github.com/posener/complete"
+)
+
+// completes answers the shell where it asks what could come next, and then ends the
+// process. It asks by the variable COMP_LINE, with the program that `starquake
+// completion` tells it of.
+func completes(parser *kong.Kong) {
+	kongcompletion.Register(parser, kongcompletion.WithPredictor("orchestration", complete.PredictOr(
+		complete.PredictFiles("*.star"), complete.PredictFiles("*.yaml"), complete.PredictFiles("*.yml"), complete.PredictFiles("*.json"))))
+}
+
+// manCmd is `starquake man`.
+type manCmd struct{}
+
+// Run writes the manual page, made of the same table as --help.
+func (manCmd) Run(sh *shell, ctx *kong.Context) error {
+	_, err := fmt.Fprintln(sh.out, mangokong.NewManPage(1, ctx.Model).Build(roff.NewDocument()))
+	return err
+}
