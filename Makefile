@@ -1,10 +1,10 @@
-# Targets: build test crash browser bench bench-server demo fmt docs. Each works on a fresh checkout with Go.
+# Targets: build test crash browser bench bench-proxy bench-server demo fmt docs. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build test crash browser bench bench-server demo fmt docs
+.PHONY: build test crash browser bench bench-proxy bench-server demo fmt docs
 
 build: ## bin/starquake, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
@@ -26,6 +26,21 @@ bench-server: ## what the server carries: starts, parked runs, watchers, status
 
 bench: ## every benchmark, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# What is measured, in how many rounds, and how long each proxy is measured in a round.
+ROWS   ?= all
+ROUNDS ?= 5
+SPAN   ?= 3s
+
+bench-proxy: build ## the data plane beside other proxies; ROWS=http,tcp ROUNDS=1 SPAN=1s for a part
+	@for program in nginx:nginx-light haproxy:haproxy wrk:wrk iperf3:iperf3; do \
+		PATH="$$PATH:/usr/sbin" command -v "$${program%:*}" >/dev/null || missing="$$missing $${program#*:}"; \
+	done; \
+	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >&2; } || \
+		echo "missing, and not measured against: install the packages$$missing" >&2
+	$(GO) build -o bin/benchproxy ./internal/benchproxy
+	bin/benchproxy -rows '$(ROWS)' -rounds '$(ROUNDS)' -span '$(SPAN)'
 
 demo: build ## the quickstart against a service of its own
 	bin/starquake demo
