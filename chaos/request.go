@@ -144,10 +144,7 @@ func plainAddr(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 // fitsHeader reports whether a field of that name has a value that fits.
 func (r *Request) fitsHeader(want *namedPattern) bool {
-	if r.names == 0 {
-		r.names = r.nameBits()
-	}
-	if r.names&want.bit == 0 {
+	if r.fieldNames()&want.bit == 0 {
 		return false
 	}
 	for i := range r.Header {
@@ -189,7 +186,15 @@ func trimBlanks(b []byte) []byte {
 	return b
 }
 
-// nameBits returns the nameBit of all fields, and the highest bit besides.
+// fieldNames returns the nameBit of all fields, and the highest bit besides.
+func (r *Request) fieldNames() uint64 {
+	if r.names == 0 {
+		r.names = r.nameBits()
+	}
+	return r.names
+}
+
+// nameBits finds fieldNames.
 func (r *Request) nameBits() uint64 {
 	bits := uint64(1 << 63)
 	for i := range r.Header {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,28 +62,78 @@ func BenchmarkHTTP100Faults(b *testing.B) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	for _, n := range []int{0, 1, 10} {
-		b.Run(fmt.Sprint(n, "faults"), func(b *testing.B) {
-			p := startProxy(b, "http", "127.0.0.1:1")
-			for i := range n {
-				apply(b, p, fmt.Sprint(i), "http_error", map[string]any{"codes": 500, "probability": 0.1})
-			}
-			req := &chaos.Request{Method: []byte(http.MethodGet), Target: []byte("/api/1/orders")}
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					p.decide(nil, req)
+	for _, fits := range []bool{true, false} {
+		for _, n := range []int{0, 1, 10, 100} {
+			b.Run(fmt.Sprintf("faults=%d/fit=%t", n, fits), func(b *testing.B) {
+				p := startProxy(b, "http", "127.0.0.1:1")
+				for i := range n {
+					fault := map[string]any{"codes": 500, "probability": 0}
+					if !fits {
+						fault["match"] = benchMatch(i)
+					}
+					apply(b, p, fmt.Sprint(i), "http_error", fault)
+				}
+				method, target, host := []byte(http.MethodGet), []byte("/api/1/orders"), []byte("bench")
+				lines := []byte("Host: bench\r\nUser-Agent: bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n")
+				b.ReportAllocs()
+				b.ResetTimer()
+				var req chaos.Request
+				for range b.N {
+					req = chaos.Request{Method: method, Target: target, Host: host, HeaderLines: lines}
+					if p.decide(nil, &req) != nil {
+						b.Fatal("it was hit")
+					}
 				}
 			})
-		})
+		}
 	}
+}
+
+// benchMatch is one of the ways in which rules match that do not fit.
+func benchMatch(i int) map[string]any {
+	switch i % 5 {
+	case 0:
+		return map[string]any{"path": fmt.Sprintf("/shop/v%d/**", i)}
+	case 1:
+		return map[string]any{"path": fmt.Sprintf("/shop/*/orders/%d", i)}
+	case 2:
+		return map[string]any{"method": []any{"POST", "PUT"}, "path": fmt.Sprintf("/cart/%d", i)}
+	case 3:
+		return map[string]any{"headers": map[string]any{"x-tenant": fmt.Sprintf("t%d", i)}}
+	}
+	return map[string]any{"host": fmt.Sprintf("api%d.example.com", i)}
 }
 
 func BenchmarkParseRequest(b *testing.B) {
 	text := []byte("GET /api/1/orders HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nConnection: keep-alive\r\n\r\n")
 	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := parseRequest(text); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseResponse(b *testing.B) {
+	text := []byte("HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 129\r\nConnection: keep-alive\r\n\r\n")
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parseResponse(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkChunks(b *testing.B) {
+	text := []byte(strings.Repeat("400\r\n"+strings.Repeat("x", 1024)+"\r\n", 16) + "0\r\n\r\n")
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var r chunkReader
+		if n, done, err := r.feed(text, nil); n != len(text) || !done || err != nil {
+			b.Fatal(n, done, err)
 		}
 	}
 }

@@ -22,7 +22,8 @@
 //	operations.go   requests whose GraphQL operations faults ask about
 //	stream.go, line.go   everything else: chunks relayed, spliced or delayed
 //	tunnel.go, http2.go  where engines of other protocols take over
-//	wake.go      readers that wait are told of new faults; sock_*.go what takes sockets
+//	wake.go      readers that wait are told of new faults
+//	reader.go, writer.go   connections read and written; sock_*.go what takes sockets
 //	window.go, hits.go   figures of the last minutes, and the last hits one by one
 //
 // The faults that are on are an immutable snapshot behind an atomic pointer. A

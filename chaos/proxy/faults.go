@@ -60,6 +60,8 @@ type snapshot struct {
 	order []*active
 	// operations: one of them has to be told of GraphQL operations.
 	operations bool
+	// index finds those of order that a request may meet.
+	index *chaos.Index
 	// changed is closed when another snapshot has taken this one's place.
 	changed chan struct{}
 }
@@ -178,6 +180,13 @@ func (p *Proxy) publish() {
 		}
 		return int(a.seq) - int(b.seq)
 	})
+	matchers := make([]*chaos.Matcher, len(next.order))
+	for i, a := range next.order {
+		if a.acts.requests {
+			matchers[i] = a.matcher
+		}
+	}
+	next.index = chaos.NewIndex(matchers)
 	p.faults.Store(next)
 	close(old.changed)
 	p.listenOrNot(next)

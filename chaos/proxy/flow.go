@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"time"
@@ -136,7 +137,7 @@ func (f *flow) room(now time.Time, delays []delay) int {
 var errLimit = errors.New("a fault has limited how much passes")
 
 // send writes b to dst as the faults want. f may be nil.
-func (c *conn) send(f *flow, dst side, b []byte) (n int, err error) {
+func (c *conn) send(f *flow, dst io.Writer, b []byte) (n int, err error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
@@ -164,7 +165,7 @@ func (c *conn) send(f *flow, dst side, b []byte) (n int, err error) {
 }
 
 // sendBody writes a chunk of a body to dst, after what holds it back.
-func (c *conn) sendBody(f *flow, dst side, b []byte) (n int, err error) {
+func (c *conn) sendBody(f *flow, dst io.Writer, b []byte) (n int, err error) {
 	if f == nil || len(b) == 0 {
 		return c.send(f, dst, b)
 	}

@@ -20,8 +20,8 @@ func (c *conn) serveHTTP2(in *reader) {
 	}
 	defer up.release()
 	relay := h2.New(h2.Config{
-		Client:       &http2Conn{Conn: c.client, c: c, way: toUpstream},
-		Upstream:     &http2Conn{Conn: up.src, c: c, way: toClient},
+		Client:       newHTTP2Conn(c, c.client, toUpstream),
+		Upstream:     newHTTP2Conn(c, up.src, toClient),
 		ClientHead:   in.bytes(),
 		UpstreamHead: up.bytes(),
 		Hooks:        &http2Hooks{c: c},
@@ -37,15 +37,24 @@ func (c *conn) serveHTTP2(in *reader) {
 // read from it, which goes the given way.
 type http2Conn struct {
 	net.Conn
+	in  receiver
+	out writer
 	c   *conn
 	way direction
 }
+
+func newHTTP2Conn(c *conn, side net.Conn, way direction) *http2Conn {
+	return &http2Conn{Conn: side, in: receiver{src: side}, out: writer{dst: side}, c: c, way: way}
+}
+
+// Write writes. The relay lets one goroutine at a time do so.
+func (s *http2Conn) Write(b []byte) (int, error) { return s.out.Write(b) }
 
 // Read reads, and reads again if it was only woken to look at the faults, which the
 // relay does by itself.
 func (s *http2Conn) Read(b []byte) (int, error) {
 	for {
-		n, err := s.Conn.Read(b)
+		n, err := s.in.Read(b)
 		if n > 0 {
 			now := time.Now()
 			s.c.lastByte.Store(now.UnixNano())

@@ -42,7 +42,7 @@ type lineChunk struct {
 }
 
 func newLine(s *stream) *line {
-	l := &line{s: stream{c: s.c, dst: s.dst, way: s.way, snap: s.snap, met: s.met, frames: s.frames, struck: s.struck}, done: make(chan struct{})}
+	l := &line{s: stream{c: s.c, dst: s.dst, out: writer{dst: s.dst}, way: s.way, snap: s.snap, met: s.met, frames: s.frames, struck: s.struck}, done: make(chan struct{})}
 	l.s.met.flow.chunks = 0 // counted by the one who pushes
 	l.cond.L = &l.mu
 	go l.write()
@@ -159,7 +159,7 @@ func (l *line) send(chunk *lineChunk) bool {
 		return s.dst.CloseWrite() == nil
 	}
 	s.met.flow.alter(chunk.b)
-	_, err := s.c.send(&s.met.flow, s.dst, s.met.flow.kept(chunk.b))
+	_, err := s.c.send(&s.met.flow, &s.out, s.met.flow.kept(chunk.b))
 	if err == errLimit {
 		s.c.endGently()
 	}

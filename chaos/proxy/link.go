@@ -13,6 +13,8 @@ type link struct {
 	err    error
 	alpn   string       // what a TLS upstream has chosen to be spoken to in
 	handed chan *reader // see handOver
+	// toUp writes requests, of the client's goroutine; toClient responses, of the link's.
+	toUp, toClient writer
 
 	// Guarded by conn.mu.
 	gone     bool // it has ended while nothing was pending
@@ -145,5 +147,6 @@ func (c *conn) dial(l *link) bool {
 		return false
 	}
 	l.up = up
+	l.toUp.dst, l.toClient.dst = l.up, c.client
 	return true
 }

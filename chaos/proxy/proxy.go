@@ -92,7 +92,7 @@ func Listen(ctx context.Context, config Config) (*Proxy, error) {
 // deafen). Between the two attempts somebody else may take it, so there are some.
 func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	const attempts = 10
-	var config net.ListenConfig
+	config := listenConfig()
 	for attempt := 1; ; attempt++ {
 		l, err := config.Listen(ctx, "tcp", addr)
 		host, port, _ := net.SplitHostPort(addr) // checked by complete

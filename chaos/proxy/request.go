@@ -190,7 +190,7 @@ func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 		if err != nil {
 			return c.abandon(l, err)
 		}
-		written, werr := c.sendBody(f, l.up, in.bytes()[:skip+n])
+		written, werr := c.sendBody(f, &l.toUp, in.bytes()[:skip+n])
 		c.p.window.at(time.Now()).bytesIn.Add(uint64(written))
 		if werr != nil {
 			if werr == errLimit {

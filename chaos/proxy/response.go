@@ -164,7 +164,7 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *f
 		if y.done && h.status >= 200 {
 			p.verdict.done(h.status) // before the client has it all, and may ask again
 		}
-		written, werr := c.sendBody(f, c.client, in.bytes()[:skip+n])
+		written, werr := c.sendBody(f, &l.toClient, in.bytes()[:skip+n])
 		c.p.window.at(time.Now()).bytesOut.Add(uint64(written))
 		if werr == errLimit {
 			c.endGently()

@@ -18,3 +18,5 @@ func canDeafen() error { return errNoDeafen }
 // untilHangup says nothing here: a client that leaves while it is held is noticed when
 // the hold ends.
 func untilHangup(side) bool { return false }
+
+func listenConfig() net.ListenConfig { return net.ListenConfig{} }

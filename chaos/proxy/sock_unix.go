@@ -32,19 +32,108 @@ func (in *reader) waitRead() (n int, err error) {
 // something to read.
 func (in *reader) tryRead(fd uintptr) bool {
 	in.ensure()
-	for {
-		in.n, in.err = syscall.Read(int(fd), in.buf)
-		switch {
-		case in.err == syscall.EINTR:
-			continue
-		case in.err == syscall.EAGAIN:
-			in.release()
-			return false
-		case in.err == nil && in.n == 0:
-			in.err = io.EOF
-		case in.err != nil:
-			in.n = 0
-		}
-		return true
+	var done bool
+	// What comes after much is most likely much again.
+	if in.n, done, in.err = tryRead(fd, in.buf, in.n > brief); !done {
+		in.release()
 	}
+	return done
+}
+
+// tryRead reads what there is, which may take long. It is not done if there is nothing yet.
+func tryRead(fd uintptr, b []byte, long bool) (n int, done bool, err error) {
+	read := readNow
+	if long {
+		read = readLong
+	}
+	for {
+		n, errno := read(fd, b)
+		switch {
+		case errno == syscall.EINTR:
+			continue
+		case errno == syscall.EAGAIN:
+			return 0, false, nil
+		case errno != 0:
+			return 0, true, errno
+		case n == 0:
+			return 0, true, io.EOF
+		}
+		return n, true, nil
+	}
+}
+
+// Read reads once, as r.src.Read does.
+func (r *receiver) Read(b []byte) (n int, err error) {
+	tcp, ok := r.src.(*net.TCPConn)
+	if !ok || len(b) == 0 {
+		return r.src.Read(b)
+	}
+	if r.raw == nil {
+		if r.raw, err = tcp.SyscallConn(); err != nil {
+			return 0, err
+		}
+		r.ready = func(fd uintptr) (done bool) {
+			r.n, done, r.err = tryRead(fd, r.b, r.n > brief)
+			return done
+		}
+	}
+	r.b, r.err = b, nil
+	err = r.raw.Read(r.ready)
+	r.b = nil
+	if err != nil {
+		return 0, err
+	}
+	return r.n, r.err
+}
+
+// readLong is readNow with the scheduler's being told.
+func readLong(fd uintptr, b []byte) (int, syscall.Errno) {
+	n, err := syscall.Read(int(fd), b)
+	if errno, ok := err.(syscall.Errno); ok {
+		return 0, errno
+	}
+	return n, 0
+}
+
+// Write writes all of b, as w.dst.Write does.
+func (w *writer) Write(b []byte) (n int, err error) {
+	tcp, ok := w.dst.(*net.TCPConn)
+	if !ok || len(b) == 0 || len(b) > brief {
+		return w.dst.Write(b)
+	}
+	if w.raw == nil {
+		if w.raw, err = tcp.SyscallConn(); err != nil {
+			return 0, err
+		}
+		w.ready = w.tryWrite
+	}
+	w.b, w.n, w.err = b, 0, nil
+	err = w.raw.Write(w.ready)
+	w.b = nil
+	if err == nil {
+		err = w.err
+	}
+	return w.n, err
+}
+
+// tryWrite reports whether the write is done; if not it is called again when there is
+// room for more.
+func (w *writer) tryWrite(fd uintptr) bool {
+	for w.n < len(w.b) {
+		n, errno := writeNow(fd, w.b[w.n:])
+		switch {
+		case errno == syscall.EINTR:
+		case errno == syscall.EAGAIN:
+			return false
+		case errno != 0:
+			w.err = errno
+			return true
+		case n == 0:
+			w.err = io.ErrShortWrite
+			return true
+		default:
+			w.n += n
+		}
+	}
+	return true
 }

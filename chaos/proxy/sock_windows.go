@@ -5,3 +5,9 @@ func (in *reader) waitRead() (int, error) {
 	in.ensure()
 	return in.src.Read(in.buf)
 }
+
+// Write writes all of b.
+func (w *writer) Write(b []byte) (int, error) { return w.dst.Write(b) }
+
+// Read reads once.
+func (r *receiver) Read(b []byte) (int, error) { return r.src.Read(b) }

@@ -46,7 +46,8 @@ type stream struct {
 	met      streamFaults // of snap
 	frames   *frames      // of a WebSocket; met is of its struck fates too
 	struck   uint32
-	line     *line // nil while nothing is delayed
+	out      writer // to dst
+	line     *line  // nil while nothing is delayed
 	// bulk is how much came without a pause, last when the last of it did.
 	bulk int64
 	last time.Time
@@ -65,7 +66,7 @@ const (
 // relay moves bytes from in to dst until in ends, and then ends dst on that way. err is
 // that of the last fill of in, whose bytes go first. An error cuts the connection.
 func (c *conn) relay(dst side, in *reader, way direction, err error) {
-	s := &stream{c: c, dst: dst, src: in.src, in: in, way: way}
+	s := &stream{c: c, dst: dst, src: in.src, in: in, way: way, out: writer{dst: dst}}
 	s.refresh()
 	if len(s.met.fates) > 0 && err == nil && !s.pass() {
 		err = net.ErrClosed
@@ -151,7 +152,7 @@ func (s *stream) chunkAfter(b []byte, more []delay) bool {
 	}
 	if s.line == nil {
 		if s.met.flow.size()+len(more) == 0 {
-			_, err := s.dst.Write(b)
+			_, err := s.out.Write(b)
 			return err == nil
 		}
 		s.line = newLine(s)

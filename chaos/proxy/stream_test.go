@@ -230,6 +230,9 @@ func TestBulkKeepsItsBytes(t *testing.T) {
 	})
 	p := startProxy(t, "tcp", upstream)
 	c := dialRaw(t, p.Addr())
+	if err := c.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil { // a lot for a machine that is busy
+		t.Fatal(err)
+	}
 	send(t, c, "x")
 	done := make(chan struct{})
 	toggled := make(chan int)

@@ -100,13 +100,19 @@ func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
 	if c != nil {
 		query = c.query
 	}
-	now := time.Now()
-	for _, a := range snap.order {
+	var now time.Time
+	var buf [4]uint64 // is enough for most
+	may := snap.index.May(req, buf[:0])
+	for i := may.First(0); i >= 0; i = may.First(i + 1) {
+		a := snap.order[i]
 		if v != nil && v.answer.given() && a.row.rank != v.answer.rank {
 			break
 		}
-		if !a.acts.requests || a.acts.grpc && !req.GRPC || !a.matcher.FitsHead(req) {
+		if a.acts.grpc && !req.GRPC || !a.matcher.FitsHead(req) {
 			continue
+		}
+		if now.IsZero() {
+			now = time.Now()
 		}
 		elapsed := a.clock.Load().elapsed(now)
 		if !a.fault.ActiveAt(elapsed) || a.passesOpen(c) {

@@ -167,7 +167,7 @@ type socket struct {
 
 // relayFrames relays one way of a WebSocket connection until it ends.
 func (c *conn) relayFrames(f *frames, dst side, in *reader, way direction) {
-	s := &socket{stream: stream{c: c, dst: dst, src: in.src, in: in, way: way, frames: f}, f: f}
+	s := &socket{stream: stream{c: c, dst: dst, src: in.src, in: in, way: way, frames: f, out: writer{dst: dst}}, f: f}
 	s.request = newHandshake(c.upgraded)
 	s.refresh()
 	s.replan()

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -117,6 +119,9 @@ func TestFailure(t *testing.T) {
 
 func TestReadWrk(t *testing.T) {
 	good := `Running 3s test @ http://127.0.0.1:1/
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    20.09ms    3.75ms  32.62ms   68.99%
+    Req/Sec     6.20k   756.33     7.24k    85.00%
   Latency Distribution
      50%    1.20ms
      99%   12.34ms

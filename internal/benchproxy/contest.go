@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -58,6 +60,9 @@ const us = "starquake"
 
 // measure runs the rounds of a contest.
 func (c contest) measure(ctx context.Context, b *bench) ([]line, error) {
+	if b.base != "" {
+		c.peers, c.bars = []string{"base"}, []bar{{against: []string{"base"}}}
+	}
 	var rounds []map[string]sample
 	subjects := append([]string{us}, c.peers...)
 	for n := range b.rounds {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -31,7 +33,7 @@ func measureIdle(ctx context.Context, b *bench) ([]line, error) {
 	var lines []line
 	for _, protocol := range []string{kindHTTP, kindTCP, "auto"} {
 		// A process of its own: one that has worked has memory at hand.
-		plane, err := b.startPlane(ctx, "starquake-rest-"+protocol)
+		plane, err := b.startPlane(ctx, "starquake-rest-"+protocol, b.starquake)
 		if err != nil {
 			return nil, err
 		}

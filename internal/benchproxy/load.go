@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -66,7 +68,7 @@ func readWrk(out string, connections int) (s sample, err error) {
 	if s.ops, err = strconv.ParseFloat(number(`(\d+) requests in`), 64); err != nil {
 		return s, fmt.Errorf("wrk printed no number of requests:\n%s", out)
 	}
-	if s.p99, err = time.ParseDuration(number(`99%\s+(\S+)`)); err != nil {
+	if s.p99, err = time.ParseDuration(number(`(?m)^\s*99%\s+(\S+)`)); err != nil {
 		return s, fmt.Errorf("wrk printed no 99th percentile:\n%s", out)
 	}
 	return s, nil

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command benchproxy measures the embedded data plane beside other proxies, and says by
 // how much it reaches what was asked for: `make bench-proxy`.
 //
@@ -56,6 +58,7 @@ func main() {
 // bench is one measurement of some rows.
 type bench struct {
 	starquake string        // the program
+	base      string        // another build of it, in place of all peers; or empty
 	self      string        // this program
 	dir       string        // for configurations and logs; removed at the end
 	rounds    int           // of each contest
@@ -72,6 +75,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	flags.SetOutput(progress)
 	b := &bench{progress: progress, peers: map[string]*peer{}, upstreams: map[string]string{}}
 	flags.StringVar(&b.starquake, "starquake", "bin/starquake", "the program that is measured")
+	flags.StringVar(&b.base, "base", "", "another build of the program, to compare with in place of the peers")
 	names := flags.String("rows", "all", "what is measured: "+strings.Join(rowNames(), ", "))
 	flags.IntVar(&b.rounds, "rounds", 5, "rounds of each comparison")
 	flags.DurationVar(&b.span, "span", 3*time.Second, "how long each proxy is measured in a round")
@@ -85,11 +89,16 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if b.rounds < 1 || b.span < 100*time.Millisecond {
 		return errors.New("expected one round or more, and a span of 100ms or more")
 	}
-	if b.starquake, err = filepath.Abs(b.starquake); err != nil {
-		return err
-	}
-	if _, err := os.Stat(b.starquake); err != nil {
-		return fmt.Errorf("the program that is measured: %w; make build builds it", err)
+	for _, program := range []*string{&b.starquake, &b.base} {
+		if *program == "" {
+			continue
+		}
+		if *program, err = filepath.Abs(*program); err != nil {
+			return err
+		}
+		if _, err := os.Stat(*program); err != nil {
+			return fmt.Errorf("the program that is measured: %w; make build builds it", err)
+		}
 	}
 	if b.self, err = os.Executable(); err != nil {
 		return err

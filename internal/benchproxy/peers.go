@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -34,7 +36,12 @@ type peerRow struct {
 
 func peerRows() []peerRow {
 	return []peerRow{
-		{"starquake", "", startStarquake},
+		{us, "", func(ctx context.Context, b *bench, _ string) (*peer, error) {
+			return startStarquake(ctx, b, us, b.starquake)
+		}},
+		{"base", "", func(ctx context.Context, b *bench, _ string) (*peer, error) {
+			return startStarquake(ctx, b, "base", b.base)
+		}},
 		{"toxiproxy", "", startToxiproxy},
 		{"nginx", "nginx", startNginx},
 		{"haproxy", "haproxy", startHAProxy},
@@ -114,8 +121,8 @@ func (b *bench) startUpstreams(ctx context.Context) error {
 	return nil
 }
 
-func startStarquake(ctx context.Context, b *bench, _ string) (*peer, error) {
-	plane, err := b.startPlane(ctx, "starquake")
+func startStarquake(ctx context.Context, b *bench, name, program string) (*peer, error) {
+	plane, err := b.startPlane(ctx, name, program)
 	if err != nil {
 		return nil, err
 	}

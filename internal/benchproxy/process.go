@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -189,6 +191,11 @@ func command(ctx context.Context, limit time.Duration, name string, args ...stri
 		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(args, " "), err, said[max(0, len(said)-1000):])
 	}
 	return stdout.String(), nil
+}
+
+// dieWithParent has a child killed when we are.
+func dieWithParent() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
 // freeAddr returns an address on which nobody listens.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -41,7 +43,7 @@ func (t *table) write(out io.Writer) error {
 	w := bufio.NewWriter(out)
 	fmt.Fprintf(w, "Machine: %d cores of %s, Linux %s, %s.\n", runtime.NumCPU(), processor(), firstWord("/proc/sys/kernel/osrelease"), runtime.Version())
 	fmt.Fprintf(w, "Peers: %s.\n", strings.Join(versions(), ", "))
-	fmt.Fprintf(w, "Medians of %d rounds of %s each; load average before %s, after %s (the measurement itself makes up most of it).\n\n",
+	fmt.Fprintf(w, "Medians of %d rounds of %s each; load average before %s, after %s (that of the measurement included).\n\n",
 		t.b.rounds, t.b.span, t.before, loadAverage())
 	fmt.Fprintln(w, "| work | against | bar | starquake / peer | ratio | | CPU µs, starquake / peer | cores others used |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")

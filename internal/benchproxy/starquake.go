@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -16,13 +18,13 @@ type plane struct {
 	api string
 }
 
-// startPlane starts one.
-func (b *bench) startPlane(ctx context.Context, name string) (*plane, error) {
+// startPlane starts one, of a program.
+func (b *bench) startPlane(ctx context.Context, name, program string) (*plane, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.start(ctx, name, []string{b.starquake, "proxy", "--admin", addr, "--log-level", "error"}, addr)
+	s, err := b.start(ctx, name, []string{program, "proxy", "--admin", addr, "--log-level", "error"}, addr)
 	if err != nil {
 		return nil, err
 	}
