@@ -62,8 +62,8 @@ func (c *ControlSocket) answer(conn net.Conn, req *ControlRequest) error {
 		return c.watch(conn, req.Follow)
 	}
 	ctx, stop := c.whileHere(conn)
-	defer stop()
 	message, err := c.running.Do(ctx, req)
+	stop() // the answer lets the client send its next request, which is not whileHere's to read
 	ans := c.running.info()
 	ans.OK, ans.Message = err == nil, message
 	if req.Op == "info" {

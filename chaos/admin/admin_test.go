@@ -91,6 +91,7 @@ func (s *side) status(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, _ = io.Copy(io.Discard, resp.Body) // or the connection is not kept
 	resp.Body.Close()
 	return resp.StatusCode
 }

@@ -43,7 +43,7 @@ func TestExportIsTheInverse(t *testing.T) {
 		if diags.HasErrors() {
 			t.Fatalf("%v\n%s", diags, file.Unit.Main.Text)
 		}
-		again, diags, err := star.Export(rapid.SampledFrom([]string{"yaml", "json"}).Draw(t, "format"))
+		again, diags, err := star.Export(rapid.SampledFrom([]string{"yaml", "json"}).Draw(t, "format"), app.Options{})
 		if err != nil || diags.HasErrors() {
 			t.Fatalf("%v %v\n%s\n%s", err, diags, text, file.Unit.Main.Text)
 		}
@@ -70,7 +70,7 @@ func TestExportOfGolden(t *testing.T) {
 			t.Fatal(diags)
 		}
 		for _, format := range []string{"yaml", "json"} {
-			if _, diags, err := s.Export(format); err != nil || diags.HasErrors() {
+			if _, diags, err := s.Export(format, app.Options{}); err != nil || diags.HasErrors() {
 				t.Errorf("%s as %s: %v %v", name, format, err, diags)
 			}
 		}
