@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"sync"
 	"time"
 
@@ -80,7 +81,11 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
-	if p, err := t.lent.proxy(&args); p != nil || err != nil {
+	p, err := t.lent.proxy(&args)
+	if err == nil && call.Again == nil { // a run that is taken up ends what it began
+		err = resolves(ctx, &args)
+	}
+	if p != nil || err != nil {
 		if err == nil {
 			t.use(p, args.Upstream, call)
 			<-ctx.Done()
@@ -97,7 +102,7 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	if err != nil {
 		return nil, &journal.EffectError{Code: "tls", Message: fmt.Sprintf("proxy %s: %v", args.Name, err)}
 	}
-	p, err := proxy.Listen(ctx, proxy.Config{
+	p, err = proxy.Listen(ctx, proxy.Config{
 		Name: args.Name, Listen: listen, Upstream: args.Upstream, Protocol: args.Protocol, Labels: args.Labels, TLS: tls, Logger: t.logger,
 	})
 	if err != nil {
@@ -117,6 +122,25 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 		return nil, nil
 	}
 	return nil, err
+}
+
+// resolvePatience bounds how long the name of an upstream is looked up.
+const resolvePatience = 5 * time.Second
+
+// resolves refuses a target whose upstream has no address: each of its connections would
+// fail, fault or none. One that nobody listens at yet is fine.
+func resolves(ctx context.Context, target *builtins.Target) error {
+	host, _, err := net.SplitHostPort(target.Upstream)
+	if err != nil {
+		return nil // which opening it refuses, and says what was expected
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
+	defer cancel()
+	if _, err := net.DefaultResolver.LookupHost(ctx, host); err != nil {
+		return &journal.EffectError{Code: "target_unreachable", Message: fmt.Sprintf(
+			"proxy %s: the upstream %s has no address: %v; correct its name, or see to it that this machine resolves it", target.Name, target.Upstream, err)}
+	}
+	return nil
 }
 
 // use makes an open proxy a target of the run.

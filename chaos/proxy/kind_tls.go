@@ -16,6 +16,13 @@ const stall = "stall"
 // hits makes of it, "" for nothing, after what stalls it: a handshake goes on when the
 // fault that has stalled it is gone. goesOn is false if the connection is over.
 func (c *conn) handshake() (kind string, goesOn bool) {
+	if fates := c.handshakeFates(); len(fates) > 0 {
+		c.hello.late.Stop()
+		if !c.suffer(fates, c.watch) {
+			return "", false
+		}
+		c.hello.late.Reset(handshakePatience)
+	}
 	for _, a := range c.p.faults.Load().order {
 		if a.acts.handshake == "" || !c.meetsHandshake(a) {
 			continue
@@ -33,6 +40,49 @@ func (c *conn) handshake() (kind string, goesOn bool) {
 	return "", true
 }
 
+// handshakeFates are what faults of connections make of a handshake: a server that never
+// answers does not shake hands either. Those that hit only some, or that ask about
+// requests or count them, and those that leave a way open, wait for what comes inside.
+func (c *conn) handshakeFates() []fate {
+	var fates []fate
+	for _, a := range c.p.faults.Load().order {
+		if a.acts.fate == nil || a.acts.refuses || a.acts.lets != [2]bool{} || !a.hitsAll() || !a.matcher.FitsConn(c.source) || a.passesOpen(c) {
+			continue
+		}
+		h := hit{by: a, c: c, now: time.Now()}
+		h.elapsed = a.clock.Load().elapsed(h.now)
+		if !a.fault.ActiveAt(h.elapsed) {
+			continue
+		}
+		f := a.fateOf(&h)
+		if !f.hangs && f.due.After(h.now) {
+			continue // the connection goes well for a while
+		}
+		h.n, _ = a.meets(h.elapsed)
+		c.handshakeHit(a, h.now, h.n)
+		c.mu.Lock()
+		if c.met == nil {
+			c.met = make(map[*Applied]meeting)
+		}
+		c.met[a.Applied] = meeting{n: h.n, hit: true, at: h.now} // a stream inside has met it
+		c.mu.Unlock()
+		fates = append(fates, f)
+	}
+	return fates
+}
+
+// hitsAll reports whether the fault hits each connection of the sources that it fits.
+func (a *Applied) hitsAll() bool {
+	m := a.fault.Match
+	return a.fault.Probability == chaos.Const(1) && !a.matcher.Parsed() && (m == nil || m.After == 0 && m.First == 0 && m.Every == 0)
+}
+
+// handshakeHit counts that the handshake is hit.
+func (c *conn) handshakeHit(a *active, at time.Time, n uint64) {
+	a.hit.Add(1)
+	c.p.hits.add(&Hit{At: at, Fault: a.id, Kind: a.fault.Kind, N: n, Request: "handshake " + c.hello.name})
+}
+
 // meetsHandshake draws for one handshake, whose name is the host that a match asks about.
 func (c *conn) meetsHandshake(a *active) bool {
 	now := time.Now()
@@ -43,8 +93,7 @@ func (c *conn) meetsHandshake(a *active) bool {
 	}
 	n, hit := a.meets(elapsed)
 	if hit {
-		a.hit.Add(1)
-		c.p.hits.add(&Hit{At: now, Fault: a.id, Kind: a.fault.Kind, N: n, Request: "handshake " + c.hello.name})
+		c.handshakeHit(a, now, n)
 	}
 	return hit
 }

@@ -576,6 +576,68 @@ func TestTLSFaultsOfConnections(t *testing.T) {
 	}
 }
 
+// A connection fault that hits all acts on a handshake too: who hangs has not been
+// answered at all. One that hits some, or asks about requests, waits for what comes inside.
+func TestTLSHandshakeMeetsConnectionFaults(t *testing.T) {
+	for _, protocol := range []string{"tcp", "auto", "http"} {
+		p := startSecure(t, protocol, startTCP(t, echo), TLS{Plain: true})
+		shake := func() (*tls.Conn, <-chan error) {
+			c := tls.Client(dialRaw(t, p.Addr()), &tls.Config{RootCAs: p.roots, ServerName: "shop.test"})
+			done := make(chan error, 1)
+			go func() { done <- c.Handshake() }()
+			return c, done
+		}
+		for _, kind := range []string{"blackhole", "partition"} {
+			open, done := shake()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			a := apply(t, p.Proxy, "f", kind, map[string]any{"open_connections": "keep"})
+			held, done := shake()
+			eventually(t, kind+" hits the handshake", func() bool { return a.Stats().Hit == 1 })
+			select {
+			case err := <-done:
+				t.Errorf("%s %s: the handshake has ended: %v", protocol, kind, err)
+			case <-time.After(20 * time.Millisecond):
+			}
+			if protocol == "tcp" {
+				ping(t, open)
+			}
+			if s := a.Remove(); s.Seen != 1 || s.Hit != 1 {
+				t.Errorf("%s %s: %+v", protocol, kind, s)
+			}
+			if err := <-done; err != nil {
+				t.Errorf("%s %s: after the fault: %v", protocol, kind, err)
+			}
+			open.Close()
+			held.Close()
+		}
+		eventually(t, "nobody is left", func() bool { return p.ActiveConns() == 0 })
+		for _, f := range []struct {
+			kind string
+			args map[string]any
+			want error
+		}{{"reset", nil, syscall.ECONNRESET}, {"timeout", map[string]any{"after": "20ms"}, io.EOF}} {
+			a := apply(t, p.Proxy, "f", f.kind, f.args)
+			if _, done := shake(); !errors.Is(<-done, f.want) {
+				t.Errorf("%s: a handshake under %s did not end with %v", protocol, f.kind, f.want)
+			}
+			if s := a.Remove(); s.Seen != 1 || s.Hit != 1 {
+				t.Errorf("%s %s: %+v", protocol, f.kind, s)
+			}
+		}
+		for kind, args := range map[string]map[string]any{
+			"blackhole": {"probability": 0.5}, "partition": {"match": map[string]any{"first": 1}}, "timeout": {"after": "1m", "match": map[string]any{"source": []any{"10.0.0.0/8"}}}, "reset": {"after": "1m"},
+		} {
+			a := apply(t, p.Proxy, "f", kind, args)
+			if _, done := shake(); <-done != nil {
+				t.Errorf("%s: the handshake has met %s %v", protocol, kind, args)
+			}
+			a.Remove()
+		}
+	}
+}
+
 // gRPC inside TLS: its faults, and what a client sees of a handshake that fails.
 func TestTLSCarriesGRPC(t *testing.T) {
 	authority, roots := newAuthority(t, "upstream CA")

@@ -75,7 +75,7 @@ func (c *proxyCmd) Run(sh *shell) error {
 	}
 	listener, err := net.Listen("tcp", c.Admin)
 	if err != nil {
-		return errored("the API: %w", err)
+		return errored("the API: %w; free the address, or take another with --admin", err)
 	}
 	server := admin.NewServer(plane, admin.Options{Token: token, LoadTLS: loadTLS, Version: programVersion()})
 	fmt.Fprintf(sh.out, "API on http://%s\n", listener.Addr())

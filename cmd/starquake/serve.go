@@ -93,7 +93,7 @@ func (c *serveCmd) Run(sh *shell) error {
 	// The address is ours before anything is touched: a second server on it changes nothing.
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return errors.Join(errored("the API: %w", err), config.Store.Close())
+		return errors.Join(errored("the API: %w; free the address, or take another with --listen", err), config.Store.Close())
 	}
 	scheme := "http"
 	if tlsConfig != nil {

@@ -182,6 +182,16 @@ func TestKill(t *testing.T) {
 	t.Logf("%d kills", kills)
 }
 
+// script writes a script.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "own.star")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func newLab(t *testing.T, script string) *lab {
 	listen := httptest.NewServer(nil) // an address that was free
 	listen.Close()

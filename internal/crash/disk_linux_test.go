@@ -28,16 +28,6 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// script writes a script.
-func script(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "disk.star")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // TestFullDisk: a run whose journal cannot be written any more ends errored and says why,
 // its fault is off, and what it had said before is all there.
 func TestFullDisk(t *testing.T) {
