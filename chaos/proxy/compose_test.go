@@ -19,7 +19,32 @@ type modelFault struct {
 	on      bool
 	seen    uint64
 	hit     uint64
-	tokens  int // of a rate limit
+	tokens  int // how many more requests a limit lets pass; of a circuit breaker, failures
+	limit   int // of a circuit breaker: its tokens when it has seen no failure
+}
+
+// enter asks a limit whether it lets a request pass.
+func (m *modelFault) enter() bool {
+	if m.tokens == 0 {
+		return false
+	}
+	if m.fault.Kind != "circuit_breaker" {
+		m.tokens--
+	}
+	return true
+}
+
+// ended tells it how a request ended that it had let pass.
+func (m *modelFault) ended(status int) {
+	switch {
+	case m.fault.Kind == "bulkhead":
+		m.tokens++
+	case m.fault.Kind != "circuit_breaker" || status == unknown || m.tokens == 0:
+	case status == noAnswer || status >= 500:
+		m.tokens--
+	default:
+		m.tokens = m.limit
+	}
 }
 
 // fires counts a request the way FAULTS.md says and returns its number and the draw.
@@ -33,8 +58,8 @@ func (m *modelFault) fires(path string) (uint64, bool) {
 
 // Whatever is put on, lifted, restored and removed in whatever order: what happens to
 // a request is what a list of the faults that are on gives, read from the oldest to
-// the newest; delays add, each rate limit counts for itself and the first error answers,
-// the lowest bandwidth wins, and each keeps its own counts.
+// the newest; delays add, each rate limit, bulkhead and circuit breaker counts for itself
+// and the first error answers, the lowest bandwidth wins, and each keeps its own counts.
 func TestCompositionModel(t *testing.T) {
 	p := startProxy(t, "auto", "127.0.0.1:1")
 	round := 0
@@ -79,7 +104,7 @@ func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
 		args["match"] = map[string]any{"path": path}
 	}
 	tokens := 0
-	kind := rapid.SampledFrom([]string{"latency", "http_error", "connection_error", "reset", "blackhole", "partial_response", "limit_data", "rate_limit", "bandwidth"}).Draw(t, "kind")
+	kind := rapid.SampledFrom([]string{"latency", "http_error", "connection_error", "reset", "blackhole", "partial_response", "limit_data", "rate_limit", "bulkhead", "circuit_breaker", "bandwidth"}).Draw(t, "kind")
 	switch kind {
 	case "latency":
 		args["delay"] = time.Duration(rapid.IntRange(0, 1000).Draw(t, "delay")) * time.Millisecond
@@ -92,6 +117,12 @@ func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
 	case "rate_limit":
 		tokens = rapid.IntRange(1, 4).Draw(t, "burst")
 		args["rate"], args["burst"] = 0.001, tokens
+	case "bulkhead":
+		tokens = rapid.IntRange(0, 3).Draw(t, "max_concurrent")
+		args["max_concurrent"], args["queue"] = tokens, 0
+	case "circuit_breaker":
+		tokens = rapid.IntRange(1, 3).Draw(t, "failure_threshold")
+		args["failure_threshold"], args["min_requests"], args["timeout"] = tokens, 1000000, time.Hour
 	case "bandwidth":
 		args["rate"], args["direction"] = rapid.IntRange(1, 1000).Draw(t, "rate"), "response"
 	}
@@ -103,7 +134,7 @@ func applyRandom(t *rapid.T, p *Proxy, id string, seed uint64) *modelFault {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &modelFault{applied: a, fault: f, draws: chaos.NewDraws(seed, id), on: true, tokens: tokens}
+	return &modelFault{applied: a, fault: f, draws: chaos.NewDraws(seed, id), on: true, tokens: tokens, limit: tokens}
 }
 
 // outcomeOf is what a request gets: by the code, and by the model.
@@ -119,10 +150,10 @@ type outcomeOf struct {
 
 // stages are the kinds above in the order of FAULTS.md.
 func stages() [][]string {
-	return [][]string{{"reset", "blackhole"}, {"rate_limit"}, {"latency"}, {"http_error", "connection_error"}, {"partial_response", "limit_data"}, {"bandwidth"}}
+	return [][]string{{"reset", "blackhole"}, {"rate_limit"}, {"bulkhead"}, {"circuit_breaker"}, {"latency"}, {"http_error", "connection_error"}, {"partial_response", "limit_data"}, {"bandwidth"}}
 }
 
-func (o *outcomeOf) meet(m *modelFault) (did bool) {
+func (o *outcomeOf) meet(m *modelFault) (did, inside bool) {
 	switch m.fault.Kind {
 	case "reset", "blackhole":
 		o.fates++
@@ -138,18 +169,19 @@ func (o *outcomeOf) meet(m *modelFault) (did bool) {
 		if o.rate == 0 || v.Start < o.rate {
 			o.rate = v.Start
 		}
-	case "rate_limit":
-		if m.tokens > 0 {
-			m.tokens--
-			return false
+	case "rate_limit", "bulkhead", "circuit_breaker":
+		if m.enter() {
+			return false, true
 		}
 		if o.status != 0 {
-			return false
+			return false, false
 		}
-		o.status = 429
+		if o.status = 503; m.fault.Kind == "rate_limit" {
+			o.status = 429
+		}
 	default:
 		if o.status != 0 || o.end != endNever {
-			return false
+			return false, false
 		}
 		switch m.fault.Text("kind") {
 		case "tcp_reset":
@@ -162,18 +194,25 @@ func (o *outcomeOf) meet(m *modelFault) (did bool) {
 			o.status = m.fault.Codes("codes")[0]
 		}
 	}
-	return true
+	return true, false
 }
 
 func checkRequest(t *rapid.T, p *Proxy, model []*modelFault, path string) {
 	var want outcomeOf
+	var inside []*modelFault // those that are told how it ends
 	for _, kinds := range stages() {
 		for _, m := range model {
 			if !slices.Contains(kinds, m.fault.Kind) {
 				continue
 			}
-			if _, fires := m.fires(path); fires && want.meet(m) {
-				m.hit++
+			if _, fires := m.fires(path); fires {
+				did, in := want.meet(m)
+				if did {
+					m.hit++
+				}
+				if in {
+					inside = append(inside, m)
+				}
 			}
 		}
 		if want.status != 0 || want.end != endNever {
@@ -181,7 +220,8 @@ func checkRequest(t *rapid.T, p *Proxy, model []*modelFault, path string) {
 		}
 	}
 	var got outcomeOf
-	if v := p.decide(nil, &chaos.Request{Method: []byte("GET"), Target: []byte(path)}); v != nil {
+	v := p.decide(nil, &chaos.Request{Method: []byte("GET"), Target: []byte(path)})
+	if v != nil {
 		for _, d := range append(v.request, v.response...) {
 			got.delay += d.d
 		}
@@ -195,6 +235,16 @@ func checkRequest(t *rapid.T, p *Proxy, model []*modelFault, path string) {
 	}
 	if got != want {
 		t.Fatalf("%s gets %+v; the model says %+v", path, got, want)
+	}
+	if rapid.Bool().Draw(t, "ends") { // else it goes on for ever
+		status := want.status
+		if status == 0 {
+			status = rapid.SampledFrom([]int{200, 404, 500, noAnswer, unknown}).Draw(t, "status")
+		}
+		v.done(status)
+		for _, m := range inside {
+			m.ended(status)
+		}
 	}
 }
 

@@ -15,7 +15,26 @@ import (
 	"time"
 )
 
-func TestHTTPRelays(t *testing.T) {
+// starter is startProxy, or that and a fault that no client may see but for its time.
+type starter func(t testing.TB, protocol, upstream string) *Proxy
+
+// calmAndSlow runs a test without a fault, and with delays on all requests and answers.
+func calmAndSlow(t *testing.T, test func(*testing.T, starter)) {
+	t.Run("calm", func(t *testing.T) { test(t, startProxy) })
+	t.Run("slow", func(t *testing.T) {
+		test(t, func(t testing.TB, protocol, upstream string) *Proxy {
+			p := startProxy(t, protocol, upstream)
+			if err := p.Supports("latency"); err == nil {
+				apply(t, p, "slow", "latency", map[string]any{"delay": "1ms", "direction": "both"})
+			}
+			return p
+		})
+	})
+}
+
+func TestHTTPRelays(t *testing.T) { calmAndSlow(t, walkHTTPRelays) }
+
+func walkHTTPRelays(t *testing.T, start starter) {
 	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -33,7 +52,7 @@ func TestHTTPRelays(t *testing.T) {
 		}
 	})
 	for _, protocol := range Protocols() {
-		p := startProxy(t, protocol, upstream)
+		p := start(t, protocol, upstream)
 		client := newClient(t)
 		for _, size := range []int{0, 1, 1000, 40_000, 3 << 20} {
 			for _, path := range []string{"/plain", "/chunked"} {
@@ -256,9 +275,11 @@ func TestPauseHoldsTheClock(t *testing.T) {
 	}
 }
 
-func TestPipeliningKeepsOrder(t *testing.T) {
+func TestPipeliningKeepsOrder(t *testing.T) { calmAndSlow(t, walkPipeliningKeepsOrder) }
+
+func walkPipeliningKeepsOrder(t *testing.T, start starter) {
 	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) })
-	p := startProxy(t, "auto", upstream)
+	p := start(t, "auto", upstream)
 	apply(t, p, "e", "http_error", map[string]any{"codes": 500, "match": map[string]any{"path": "/bad*"}})
 	c := dialRaw(t, p.Addr())
 	var text strings.Builder
@@ -284,7 +305,9 @@ func TestPipeliningKeepsOrder(t *testing.T) {
 	}
 }
 
-func TestExpectContinue(t *testing.T) {
+func TestExpectContinue(t *testing.T) { calmAndSlow(t, walkExpectContinue) }
+
+func walkExpectContinue(t *testing.T, start starter) {
 	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/no" {
 			w.WriteHeader(417)
@@ -293,7 +316,7 @@ func TestExpectContinue(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		w.Write(body)
 	})
-	p := startProxy(t, "http", upstream)
+	p := start(t, "http", upstream)
 	c := dialRaw(t, p.Addr())
 	r := bufio.NewReader(c)
 	send(t, c, "PUT /yes HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
@@ -311,7 +334,9 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-func TestUpgradeAndConnect(t *testing.T) {
+func TestUpgradeAndConnect(t *testing.T) { calmAndSlow(t, walkUpgradeAndConnect) }
+
+func walkUpgradeAndConnect(t *testing.T, start starter) {
 	upstream := startTCP(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		req, err := http.ReadRequest(r)
@@ -325,7 +350,7 @@ func TestUpgradeAndConnect(t *testing.T) {
 		}
 		io.Copy(c, r)
 	})
-	p := startProxy(t, "auto", upstream)
+	p := start(t, "auto", upstream)
 	for _, head := range []string{"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"} {
 		c := dialRaw(t, p.Addr())
 		send(t, c, head+"early")
@@ -347,9 +372,11 @@ func TestUpgradeAndConnect(t *testing.T) {
 	}
 }
 
-func TestUpstreamDown(t *testing.T) {
+func TestUpstreamDown(t *testing.T) { calmAndSlow(t, walkUpstreamDown) }
+
+func walkUpstreamDown(t *testing.T, start starter) {
 	for _, protocol := range []string{"http", "auto"} {
-		p := startProxy(t, protocol, "127.0.0.1:1")
+		p := start(t, protocol, "127.0.0.1:1")
 		client := newClient(t)
 		for range 2 {
 			if status, body := get(t, client, "http://"+p.Addr()+"/"); status != 502 || !strings.Contains(body, "the upstream 127.0.0.1:1 gave no answer: ") {
@@ -420,10 +447,12 @@ func TestIdleEndDuringDelay(t *testing.T) {
 	}
 }
 
-func TestSmugglingIsRefused(t *testing.T) {
+func TestSmugglingIsRefused(t *testing.T) { calmAndSlow(t, walkSmugglingIsRefused) }
+
+func walkSmugglingIsRefused(t *testing.T, start starter) {
 	var called atomic.Int64
 	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) { called.Add(1) })
-	p := startProxy(t, "http", upstream)
+	p := start(t, "http", upstream)
 	const get = "GET / HTTP/1.1\r\nHost: a\r\n"
 	for name, text := range map[string]string{
 		"two lengths":         get + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
