@@ -40,8 +40,8 @@ func (c *conn) handshake() (kind string, goesOn bool) {
 	return "", true
 }
 
-// handshakeFates are what faults of connections make of a handshake: a server that never
-// answers does not shake hands either. Those that hit only some, or that ask about
+// handshakeFates are those of faults that let nothing pass: a server that never answers
+// does not shake hands either. Those that hit only some, or that ask about
 // requests or count them, and those that leave a way open, wait for what comes inside.
 func (c *conn) handshakeFates() []fate {
 	var fates []fate
@@ -55,8 +55,8 @@ func (c *conn) handshakeFates() []fate {
 			continue
 		}
 		f := a.fateOf(&h)
-		if !f.hangs && f.due.After(h.now) {
-			continue // the connection goes well for a while
+		if !f.hangs {
+			continue // a reset is one of what comes inside: of HTTP/2 of a stream
 		}
 		h.n, _ = a.meets(h.elapsed)
 		c.handshakeHit(a, h.now, h.n)
