@@ -74,8 +74,11 @@ func (l Loader) Load(path string) (*Script, dsl.Diagnostics) {
 
 // LoadText reads and checks a script that is not a file; see the function LoadText.
 func (l Loader) LoadText(name string, text []byte) (*Script, dsl.Diagnostics) {
-	unit, diags := dsl.LoadText(name, text, l.options(name, new(*ReportPath)))
-	return l.script(unit, "", diags)
+	var report *ReportPath
+	unit, diags := dsl.LoadText(name, text, l.options(name, &report))
+	s, diags := l.script(unit, "", diags)
+	s.Report = report
+	return s, diags
 }
 
 func (l Loader) script(unit *dsl.Unit, path string, diags dsl.Diagnostics) (*Script, dsl.Diagnostics) {

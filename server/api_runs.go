@@ -59,6 +59,7 @@ func (s *Server) runRoutes() {
 		if err != nil {
 			return nil, asProblem(err)
 		}
+		r.Report = reportPath(id)
 		out := &startOut{Status: http.StatusOK, Location: base + "/" + id, Body: r}
 		if fresh {
 			out.Status = http.StatusCreated
@@ -66,6 +67,7 @@ func (s *Server) runRoutes() {
 		return out, nil
 	})
 	s.readRuns(tag, base)
+	s.reportRoute(tag, base)
 	s.steerRuns(tag, base)
 }
 

@@ -31,9 +31,10 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program = filepath.Join(dir, "starquake")
-	for _, plain := range []string{"application/x-ndjson", "text/event-stream"} {
+	for _, plain := range []string{"application/x-ndjson", "text/event-stream", "text/html", "text/markdown", "application/xml"} {
 		openapi3filter.RegisterBodyDecoder(plain, openapi3filter.RegisteredBodyDecoder("text/plain"))
 	}
+	openapi3filter.RegisterBodyDecoder("application/sarif+json", openapi3filter.RegisteredBodyDecoder("application/json"))
 	args := []string{"build", "-o", program}
 	if race {
 		args = append(args, "-race")

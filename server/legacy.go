@@ -30,6 +30,7 @@ type LegacyStatus struct {
 type LegacyDone struct {
 	Message string `json:"message" doc:"What was done."`
 	RunID   string `json:"run_id" doc:"The run."`
+	Report  string `json:"report,omitempty" doc:"Of a start: where the report of the run is, as it stands and when it has ended."`
 }
 
 // LegacyExport is an orchestration as text.
@@ -68,7 +69,7 @@ func (s *Server) legacy() {
 		if err != nil {
 			return nil, asProblem(err)
 		}
-		return &startOut{LegacyDone{fmt.Sprintf("Orchestration '%s' started successfully", r.Name), id}}, nil
+		return &startOut{LegacyDone{fmt.Sprintf("Orchestration '%s' started successfully", r.Name), id, reportPath(id)}}, nil
 	})
 	type statusOut struct{ Body LegacyStatus }
 	status := func(context.Context, *struct{}) (*statusOut, error) {
@@ -133,7 +134,7 @@ func (s *Server) legacySteering(tag, base string) {
 			if _, err := s.steer(ctx, b.RunID, &app.ControlRequest{Op: verb.op, Path: b.Path}); err != nil {
 				return nil, asProblem(err)
 			}
-			return &done{LegacyDone{verb.message, b.RunID}}, nil
+			return &done{LegacyDone{Message: verb.message, RunID: b.RunID}}, nil
 		})
 	}
 }

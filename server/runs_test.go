@@ -64,7 +64,7 @@ func TestRun(t *testing.T) {
 	if n := int(run.get("events").(float64)); len(all) <= n || !strings.Contains(string(lines.body), `"kind":"run.end"`) {
 		t.Errorf("the journal has %d lines", len(all))
 	}
-	for _, path := range []string{"", "/status", "/events", "/journal"} {
+	for _, path := range []string{"", "/status", "/events", "/journal", "/report"} {
 		l.do("GET", "/api/v1/runs/none"+path, nil).is(404, "run_not_found")
 		l.do("GET", "/api/v1/runs/..%2f..%2fversion"+path, nil).is(404, "run_not_found")
 	}

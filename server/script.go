@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -65,6 +66,7 @@ func (c *scripts) load(format, content string, lenient bool) (*loaded, error) {
 	if l == nil {
 		l = &loaded{bytes: len(content)}
 		l.script, l.diags = app.Loader{Lenient: lenient}.LoadText(fileName(format), []byte(content))
+		l.diags = append(l.diags, l.aboutReport()...)
 		if !l.diags.HasErrors() { // what is wrong is not kept
 			c.keep(key, l)
 		}
@@ -73,6 +75,18 @@ func (c *scripts) load(format, content string, lenient bool) (*loaded, error) {
 		return nil, diagnosed(400, l.diags, l.source(content))
 	}
 	return l, nil
+}
+
+// aboutReport says what becomes of a report that the text asks for: the server writes no
+// file for anybody.
+func (l *loaded) aboutReport() dsl.Diagnostics {
+	if l.script == nil || l.script.Report == nil {
+		return nil
+	}
+	d := l.script.Report.At
+	d.Severity = dsl.Hint
+	d.Message = fmt.Sprintf("report_path: %.200q is not written by a server, which makes the report of a run from its journal when it is asked: GET %s", l.script.Report.Path, reportPath("{id}"))
+	return dsl.Diagnostics{d}
 }
 
 func (c *scripts) keep(key [sha256.Size]byte, l *loaded) {

@@ -49,7 +49,7 @@ var need = map[string]string{
 	"validate-orchestration": "viewer", "plan-orchestration": "viewer",
 	"import-orchestration": "operator", "put-orchestration": "operator", "delete-orchestration": "operator",
 
-	"list-runs": "viewer", "get-run": "viewer", "get-run-status": "viewer", "get-events": "viewer", "download-journal": "viewer",
+	"list-runs": "viewer", "get-run": "viewer", "get-run-status": "viewer", "get-events": "viewer", "download-journal": "viewer", "get-report": "viewer",
 	"start-run": "operator", "pause-run": "operator", "resume-run": "operator", "skip-step": "operator", "stop-run": "operator",
 	"approve-run": "operator", "reject-run": "operator",
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,7 @@ type reportCmd struct {
 	Name   string `arg:"" name:"run" help:"A run, the beginning of its id, or last; or a file with a journal or an exported run; - for stdin."`
 	Format string `enum:"html,md,json,junit,sarif," default:"" placeholder:"FORMAT" help:"html (a page for people), md (Markdown for a pull request), json, junit or sarif. Without it: what the ending of --output says, else html."`
 	Output string `short:"o" placeholder:"FILE" help:"The file; stdout without it."`
-	dataFlag
+	keeperFlags
 }
 
 // Run writes a report of a run. The exit code says whether that could be done, and
@@ -54,6 +55,33 @@ func (c *reportCmd) format() (report.Format, error) {
 		return report.Named("html")
 	}
 	return report.ForFile(c.Output)
+}
+
+// read finds a run in a file, on the server that is named, or among those that are kept.
+func (c *reportCmd) read(sh *shell, name string) (*report.Run, error) {
+	if info, err := os.Stat(name); c.BaseURL == "" || name == "-" || err == nil && info.Mode().IsRegular() {
+		return c.dataFlag.read(sh, name)
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	there, id, err := c.onServer(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	// First how it stands: a run that ends in between is then whole, not interrupted.
+	now, err := there.Status(ctx, id)
+	var journal bytes.Buffer
+	if err == nil {
+		err = there.Journal(ctx, id, &journal)
+	}
+	if err != nil {
+		return nil, refusedBy(err, "", nil)
+	}
+	run, err := readRun(&journal, "the journal of run "+id)
+	if run != nil {
+		run.Interrupted = store.Status(now.Status) == store.Interrupted
+	}
+	return run, err
 }
 
 // read finds a run among those that are kept, or in a file.

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"starquake/report"
+	"starquake/runtime/view"
+	"starquake/store"
+)
+
+// pagePolicy is what a report that a browser opens may do: show itself, and nothing else.
+func pagePolicy() string { return report.ContentSecurityPolicy() + "; frame-ancestors 'none'; sandbox" }
+
+// reportRoute is that of a run's report. It is made of the journal whenever it is asked for.
+func (s *Server) reportRoute(tag, base string) {
+	o := op("GET", base+"/{id}/report", "get-report", Viewer, "A report of a run as it stands, made of its journal: a page for people, Markdown, JSON, JUnit XML or SARIF.", tag)
+	content := map[string]*huma.MediaType{}
+	for _, f := range report.Formats() {
+		content[f.MediaType] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Description: f.Doc}}
+		if isJSON(f) {
+			content[f.MediaType].Schema.Type = huma.TypeObject
+		}
+	}
+	o.Responses["200"] = &huma.Response{Description: "The report.", Content: content}
+	huma.Register(s.api, o, func(_ context.Context, in *struct {
+		RunPath
+		Format string `query:"format" enum:"html,md,json,junit,sarif" default:"html" doc:"How it is written."`
+	}) (*huma.StreamResponse, error) {
+		f, err := report.Named(in.Format)
+		if err != nil {
+			return nil, asProblem(err)
+		}
+		run, err := s.reported(in.ID)
+		if err != nil {
+			return nil, asProblem(err)
+		}
+		// In memory, as it is bounded, and half a report must not be taken for one.
+		var text bytes.Buffer
+		if err := f.Write(&text, run); err != nil {
+			return nil, asProblem(err)
+		}
+		return &huma.StreamResponse{Body: func(ctx huma.Context) {
+			ctx.SetHeader("Content-Type", f.MediaType)
+			ctx.SetHeader("Content-Security-Policy", pagePolicy())
+			ctx.SetStatus(http.StatusOK)
+			_, _ = ctx.BodyWriter().Write(text.Bytes()) // into memory
+		}}, nil
+	})
+}
+
+// isJSON reports whether a format is read as JSON.
+func isJSON(f report.Format) bool { return slices.Contains([]string{"json", "sarif"}, f.Name) }
+
+// reported is a run for a report.
+func (s *Server) reported(id string) (*report.Run, error) {
+	about := func(info *store.Info, v *view.Run) *report.Run {
+		return &report.Run{Run: v, ID: info.ID, By: info.By, Version: info.Version, Labels: info.Labels}
+	}
+	if r := s.runs.find(id); r != nil {
+		return about(r.About(), r.View()), nil
+	}
+	e, recs, err := s.runs.read(id)
+	if err != nil {
+		return nil, err
+	}
+	run := about(&e.Info, view.Of(recs))
+	run.Interrupted = e.Status == store.Interrupted
+	return run, nil
+}
+
+// reportPath is where the report of a run is.
+func reportPath(id string) string { return "/api/v1/runs/" + id + "/report" }
