@@ -23,6 +23,8 @@ import (
 // RunOptions are Options for the real world.
 type RunOptions struct {
 	Options
+	// ID names the run, which no other may have; "": one made with NewRunID.
+	ID string
 	// CanApprove says that somebody can answer approve(): there is a terminal or a
 	// server.
 	CanApprove bool
@@ -115,7 +117,11 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := newRunning(s, NewRunID(time.Now()), policy, given, &opt)
+	id := opt.ID
+	if id == "" {
+		id = NewRunID(time.Now())
+	}
+	r := newRunning(s, id, policy, given, &opt)
 	if r.outside.folders, err = foldersOf(s, given, opt.Authority); err != nil {
 		return nil, err
 	}

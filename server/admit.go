@@ -10,6 +10,8 @@ import (
 type Admission struct {
 	// MaxRuns is how many runs go on at once; 0 is no limit.
 	MaxRuns int
+	// Queue is how many starts beyond MaxRuns wait for their turn; 0: none does.
+	Queue int
 	// Exclusive are targets that one run at a time is given; "*" is every target.
 	Exclusive []string
 }
@@ -31,27 +33,33 @@ func (a *Admission) exclusive(targets []string) []string {
 // place is that of a run which is being started, among those that go on.
 type place struct{ targets []string }
 
-// enter gives a run that is to be started its place, or says why there is none. The caller
-// holds mu.
-func (m *manager) enter(targets []string) (*place, error) {
+// free says why a run that is to be started cannot have its targets, nil if it can. The
+// caller holds mu.
+func (m *manager) free(targets []string) error {
 	a := &m.config.Admission
-	if n := len(m.live) + len(m.places); a.MaxRuns > 0 && n >= a.MaxRuns && m.going()+len(m.places) >= a.MaxRuns {
-		return nil, problemf(429, "too_many_runs", "%d runs go on, and no more than %d may; try again when one has ended", n, a.MaxRuns)
-	}
 	for _, target := range a.exclusive(targets) {
 		for id, r := range m.live {
 			if ended(r) {
 				continue
 			}
 			if given, known := m.given[id]; !known || slices.Contains(given, target) { // of a recovered one nobody knows
-				return nil, problemf(409, "target_held", "target %s is for one run at a time, and run %s has it; stop that one, wait for its end, or name other targets", target, id)
+				return problemf(409, "target_held", "target %s is for one run at a time, and run %s has it; stop that one, wait for its end, or name other targets", target, id)
 			}
 		}
 		for other := range m.places {
 			if slices.Contains(other.targets, target) {
-				return nil, problemf(409, "target_held", "target %s is for one run at a time, and a run that is being started has it", target)
+				return problemf(409, "target_held", "target %s is for one run at a time, and a run that is being started has it", target)
 			}
 		}
+	}
+	return nil
+}
+
+// take gives a run that is to be started its place, where its targets are free. The caller
+// holds mu.
+func (m *manager) take(targets []string) (*place, error) {
+	if err := m.free(targets); err != nil {
+		return nil, err
 	}
 	p := &place{targets}
 	m.places[p] = true

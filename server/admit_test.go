@@ -8,7 +8,7 @@ import (
 // TestAdmission: how many runs go on at once, and who has a target for itself, is said and
 // kept to; what ends makes room.
 func TestAdmission(t *testing.T) {
-	l := serve(t, "--max-runs", "2", "--exclusive", "db", "--proxy", "db=127.0.0.1:0,127.0.0.1:1", "--proxy", "web=127.0.0.1:0,127.0.0.1:1")
+	l := serve(t, "--max-runs", "2", "--queue", "0", "--exclusive", "db", "--proxy", "db=127.0.0.1:0,127.0.0.1:1", "--proxy", "web=127.0.0.1:0,127.0.0.1:1")
 	long := func(targets ...string) map[string]any {
 		return map[string]any{"format": "starlark", "content": "def main():\n    sleep(\"1h\")\n", "targets": targets}
 	}
@@ -18,7 +18,9 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("a target that is held: %s", got)
 	}
 	second := l.do("POST", "/api/v1/runs", long("web")).is(201).text("id")
-	l.do("POST", "/api/v1/runs", long("web")).is(429, "too_many_runs")
+	if full := l.do("POST", "/api/v1/runs", long("web")).is(429, "too_many_runs"); full.header.Get("Retry-After") == "" {
+		t.Error("a start that there is no room for is not told when to try again")
+	}
 	l.do("POST", "/api/v1/runs/"+second+"/stop", map[string]any{}).is(200)
 	third := l.do("POST", "/api/v1/runs", long("web")).is(201).text("id") // web is shared
 	l.do("POST", "/api/v1/runs/"+third+"/stop", map[string]any{}).is(200)

@@ -61,6 +61,9 @@ func (s *Server) reported(id string) (*report.Run, error) {
 	about := func(info *store.Info, v *view.Run) *report.Run {
 		return &report.Run{Run: v, ID: info.ID, By: info.By, Version: info.Version, Labels: info.Labels}
 	}
+	if err := s.runs.notBegun(id); err != nil {
+		return nil, err
+	}
 	if r := s.runs.find(id); r != nil {
 		return about(r.About(), r.View()), nil
 	}

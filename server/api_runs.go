@@ -40,7 +40,7 @@ func (s *Server) runRoutes() {
 		Location string `header:"Location" doc:"Where the run is."`
 		Body     Run
 	}
-	huma.Register(s.api, created(op("POST", base, "start-run", Operator, "Start a run. With an Idempotency-Key that was used for the same request it is the run that was started then, with status 200.", tag)), func(ctx context.Context, in *struct {
+	huma.Register(s.api, queues(created(op("POST", base, "start-run", Operator, "Start a run; status 202 says that it waits for its turn, as too many go on. With an Idempotency-Key that was used for the same request it is the run that was started then, with status 200.", tag))), func(ctx context.Context, in *struct {
 		Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Makes asking twice one start. Kept with the run."`
 		Body StartBody
 	}) (*startOut, error) {
@@ -50,7 +50,7 @@ func (s *Server) runRoutes() {
 		}
 		id, fresh, err := s.start(&starting{
 			loaded: l, content: content, params: in.Body.Params, seed: (*uint64)(in.Body.Seed), labels: in.Body.Labels,
-			targets: in.Body.Targets, key: in.Key, request: digest(in.Body), who: whoOf(ctx),
+			targets: in.Body.Targets, key: in.Key, request: digest(in.Body), who: whoOf(ctx), patient: true, name: in.Body.Orchestration,
 		})
 		if err != nil {
 			return nil, asProblem(err)
@@ -61,7 +61,10 @@ func (s *Server) runRoutes() {
 		}
 		r.Report = reportPath(id)
 		out := &startOut{Status: http.StatusOK, Location: base + "/" + id, Body: r}
-		if fresh {
+		switch {
+		case fresh && r.Status == statusQueued:
+			out.Status = http.StatusAccepted
+		case fresh:
 			out.Status = http.StatusCreated
 		}
 		return out, nil
@@ -86,7 +89,7 @@ type RunDetail struct {
 
 // listing selects runs.
 type listing struct {
-	Status  string   `query:"status" enum:"running,ended,interrupted" doc:"Only runs that are so; running includes paused ones."`
+	Status  string   `query:"status" enum:"queued,running,ended,interrupted" doc:"Only runs that are so; running includes paused ones."`
 	Verdict string   `query:"verdict" doc:"Only runs that ended so."`
 	Name    string   `query:"name" doc:"Only runs of the orchestration of that name."`
 	Label   []string `query:"label,explode" doc:"Only runs with this label, as NAME=VALUE; may be repeated."`
@@ -157,6 +160,9 @@ func (s *Server) readRuns(tag, base string) {
 	journalOp := op("GET", base+"/{id}/journal", "download-journal", Viewer, "A run as JSON lines: what was asked, then its journal, as starquake runs import takes it.", tag)
 	journalOp.Responses["200"] = &huma.Response{Description: "The lines.", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	huma.Register(s.api, journalOp, func(_ context.Context, in *RunPath) (*huma.StreamResponse, error) {
+		if err := s.runs.notBegun(in.ID); err != nil {
+			return nil, asProblem(err)
+		}
 		if _, _, err := s.look(in.ID); err != nil {
 			return nil, asProblem(err)
 		}
@@ -211,7 +217,7 @@ func (s *Server) list(f store.Filter) ([]Run, error) {
 		return nil, err
 	}
 	out := []Run{}
-	for _, id := range slices.Backward(ids) {
+	for _, id := range slices.Backward(s.runs.withWaiting(ids)) {
 		if f.Before != "" && id >= f.Before {
 			continue
 		}
@@ -228,6 +234,13 @@ func (s *Server) list(f store.Filter) ([]Run, error) {
 
 // entry gives a run as a list has it, and as filters look at it.
 func (s *Server) entry(id string) (Run, store.Entry, bool) {
+	if run, ok := s.runs.queued(id); ok {
+		e := store.Entry{Info: store.Info{ID: id, Name: run.Name, Started: run.Started, Labels: run.Labels, By: run.By}, Status: store.Status(run.Status)}
+		if run.Ended != nil {
+			e.End = &store.End{Verdict: run.Verdict}
+		}
+		return run, e, true
+	}
 	if r := s.runs.find(id); r != nil {
 		run := shown(r.View(), r.Planned(), r.About())
 		e := store.Entry{Info: *r.About(), Status: store.Running}
@@ -267,6 +280,9 @@ func (s *Server) eventRoutes(tag, base string) {
 		Last   string `header:"Last-Event-ID" doc:"What a stream goes on behind; it wins over after."`
 		Accept string `header:"Accept" doc:"text/event-stream for a stream."`
 	}) (*huma.StreamResponse, error) {
+		if err := s.runs.notBegun(in.ID); err != nil {
+			return nil, asProblem(err)
+		}
 		r, _, err := s.look(in.ID)
 		if err != nil {
 			return nil, asProblem(err)
@@ -381,6 +397,11 @@ func (s *Server) steerRuns(tag, base string) {
 
 // steer asks something of a run.
 func (s *Server) steer(ctx context.Context, id string, ask *app.ControlRequest) (string, error) {
+	if ask.Op == "stop" {
+		if out, err := s.runs.cancel(ctx, id, whoOf(ctx).Name, ask.Comment); err != nil || out {
+			return "taken out of the queue; it never began", err
+		}
+	}
 	r, err := s.runs.steered(id)
 	if err != nil {
 		return "", err

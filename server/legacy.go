@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -51,8 +52,13 @@ func (s *Server) legacy() {
 		}
 		return &importOut{kept.answer(in.Body.Content)}, nil
 	})
-	type startOut struct{ Body LegacyDone }
-	huma.Register(s.api, op("POST", base+"/start", "chaos-start", Operator, "Start the orchestration that is the body, or one that is kept: {\"name\": …, \"params\": …}.", tag), func(ctx context.Context, in *struct {
+	type startOut struct {
+		Status int
+		Body   LegacyDone
+	}
+	legacyStart := queues(op("POST", base+"/start", "chaos-start", Operator, "Start the orchestration that is the body, or one that is kept: {\"name\": …, \"params\": …}. Status 202 says that it waits for its turn, as too many runs go on.", tag))
+	legacyStart.DefaultStatus = http.StatusOK
+	huma.Register(s.api, legacyStart, func(ctx context.Context, in *struct {
 		Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Makes asking twice one start."`
 		Body json.RawMessage
 	}) (*startOut, error) {
@@ -60,7 +66,7 @@ func (s *Server) legacy() {
 		if err != nil {
 			return nil, asProblem(err)
 		}
-		asked.key, asked.request, asked.who = in.Key, digest(in.Body), whoOf(ctx)
+		asked.key, asked.request, asked.who, asked.patient = in.Key, digest(in.Body), whoOf(ctx), true
 		id, _, err := s.start(asked)
 		if err != nil {
 			return nil, asProblem(err)
@@ -69,7 +75,10 @@ func (s *Server) legacy() {
 		if err != nil {
 			return nil, asProblem(err)
 		}
-		return &startOut{LegacyDone{fmt.Sprintf("Orchestration '%s' started successfully", r.Name), id, reportPath(id)}}, nil
+		if r.Status == statusQueued {
+			return &startOut{http.StatusAccepted, LegacyDone{fmt.Sprintf("Orchestration '%s' waits for its turn, at position %d", r.Name, r.QueuePosition), id, reportPath(id)}}, nil
+		}
+		return &startOut{http.StatusOK, LegacyDone{fmt.Sprintf("Orchestration '%s' started successfully", r.Name), id, reportPath(id)}}, nil
 	})
 	type statusOut struct{ Body LegacyStatus }
 	status := func(context.Context, *struct{}) (*statusOut, error) {
@@ -157,6 +166,7 @@ func (s *Server) legacyStart(raw json.RawMessage) (*starting, error) {
 	named := json.Unmarshal(keys["name"], &name) == nil && name != ""
 	if delete(keys, "params"); named && len(keys) == 1 {
 		asked := Asked{Orchestration: name}
+		out.name = name
 		var err error
 		out.loaded, out.content, err = asked.find(s)
 		return &out, err

@@ -41,6 +41,12 @@ type manager struct {
 	knownAt time.Time
 	ready   bool            // runs that were interrupted go on
 	places  map[*place]bool // of runs that are being started
+	// queue are the starts that wait for their turn, the next one first; waits has them by
+	// their ids, with those that are beginning, and those that never began, which nevers
+	// lists, the oldest first.
+	queue  []*waiting
+	waits  map[string]*waiting
+	nevers []string
 	// starting are the starts under way; none is added once closing is set.
 	starting sync.WaitGroup
 }
@@ -65,7 +71,7 @@ const maxEnded = 1000
 func newManager(config *Config, plane *admin.Plane, logger *slog.Logger) (*manager, error) {
 	m := &manager{
 		config: config, plane: plane, logger: logger,
-		live: map[string]*app.Running{}, given: map[string][]string{}, keys: map[startKey]*started{}, places: map[*place]bool{},
+		live: map[string]*app.Running{}, given: map[string][]string{}, keys: map[startKey]*started{}, places: map[*place]bool{}, waits: map[string]*waiting{},
 	}
 	m.clock, _ = alarm.New() // without one sleeps end a millisecond late
 	if !config.InMemory {
@@ -145,32 +151,50 @@ func (m *manager) recover() {
 	}
 }
 
-// begin starts a run with a function, unless the server ends.
-func (m *manager) begin(targets []string, start func(app.RunOptions) (*app.Running, error)) (*app.Running, error) {
-	m.mu.Lock()
-	var in *place
-	err := error(problemf(503, "closing", "the server is ending and starts no more runs"))
-	if !m.closing {
-		if in, err = m.enter(targets); err == nil {
-			m.starting.Add(1)
-		}
-	}
-	m.mu.Unlock()
-	if err != nil {
-		return nil, err
+// begin starts a run, unless the server ends, and gives its id. Where too many go on it
+// waits for its turn, if it is patient and there is room.
+func (m *manager) begin(w *waiting, patient bool) (string, error) {
+	in, err := m.admit(w, patient)
+	if in == nil {
+		return w.id, err
 	}
 	defer m.starting.Done()
 	defer func() {
 		m.mu.Lock()
 		delete(m.places, in)
+		m.advance()
 		m.mu.Unlock()
 	}()
-	r, err := start(m.options())
+	r, err := w.start(m.options())
+	if err != nil {
+		return "", err
+	}
+	m.adopt(r, w.targets)
+	return r.ID, nil
+}
+
+// admit gives a start its place, nil if it waits for its turn, or the error that says why it
+// has neither.
+func (m *manager) admit(w *waiting, patient bool) (*place, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return nil, problemf(503, "closing", "the server is ending and starts no more runs")
+	}
+	in, err := m.take(w.targets)
 	if err != nil {
 		return nil, err
 	}
-	m.adopt(r, targets)
-	return r, nil
+	delete(m.places, in) // it does not count for itself
+	if err := m.crowded(); err != nil {
+		if patient && m.wait(w) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	m.places[in] = true
+	m.starting.Add(1)
+	return in, nil
 }
 
 // adopt takes a run that has begun among those of this process.
@@ -206,6 +230,7 @@ func (m *manager) drop(r *app.Running) {
 	}
 	delete(m.live, r.ID)
 	delete(m.given, r.ID)
+	m.advance()
 	if m.store != nil {
 		return
 	}
@@ -293,6 +318,9 @@ func noRun(id string) *Problem { return problemf(404, "run_not_found", "there is
 
 // steered gives a run that can be asked something.
 func (m *manager) steered(id string) (*app.Running, error) {
+	if err := m.notBegun(id); err != nil {
+		return nil, err
+	}
 	if r := m.find(id); r != nil {
 		return r, nil
 	}
@@ -345,6 +373,7 @@ func (m *manager) using(target string) []string {
 func (m *manager) park(ctx context.Context) error {
 	m.mu.Lock()
 	m.closing = true
+	m.refuseQueue()
 	m.mu.Unlock()
 	m.starting.Wait()
 	m.mu.Lock()

@@ -57,7 +57,12 @@ func newMetrics(runs *manager, plane *admin.Plane) *metrics {
 		defer runs.mu.Unlock()
 		return float64(len(runs.live))
 	})
-	m.registry.MustRegister(m.started, m.ended, m.steps, m.faults, m.effects, m.records, m.requests, live,
+	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "starquake_runs_queued", Help: "Starts that wait for their turn."}, func() float64 {
+		runs.mu.Lock()
+		defer runs.mu.Unlock()
+		return float64(len(runs.queue))
+	})
+	m.registry.MustRegister(queued, m.started, m.ended, m.steps, m.faults, m.effects, m.records, m.requests, live,
 		admin.NewCollector(plane), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, v := range []journal.Verdict{journal.VerdictPassed, journal.VerdictFailed, journal.VerdictAborted, journal.VerdictErrored, journal.VerdictUnclean, journal.VerdictStopped, journal.VerdictInconclusive} {
 		m.ended.WithLabelValues(string(v)) // so that a rate over the first one is right

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"path"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -59,6 +60,16 @@ func created(o huma.Operation) huma.Operation {
 	return o
 }
 
+// maybeQueued is the key of an operation's metadata that says that it answers 202 where what
+// it asks for waits for its turn.
+const maybeQueued = "queued"
+
+// queues makes 202 a status of what went well.
+func queues(o huma.Operation) huma.Operation {
+	o.Metadata[maybeQueued] = true
+	return o
+}
+
 // finish puts the errors as they are into the document.
 func (s *Server) finish() {
 	doc := s.api.OpenAPI()
@@ -78,6 +89,9 @@ func (s *Server) finish() {
 			if role := o.Metadata[needs]; role != everybody {
 				o.Extensions = map[string]any{"x-role": role}
 				o.Security = []map[string][]string{{"token": {}}}
+			}
+			if o.Metadata[maybeQueued] != nil {
+				o.Responses["202"] = o.Responses[strconv.Itoa(o.DefaultStatus)]
 			}
 			if o.Metadata[alsoOK] != nil {
 				o.Responses["200"] = o.Responses["201"]

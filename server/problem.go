@@ -144,6 +144,9 @@ func lineOf(text []byte, line int) string {
 // status 400 where it means that the request is wrong.
 func problems(ctx huma.Context, _ string, v any) (any, error) {
 	if p, ok := v.(*Problem); ok {
+		if p.retry > 0 {
+			ctx.SetHeader("Retry-After", strconv.Itoa(auth.RetryAfter(p.retry)))
+		}
 		fiberOf(ctx).Locals(codeKey, p.Code)
 	}
 	e, ok := v.(*huma.ErrorModel)

@@ -16,12 +16,15 @@ type Run struct {
 	ID string `json:"id" doc:"Names the run; ids sort by the time of the start."`
 	// Name is the orchestration's.
 	Name    string          `json:"name" doc:"The orchestration's name."`
-	Status  string          `json:"status" enum:"running,paused,stopping,ended,interrupted" doc:"What it is doing. interrupted: its process is gone, and it does not go on."`
+	Status  string          `json:"status" enum:"queued,running,paused,stopping,ended,interrupted" doc:"What it is doing. queued: it waits for its turn, and nothing has begun. interrupted: its process is gone, and it does not go on."`
 	Verdict journal.Verdict `json:"verdict,omitempty" doc:"How it ended."`
 	Reason  string          `json:"reason,omitempty" doc:"A stable code of why it ended so."`
 	Message string          `json:"message,omitempty" doc:"Why it ended so, for people."`
 
-	Started time.Time  `json:"started_at" doc:"When it began."`
+	// QueuePosition is 0 for one whose turn has come.
+	QueuePosition int `json:"queue_position,omitempty" doc:"Of a queued one: how many starts of the queue it has to let begin, with itself; 1 is the next."`
+
+	Started time.Time  `json:"started_at" doc:"When it began; of one that has not, when it was asked for."`
 	Ended   *time.Time `json:"ended_at,omitempty" doc:"When it ended."`
 	// ElapsedSeconds is without pauses.
 	ElapsedSeconds float64  `json:"elapsed_seconds" doc:"For how long it has been at work, without pauses."`
@@ -88,6 +91,9 @@ func shown(v *view.Run, planned app.Planned, info *store.Info) Run {
 
 // look gives a run as it stands, with all that there is to see of it.
 func (s *Server) look(id string) (Run, *view.Run, error) {
+	if run, ok := s.runs.queued(id); ok {
+		return run, view.New().Run(), nil
+	}
 	if r := s.runs.find(id); r != nil {
 		v := r.View()
 		run := shown(v, r.Planned(), r.About())

@@ -60,6 +60,9 @@ func (d scheduled) Started(start schedule.Start) (string, bool) {
 
 // Active reports whether a run goes on in this server.
 func (d scheduled) Active(run string) bool {
+	if d.server.runs.waitsFor(run) {
+		return true
+	}
 	r := d.server.runs.find(run)
 	return r != nil && !ended(r)
 }

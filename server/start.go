@@ -14,6 +14,7 @@ import (
 // starting is a run that is asked for.
 type starting struct {
 	loaded  *loaded
+	name    string // by which the orchestration is kept; "" for one that is not
 	content string // of the orchestration, for messages
 	params  map[string]json.RawMessage
 	seed    *uint64
@@ -23,6 +24,7 @@ type starting struct {
 	key     string // of the start; "" without one
 	request string // a digest of all that was asked, with the key
 	who     Who
+	patient bool // it waits for its turn where too many runs go on
 }
 
 // The bounds of what a start brings along.
@@ -36,11 +38,8 @@ const (
 // then fresh is false.
 func (s *Server) start(asked *starting) (id string, fresh bool, err error) {
 	if asked.key == "" {
-		r, err := s.startNow(asked)
-		if err != nil {
-			return "", false, err
-		}
-		return r.ID, true, nil
+		id, err := s.startNow(asked)
+		return id, err == nil, err
 	}
 	if len(asked.key) > maxKey {
 		return "", false, problemf(400, "invalid_request", "the header Idempotency-Key has %d bytes; expected at most %d", len(asked.key), maxKey)
@@ -74,36 +73,39 @@ func (s *Server) start(asked *starting) (id string, fresh bool, err error) {
 		}
 		close(this.done)
 	}()
-	r, err := s.startNow(asked)
-	if err != nil {
-		this.err = err
-		return "", false, err
-	}
-	this.id = r.ID
-	return r.ID, true, nil
+	this.id, this.err = s.startNow(asked)
+	return this.id, this.err == nil, this.err
 }
 
-// startNow begins a run.
-func (s *Server) startNow(asked *starting) (*app.Running, error) {
+// startNow begins a run, or lets it wait for its turn, and gives its id.
+func (s *Server) startNow(asked *starting) (string, error) {
 	if err := checkLabels(asked.labels); err != nil {
-		return nil, err
+		return "", err
 	}
-	env, names, err := s.targets.environment(asked.targets)
+	_, names, err := s.targets.environment(asked.targets)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	script := asked.loaded.script
-	r, err := s.runs.begin(names, func(opt app.RunOptions) (*app.Running, error) {
+	name := asked.name
+	if name == "" {
+		name = script.Name()
+	}
+	id, err := s.runs.begin(&waiting{name: name, by: asked.who.Name, labels: asked.labels, targets: names, start: func(opt app.RunOptions) (*app.Running, error) {
+		env, _, err := s.targets.environment(names) // as they are when its turn has come
+		if err != nil {
+			return nil, err
+		}
 		opt.Options = s.permitted(asked.who)
 		opt.Env, opt.Params, opt.Seed = env, given(asked.params), asked.seed
 		opt.Labels, opt.By, opt.Key, opt.Request = asked.labels, asked.who.Name, asked.key, asked.request
 		return script.Start(opt)
-	})
+	}}, asked.patient)
 	var refused app.Refusals
 	if errors.As(err, &refused) {
-		return nil, diagnosed(422, refused.Diagnostics(), asked.loaded.source(asked.content))
+		return "", diagnosed(422, refused.Diagnostics(), asked.loaded.source(asked.content))
 	}
-	return r, err
+	return id, err
 }
 
 // permitted are the options that the operator's policy makes for the scripts of somebody.

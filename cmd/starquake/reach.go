@@ -99,9 +99,36 @@ func (s served) Do(ctx context.Context, req app.ControlRequest) (app.ControlAnsw
 // Watch gives the run's records.
 func (s served) Watch(ctx context.Context, follow bool, fn func([]journal.Record) error) error {
 	if follow {
+		if err := s.begun(ctx); err != nil {
+			return err
+		}
 		return s.client.Follow(ctx, s.id, fn)
 	}
 	return s.client.Records(ctx, s.id, fn)
+}
+
+// askEvery is how often a run that waits for its turn is looked at.
+const askEvery = 500 * time.Millisecond
+
+// begun waits until a run that waits for its turn has begun. Of one that never does the
+// error ends the command as the run ended.
+func (s served) begun(ctx context.Context) error {
+	for {
+		now, err := s.client.Status(ctx, s.id)
+		switch {
+		case err != nil:
+			return err
+		case now.Status == "ended" && now.Events == 0 && now.Verdict != "":
+			return &exitError{code: now.Verdict.ExitCode(), reason: now.Reason, err: fmt.Errorf("run %s never began: %s", s.id, now.Message)}
+		case now.Status != "queued":
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(askEvery):
+		}
+	}
 }
 
 // Close has nothing to hang up.

@@ -50,6 +50,7 @@ type serveCmd struct {
 	AuditSize    string            `default:"64MiB" placeholder:"SIZE" help:"From what size on the audit log goes on in a new file (${default})."`
 
 	MaxRuns   int      `placeholder:"N" help:"How many runs may go on at once; without it as many as are started."`
+	Queue     int      `default:"100" placeholder:"N" help:"How many starts beyond --max-runs wait for their turn (${default}), in the order in which they came; further ones are refused. 0: none waits. Those that still wait when the server ends are not kept."`
 	Exclusive []string `placeholder:"TARGET,…" help:"Targets that one run at a time is given; * is every target."`
 
 	InMemory bool   `help:"Keep runs in memory only: they end with the server."`
@@ -138,8 +139,11 @@ func (c *serveCmd) config(logger *slog.Logger) (server.Config, error) {
 		InMemory: c.InMemory, Rollback: c.Recover == "rollback", Version: programVersion(), Logger: logger, Env: &app.Environment{},
 		Policy: server.Policy{AllowNet: c.AllowNet, AllowExec: c.AllowExec, AllowLoad: c.AllowLoad, MaxLoadRate: c.MaxLoadRate, AllowProxies: c.AllowProxies},
 	}
-	if config.Admission = (server.Admission{MaxRuns: c.MaxRuns, Exclusive: c.Exclusive}); c.MaxRuns < 0 {
+	if config.Admission = (server.Admission{MaxRuns: c.MaxRuns, Queue: c.Queue, Exclusive: c.Exclusive}); c.MaxRuns < 0 {
 		return config, invalid("--max-runs %d: expected 0 (no limit) or more", c.MaxRuns)
+	}
+	if c.Queue < 0 {
+		return config, invalid("--queue %d: expected 0 (none waits) or more", c.Queue)
 	}
 	if config.Requests = c.RequestRate; config.Requests < 0 {
 		return config, invalid("--request-rate %v: expected 0 (no limit) or more", c.RequestRate)

@@ -62,15 +62,27 @@ func (c *startCmd) run(sh *shell) error {
 		return refusedBy(err, c.File, text)
 	}
 	if c.Wait {
-		fmt.Fprintf(sh.err, "run %s\n", run.ID)
+		fmt.Fprintf(sh.err, "run %s%s\n", run.ID, place(&run))
 		flags := remoteFlags{serverFlags: serverFlags{BaseURL: to.URL(), Token: c.Token}}
 		return flags.with(run.ID, func(ctx context.Context, there *reached) error { return sh.watch(ctx, c.Output, there) })
 	}
 	if c.Output == formatJSON {
 		return sh.json(formatJSON, run)
 	}
+	if at := place(&run); at != "" {
+		_, err = fmt.Fprintf(sh.out, "run %s of %s%s\n", run.ID, run.Name, at)
+		return err
+	}
 	_, err = fmt.Fprintf(sh.out, "run %s of %s started\n", run.ID, run.Name)
 	return err
+}
+
+// place says where in the server's queue a run is, "" for one that has begun.
+func place(run *server.Run) string {
+	if run.QueuePosition == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" waits for its turn, at position %d", run.QueuePosition)
 }
 
 // bring imports the file, and says in body that it is what is to be started.

@@ -1,0 +1,103 @@
+package server_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestQueue: a start beyond the limit waits for its turn, in the order in which it came, is
+// seen where runs are seen, and can be taken out again; one that there is no room for is
+// refused.
+func TestQueue(t *testing.T) {
+	l := serve(t, "--max-runs", "1", "--queue", "3")
+	ask := func(name string) map[string]any {
+		return map[string]any{"format": "starlark", "content": "orchestration(name = \"" + name + "\")\ndef main():\n    sleep(\"1h\")\n", "labels": map[string]string{"n": name}}
+	}
+	first := l.do("POST", "/api/v1/runs", ask("a")).is(201).text("id")
+	var ids []string
+	for i, name := range []string{"b", "c", "d"} {
+		a := l.do("POST", "/api/v1/runs", ask(name), "Idempotency-Key: "+name).is(202)
+		if a.text("status") != "queued" || a.get("queue_position") != float64(i+1) || a.header.Get("Location") != "/api/v1/runs/"+a.text("id") {
+			t.Errorf("%s: %s", name, a.body)
+		}
+		ids = append(ids, a.text("id"))
+	}
+	if again := l.do("POST", "/api/v1/runs", ask("c"), "Idempotency-Key: c").is(200); again.text("id") != ids[1] {
+		t.Errorf("asked twice: %s", again.body)
+	}
+	if full := l.do("POST", "/api/v1/runs", ask("e")).is(429, "too_many_runs"); full.header.Get("Retry-After") == "" || !strings.Contains(full.problem().Detail, "3 wait") {
+		t.Errorf("a queue that is full: %v %s", full.header, full.body)
+	}
+	l.do("POST", "/api/chaos/orchestration/start", `{"name": "f", "steps": [{"name": "a", "duration_seconds": 1}]}`).is(429, "too_many_runs")
+	list := l.do("GET", "/api/v1/runs?status=queued", nil).is(200)
+	if list.text("runs.0.id") != ids[2] || list.text("runs.2.id") != ids[0] || list.get("runs.3") != nil || list.get("runs.0.queue_position") != 3.0 || list.text("runs.0.labels.n") != "d" {
+		t.Errorf("the queue: %s", list.body)
+	}
+	for _, path := range []string{"/events", "/journal", "/report"} {
+		l.do("GET", "/api/v1/runs/"+ids[0]+path, nil).is(409, "run_queued")
+	}
+	l.do("POST", "/api/v1/runs/"+ids[0]+"/pause", nil).is(409, "run_queued")
+
+	// One that is taken out never began; those behind it move up.
+	out := l.do("POST", "/api/v1/runs/"+ids[0]+"/stop", map[string]any{"comment": "no need"}).is(200)
+	if out.text("run.verdict") != "stopped" || out.text("run.reason") != "cancelled" || !strings.Contains(out.text("run.message"), "local: no need") {
+		t.Errorf("taken out: %s", out.body)
+	}
+	l.do("POST", "/api/v1/runs/"+ids[0]+"/stop", nil).is(409, "run_ended")
+	l.do("GET", "/api/v1/runs/"+ids[0]+"/journal", nil).is(409, "run_ended")
+	if at := l.do("GET", "/api/v1/runs/"+ids[1], nil).is(200); at.get("queue_position") != 1.0 {
+		t.Errorf("the next one: %s", at.body)
+	}
+
+	// A run that ends lets the next one begin, and no other.
+	l.do("POST", "/api/v1/runs/"+first+"/stop", nil).is(200)
+	l.await("the next one", func() bool { return l.do("GET", "/api/v1/runs/"+ids[1], nil).get("status") == "running" })
+	if a := l.do("GET", "/api/v1/runs/"+ids[1], nil); a.text("name") != "c" || a.text("labels.n") != "c" || a.get("queue_position") != nil {
+		t.Errorf("it is: %s", a.body)
+	}
+	if a := l.do("GET", "/api/v1/runs/"+ids[2], nil); a.get("status") != "queued" || a.get("queue_position") != 1.0 {
+		t.Errorf("the last one: %s", a.body)
+	}
+
+	// What waits when the server ends is not kept, which is told; what ran goes on.
+	l.stop()
+	if log := l.log.String(); !strings.Contains(log, "never begins") || !strings.Contains(log, ids[2]) {
+		t.Errorf("nothing is told of %s:\n%s", ids[2], log)
+	}
+	again := serveIn(t, l.data, "--max-runs", "1")
+	again.do("GET", "/api/v1/runs/"+ids[2], nil).is(404, "run_not_found")
+	if a := again.do("GET", "/api/v1/runs/"+ids[1], nil).is(200); a.get("status") != "running" {
+		t.Errorf("what ran: %s", a.body)
+	}
+}
+
+// TestQueueRefused: a start whose turn comes and that then is none says so, and the one
+// behind it begins. start --wait follows its run from the queue to the end.
+func TestQueueRefused(t *testing.T) {
+	l := serve(t, "--max-runs", "1")
+	first := l.begin("def main():\n    sleep(\"1h\")\n")
+	bad := l.do("POST", "/api/v1/runs", map[string]any{"format": "starlark", "content": "n = param(\"n\", default = 1)\ndef main():\n    pass\n", "params": map[string]any{"n": "x"}}).is(202).text("id")
+	good := l.do("POST", "/api/chaos/orchestration/start", `{"name": "good", "steps": [{"name": "a", "duration_seconds": 0.01}]}`).is(202)
+	if got := good.text("message"); !strings.Contains(got, "waits for its turn, at position 2") {
+		t.Errorf("the message: %s", got)
+	}
+	follow := exec.Command(program, "start", "--wait", "good", "--base-url", l.url)
+	l.do("POST", "/api/v1/orchestrations/import", map[string]any{"content": "name: good\nsteps:\n  - {name: a, duration_seconds: 0.01}\n", "format": "yaml"}).is(201)
+	var said strings.Builder
+	follow.Stdout, follow.Stderr = &said, &said
+	if err := follow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.await("the third", func() bool { return l.do("GET", "/api/v1/runs?status=queued", nil).is(200).get("runs.2") != nil })
+	l.do("POST", "/api/v1/runs/"+first+"/stop", nil).is(200)
+	if end := l.over(bad); end.text("verdict") != "errored" || end.text("reason") != "start_failed" || !strings.Contains(end.text("message"), "expected an int") {
+		t.Errorf("the one that is none: %s", end.body)
+	}
+	if end := l.over(good.text("run_id")); end.text("verdict") != "passed" {
+		t.Errorf("the one behind it: %s", end.body)
+	}
+	if err := follow.Wait(); err != nil || !strings.Contains(said.String(), "at position 3") || !strings.Contains(said.String(), "passed") {
+		t.Errorf("start --wait: %v\n%s", err, said.String())
+	}
+}
