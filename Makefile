@@ -57,6 +57,8 @@ docs: build ## the generated reference
 	mv docs/reference/faults.md.new docs/reference/faults.md
 	bin/starquake schema --output markdown > docs/reference/formats.md.new
 	mv docs/reference/formats.md.new docs/reference/formats.md
+	bin/starquake serve --reference > docs/reference/settings.md.new
+	mv docs/reference/settings.md.new docs/reference/settings.md
 	mkdir -p docs/schema
 	for form in orchestration advanced; do \
 		bin/starquake schema $$form > docs/schema/$$form.schema.json.new && \

@@ -72,6 +72,12 @@ func PathOf(info store.Info) string {
 	return r.Path
 }
 
+// IsolatedOf reports whether the script of a run was to have a process of its own.
+func IsolatedOf(info *store.Info) bool {
+	var r struct{ Isolate bool }
+	return json.Unmarshal(info.Resume, &r) == nil && r.Isolate
+}
+
 // recorded is a run as the store has it.
 type recorded struct {
 	resumption

@@ -11,6 +11,7 @@
 //	problem.go    errors as problem+json with a stable code (RFC 9457)
 //	manager.go    the runs of this process: start, find, recover, park
 //	start.go      from a request to a run that has begun
+//	limits.go     what a run of somebody below admin may take
 //	script.go     texts to scripts, compiled once
 //	definition.go orchestrations that are kept by name, with their versions
 //	targets.go    the data plane that outlives runs

@@ -120,6 +120,21 @@ func (m *manager) options() app.RunOptions {
 	}
 }
 
+// limit puts the limits of those below admin on a run that is to begin with these options.
+// The function it gives is called with the run when it is known.
+func (m *manager) limit(opt *app.RunOptions) func(*app.Running) {
+	if m.config.Policy.Limits == (Limits{}) {
+		return func(*app.Running) {}
+	}
+	l := &limited{limits: m.config.Policy.Limits}
+	count := opt.OnRecord
+	opt.OnRecord = func(rec journal.Record) {
+		count(rec)
+		l.record(rec)
+	}
+	return l.bind
+}
+
 // recover takes up the runs that were interrupted, the oldest first.
 func (m *manager) recover() {
 	defer func() {
@@ -139,7 +154,11 @@ func (m *manager) recover() {
 		if e.Imported {
 			continue
 		}
-		r, err := app.Recover(e.ID, m.config.Rollback, m.options())
+		opt, known := m.options(), func(*app.Running) {}
+		if app.IsolatedOf(&e.Info) { // it is of somebody below admin
+			known = m.limit(&opt)
+		}
+		r, err := app.Recover(e.ID, m.config.Rollback, opt)
 		switch {
 		case errors.Is(err, store.ErrBusy): // another process has it
 		case err != nil:
@@ -147,6 +166,7 @@ func (m *manager) recover() {
 		default:
 			m.logger.Info("an interrupted run goes on", "run", e.ID, "name", e.Name)
 			m.adopt(r, nil)
+			known(r)
 		}
 	}
 }

@@ -64,6 +64,8 @@ type Policy struct {
 	// MemoryLimit bounds the script of a run in a process of its own, in bytes; 0 is
 	// app.DefaultIsolatedMemory.
 	MemoryLimit int64
+	// Limits bound what a run of somebody below admin may take.
+	Limits Limits
 }
 
 // The bounds of a request, and of what a client may take for an answer.

@@ -99,7 +99,15 @@ func (s *Server) startNow(asked *starting) (string, error) {
 		opt.Options = s.permitted(asked.who)
 		opt.Env, opt.Params, opt.Seed = env, given(asked.params), asked.seed
 		opt.Labels, opt.By, opt.Key, opt.Request = asked.labels, asked.who.Name, asked.key, asked.request
-		return script.Start(opt)
+		if !opt.Isolate {
+			return script.Start(opt)
+		}
+		known := s.runs.limit(&opt)
+		r, err := script.Start(opt)
+		if err == nil {
+			known(r)
+		}
+		return r, err
 	}}, asked.patient)
 	var refused app.Refusals
 	if errors.As(err, &refused) {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"starquake/app"
 	"starquake/server"
 	"starquake/server/audit"
@@ -24,7 +26,9 @@ import (
 // serveCmd is `starquake serve`.
 type serveCmd struct {
 	Config string `type:"path" placeholder:"FILE" help:"A YAML file with settings: every flag is a key (max_runs: 10), and a variable (STARQUAKE_MAX_RUNS). Flags win over variables, variables over the file."`
-	Check  bool   `help:"Say whether the settings are good, and end."`
+	// Reference is for make docs.
+	Reference bool `hidden:"" help:"Print the reference of all settings, and end."`
+	Check     bool `help:"Say whether the settings are good, and end."`
 
 	Listen string   `default:"127.0.0.1:3000" placeholder:"ADDR" help:"Where the API listens (${default}); port 0 takes a free one."`
 	Env    string   `placeholder:"FILE|NAME" help:"The environment that every run gets: a file, or NAME for NAME.yaml in . or ./environments."`
@@ -36,6 +40,10 @@ type serveCmd struct {
 	MaxLoadRate  float64  `placeholder:"RATE" help:"The highest rate of load of one run, in requests per second (50000)."`
 	AllowProxies bool     `help:"Scripts and files may open proxies of their own on this machine."`
 	MemoryLimit  string   `placeholder:"SIZE" help:"The most memory of a script of somebody who is no admin."`
+
+	MaxRunTime  time.Duration `default:"0" placeholder:"DURATION" help:"How long a run of somebody who is no admin may take, from its start; 0 is no limit. A run that exceeds this or one of the next two is aborted, with its faults off."`
+	MaxEvents   int           `default:"1000000" placeholder:"N" help:"How many records the journal of a run of somebody who is no admin may have (${default}); 0 is no limit."`
+	MaxBranches int           `default:"10000" placeholder:"N" help:"How many branches of a run of somebody who is no admin may go on at once (${default}); 0 is no limit."`
 
 	TLSCert      string            `name:"tls-cert" type:"path" placeholder:"FILE" help:"The certificate, PEM with its chain. With --tls-key the API is https."`
 	TLSKey       string            `name:"tls-key" type:"path" placeholder:"FILE" help:"The certificate's key, PEM."`
@@ -63,7 +71,16 @@ type serveCmd struct {
 const endWithin = 30 * time.Second
 
 // Run serves until it is told to end; then every run is parked and every fault is off.
-func (c *serveCmd) Run(sh *shell) error {
+func (c *serveCmd) Run(sh *shell, ctx *kong.Context) error {
+	if c.Reference {
+		_, err := fmt.Fprint(sh.out, settingsReference(ctx.Selected().Flags))
+		return err
+	}
+	return c.serve(sh)
+}
+
+// serve serves until it is told to end.
+func (c *serveCmd) serve(sh *shell) error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return asInvalid(err)
@@ -141,6 +158,10 @@ func (c *serveCmd) config(logger *slog.Logger) (server.Config, error) {
 	}
 	if config.Admission = (server.Admission{MaxRuns: c.MaxRuns, Queue: c.Queue, Exclusive: c.Exclusive}); c.MaxRuns < 0 {
 		return config, invalid("--max-runs %d: expected 0 (no limit) or more", c.MaxRuns)
+	}
+	config.Policy.Limits = server.Limits{RunTime: c.MaxRunTime, Events: c.MaxEvents, Branches: c.MaxBranches}
+	if c.MaxRunTime < 0 || c.MaxEvents < 0 || c.MaxBranches < 0 {
+		return config, invalid("--max-run-time, --max-events and --max-branches: expected 0 (no limit) or more")
 	}
 	if c.Queue < 0 {
 		return config, invalid("--queue %d: expected 0 (none waits) or more", c.Queue)

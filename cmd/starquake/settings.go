@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"reflect"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -14,7 +16,7 @@ import (
 // It is the one table: a new flag is a new setting.
 func settings(flags []*kong.Flag) (table []config.Setting) {
 	for _, f := range flags {
-		if f.Name == "config" || f.Name == "check" || f.Name == "help" {
+		if f.Name == "config" || f.Name == "check" || f.Name == "help" || f.Hidden {
 			continue
 		}
 		kind := config.Text
@@ -33,6 +35,35 @@ func settings(flags []*kong.Flag) (table []config.Setting) {
 		table = append(table, config.Setting{Flag: f.Name, Kind: kind})
 	}
 	return table
+}
+
+// settingsReference is the page of all settings, made of the table.
+func settingsReference(flags []*kong.Flag) string {
+	kinds := map[config.Kind]string{
+		config.Text: "text", config.Bool: "true or false", config.Integer: "whole number", config.Number: "number", config.List: "list of texts", config.Map: "texts by text",
+	}
+	cell := strings.NewReplacer("|", "\\|", "\n", " ", "<", "&lt;", "*", "\\*")
+	var b strings.Builder
+	b.WriteString("<!-- Made by make docs of the flags of starquake serve. Do not edit. -->\n\n# Settings of the server\n\n" +
+		"Each is a key of the file that `--config` names, a flag of `starquake serve`, and a variable of the environment. A flag wins over the variable, the variable over the file, " +
+		"the file over the default. In a variable a list has commas between its texts, and texts by text are `NAME=VALUE` with commas between them.\n\n" +
+		"`--config FILE` and `--check` are flags only.\n\n| key | flag | variable | value | default | what it says |\n|---|---|---|---|---|---|\n")
+	byName := map[string]*kong.Flag{}
+	for _, f := range flags {
+		byName[f.Name] = f
+	}
+	for _, s := range settings(flags) {
+		f := byName[s.Flag]
+		value, preset := kinds[s.Kind], ""
+		if f.Enum != "" {
+			value = "one of " + strings.ReplaceAll(f.Enum, ",", ", ")
+		}
+		if f.HasDefault {
+			preset = "`" + f.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | `--%s` | `%s` | %s | %s | %s |\n", s.Key(), s.Flag, s.Variable(), cell.Replace(value), preset, cell.Replace(f.Help))
+	}
+	return b.String()
 }
 
 // BeforeResolve lets variables and the configuration file say what the command line does

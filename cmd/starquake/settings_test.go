@@ -11,6 +11,21 @@ import (
 	"starquake/server/config"
 )
 
+// TestSettingsReference compares docs/reference/settings.md with the flags of serve.
+func TestSettingsReference(t *testing.T) {
+	parser, err := kong.New(&serveCmd{}, kong.Name("serve"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../docs/reference/settings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || string(got) != settingsReference(parser.Model.Flags) {
+		t.Errorf("docs/reference/settings.md is not that of the flags of serve: make docs writes it (%v)", err)
+	}
+}
+
 // TestDocsSettings reads every block of a server's settings in the documents.
 func TestDocsSettings(t *testing.T) {
 	parser, err := kong.New(&serveCmd{}, kong.Name("serve"))
