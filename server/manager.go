@@ -112,12 +112,24 @@ func (m *manager) readKeys() error {
 	return nil
 }
 
-// options are what every run gets from this process.
-func (m *manager) options() app.RunOptions {
-	return app.RunOptions{
-		CanApprove: true, Clock: m.clock, Logger: m.logger, Plane: m.plane, Store: m.store, Version: m.config.Version,
+// options are what the run of an id gets from this process.
+func (m *manager) options(id string) app.RunOptions {
+	opt := app.RunOptions{
+		ID: id, CanApprove: true, Clock: m.clock, Logger: m.logger, Plane: m.plane, Store: m.store, Version: m.config.Version,
 		OnEnd: m.forget, Authority: m.config.Authority, OnRecord: m.metrics.run(),
 	}
+	if m.config.Traces != nil {
+		traced, count := m.config.Traces.Run(id), opt.OnRecord
+		opt.OnRecord = func(rec journal.Record) {
+			count(rec)
+			traced.Record(rec)
+		}
+		opt.OnEnd = func(r *app.Running) {
+			traced.End()
+			m.forget(r)
+		}
+	}
+	return opt
 }
 
 // limit puts the limits of those below admin on a run that is to begin with these options.
@@ -154,7 +166,7 @@ func (m *manager) recover() {
 		if e.Imported {
 			continue
 		}
-		opt, known := m.options(), func(*app.Running) {}
+		opt, known := m.options(e.ID), func(*app.Running) {}
 		if app.IsolatedOf(&e.Info) { // it is of somebody below admin
 			known = m.limit(&opt)
 		}
@@ -185,7 +197,7 @@ func (m *manager) begin(w *waiting, patient bool) (string, error) {
 		m.advance()
 		m.mu.Unlock()
 	}()
-	r, err := w.start(m.options())
+	r, err := w.start(m.options(app.NewRunID(time.Now())))
 	if err != nil {
 		return "", err
 	}

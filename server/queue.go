@@ -91,9 +91,7 @@ func (m *manager) advance() {
 // turn begins a start whose turn it is.
 func (m *manager) turn(w *waiting, in *place) {
 	defer m.starting.Done()
-	opt := m.options()
-	opt.ID = w.id
-	r, err := guardedStart(w.start, opt)
+	r, err := guardedStart(w.start, m.options(w.id))
 	if err == nil {
 		m.adopt(r, w.targets)
 	} else {

@@ -18,6 +18,7 @@ import (
 	"starquake/server/audit"
 	"starquake/server/auth"
 	"starquake/server/schedule"
+	"starquake/server/traces"
 	"starquake/store"
 )
 
@@ -51,6 +52,8 @@ type Config struct {
 	Version string
 	// Logger gets what is no fact of a run; nil: nothing.
 	Logger *slog.Logger
+	// Traces sends traces of the runs; nil: none are made. The caller closes it.
+	Traces *traces.Traces
 }
 
 // Policy is what the operator permits scripts, beyond the targets that they are given. The

@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"go.opentelemetry.io/otel"
 
 	"starquake/app"
 	"starquake/server"
 	"starquake/server/audit"
 	"starquake/server/auth"
+	"starquake/server/traces"
 	"starquake/units"
 )
 
@@ -125,6 +127,10 @@ func (c *serveCmd) serve(sh *shell) error {
 		return errors.Join(errored("%w", err), listener.Close(), config.Store.Close())
 	}
 	defer config.Audit.Close()
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces are not sent", "error", err) }))
+	if config.Traces, err = traces.New(ctx, config.Version); err != nil {
+		return errors.Join(errored("%w", err), listener.Close(), config.Store.Close())
+	}
 	srv, err := server.New(ctx, config)
 	if err != nil {
 		return errors.Join(errored("%w", err), listener.Close(), config.Store.Close())
@@ -140,7 +146,13 @@ func (c *serveCmd) serve(sh *shell) error {
 	}
 	late, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()
-	if err = errors.Join(err, srv.Shutdown(late)); late.Err() != nil {
+	err = errors.Join(err, srv.Shutdown(late))
+	if config.Traces != nil {
+		if lost := config.Traces.Close(late); lost != nil {
+			logger.Warn("the last traces are not sent", "error", lost)
+		}
+	}
+	if late.Err() != nil {
 		// A run that does not let go holds the store too; what it has is kept all the same.
 		return errored("ending: %w", err)
 	}
