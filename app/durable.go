@@ -27,6 +27,8 @@ type resumption struct {
 	Policy      effects.Policy `json:"policy"`
 	Isolate     bool           `json:"isolate,omitempty"`
 	MemoryLimit int64          `json:"memory_limit,omitempty"`
+	// Served says that a server began the run, under its rules.
+	Served bool `json:"served,omitempty"`
 	// Confined says that the run may open no targets of its own.
 	Confined bool `json:"confined,omitempty"`
 	// Planned is what the plan said that was made before the run.
@@ -45,7 +47,7 @@ func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *
 	raw, err := json.Marshal(resumption{
 		Env: wireEnv(env), EnvFile: given.path, Secrets: given.secrets, Looks: given.plainLooks(), Policy: policy,
 		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CanApprove: opt.CanApprove, Path: s.Path, Folders: where,
-		Confined: opt.Confined && !opt.OwnProxies, Planned: planned,
+		Served: opt.Confined, Confined: opt.Confined && !opt.OwnProxies, Planned: planned,
 	})
 	if err != nil {
 		panic(err) // plain data
@@ -86,16 +88,16 @@ type recorded struct {
 	recs   []journal.Record
 }
 
-// errNotBegun says that a run died before it had done anything: its journal is empty,
+// ErrNotBegun says that a run died before it had done anything: its journal is empty,
 // since the first records are on disk before the first effect.
-var errNotBegun = errors.New("it had not begun: nothing was done, and nothing is on")
+var ErrNotBegun = errors.New("it had not begun: nothing was done, and nothing is on")
 
 // readRecorded makes of a journal and of what stands beside it the run that it was.
 // The files that the script was read from are not needed.
 func readRecorded(info store.Info, recs []journal.Record) (*recorded, error) {
 	r := &recorded{recs: recs}
 	if len(recs) == 0 {
-		return nil, errNotBegun
+		return nil, ErrNotBegun
 	}
 	var ok bool
 	if r.begin, ok = recs[0].Body.(*journal.RunBeginBody); !ok {

@@ -18,6 +18,7 @@ type outside struct {
 	run      string // its id
 	dir      string // its folder in the store; "" if it is not kept
 	policy   effects.Policy
+	began    *effects.Policy // of a run that is taken up: what it was started with
 	logger   *slog.Logger
 	redactor redactor
 	compress int
@@ -60,7 +61,13 @@ func (o *outside) Perform(ctx context.Context, call *runtime.Call) (any, error) 
 // Undo implements runtime.Undoer: by what the journal has of a fault.
 func (o *outside) Undo(ctx context.Context, req runtime.Request) error {
 	o.ready()
-	return undoWith(ctx, o.targets, o.run, req, o.redactor.reveal, o.redactor.redact)
+	targets := o.targets
+	if o.began != nil {
+		base := effects.New(*o.began, o.options())
+		defer base.Close()
+		targets = newTargets(o.targets.logger, base)
+	}
+	return undoWith(ctx, targets, o.run, req, o.redactor.reveal, o.redactor.redact)
 }
 
 // EndWithin implements runtime.Patient.

@@ -3,8 +3,12 @@ package app
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
+	"starquake/builtins"
+	"starquake/effects"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/store"
@@ -14,19 +18,33 @@ import (
 // has.
 const ReasonDiverged = "diverged"
 
+// ReasonNotBegun is that of a run whose process died before it had begun.
+const ReasonNotBegun = "not_begun"
+
 // Recover takes up a run whose process has died, and returns once it goes on: its script
 // is executed again against its journal, what the journal shows on is taken off, and
 // what still belongs there is put on again. With rollback it is stopped instead, and
 // its clean-ups run.
 //
+// The error is ErrNotBegun of a run that had done nothing when its process died: it is over
+// then, and nobody was told that it is there (see Begun).
+//
 // Of opt only what belongs to this process counts: Clock, Logger, OnRecord, OnEnd, Plane, Store,
 // which must be set, and CanApprove, which adds to what the run was given.
+//
+// A run keeps the permissions that it was started with, but where a server takes up one that
+// a server began (Confined): then what Options and Env permit now must permit it too, and of
+// its targets it has those that there still are. Taking off what it had put on is not asked:
+// that needs only what the run was once permitted.
 func Recover(id string, rollback bool, opt RunOptions) (*Running, error) {
 	durable, recs, err := opt.Store.Resume(id)
 	if err != nil {
 		return nil, err
 	}
 	r, run, err := takeUp(id, recs, rollback, &opt)
+	if errors.Is(err, ErrNotBegun) {
+		return nil, errors.Join(fmt.Errorf("run %s: %w", id, err), durable.End(store.End{Verdict: journal.VerdictStopped, Reason: ReasonNotBegun, Message: err.Error()}))
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("run %s: %w", id, err), durable.Close())
 	}
@@ -50,9 +68,14 @@ func takeUp(id string, recs []journal.Record, rollback bool, opt *RunOptions) (*
 	if err != nil {
 		return nil, executor{}, fmt.Errorf("its environment: %w", err)
 	}
-	r := newRunning(was.script, id, was.Policy, env, opt)
-	r.outside.folders = was.Folders
-	r.outside.lent = lent{plane: opt.Plane, confined: was.Confined, given: was.resumption.Env.targets()}
+	policy, lends := was.Policy, lent{plane: opt.Plane, confined: was.Confined, given: was.resumption.Env.targets()}
+	if opt.Confined && was.Served {
+		if policy, err = was.narrowed(opt, &lends); err != nil {
+			return nil, executor{}, err
+		}
+	}
+	r := newRunning(was.script, id, policy, env, opt)
+	r.outside.folders, r.outside.began, r.outside.lent = was.Folders, &was.Policy, lends
 	r.planned = was.Planned
 	r.about = store.Info{ID: id, Name: entry.Name, Started: entry.Started, Labels: entry.Labels, By: entry.By}
 	if err := r.keep.memory.Append(recs); err != nil {
@@ -64,6 +87,38 @@ func takeUp(id string, recs []journal.Record, rollback bool, opt *RunOptions) (*
 	cfg := was.config()
 	run, err := was.script.executor(r, &Options{Isolate: was.Isolate, MemoryLimit: was.MemoryLimit}, &cfg, was.env())
 	return r, run, err
+}
+
+// narrowed is what the run may touch where the one who takes it up has permissions to give:
+// what it was permitted, and is now. An address at which a target of it is found now is
+// permitted like the one before. lends is left with what of it there still is.
+func (was *resumption) narrowed(opt *RunOptions, lends *lent) (effects.Policy, error) {
+	now := *opt.env()
+	now.Targets = nil
+	lends.given = slices.DeleteFunc(lends.given, func(t *builtins.Target) bool {
+		i := slices.IndexFunc(opt.env().Targets, func(n *builtins.Target) bool {
+			return n.Name == t.Name && n.Upstream == t.Upstream && reflect.DeepEqual(n.Engine, t.Engine)
+		})
+		if i >= 0 {
+			now.Targets = append(now.Targets, opt.env().Targets[i])
+		}
+		return i < 0
+	})
+	lends.confined = lends.confined || !opt.OwnProxies
+	permits := opt.Options
+	permits.Env = &now
+	within, err := permits.policy()
+	if err != nil {
+		return effects.Policy{}, err
+	}
+	policy := was.Policy
+	if !slices.Contains(policy.Network, "*") {
+		for _, t := range now.Targets {
+			policy.Network = append(slices.Clip(policy.Network), hostPorts(t.Listen)...)
+		}
+	}
+	policy.Within = &within
+	return policy, nil
 }
 
 // judged is the outcome with what the world says against it, and closes the journal.

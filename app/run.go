@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -249,6 +250,16 @@ func (r *Running) Sync() error {
 		return r.durable.Sync()
 	}
 	return r.keep.Sync()
+}
+
+// Begun returns once the beginning of the run is durable: from then on no crash loses it.
+// Who starts a run for somebody else waits for that before they say that it is there.
+func (r *Running) Begun() error {
+	enough := errors.New("it has a record")
+	if err := r.FollowFrom(context.Background(), 0, func([]journal.Record) error { return enough }); err != nil && err != enough {
+		return err
+	}
+	return r.Sync()
 }
 
 // About is what was noted of the run at its start that its journal does not have: when,

@@ -28,7 +28,7 @@ type client struct {
 
 // newClient makes the client of Effects.
 func newClient(policy Policy, opts Options) *client {
-	rules, err := parseNetwork(policy.Network)
+	rules, err := policy.rules(reaching)
 	if err != nil {
 		rules = &network{entries: []string{"nothing (" + err.Error() + ")"}}
 	}

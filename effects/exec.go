@@ -71,10 +71,11 @@ type ExecAnswer struct {
 
 // execer runs programs under a policy.
 type execer struct {
-	allow []string
-	err   error // why the policy permits nothing, where it is malformed
-	grace time.Duration
-	opts  Options
+	allow  []string
+	within *execer // of Policy.Within; may be nil
+	err    error   // why the policy permits nothing, where it is malformed
+	grace  time.Duration
+	opts   Options
 }
 
 // newExecer makes the execer of Effects.
@@ -82,6 +83,9 @@ func newExecer(policy Policy, opts Options) *execer {
 	x := &execer{allow: policy.AllowExec, err: validateExec(policy.AllowExec), grace: opts.ExecGrace, opts: opts}
 	if x.grace <= 0 {
 		x.grace = 2 * time.Second
+	}
+	if policy.Within != nil {
+		x.within = newExecer(*policy.Within, opts)
 	}
 	return x
 }

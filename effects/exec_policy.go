@@ -41,6 +41,11 @@ func (x *execer) find(argv []string) (path string, err error) {
 	if !permitted && !plain {
 		return "", x.denied(name)
 	}
+	if x.within != nil {
+		if _, err := x.within.find(argv); err != nil {
+			return "", err
+		}
+	}
 	path, err = exec.LookPath(name)
 	switch {
 	case !permitted && (err != nil || !slices.Contains(x.allow, path)):
@@ -61,6 +66,11 @@ func (x *execer) denied(name string) error {
 	return problem(CodeDenied, "running %s is not permitted: the policy permits only %s", name, strings.Join(x.allow, ", "))
 }
 
+// anything reports whether every program is permitted.
+func (x *execer) anything() bool {
+	return slices.Contains(x.allow, "*") && (x.within == nil || x.within.anything())
+}
+
 // environment is the clean environment and what a script adds to it.
 func (x *execer) environment(added map[string]string) ([]string, error) {
 	path := os.Getenv("PATH")
@@ -75,7 +85,7 @@ func (x *execer) environment(added map[string]string) ([]string, error) {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(added[name], 0) {
 			return nil, problem(CodeInvalid, "%q is no name of an environment variable, or its value has a zero byte", name)
 		}
-		if (name == "PATH" || strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "DYLD_")) && !slices.Contains(x.allow, "*") {
+		if (name == "PATH" || strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "DYLD_")) && !x.anything() {
 			return nil, problem(CodeDenied, "setting %s is not permitted: it would put other code into a permitted program", name)
 		}
 		env[name] = added[name]

@@ -53,7 +53,7 @@ type loader struct {
 
 	mu      sync.Mutex
 	rules   *network
-	own     bool
+	policy  Policy     // of which rules are
 	running []*running // in the order of their start
 }
 
@@ -83,11 +83,8 @@ func (e *Effects) LoadsNow(last time.Duration) []LoadNow {
 }
 
 func newLoader(policy Policy, opts Options) *loader {
-	l := &loader{max: policy.MaxLoadRate, own: policy.LoadOwnTargets, compress: max(opts.Compress, 1)}
-	if l.max == 0 {
-		l.max = DefaultMaxLoadRate
-	}
-	rules, err := parseNetwork(policy.Load)
+	l := &loader{max: policy.maxLoadRate(), policy: policy, compress: max(opts.Compress, 1)}
+	rules, err := policy.rules(loading)
 	if err != nil {
 		rules = &network{entries: []string{"nothing (" + err.Error() + ")"}}
 	}
@@ -101,18 +98,39 @@ func (e *Effects) NameTarget(addrs ...string) {
 	l := e.loads
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.own {
-		return
+	named := l.policy.naming(LoadHosts(addrs...))
+	if rules, err := named.rules(loading); err == nil { // else a target has no address that could be named
+		l.policy, l.rules = *named, rules
 	}
-	entries := slices.Clone(l.rules.entries)
-	for _, host := range LoadHosts(addrs...) {
-		if !slices.Contains(entries, host) {
-			entries = append(entries, host)
+}
+
+// naming is the policy in which load may go to the hosts of a target of the run's own.
+func (p *Policy) naming(hosts []string) *Policy {
+	named := *p
+	if p.LoadOwnTargets {
+		named.Load = slices.Clone(p.Load)
+		for _, host := range hosts {
+			if !slices.Contains(named.Load, host) {
+				named.Load = append(named.Load, host)
+			}
 		}
 	}
-	if rules, err := parseNetwork(entries); err == nil { // else a target has no address that could be named
-		l.rules = rules
+	if p.Within != nil {
+		named.Within = p.Within.naming(hosts)
 	}
+	return &named
+}
+
+// maxLoadRate is the highest rate of load.
+func (p *Policy) maxLoadRate() float64 {
+	most := p.MaxLoadRate
+	if most == 0 {
+		most = DefaultMaxLoadRate
+	}
+	if p.Within != nil {
+		most = min(most, p.Within.maxLoadRate())
+	}
+	return most
 }
 
 // LoadHosts are the entries for Policy.Load that addresses stand for: "host:port", a

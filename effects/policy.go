@@ -31,6 +31,8 @@ type Policy struct {
 	// MaxLoadRate is the highest rate of any load, in requests per second. 0 is
 	// DefaultMaxLoadRate.
 	MaxLoadRate float64 `json:"max_load_rate,omitempty"`
+	// Within, if set, must permit it too: a policy that was narrowed since.
+	Within *Policy `json:"within,omitempty"`
 }
 
 // Validate returns an error for an entry that is none. Effects made from such a
@@ -42,13 +44,16 @@ func (p Policy) Validate() error {
 	if _, err := parseNetwork(p.Load); err != nil {
 		return err
 	}
-	return validateExec(p.AllowExec)
+	if err := validateExec(p.AllowExec); err != nil || p.Within == nil {
+		return err
+	}
+	return p.Within.Validate()
 }
 
 // CheckURL says whether a request to that URL is permitted, without resolving its
 // host: where only addresses could permit it, that is decided when it is connected to.
 func (p Policy) CheckURL(rawURL string) error {
-	rules, err := parseNetwork(p.Network)
+	rules, err := p.rules(reaching)
 	if err != nil {
 		return err
 	}
@@ -61,6 +66,20 @@ type network struct {
 	entries  []string // as given, for messages
 	names    []nameRule
 	prefixes []prefixRule
+	within   *network // that of Policy.Within; may be nil
+}
+
+// reaching and loading are the lists of a policy that say where.
+func reaching(p *Policy) []string { return p.Network }
+func loading(p *Policy) []string  { return p.Load }
+
+// rules parses one of those lists, and the same of Within.
+func (p *Policy) rules(list func(*Policy) []string) (*network, error) {
+	n, err := parseNetwork(list(p))
+	if err == nil && p.Within != nil {
+		n.within, err = p.Within.rules(list)
+	}
+	return n, err
 }
 
 // nameRule permits a host, or with below the hosts of a domain. Port 0 is every port.
@@ -169,10 +188,13 @@ func (n *network) checkURL(rawURL string) error {
 // checkName says whether a connection to a name can be permitted. If only its
 // address can tell, it can be.
 func (n *network) checkName(name string, port uint16) error {
-	if n.all || n.named(name, port) || len(n.prefixes) > 0 {
+	if !n.all && !n.named(name, port) && len(n.prefixes) == 0 {
+		return n.denied(name)
+	}
+	if n.within == nil {
 		return nil
 	}
-	return n.denied(name)
+	return n.within.checkName(name, port)
 }
 
 // checkAddr says whether a connection to addr is permitted, which was asked for as
@@ -183,15 +205,15 @@ func (n *network) checkAddr(host string, to netip.AddrPort) error {
 	if isMetadata(addr) {
 		return problem(CodeDenied, "%s is never permitted: it is a cloud's metadata address%s", addr, aka(host, addr))
 	}
-	if n.all || n.named(host, to.Port()) {
+	if !n.all && !n.named(host, to.Port()) && !slices.ContainsFunc(n.prefixes, func(rule prefixRule) bool {
+		return rule.prefix.Contains(addr) && (rule.port == 0 || rule.port == to.Port())
+	}) {
+		return n.denied(host)
+	}
+	if n.within == nil {
 		return nil
 	}
-	for _, rule := range n.prefixes {
-		if rule.prefix.Contains(addr) && (rule.port == 0 || rule.port == to.Port()) {
-			return nil
-		}
-	}
-	return n.denied(host)
+	return n.within.checkAddr(host, to)
 }
 
 // named reports whether a rule names the host.

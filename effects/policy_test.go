@@ -214,3 +214,42 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// TestWithin: a policy that was narrowed permits what both do, whichever is the wider.
+func TestWithin(t *testing.T) {
+	wide := Policy{Network: []string{"*"}, Load: []string{"*"}, AllowExec: []string{"*"}, MaxLoadRate: 100}
+	tight := Policy{Network: []string{"a.test", "127.0.0.0/8"}, Load: []string{"a.test"}, AllowExec: []string{"true"}, MaxLoadRate: 10, LoadOwnTargets: true}
+	for _, policy := range []Policy{
+		{wide.AllowExec, wide.Network, wide.Load, true, wide.MaxLoadRate, &tight},
+		{tight.AllowExec, tight.Network, tight.Load, true, tight.MaxLoadRate, &wide},
+	} {
+		for url, want := range map[string]bool{"http://a.test/": true, "http://b.test/": true, "http://127.0.0.1/": true, "http://192.0.2.1/": false} {
+			if got := policy.CheckURL(url) == nil; got != want { // b.test may resolve to 127.0.0.1
+				t.Errorf("%s permitted: %v, expected %v", url, got, want)
+			}
+		}
+		rules, err := policy.rules(reaching)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rules.checkAddr("b.test", netip.MustParseAddrPort("192.0.2.1:80")) == nil || rules.checkAddr("b.test", netip.MustParseAddrPort("127.0.0.1:80")) != nil {
+			t.Error("an address that a name resolves to is not looked at under both")
+		}
+		if policy.CheckExec([]string{"true"}) != nil || policy.CheckExec([]string{"false"}) == nil {
+			t.Error("programs are not looked at under both")
+		}
+		if _, err := newExecer(policy, Options{}).environment(map[string]string{"LD_PRELOAD": "x"}); err == nil {
+			t.Error("LD_PRELOAD goes into a program that is one of few")
+		}
+		e := New(policy, Options{})
+		if e.loads.max != 10 || e.loads.permits().checkURL("http://192.0.2.1/") == nil || e.loads.permits().checkURL("http://a.test/") != nil {
+			t.Error("load is not looked at under both")
+		}
+		e.Close()
+		bad := policy
+		bad.Within = &Policy{Network: []string{"http://x"}}
+		if bad.Validate() == nil || bad.CheckURL("http://a.test/") == nil {
+			t.Error("a policy within that is none is taken")
+		}
+	}
+}

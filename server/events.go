@@ -118,10 +118,62 @@ func (c *client) flush() error {
 	return c.out.Flush()
 }
 
+// eventTexts are a run's last events as streams have them: many watch one run, and each event
+// is written once for all of them.
+type eventTexts struct {
+	mu    sync.Mutex
+	users int // streams of the run; Server.watchedMu guards it
+	last  [64]eventText
+}
+
+type eventText struct {
+	id   int
+	text []byte // not changed
+}
+
+// of is an event as text of a stream.
+func (e *eventTexts) of(id int, rec journal.Record) ([]byte, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	slot := &e.last[id%len(e.last)]
+	if slot.id == id {
+		return slot.text, nil
+	}
+	data, err := json.Marshal(event(id, rec))
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Appendf(nil, "id: %d\ndata: %s\n\n", id, data)
+	if id > slot.id && len(text) <= streamPiece { // one who reads the past takes nothing from the others
+		*slot = eventText{id, text}
+	}
+	return text, nil
+}
+
+// watched gives the texts of a run to a stream, which calls done at its end.
+func (s *Server) watched(id string) (e *eventTexts, done func()) {
+	s.watchedMu.Lock()
+	defer s.watchedMu.Unlock()
+	e = s.watchedRuns[id]
+	if e == nil {
+		e = new(eventTexts)
+		s.watchedRuns[id] = e
+	}
+	e.users++
+	return e, func() {
+		s.watchedMu.Lock()
+		defer s.watchedMu.Unlock()
+		if e.users--; e.users == 0 {
+			delete(s.watchedRuns, id)
+		}
+	}
+}
+
 // stream is a client that reads events.
 type stream struct {
 	*client
-	mu sync.Mutex // one writes: the run's records, or a heartbeat
+	texts *eventTexts
+	mu    sync.Mutex // one writes: the run's records, or a heartbeat
 }
 
 // beat keeps the connection alive until ctx is done, and ends it when the client is gone.
@@ -150,11 +202,11 @@ func (st *stream) send(first int, recs []journal.Record) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for i, rec := range recs {
-		data, err := json.Marshal(event(first+i, rec))
+		text, err := st.texts.of(first+i, rec)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(st.out, "id: %d\ndata: %s\n\n", first+i, data)
+		_, _ = st.out.Write(text) // flush tells
 		if st.out.Buffered() > streamPiece {
 			if err := st.flush(); err != nil {
 				return err
@@ -168,7 +220,9 @@ func (st *stream) send(first int, recs []journal.Record) error {
 // server ends.
 func (s *Server) streamEvents(c *client, id string, after int) {
 	ctx, stop := context.WithCancel(s.ctx)
-	st := &stream{client: c}
+	texts, done := s.watched(id)
+	defer done()
+	st := &stream{client: c, texts: texts}
 	var beats sync.WaitGroup
 	beats.Go(func() { st.beat(ctx, stop) })
 	_, _ = c.out.WriteString("retry: 1000\n\n")

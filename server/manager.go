@@ -103,7 +103,7 @@ func (m *manager) readKeys() error {
 	}
 	for i := range slices.Backward(runs) {
 		m.newest = max(m.newest, runs[i].ID)
-		if e := &runs[i]; e.Key != "" {
+		if e := &runs[i]; e.Key != "" && (e.End == nil || e.End.Reason != app.ReasonNotBegun) {
 			done := make(chan struct{})
 			close(done)
 			m.remember(startKey{e.By, e.Key}, &started{request: e.Request, done: done, id: e.ID})
@@ -147,8 +147,9 @@ func (m *manager) limit(opt *app.RunOptions) func(*app.Running) {
 	return l.bind
 }
 
-// recover takes up the runs that were interrupted, the oldest first.
-func (m *manager) recover() {
+// recover takes up the runs that were interrupted, the oldest first. They may do what permits
+// permits, of what they were permitted when they began; targets are those there are now.
+func (m *manager) recover(permits app.Options, targets *app.Environment) {
 	defer func() {
 		m.mu.Lock()
 		m.ready = true
@@ -167,12 +168,20 @@ func (m *manager) recover() {
 			continue
 		}
 		opt, known := m.options(e.ID), func(*app.Running) {}
+		opt.Options, opt.Env = permits, targets
 		if app.IsolatedOf(&e.Info) { // it is of somebody below admin
 			known = m.limit(&opt)
 		}
 		r, err := app.Recover(e.ID, m.config.Rollback, opt)
 		switch {
 		case errors.Is(err, store.ErrBusy): // another process has it
+		case errors.Is(err, app.ErrNotBegun):
+			m.logger.Info("a run had not begun when its server died", "run", e.ID, "name", e.Name)
+			m.mu.Lock()
+			if key := (startKey{e.By, e.Key}); m.keys[key] != nil && m.keys[key].id == e.ID {
+				delete(m.keys, key) // whoever asked got no answer, and may ask again
+			}
+			m.mu.Unlock()
 		case err != nil:
 			m.logger.Error("an interrupted run does not go on; starquake cleanup takes off what it may have left on", "run", e.ID, "error", err)
 		default:
@@ -202,6 +211,9 @@ func (m *manager) begin(w *waiting, patient bool) (string, error) {
 		return "", err
 	}
 	m.adopt(r, w.targets)
+	if err := r.Begun(); err != nil {
+		return "", fmt.Errorf("run %s cannot be kept: %w", r.ID, err)
+	}
 	return r.ID, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -96,6 +97,9 @@ type Server struct {
 	metrics   *metrics
 	app       *fiber.App
 	api       huma.API
+	// watchedRuns are the runs of which streams are read, guarded by watchedMu.
+	watchedMu   sync.Mutex
+	watchedRuns map[string]*eventTexts
 	// ctx ends when the server does: streams end with it.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -104,7 +108,7 @@ type Server struct {
 // New makes a server: its targets are open, and runs that were interrupted go on. The
 // error says why not; then nothing is left open.
 func New(ctx context.Context, config Config) (*Server, error) {
-	s := &Server{config: config, logger: config.Logger, shelf: config.Store.Shelf(store.Orchestrations)}
+	s := &Server{config: config, logger: config.Logger, shelf: config.Store.Shelf(store.Orchestrations), watchedRuns: map[string]*eventTexts{}}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
@@ -125,7 +129,8 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	s.metrics = newMetrics(s.runs, s.plane)
 	s.runs.metrics = s.metrics
 	s.routes()
-	s.runs.recover()
+	now, _, _ := s.targets.environment(nil) // of all there are, which never fails
+	s.runs.recover(s.permitted(Who{}), now)
 	// Behind the recovery, as what goes on decides what schedules may start.
 	s.schedules, err = schedule.New(config.Store, scheduled{s}, s.logger)
 	if errors.Is(err, store.ErrOwned) {

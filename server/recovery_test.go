@@ -1,0 +1,214 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestNarrowed: a run that is taken up may do what the operator permits now, not what was
+// permitted when it began; what it had put on is taken off all the same.
+func TestNarrowed(t *testing.T) {
+	var hits atomic.Int32
+	canary := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	defer canary.Close()
+	mark := filepath.Join(t.TempDir(), "mark")
+	asks := fmt.Sprintf("def main():\n    step(\"s\", duration = \"1h\")\n    http.get(%q)\n", canary.URL)
+	flags := fmt.Sprintf(`
+def main():
+    step("s", duration = "1h", chaos = fault.exec("flag", on = ["touch", %q], off = ["rm", "-f", %q]))
+`, mark, mark)
+	open := []string{"--allow-net", "*", "--allow-exec", "touch,rm"}
+	for _, tt := range []struct {
+		name             string
+		now              []string
+		requests         int32
+		asked, flagged   string // how the runs end
+		message, flagMsg string
+	}{
+		{"as before", open, 1, "passed", "passed", "", ""},
+		{"narrowed", []string{"--allow-net", "192.0.2.1"}, 0, "errored", "errored", "is not permitted", "is not permitted"},
+		{"another list", []string{"--allow-net", "*", "--allow-exec", "rm"}, 1, "passed", "errored", "", "touch is not permitted"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			hits.Store(0)
+			l := serve(t, open...)
+			ids := []string{l.begin(asks), l.begin(flags)}
+			waiting := func() { // in the step, or ended
+				for i, id := range ids {
+					l.await("run "+id, func() bool {
+						run := l.do("GET", "/api/v1/runs/"+id, nil).is(200)
+						return run.text("status") == "ended" || run.text("current_step_path") == "s" &&
+							(run.get("faults_on") == float64(i) || run.text("view.problems.0.code") == "fault_lost")
+					})
+				}
+			}
+			waiting()
+			if _, err := os.Stat(mark); err != nil {
+				t.Fatalf("the fault is not on: %v\n%s", err, l.do("GET", "/api/v1/runs/"+ids[1], nil).body)
+			}
+			l.kill()
+			l = serveIn(t, l.data, tt.now...)
+			waiting()
+			for i, want := range []string{tt.asked, tt.flagged} {
+				if l.do("GET", "/api/v1/runs/"+ids[i], nil).text("status") != "ended" {
+					l.do("POST", "/api/v1/runs/"+ids[i]+"/skip", map[string]any{"path": "s"}).is(200)
+				}
+				end := l.over(ids[i])
+				if end.text("verdict") != want || !strings.Contains(string(end.body), []string{tt.message, tt.flagMsg}[i]) {
+					t.Errorf("run %d ended: %s", i, end.body)
+				}
+			}
+			if n := hits.Load(); n != tt.requests {
+				t.Errorf("%d requests were made, expected %d", n, tt.requests)
+			}
+			if _, err := os.Stat(mark); err == nil {
+				t.Error("the fault is still on")
+			}
+		})
+	}
+}
+
+// TestKilledUnderLoad: a server that is killed with many runs, with faults on and while
+// others are being started, has every one of them when it is there again, each once.
+// STARQUAKE_KILLED_RUNS=100 has so many runs.
+func TestKilledUnderLoad(t *testing.T) {
+	n := 12
+	if s := os.Getenv("STARQUAKE_KILLED_RUNS"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var mu sync.Mutex
+	asked := map[string]int{} // by run
+	counter := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[r.URL.Path]++
+	}))
+	defer counter.Close()
+	script := fmt.Sprintf(`
+orchestration(name = "many")
+i = param("i", default = 0)
+def main():
+    http.post(%q + str(i))
+    step("s", duration = "1h", chaos = fault.latency("1ms"), on = target("api"))
+`, counter.URL+"/")
+	args := []string{"--proxy", upstream(t), "--allow-net", "*", "--log-level", "error"}
+	l := serve(t, args...)
+	var ids sync.Map // of runs, by key
+	start := func(l *lab, key int) error {
+		req, err := http.NewRequest("POST", l.url+"/api/v1/runs", strings.NewReader(fmt.Sprintf(`{"content":%q,"format":"starlark","params":{"i":%d}}`, script, key)))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Idempotency-Key", fmt.Sprint(key))
+		resp, err := l.client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		id := strings.TrimPrefix(resp.Header.Get("Location"), "/api/v1/runs/")
+		if resp.StatusCode/100 != 2 || id == "" {
+			return fmt.Errorf("start %d: %s", key, resp.Status)
+		}
+		if was, known := ids.Swap(key, id); known && was != id {
+			t.Errorf("key %d began run %s, and was answered for run %s", key, id, was)
+		}
+		return nil
+	}
+	status := func(key int) *answer {
+		id, _ := ids.Load(key)
+		return l.do("GET", fmt.Sprintf("/api/v1/runs/%s/status", id), nil).is(200)
+	}
+	on := func() { // every fault of the first n
+		for key := range n {
+			l.await(fmt.Sprint("the fault of run ", key), func() bool { return status(key).get("faults_on") == 1.0 })
+		}
+	}
+	for key := range n {
+		if err := start(l, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	on()
+	var starting sync.WaitGroup
+	answered := make(chan bool, n)
+	for key := n; key < 2*n; key++ {
+		starting.Go(func() { answered <- start(l, key) == nil })
+	}
+	<-answered // some have begun, others have not
+	l.kill()
+	starting.Wait()
+
+	l = serveIn(t, l.data, args...)
+	for key := range 2 * n {
+		if err := start(l, key); err != nil { // the same run, or the first of that key
+			t.Fatal(err)
+		}
+	}
+	on()
+	seen := map[any]bool{}
+	for key := range 2 * n {
+		id, _ := ids.Load(key)
+		if seen[id] {
+			t.Errorf("run %s is that of two keys", id)
+		}
+		seen[id] = true
+		var run *answer
+		l.await(fmt.Sprint("run ", key), func() bool {
+			run = status(key)
+			if run.text("status") == "interrupted" {
+				t.Fatalf("%d is lost: %s", key, run.body)
+			}
+			// What was asked when the server died may have been done or not: it is not done again.
+			return run.get("faults_on") == 1.0 || key >= n && run.text("verdict") == "errored" && strings.Contains(run.text("message"), "the process died while this was under way")
+		})
+	}
+	runs := l.do("GET", "/api/v1/runs?limit=500", nil).is(200)
+	began := 0
+	for i := range runs.get("runs").([]any) {
+		if runs.text(fmt.Sprintf("runs.%d.reason", i)) != "not_begun" { // nobody was told of that one
+			began++
+		}
+	}
+	if began != 2*n {
+		t.Errorf("%d runs have begun, expected %d", began, 2*n)
+	}
+	for key := range 2 * n {
+		id, _ := ids.Load(key)
+		if status(key).text("status") != "ended" {
+			l.do("POST", fmt.Sprintf("/api/v1/runs/%s/stop", id), nil).is(200)
+			if end := l.over(fmt.Sprint(id)); end.text("verdict") != "stopped" {
+				t.Errorf("run %d ended: %s", key, end.body)
+			}
+		}
+		journal := string(l.do("GET", fmt.Sprintf("/api/v1/runs/%s/journal", id), nil).is(200).body)
+		if b, e := strings.Count(journal, `"kind":"run.begin"`), strings.Count(journal, `"kind":"run.end"`); b != 1 || e != 1 {
+			t.Errorf("run %d has %d beginnings and %d ends", key, b, e)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for key := range 2 * n {
+		if did := asked[fmt.Sprint("/", key)]; did > 1 || key < n && did != 1 {
+			t.Errorf("run %d made its request %d times", key, did)
+		}
+	}
+	if faults := l.do("GET", "/api/v1/targets/api", nil).is(200).get("faults"); faults != nil && faults != 0.0 && len(fmt.Sprint(faults)) > 2 {
+		t.Errorf("faults are left on: %v", faults)
+	}
+	if took := get(t, "http://"+l.do("GET", "/api/v1/targets/api", nil).text("listen")); took > 30*time.Second {
+		t.Errorf("a request took %s", took)
+	}
+}
