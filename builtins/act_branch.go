@@ -267,6 +267,10 @@ func waitUntil(c *Call, t *task) (starlark.Value, error) {
 	if spec.Every < time.Millisecond {
 		return nil, c.Errorf("every", "expected at least 1ms, got %s", Duration(spec.Every))
 	}
+	if spec.Stable > spec.Timeout {
+		return nil, c.Errorf("stable", "it must hold for %s, and the wait is over after %s", Duration(spec.Stable), Duration(spec.Timeout)).
+			WithHint("write a longer timeout")
+	}
 	if err := t.waitLong(spec.Timeout); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ var limits = []limit{
 }
 
 func check(c *Call, t *task) (starlark.Value, error) {
+	if err := c.nameGiven(); err != nil {
+		return nil, err
+	}
 	v := c.inSeconds()
 	spec := runtime.CheckSpec{Name: c.String("name"), OK: true, Detail: c.String("detail")}
 	judged := false
@@ -63,6 +66,10 @@ func check(c *Call, t *task) (starlark.Value, error) {
 		under, err := compare(syntax.LE, v, high)
 		if err != nil {
 			return nil, c.cannotCompare("between", v, high)
+		}
+		if ordered, err := compare(syntax.LE, low, high); err != nil || !ordered {
+			return nil, c.Errorf("between", "expected (low, high), got (%s, %s)", limitText(pair[0], low), limitText(pair[1], high)).
+				WithHint("write the lower limit first")
 		}
 		judge(over && under, "between "+limitText(pair[0], low)+" and "+limitText(pair[1], high))
 	}

@@ -54,8 +54,8 @@ func orchestration(c *Call, e *Env) (starlark.Value, error) {
 		Name: c.String("name"), Description: c.String("description"), Tags: tags, Owner: c.String("owner"),
 		Runbook: c.String("runbook"), MaxDuration: c.Duration("max_duration"), Environments: envs, declared: true,
 	}
-	if e.Meta.Name == "" {
-		return nil, c.Errorf("name", "expected a name, got an empty string")
+	if err := c.nameGiven(); err != nil {
+		return nil, err
 	}
 	planned := e.AnyTarget && e.Environment == "" // a plan needs none
 	if len(envs) > 0 && !planned && !slices.Contains(envs, e.Environment) {

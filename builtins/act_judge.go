@@ -25,6 +25,9 @@ func judging() []Builtin {
 			Doc: "Records a figure of the run, for the report and compare. A duration is recorded in seconds, with the unit \"s\".", Family: "judging", Phase: dsl.Acting,
 			Choices: map[string][]string{"better": {"lower", "higher"}},
 		}, looks(func(c *Call, t *task) (starlark.Value, error) {
+			if err := c.nameGiven(); err != nil {
+				return nil, err
+			}
 			v, unit := c.Float("number"), c.String("unit")
 			if math.IsNaN(v) || math.IsInf(v, 0) {
 				return nil, c.Errorf("number", "expected a finite number, got %s", c.Value("number"))

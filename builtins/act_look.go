@@ -28,7 +28,11 @@ func requesting() []Builtin {
 				"follow": "follow redirects, at most ten", "simulated": `what the plan answers, for example {"status": 503} or {"body": "…", "elapsed": "2s"}`,
 			}),
 		}, looks(func(c *Call, t *task) (starlark.Value, error) {
-			return httpRequest(c, t, strings.ToUpper(c.String("method")))
+			method, err := c.method()
+			if err != nil {
+				return nil, err
+			}
+			return httpRequest(c, t, method)
 		})},
 		{dsl.Builtin{
 			Sig:     `exec.run(argv: list, *, env: dict = {}, timeout: duration = "1m", stdin: string|secret = "", expect: int|list|string = 0, simulated: dict|None = None)`,

@@ -3,6 +3,7 @@ package builtins
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"go.starlark.net/starlark"
 
@@ -85,7 +86,11 @@ func probeHTTP(c *Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := effects.HTTPProbe{Kind: "http", URL: c.String("url"), Method: c.String("method"), Body: c.String("body"), Contains: c.String("contains"), Below: c.Duration("below"), Timeout: c.Duration("timeout"), TLS: c.tls()}
+	method, err := c.method()
+	if err != nil {
+		return nil, err
+	}
+	p := effects.HTTPProbe{Kind: "http", URL: c.String("url"), Method: method, Body: c.String("body"), Contains: c.String("contains"), Below: c.Duration("below"), Timeout: c.Duration("timeout"), TLS: c.tls()}
 	if p.Method == "GET" {
 		p.Method = ""
 	}
@@ -107,7 +112,13 @@ func probeHTTP(c *Call) (starlark.Value, error) {
 			}
 		}
 	}
-	return c.newProbe(&p, &p.Simulated, fmt.Sprintf("http %s %s", c.String("method"), p.URL))
+	return c.newProbe(&p, &p.Simulated, fmt.Sprintf("http %s %s", method, p.URL))
+}
+
+// wrongProbe is what package effects says of a probe, without the kind that the call
+// names already.
+func (c *Call) wrongProbe(err error) string {
+	return strings.TrimPrefix(err.Error(), "probe: "+strings.TrimPrefix(c.Name, "probe.")+": ")
 }
 
 // newProbe makes a probe of its arguments in the form of package effects, which
@@ -128,7 +139,7 @@ func (c *Call) newProbe(spec any, simulated *json.RawMessage, text string) (star
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	if err := effects.CheckProbe(raw); err != nil {
-		return nil, c.Errorf("", "%v", err)
+		return nil, c.Errorf("", "%s", c.wrongProbe(err))
 	}
 	return &Probe{spec: raw, text: text}, nil
 }
@@ -154,7 +165,7 @@ func probeNested(kind string) func(*Call) (starlark.Value, error) {
 			return nil, err
 		}
 		if err := effects.CheckProbe(raw); err != nil {
-			return nil, c.Errorf("probes", "%v", err)
+			return nil, c.Errorf("probes", "%s", c.wrongProbe(err))
 		}
 		return &Probe{spec: raw, text: text + ")"}, nil
 	}

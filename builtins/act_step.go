@@ -81,8 +81,8 @@ func step(c *Call, t *task) (starlark.Value, error) {
 	if spec.Retries > 0 || c.Given("retry_delay") { // else it says nothing, and would stand in every record
 		spec.RetryDelay = c.Duration("retry_delay")
 	}
-	if spec.Name == "" {
-		return nil, c.Errorf("name", "expected a name, got an empty string")
+	if err := c.nameGiven(); err != nil {
+		return nil, err
 	}
 	if c.Has("timeout") && spec.Timeout == 0 {
 		return nil, c.Errorf("timeout", "expected a time longer than 0s").WithHint("leave it out for a step without one")

@@ -240,6 +240,11 @@ func (c *Call) trafficLimits(name string, op syntax.Token) ([]trafficLimit, erro
 		if _, err := compare(op, value, bound); err != nil {
 			return nil, c.cannotCompare(name, value, v)
 		}
+		if n, ok := number(bound); ok {
+			if err := c.shareLimit(name, figure, n); err != nil {
+				return nil, err
+			}
+		}
 		out = append(out, trafficLimit{figure, name, bound, name + " " + limitText(v, bound), op})
 	}
 	return out, nil

@@ -11,6 +11,9 @@ import (
 )
 
 func steadyState(c *Call, t *task) (starlark.Value, error) {
+	if err := c.nameGiven(); err != nil {
+		return nil, err
+	}
 	p, err := c.probe(t, "probe")
 	if err != nil {
 		return nil, err
@@ -56,6 +59,9 @@ func breachInPlan(chaos bool) *runtime.Probe {
 }
 
 func guard(c *Call, t *task) (starlark.Value, error) {
+	if err := c.nameGiven(); err != nil {
+		return nil, err
+	}
 	p, err := c.probe(t, "probe")
 	if err != nil {
 		return nil, err

@@ -2,10 +2,13 @@ package builtins
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"starquake/effects"
 )
 
 // A Call is one call of a builtin: its arguments, checked against the signature.
@@ -212,6 +215,23 @@ func (c *Call) Pos() syntax.Position {
 // Errorf makes an error about one argument.
 func (c *Call) Errorf(param, format string, args ...any) *ArgError {
 	return &ArgError{Builtin: c.Name, Param: param, Message: fmt.Sprintf(format, args...)}
+}
+
+// nameGiven is the error for a name that is empty, where nobody would find again what bears it.
+func (c *Call) nameGiven() error {
+	if strings.TrimSpace(c.String("name")) == "" {
+		return c.Errorf("name", "expected a name, got an empty string")
+	}
+	return nil
+}
+
+// method is the method of a request, as HTTP has it in capitals.
+func (c *Call) method() (string, error) {
+	method := c.String("method")
+	if !effects.IsMethod(method) {
+		return "", c.Errorf("method", "expected a method such as \"GET\", got %s", describe(c.Value("method")))
+	}
+	return strings.ToUpper(method), nil
 }
 
 // WithHint adds what to write instead.

@@ -177,8 +177,8 @@ func proxy(c *Call, e *Env) (starlark.Value, error) {
 		return nil, err
 	}
 	t := &Target{TLS: tls, Name: c.String("name"), Listen: c.String("listen"), Upstream: c.String("upstream"), Protocol: c.String("protocol"), Labels: labels, Open: true}
-	if t.Name == "" {
-		return nil, c.Errorf("name", "expected a name, got an empty string")
+	if err := c.nameGiven(); err != nil {
+		return nil, err
 	}
 	if err := CheckAddress(t.Listen); err != nil {
 		return nil, c.Errorf("listen", "%v", err)

@@ -91,7 +91,11 @@ func trafficHTTP(c *Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &load.HTTP{URL: c.String("url"), Method: strings.ToUpper(c.String("method")), Body: c.String("body")}
+	method, err := c.method()
+	if err != nil {
+		return nil, err
+	}
+	h := &load.HTTP{URL: c.String("url"), Method: method, Body: c.String("body")}
 	if h.Method == "GET" {
 		h.Method = ""
 	}
@@ -278,6 +282,9 @@ func probeTraffic(c *Call) (starlark.Value, error) {
 			}
 			f = n
 		}
+		if err := c.shareLimit(name, p.Figure, f); err != nil {
+			return nil, err
+		}
 		*limit = &f
 	}
 	for _, name := range []string{"below", "above"} {
@@ -286,6 +293,15 @@ func probeTraffic(c *Call) (starlark.Value, error) {
 		}
 	}
 	return c.newProbe(&p, &p.Simulated, text)
+}
+
+// shareLimit is the error for a limit on a share that is none: 5 where 5% is meant would
+// never be broken.
+func (c *Call) shareLimit(name, figure string, limit float64) error {
+	if load.IsShare(figure) && !(limit >= 0 && limit <= 1) {
+		return c.Errorf(name, "%s is a share from 0 to 1, and the limit is %g", figure, limit).WithHint(`write for example 0.05 or "5%%"`)
+	}
+	return nil
 }
 
 // figureLimit reads a limit the way the figure is: of a latency a time.

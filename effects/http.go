@@ -236,6 +236,9 @@ func isToken(s string) bool {
 	})
 }
 
+// IsMethod reports whether a request can have that method; CONNECT makes a tunnel.
+func IsMethod(s string) bool { return isToken(s) && !strings.EqualFold(s, http.MethodConnect) }
+
 // isControl reports whether r cannot be in the value of a header.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -317,7 +318,13 @@ func (e *Effects) sender(ctx context.Context, spec *load.Spec) (load.Sender, err
 	if err != nil {
 		return nil, problem(CodeInvalid, "%q is no address", loadURL(spec))
 	}
-	dial, err := e.loadDial(ctx, u.Hostname())
+	port := uint16(80)
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+		port = uint16(n)
+	} else if u.Scheme == "https" {
+		port = 443
+	}
+	dial, err := e.loadDial(ctx, u.Hostname(), port)
 	if err != nil {
 		return nil, err
 	}
@@ -337,9 +344,9 @@ func (e *Effects) sender(ctx context.Context, spec *load.Spec) (load.Sender, err
 	return load.NewHTTP(spec.HTTP, spec.Slots(), opt)
 }
 
-// loadDial resolves a host and gives what connects to its addresses that are permitted,
-// one after the other.
-func (e *Effects) loadDial(ctx context.Context, host string) (load.Dial, error) {
+// loadDial resolves a host and gives what connects to its addresses that are permitted on
+// that port, one after the other.
+func (e *Effects) loadDial(ctx context.Context, host string, port uint16) (load.Dial, error) {
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil, classify(err)
@@ -348,7 +355,7 @@ func (e *Effects) loadDial(ctx context.Context, host string) (load.Dial, error) 
 	var addrs []netip.Addr
 	var refused error
 	for _, addr := range found {
-		to := netip.AddrPortFrom(addr, 0)
+		to := netip.AddrPortFrom(addr, port)
 		if err := firstError(e.client.network.checkAddr(host, to), e.loads.denied("http://"+host, rules.checkAddr(host, to))); err != nil {
 			refused = err
 			continue

@@ -23,7 +23,7 @@ func parseOf(spec json.RawMessage, budget *int) ([]probe, error) {
 		return nil, err
 	}
 	if len(nested.Of) == 0 {
-		return nil, errors.New("\"of\" has no probes")
+		return nil, errors.New("expected at least one probe, got none")
 	}
 	probes := make([]probe, len(nested.Of))
 	for i, inner := range nested.Of {

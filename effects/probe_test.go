@@ -132,7 +132,7 @@ func TestBadProbes(t *testing.T) {
 		{`{"kind":"tcp","addr":":80"}`, "is no address"},
 		{`{"kind":"tcp","addr":"host:http"}`, "the port"},
 		{`{"kind":"exec"}`, "argv is empty"},
-		{`{"kind":"all"}`, "has no probes"},
+		{`{"kind":"all"}`, "expected at least one probe"},
 		{`{"kind":"any","of":[{"kind":"http","url":"x"},{"kind":"tcp"}]}`, "any: of[1]: tcp:"},
 		{strings.Repeat(`{"kind":"all","of":[`, 70) + strings.Repeat(`]}`, 70), "more than 64 probes"},
 	}

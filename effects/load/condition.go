@@ -30,6 +30,9 @@ func WindowFigures() []string { return slices.Concat(numberFigures, latencyFigur
 // IsLatency reports whether a figure is a time.
 func IsLatency(figure string) bool { return slices.Contains(latencyFigures, figure) }
 
+// IsShare reports whether a figure is a part of a whole: from 0 to 1.
+func IsShare(figure string) bool { return figure == "error_rate" }
+
 // ParseCondition reads "FIGURE > LIMIT" or "FIGURE < LIMIT". The limit of a latency is a
 // duration, that of a rate may be a share such as 5%.
 func ParseCondition(text string) (Condition, error) {
@@ -56,6 +59,9 @@ func ParseCondition(text string) (Condition, error) {
 	}
 	if err != nil || math.IsNaN(c.Limit) || math.IsInf(c.Limit, 0) {
 		return Condition{}, fmt.Errorf("%q has the limit %q; expected a number, a share such as 50%%, or for a latency a time such as 2s", text, limit)
+	}
+	if IsShare(c.Figure) && (c.Limit < 0 || c.Limit > 1) {
+		return Condition{}, fmt.Errorf("%q has the limit %q; expected a share from 0 to 1, or 0%% to 100%%", text, limit)
 	}
 	return c, nil
 }
