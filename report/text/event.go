@@ -146,7 +146,11 @@ func effect(rec journal.Record, fold *view.Fold) *event {
 	case e.Kind == "load" && rec.Kind == journal.EffectEnd:
 		return loaded(rec.Body.(*journal.EffectEndBody), e)
 	case e.Kind == "approve" && rec.Kind == journal.EffectStart:
-		return &event{"approve", yellow, e.Path, "waits for an answer: " + e.Text, plain}
+		text := "waits for an answer: " + e.Text
+		if fold.Run().Lifted() {
+			text += ", faults lifted"
+		}
+		return &event{"approve", yellow, e.Path, text, plain}
 	case e.Kind == "approve" && rec.Kind == journal.EffectEnd:
 		return &event{"approve", yellow, e.Path, answer(rec.Body.(*journal.EffectEndBody)), plain}
 	case e.Kind == "exec" && rec.Kind == journal.EffectStart:

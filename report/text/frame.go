@@ -112,7 +112,7 @@ func (f *frame) header(opt Options) {
 		const aside = 10 // room for the number of faults
 		f.gauge(&l, *share, min(24, f.width-l.width()-aside), cyan)
 	}
-	if run.FaultsOn > 0 && (run.Pause == nil || !run.Pause.Lifted) {
+	if run.FaultsOn > 0 && !run.Lifted() {
 		l.put(magenta, fmt.Sprintf("  %s %d on", f.fault(), run.FaultsOn))
 	}
 	f.add(vital, &l)

@@ -151,7 +151,7 @@ func (f *frame) faultsOf(step, depth int) {
 		case fl.State == view.FaultUnclean:
 			f.add(vital, l.put(boldRed, "  unclean, may still be on"+withMessage(errorText(fl.Error))))
 			continue
-		case fl.State == view.FaultOn && f.run.Pause != nil && f.run.Pause.Lifted:
+		case fl.State == view.FaultOn && f.run.Lifted():
 			l.put(yellow, "  lifted")
 		case fl.State == view.FaultOn:
 			l.put(dim, "  on "+short(fl.Took(f.now).Truncate(time.Second)))

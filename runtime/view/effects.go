@@ -32,7 +32,7 @@ func (f *Fold) effectStart(at journal.Place, b *journal.EffectStartBody) {
 	case "fault":
 		e.fault = f.faultAsked(e, known)
 	case "approve":
-		e.wait = &Approval{ID: e.ID, Message: known.text, Path: b.Path, Since: r.Now}
+		e.wait = &Approval{ID: e.ID, Message: known.text, Path: b.Path, Since: r.Now, Faults: faultsMeanwhile(b.Args)}
 	case "probe", "watch":
 		f.probeAsked(e, at, b, known.text)
 	case "load":
@@ -47,6 +47,15 @@ func (f *Fold) effectStart(at journal.Place, b *journal.EffectStartBody) {
 	if e.fault == nil {
 		r.Counts.InFlight++
 	}
+}
+
+// faultsMeanwhile reads from an approval's arguments what becomes of the faults.
+func faultsMeanwhile(args json.RawMessage) string {
+	var a struct {
+		Faults string `json:"faults"`
+	}
+	_ = json.Unmarshal(args, &a) // of another shape it says nothing
+	return clip(a.Faults)
 }
 
 func (f *Fold) effectNote(at journal.Place, b *journal.EffectNoteBody) {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"starquake/runtime/journal"
@@ -13,6 +14,15 @@ type Approval struct {
 	Message string        `json:"message"`
 	Path    string        `json:"path,omitempty"`
 	Since   time.Duration `json:"since"`
+	// Faults says what becomes of the faults while it waits, as the script has it: "keep"
+	// or "lift", and "" where none may be on.
+	Faults string `json:"faults,omitempty"`
+}
+
+// Lifted reports whether the faults are off for a while: in a pause, or while a person is
+// asked.
+func (r *Run) Lifted() bool {
+	return r.Pause != nil && r.Pause.Lifted || slices.ContainsFunc(r.Approvals, func(a *Approval) bool { return a.Faults == "lift" })
 }
 
 // LoadNow is load that is on, with what its last seconds came to. It is telemetry: no
