@@ -322,7 +322,7 @@ func newMeasure(p *view.ProbeSummary) *measure {
 	for _, phase := range []struct {
 		name string
 		*view.Phase
-	}{{"before faults", p.Baseline}, {"with faults on", p.Fault}, {"otherwise", p.Recovery}} {
+	}{{"before faults", p.Baseline}, {"with faults on", p.Fault}, {"between and after", p.Recovery}} {
 		if phase.Phase == nil {
 			continue
 		}
