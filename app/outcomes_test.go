@@ -88,8 +88,8 @@ func TestOutcomes(t *testing.T) {
 }
 
 // realCompress is how much faster than the clock rows run for real. It divides what the
-// machine may take for a clean-up, which is 30 s: at a hundred times, 0.3 s were too few on a
-// busy machine with the race detector.
+// machine may take for a clean-up, 30 s, and for all that has a time: at a hundred times 0.3 s
+// would be left, which a busy machine with the race detector may take.
 const realCompress = 20
 
 // TestOutcomesForReal runs those rows in the real world that need no simulated answer,
