@@ -59,6 +59,10 @@ docs: build ## the generated reference
 	mv docs/reference/formats.md.new docs/reference/formats.md
 	bin/starquake serve --reference > docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
+	bin/starquake man --output markdown > docs/reference/cli.md.new
+	mv docs/reference/cli.md.new docs/reference/cli.md
+	bin/starquake schema api --output markdown > docs/reference/rest.md.new
+	mv docs/reference/rest.md.new docs/reference/rest.md
 	mkdir -p docs/schema
 	for form in orchestration advanced; do \
 		bin/starquake schema $$form > docs/schema/$$form.schema.json.new && \

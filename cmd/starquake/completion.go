@@ -19,10 +19,16 @@ func completes(parser *kong.Kong) {
 }
 
 // manCmd is `starquake man`.
-type manCmd struct{}
+type manCmd struct {
+	Output string `short:"o" enum:"roff,markdown" default:"roff" help:"roff (for man) or markdown (the reference of every command and flag)."`
+}
 
 // Run writes the manual page, made of the same table as --help.
-func (manCmd) Run(sh *shell, ctx *kong.Context) error {
+func (c *manCmd) Run(sh *shell, ctx *kong.Context) error {
+	if c.Output == formatMarkdown {
+		_, err := sh.out.Write(commandReference(ctx.Model))
+		return err
+	}
 	_, err := fmt.Fprintln(sh.out, mangokong.NewManPage(1, ctx.Model).Build(roff.NewDocument()))
 	return err
 }

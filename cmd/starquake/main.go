@@ -61,7 +61,7 @@ type commands struct {
 	Builtins  builtinsCmd  `cmd:"" group:"To learn:" help:"Show the builtins of the language, or one of them."`
 	Faults    faultsCmd    `cmd:"" group:"To learn:" help:"Show the kinds of fault, or one of them."`
 	Scenarios scenariosCmd `cmd:"" group:"To learn:" help:"Show the predefined scenarios, the network profiles and your own, or one of them."`
-	Schema    schemaCmd    `cmd:"" group:"To learn:" help:"Show the JSON Schema of orchestration files, for editors."`
+	Schema    schemaCmd    `cmd:"" group:"To learn:" help:"Show the JSON Schema of orchestration files, for editors, or the OpenAPI document of the server."`
 	Demo      demoCmd      `cmd:"" group:"To learn:" help:"Run the quickstart against a small service of its own, in some 15 seconds."`
 	Version   versionCmd   `cmd:"" group:"To learn:" help:"Show the versions of the program, its interpreter and its formats."`
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"starquake": main})
+	programs := maps.Clone(standIns)
+	programs["starquake"] = main
+	testscript.Main(m, programs)
 }
 
 // TestScript runs testdata/script. Besides the commands of testscript there are:

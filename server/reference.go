@@ -1,0 +1,244 @@
+package server
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Document is the API's document of itself, without a server.
+func Document(version string) *huma.OpenAPI {
+	s := &Server{config: Config{Version: version}}
+	s.routes()
+	return s.api.OpenAPI()
+}
+
+// call is an operation with where it is.
+type call struct {
+	method, path string
+	*huma.Operation
+}
+
+// calls are all operations of a document, by tag, path and method.
+func calls(doc *huma.OpenAPI) (all []call) {
+	for path, item := range doc.Paths {
+		for method, o := range map[string]*huma.Operation{
+			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodDelete: item.Delete,
+		} {
+			if o != nil {
+				all = append(all, call{method, path, o})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b call) int {
+		return cmp.Or(cmp.Compare(a.Tags[0], b.Tags[0]), cmp.Compare(a.path, b.path), cmp.Compare(a.method, b.method))
+	})
+	return all
+}
+
+// sample is what the reference shows a call with, where that is more than its path.
+type sample struct {
+	query string
+	body  string
+	// headers are those that make the call what it is.
+	headers []string
+}
+
+// The names in the samples' paths, by parameter and tag.
+var sampleNames = map[string]string{"orchestrations/name": "checkout", "targets/name": "stock", "schedules/name": "nightly", "runs/id": "$ID"}
+
+const (
+	asBody   = `{"name": "checkout", "steps": [{"name": "rest", "duration_seconds": 1}]}`
+	asSource = `{"format": "json", "content": "{\"name\": \"checkout\", \"steps\": [{\"name\": \"rest\", \"duration_seconds\": 1}]}"}`
+)
+
+// samples are by operation. Every operation with a body has one, as a test says, which
+// sends them all.
+var samples = map[string]sample{
+	"import-orchestration":   {body: asSource},
+	"put-orchestration":      {body: asSource},
+	"validate-orchestration": {body: asSource},
+	"plan-orchestration":     {body: `{"orchestration": "checkout"}`},
+	"get-orchestration":      {query: "?format=yaml"},
+	"start-run":              {body: `{"orchestration": "checkout", "labels": {"team": "shop"}}`, headers: []string{"Idempotency-Key: nightly-2026-12-01"}},
+	"list-runs":              {query: "?status=running&label=team=shop"},
+	"get-events":             {query: "?after=0&limit=100"},
+	"pause-run":              {body: `{"comment": "somebody calls"}`},
+	"resume-run":             {body: `{"comment": "go on"}`},
+	"stop-run":               {body: `{"comment": "enough"}`},
+	"skip-step":              {body: `{"path": "rest"}`},
+	"approve-run":            {body: `{"comment": "go"}`},
+	"reject-run":             {body: `{"comment": "not today"}`},
+	"add-target":             {body: `{"name": "stock", "listen": "127.0.0.1:18082", "upstream": "127.0.0.1:8082", "labels": {"tier": "backend"}}`},
+	"get-target-stats":       {query: "?last=5m"},
+	"put-schedule":           {body: `{"orchestration": "checkout", "cron": "30 2 * * mon-fri", "time_zone": "Europe/Berlin"}`},
+	"preview-schedule":       {body: `{"orchestration": "checkout", "every": "6h"}`},
+	"chaos-import":           {body: asSource},
+	"chaos-start":            {body: asBody},
+	"chaos-stop":             {body: `{}`},
+	"chaos-pause":            {body: `{}`},
+	"chaos-resume":           {body: `{}`},
+	"chaos-skip":             {body: `{"path": "rest"}`},
+	"chaos-export":           {query: "?name=checkout"},
+}
+
+// sampleOf is the call's address below the server's, and its sample.
+func sampleOf(c call) (string, sample) {
+	path := c.path
+	for name, value := range sampleNames {
+		tag, param, _ := strings.Cut(name, "/")
+		if c.Tags[0] == tag {
+			path = strings.ReplaceAll(path, "{"+param+"}", value)
+		}
+	}
+	s := samples[c.OperationID]
+	return path + s.query, s
+}
+
+// Reference is the reference of the API in Markdown, with a call of curl for each operation.
+func Reference() []byte {
+	doc := Document("")
+	var out bytes.Buffer
+	out.WriteString(`# REST API
+
+Generated from the OpenAPI document of the server, which is at ` + "`/api/v1/openapi.json`" + ` and is written by ` + "`starquake schema api`" + `. What the calls are
+for, and how errors look, is in [server.md](../server.md); tokens and roles are in [security.md](../security.md).
+
+In the calls ` + "`$URL`" + ` is the server, such as ` + "`http://localhost:3000`" + `, and ` + "`$ID`" + ` the id of a run. A server that wants a token is given it with
+` + "`-H \"Authorization: Bearer $TOKEN\"`" + `. Errors are ` + "`application/problem+json`" + `.
+`)
+	tag := ""
+	for _, c := range calls(doc) {
+		if c.Tags[0] != tag {
+			tag = c.Tags[0]
+			fmt.Fprintf(&out, "\n## %s%s\n", strings.ToUpper(tag[:1]), tag[1:])
+		}
+		fmt.Fprintf(&out, "\n### %s %s\n\n%s", c.method, c.path, strings.TrimSpace(c.Summary))
+		if c.Description != "" {
+			out.WriteString(" " + strings.TrimSpace(c.Description))
+		}
+		if role, ok := c.Extensions["x-role"]; ok {
+			fmt.Fprintf(&out, " Role: %s.", role)
+		} else {
+			out.WriteString(" No token is needed.")
+		}
+		fmt.Fprintf(&out, "\n\n```sh\n%s\n```\n", curlOf(c))
+		parameters(&out, c)
+		if c.RequestBody != nil {
+			for _, kind := range slices.Sorted(maps.Keys(c.RequestBody.Content)) {
+				fields(&out, doc, "body", c.RequestBody.Content[kind].Schema)
+				break // they are of one form
+			}
+		}
+		answers(&out, doc, c)
+	}
+	return append(bytes.TrimRight(out.Bytes(), "\n"), '\n')
+}
+
+// curlOf is the call of curl for an operation.
+func curlOf(c call) string {
+	at, s := sampleOf(c)
+	line := "curl"
+	if c.method != http.MethodGet && (c.method != http.MethodPost || s.body == "") {
+		line += " -X " + c.method
+	}
+	for _, h := range s.headers {
+		line += " -H '" + h + "'"
+	}
+	if s.body != "" {
+		line += " -H 'Content-Type: application/json' -d '" + s.body + "'"
+	}
+	return line + ` "$URL` + at + `"`
+}
+
+func inCell(s string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", `\|`)
+}
+
+func parameters(out *bytes.Buffer, c call) {
+	if len(c.Parameters) == 0 {
+		return
+	}
+	out.WriteString("\n| parameter | in | type | meaning |\n|---|---|---|---|\n")
+	for _, p := range c.Parameters {
+		means := p.Description
+		if means == "" && p.Schema != nil {
+			means = p.Schema.Description
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", p.Name, p.In, typeOf(p.Schema), inCell(means))
+	}
+}
+
+// typeOf names a schema's type in a few words.
+func typeOf(s *huma.Schema) string {
+	switch {
+	case s == nil:
+		return "any"
+	case s.Ref != "":
+		return s.Ref[strings.LastIndex(s.Ref, "/")+1:]
+	case len(s.Enum) > 0:
+		var words []string
+		for _, v := range s.Enum {
+			words = append(words, fmt.Sprintf("`%v`", v))
+		}
+		return strings.Join(words, ", ")
+	case s.Type == huma.TypeArray:
+		return "list of " + typeOf(s.Items)
+	case s.Type == "":
+		return "any"
+	}
+	return s.Type
+}
+
+// resolve follows a reference to a schema of the document.
+func resolve(doc *huma.OpenAPI, s *huma.Schema) *huma.Schema {
+	for s != nil && s.Ref != "" {
+		s = doc.Components.Schemas.SchemaFromRef(s.Ref)
+	}
+	return s
+}
+
+// fields is the table of what an object has.
+func fields(out *bytes.Buffer, doc *huma.OpenAPI, what string, schema *huma.Schema) {
+	s := resolve(doc, schema)
+	if s == nil || len(s.Properties) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n| %s | type | meaning |\n|---|---|---|\n", what)
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		p := s.Properties[name]
+		kind := typeOf(p)
+		if to := resolve(doc, p); to != nil && p.Ref != "" {
+			kind = to.Type
+		}
+		if slices.Contains(s.Required, name) && what == "body" {
+			kind += ", required"
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s |\n", name, kind, inCell(p.Description))
+	}
+}
+
+// answers says what an operation answers where it does what it is asked.
+func answers(out *bytes.Buffer, doc *huma.OpenAPI, c call) {
+	for _, status := range slices.Sorted(maps.Keys(c.Responses)) {
+		if status == "default" {
+			continue
+		}
+		r := c.Responses[status]
+		fmt.Fprintf(out, "\nStatus %s", status)
+		if len(r.Content) == 0 {
+			out.WriteString(": no body.\n")
+			continue
+		}
+		fmt.Fprintf(out, ": `%s`.\n", strings.Join(slices.Sorted(maps.Keys(r.Content)), "`, `"))
+		if m := r.Content["application/json"]; m != nil && (status != "201" || c.Responses["200"] == nil) {
+			fields(out, doc, "answer", m.Schema)
+		}
+	}
+}
