@@ -490,6 +490,7 @@ func (f *fence) script(w io.Writer, ports *strings.Replacer, doc string) error {
 		fmt.Fprintf(w, "%s\n", ports.Replace(text))
 		if s.Background {
 			if port, ok := strings.CutPrefix(comment, "listens on "); ok {
+				port, _, _ = strings.Cut(port, ":")
 				fmt.Fprintf(w, "awaits-port %s || exit 98\n", ports.Replace(strings.TrimSpace(port)))
 			}
 			continue
@@ -530,7 +531,7 @@ func (d *document) compare(t *testing.T, parts []string) {
 			if missing == "" {
 				continue
 			}
-			if *update && !strings.Contains(f.text, "…\n") {
+			if *update && !strings.Contains("\n"+f.text, "\n…\n") {
 				renewed = strings.Replace(renewed, f.text, last, 1)
 				continue
 			}
