@@ -18,7 +18,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := map[string][]string{}
-	for _, m := range regexp.MustCompile("(?s)```(python|yaml)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?s)```(python|yaml)(?: file=\\S+)?\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		blocks[m[1]] = append(blocks[m[1]], m[2])
 	}
 	if len(blocks["python"]) != 2 || len(blocks["yaml"]) != 1 {

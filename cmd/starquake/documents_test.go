@@ -120,7 +120,7 @@ func (d *document) split() error {
 // TestDocuments says of every block of every document that it is what the words behind
 // its fence say, and that it is checked:
 //
-//	python, yaml          is planned, or read as an environment (app/TestDocs)
+//	python, yaml          is planned, or read as an environment (app/TestDocs, app/TestReadme)
 //	yaml settings         settings of the server (TestDocsSettings)
 //	yaml actions, yaml CI the file of a CI system: its commands are those of the program
 //	yaml prometheus       YAML
@@ -130,7 +130,8 @@ func (d *document) split() error {
 //	                      one shell. Each command must end with 0, or as its comment "# exit N"
 //	                      says. Behind a command with & and "# listens on PORT" that is awaited
 //	text output           is what the last block that was executed wrote, but for blanks;
-//	                      "…" stands for any lines. With "about" numbers may be others
+//	                      "…" stands for any lines. With "about" numbers may be others,
+//	                      with from=N it is that of the document's Nth such block
 //	text golden=FILE      its lines stand in that file
 //
 // With file=NAME it is written into that folder too. Ports are replaced by free ones.
@@ -523,19 +524,28 @@ func (d *document) compare(t *testing.T, parts []string) {
 			at++
 			last = parts[at]
 		case f.is("text", "output"):
-			if at < 0 {
-				t.Errorf("%s:%d: nothing was executed before", d.path, f.line)
-				continue
+			wrote := last
+			for _, w := range f.words {
+				if n, ok := strings.CutPrefix(w, "from="); ok {
+					i, err := strconv.Atoi(n)
+					if err != nil || i < 1 || i > len(parts) {
+						t.Fatalf("%s:%d: %s: %d blocks are executed", d.path, f.line, w, len(parts))
+					}
+					wrote = parts[i-1]
+				}
 			}
-			missing := unlike(f.text, last, slices.Contains(f.words, "about"))
+			if wrote == "" {
+				t.Fatalf("%s:%d: nothing was written before", d.path, f.line)
+			}
+			missing := unlike(f.text, wrote, slices.Contains(f.words, "about"))
 			if missing == "" {
 				continue
 			}
 			if *update && !strings.Contains("\n"+f.text, "\n…\n") {
-				renewed = strings.Replace(renewed, f.text, last, 1)
+				renewed = strings.Replace(renewed, f.text, wrote, 1)
 				continue
 			}
-			t.Errorf("%s:%d: the output does not have %q; it is\n%s", d.path, f.line, missing, last)
+			t.Errorf("%s:%d: the output does not have %q; it is\n%s", d.path, f.line, missing, wrote)
 		}
 	}
 	if renewed != d.text {
@@ -657,6 +667,108 @@ func TestCommandReferenceUpToDate(t *testing.T) {
 
 // TestRESTReferenceUpToDate compares docs/reference/rest.md with the server.
 func TestRESTReferenceUpToDate(t *testing.T) { upToDate(t, "rest.md", server.Reference()) }
+
+// TestRESTReferenceCalls sends every call of docs/reference/rest.md to a server, as it is
+// written there.
+func TestRESTReferenceCalls(t *testing.T) {
+	dir := t.TempDir()
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	serve := exec.Command("starquake", "serve", "--listen", "127.0.0.1:0", "--data", dir)
+	serve.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	serve.Stdout = out
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = serve.Process.Kill(); _ = serve.Wait() }()
+	url := ""
+	for end := time.Now().Add(patience); url == "" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		text, _ := os.ReadFile(out.Name())
+		if first, _, ok := strings.Cut(string(text), "\n"); ok {
+			url = strings.TrimPrefix(first, "API on ")
+		}
+	}
+	shell := func(line, id string) (string, error) {
+		cmd := exec.Command("sh", "-c", strings.Replace(line, "curl", "curl -f", 1))
+		cmd.Env = append(os.Environ(), "URL="+url, "ID="+id)
+		answer, err := cmd.CombinedOutput()
+		return string(answer), err
+	}
+	keep := `curl -H 'Content-Type: application/json' -d '{"content": "orchestration(name = \"NAME\")\ndef main(): BODY\n", "format": "starlark"}' "$URL/api/v1/orchestrations/import"`
+	begin := func(name string) (id string) {
+		t.Helper()
+		answer, err := shell(`curl -H 'Content-Type: application/json' -d '{"orchestration": "`+name+`"}' "$URL/api/v1/runs"`, "")
+		var run struct{ ID string }
+		if err == nil {
+			err = json.Unmarshal([]byte(answer), &run)
+		}
+		if err != nil {
+			t.Fatalf("%v: %s", err, answer)
+		}
+		return run.ID
+	}
+	// wait has a step to skip; ask waits for somebody.
+	for name, body := range map[string]string{"wait": `step(\"rest\", lambda: sleep(\"1h\"))`, "ask": `approve(\"go on?\")`, "checkout": `sleep(\"1h\")`} {
+		if answer, err := shell(strings.NewReplacer("NAME", name, "BODY", body).Replace(keep), ""); err != nil {
+			t.Fatalf("%v: %s", err, answer)
+		}
+	}
+	var calls []string
+	for _, d := range documents(t) {
+		if d.path == filepath.Join("docs", "reference", "rest.md") {
+			for _, f := range d.fences {
+				calls = append(calls, strings.TrimSpace(f.text))
+			}
+		}
+	}
+	// What is made is made first, and removed last.
+	place := func(call string) int {
+		switch {
+		case strings.Contains(call, "-X DELETE"):
+			return 2
+		case strings.Contains(call, "-X PUT"), strings.Contains(call, "/import"), strings.HasSuffix(call, `/targets"`) && strings.Contains(call, "-d"):
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(calls, func(a, b string) int { return place(a) - place(b) })
+	if len(calls) < 40 {
+		t.Fatalf("only %d calls", len(calls))
+	}
+	for _, call := range calls {
+		id := ""
+		switch {
+		case strings.Contains(call, "/approve") || strings.Contains(call, "/reject"):
+			id = begin("ask")
+			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				if journal, _ := shell(`curl "$URL/api/v1/runs/$ID/journal"`, id); strings.Contains(journal, "go on?\",") || strings.Contains(journal, `"approve"`) {
+					break
+				}
+			}
+		case strings.Contains(call, "$ID") || strings.Contains(call, "/orchestration/"):
+			id = begin("wait")
+			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				if journal, _ := shell(`curl "$URL/api/v1/runs/$ID/journal"`, id); strings.Contains(journal, `"step_begin"`) {
+					break
+				}
+			}
+		}
+		if strings.Contains(call, "/resume") {
+			if answer, err := shell(`curl -X POST "$URL/api/v1/runs/$ID/pause"`, id); err != nil {
+				t.Fatalf("%v: %s", err, answer)
+			}
+		}
+		if answer, err := shell(call, id); err != nil {
+			t.Errorf("%s: %v\n%s", call, err, answer)
+		}
+		if id != "" && !strings.Contains(call, "/stop") && !strings.Contains(call, "/skip") {
+			_, _ = shell(`curl -X POST "$URL/api/v1/runs/$ID/stop"`, id) // it may have ended
+		}
+	}
+}
 
 func upToDate(t *testing.T, name string, want []byte) {
 	t.Helper()

@@ -96,7 +96,8 @@ func curl() {
 		to = f
 	}
 	if fails && resp.StatusCode >= 400 {
-		fmt.Fprintln(os.Stderr, "curl: (22) status", resp.StatusCode)
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+		fmt.Fprintf(os.Stderr, "curl: (22) status %d: %s\n", resp.StatusCode, why)
 		os.Exit(22)
 	}
 	if _, err := io.Copy(to, resp.Body); err != nil {
