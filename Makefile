@@ -49,7 +49,7 @@ fmt: build ## Go with gofmt, orchestrations with starquake fmt
 	gofmt -w $$(find . -name '*.go' -not -path './.git/*')
 	bin/starquake fmt $$(find examples -name '*.star')
 
-docs: build ## the generated reference
+docs: build ## the generated reference, and the output in the documents
 	mkdir -p docs/reference
 	bin/starquake builtins --output markdown > docs/reference/builtins.md.new
 	mv docs/reference/builtins.md.new docs/reference/builtins.md
@@ -63,6 +63,7 @@ docs: build ## the generated reference
 	mv docs/reference/cli.md.new docs/reference/cli.md
 	bin/starquake schema api --output markdown > docs/reference/rest.md.new
 	mv docs/reference/rest.md.new docs/reference/rest.md
+	$(GO) test -count=1 -run TestDocuments ./cmd/starquake -update # the output that documents show
 	mkdir -p docs/schema
 	for form in orchestration advanced; do \
 		bin/starquake schema $$form > docs/schema/$$form.schema.json.new && \
