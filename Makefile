@@ -42,7 +42,7 @@ bench-proxy: build ## the data plane beside other proxies; ROWS=http,tcp ROUNDS=
 	$(GO) build -o bin/benchproxy ./internal/benchproxy
 	bin/benchproxy -rows '$(ROWS)' -rounds '$(ROUNDS)' -span '$(SPAN)'
 
-demo: build ## the quickstart against a service of its own
+demo: build ## a small shop, slow payments, a retry storm and the way back, in the terminal
 	bin/starquake demo
 
 fmt: build ## Go with gofmt, orchestrations with starquake fmt

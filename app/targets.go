@@ -356,6 +356,7 @@ func (t *targets) window(ctx context.Context, call *runtime.Call) (any, error) {
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
+	args.Last /= time.Duration(max(1, t.compress)) // the run's time; a target counts by the wall clock
 	if args.Engine != nil {
 		return t.engines.Window(ctx, *args.Engine, args.Last)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"starquake/dsl"
 	"starquake/effects"
+	"starquake/internal/nearest"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -281,7 +282,7 @@ func notify(c *Call, t *task) (starlark.Value, error) {
 	case slices.Contains(e.Channels, args.Channel):
 	case !e.AnyTarget:
 		err := c.Errorf("channel", "the environment defines no channel %q", args.Channel)
-		if near := nearest(args.Channel, e.Channels); near != "" {
+		if near := nearest.Of(args.Channel, e.Channels); near != "" {
 			return nil, notGiven(err.WithHint("did you mean %q?", near))
 		}
 		return nil, notGiven(err.WithHint("name it under notify in the file given with --env"))

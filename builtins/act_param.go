@@ -9,6 +9,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"starquake/internal/nearest"
 	"starquake/runtime"
 )
 
@@ -84,7 +85,7 @@ func (e *Env) checkParams() error {
 			continue
 		}
 		help := "it declares none"
-		if near := nearest(name, declared); near != "" {
+		if near := nearest.Of(name, declared); near != "" {
 			help = fmt.Sprintf("did you mean %s?", quote(near))
 		} else if len(declared) > 0 {
 			help = "it declares " + clip(strings.Join(declared, ", "), 300)

@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"starquake/dsl"
+	"starquake/internal/nearest"
 )
 
 // A Builtin is a row of the language's table: what dsl.Builtin says of it, and what
@@ -263,7 +264,7 @@ func (f *function) missing(p *param) error {
 func (f *function) unknown(name string) error {
 	names := f.paramNames()
 	e := &ArgError{Builtin: f.name, Param: clip(name, 60), Message: "unknown argument"}
-	switch near := nearest(name, names); {
+	switch near := nearest.Of(name, names); {
 	case near != "":
 		e.Hint = fmt.Sprintf("did you mean %s?", near)
 	case len(names) == 0:

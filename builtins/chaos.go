@@ -11,6 +11,7 @@ import (
 
 	"starquake/chaos"
 	"starquake/dsl"
+	"starquake/internal/nearest"
 )
 
 // chaosRows are the constructors of faults, made from the table of kinds, and what
@@ -252,7 +253,7 @@ func presetRow(typ, doc string, presets []chaos.Preset, find func(string) ([]cha
 				names = append(names, p.Name)
 			}
 			e := c.Errorf("name", "%v", err)
-			if near := nearest(c.String("name"), names); near != "" && near != c.String("name") {
+			if near := nearest.Of(c.String("name"), names); near != "" && near != c.String("name") {
 				return nil, e.WithHint("did you mean %q?", near)
 			}
 			return nil, e

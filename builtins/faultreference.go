@@ -7,6 +7,7 @@ import (
 
 	"starquake/chaos"
 	"starquake/chaos/engine"
+	"starquake/internal/nearest"
 )
 
 // FaultReference writes the reference of the kinds of fault, scenarios and profiles as
@@ -109,7 +110,7 @@ func FaultHelp(kind string) (string, error) {
 		}
 		names = append(names, k.Name)
 	}
-	if near := nearest(kind, names); near != "" {
+	if near := nearest.Of(kind, names); near != "" {
 		return "", fmt.Errorf("there is no fault kind %s; did you mean %s?", clip(kind, 60), near)
 	}
 	return "", fmt.Errorf("there is no fault kind %s; without a kind all are listed", clip(kind, 60))

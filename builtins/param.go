@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/dsl"
+	"starquake/internal/nearest"
 	"starquake/units"
 )
 
@@ -155,7 +156,7 @@ func (p *param) limit(builtin string, v starlark.Value, s *slot) error {
 		}
 		e := &ArgError{Builtin: builtin, Param: p.Name}
 		e.Message = fmt.Sprintf("expected %s, got %s", oneOf(quoteAll(p.choices)), quote(word))
-		if near := nearest(word, p.choices); near != "" {
+		if near := nearest.Of(word, p.choices); near != "" {
 			e.Hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return e

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"starquake/dsl"
+	"starquake/internal/nearest"
 )
 
 // Reference writes the reference of the language as Markdown: the families in the
@@ -185,7 +186,7 @@ func Help(table []Builtin, name string) (string, error) {
 	if members != nil {
 		return list(members), nil
 	}
-	if near := nearest(name, names); near != "" {
+	if near := nearest.Of(name, names); near != "" {
 		return "", fmt.Errorf("there is no builtin %s; did you mean %s?", clip(name, 60), near)
 	}
 	return "", fmt.Errorf("there is no builtin %s; without a name all are listed", clip(name, 60))

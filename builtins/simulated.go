@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/dsl"
+	"starquake/internal/nearest"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
 )
@@ -93,7 +94,7 @@ func (n *named) method(param string) Field {
 			return n.all[i], nil
 		}
 		err := c.Errorf(param, "the run has no %s %s", n.what, quote(c.String(param)))
-		if near := nearest(c.String(param), n.names); near != "" {
+		if near := nearest.Of(c.String(param), n.names); near != "" {
 			return nil, err.WithHint("did you mean %q?", near)
 		}
 		if len(n.names) == 0 {

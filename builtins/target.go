@@ -11,6 +11,7 @@ import (
 	"starquake/chaos"
 	"starquake/chaos/engine"
 	"starquake/dsl"
+	"starquake/internal/nearest"
 	"starquake/runtime"
 )
 
@@ -288,7 +289,7 @@ func target(c *Call, e *Env) (starlark.Value, error) {
 		names = append(names, t.Name)
 	}
 	err := c.Errorf("name", "there is no target %q", name)
-	if near := nearest(name, names); near != "" {
+	if near := nearest.Of(name, names); near != "" {
 		return nil, notGiven(err.WithHint("did you mean %q?", near))
 	}
 	return nil, notGiven(err.WithHint("give it with --proxy %s=LISTEN,UPSTREAM or in the environment (--env)", name))
@@ -358,7 +359,7 @@ func service(c *Call, e *Env) (starlark.Value, error) {
 	if !ok {
 		if !e.AnyTarget {
 			err := c.Errorf("name", "the environment defines no service %q", name)
-			if near := nearest(name, keys(e.Services)); near != "" {
+			if near := nearest.Of(name, keys(e.Services)); near != "" {
 				return nil, notGiven(err.WithHint("did you mean %q?", near))
 			}
 			return nil, notGiven(err.WithHint("name its address under services in the file given with --env"))

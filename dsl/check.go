@@ -9,21 +9,7 @@ import (
 	"go.starlark.net/syntax"
 )
 
-// Check runs the static checks on a unit whose modules parse and resolve. Load
-// calls it unless Options.NoCheck is set.
-func Check(u *Unit, opt Options) Diagnostics {
-	t, err := newTable(opt.Builtins)
-	if err != nil {
-		return Diagnostics{{Severity: Error, Code: "bad_table", Message: "the table of builtins is wrong: " + err.Error()}}
-	}
-	name := ""
-	if u.Main != nil {
-		name = u.Main.Name
-	}
-	return finish(u.locateAll(check(u, t)), name)
-}
-
-// checker is one Check under way.
+// checker is one check under way.
 type checker struct {
 	unit  *Unit
 	table *table
@@ -49,6 +35,7 @@ func newChecker(u *Unit, t *table) *checker {
 	return c
 }
 
+// check runs the static checks on a unit whose modules parse and resolve.
 func check(u *Unit, t *table) Diagnostics {
 	c := newChecker(u, t)
 	for _, m := range u.Order {
@@ -163,7 +150,7 @@ func (c *checker) member(dot *syntax.DotExpr) {
 		return // a builtin of its own, whose value may have attributes
 	}
 	d := atNode(dot.Name, "unknown_member", "%s has no %s", x.Name, dot.Name.Name)
-	if n := nearest(dot.Name.Name, members); n != "" {
+	if n := near(dot.Name.Name, members); n != "" {
 		d.Help = fmt.Sprintf("did you mean %s.%s?", x.Name, n)
 	} else {
 		d.Help = didYouMean(dot.Name.Name, members, "members of "+x.Name)

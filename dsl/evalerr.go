@@ -57,11 +57,9 @@ func FromEvalError(err error, spawned ...starlark.CallStack) Diagnostic {
 	return d
 }
 
-// Frames gives the frames of the script in a call stack, the innermost last:
-// builtins have no place of their own and are left out.
-func Frames(stack starlark.CallStack) []Frame { return frames(stack, false) }
-
-// frames is Frames, but names the builtin that spawned a branch from this stack.
+// frames gives the frames of the script in a call stack, the innermost last: builtins
+// have no place of their own and are left out, but the one that spawned a branch from
+// this stack is named.
 func frames(stack starlark.CallStack, spawns bool) []Frame {
 	var out []Frame
 	builtin := ""

@@ -127,7 +127,7 @@ func (c *checker) choices(f *facts, e *entry, a argument, v value) {
 			return
 		}
 		d := atNode(at, "unknown_choice", "%s of %s knows no %q", a.param.Name, e.sig.Name, v.text)
-		if n := nearest(v.text, known); n != "" {
+		if n := near(v.text, known); n != "" {
 			d.Help = fmt.Sprintf("did you mean %q?", n)
 		} else {
 			d.Help = fmt.Sprintf("one of %s", quoted(known))

@@ -131,8 +131,8 @@ func TestNearest(t *testing.T) {
 		"slep": "sleep", "SLEEP": "sleep", "setp": "step", "latncy": "latency", "steady": "steady_state",
 		"xyzzy": "", "none": "None", "q": "", strings.Repeat("s", 100): "",
 	} {
-		if got := nearest(wrong, names); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", wrong, got, want)
+		if got := near(wrong, names); got != want {
+			t.Errorf("near(%q) = %q, want %q", wrong, got, want)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"go.starlark.net/resolve"
 	"go.starlark.net/syntax"
+
+	"starquake/internal/nearest"
 )
 
 // undefined gives the help for names that people bring from elsewhere.
@@ -63,9 +65,9 @@ func (n nearNames) explain(id *syntax.Ident, parents []syntax.Node) Diagnostic {
 	}
 	own = append(slices.Clip(own), n.module.globals()...)
 	own = own[:min(len(own), 2000)]
-	guess := nearest(id.Name, own)
-	if guess == "" || distance(guess, id.Name) > 1 {
-		if better := nearest(id.Name, n.table.names); better != "" {
+	guess := near(id.Name, own)
+	if guess == "" || nearest.Slips(guess, id.Name) > 1 {
+		if better := near(id.Name, n.table.names); better != "" {
 			guess = better
 		} else if space := n.table.spaceOf(id.Name); space != "" {
 			guess = space + "." + id.Name

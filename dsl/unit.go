@@ -96,15 +96,6 @@ func (u *Unit) Texts() map[string]string {
 // transpiledName is the name under which the Starlark made of a file is kept.
 func transpiledName(name string) string { return name + ".star" }
 
-// Predeclared tells whether name is predeclared for a script, for starlark.Program.Init.
-func Predeclared(builtins []Builtin) (func(name string) bool, error) {
-	t, err := newTable(builtins)
-	if err != nil {
-		return nil, err
-	}
-	return func(name string) bool { return t.top[name] }, nil
-}
-
 // FileOptions is the dialect: LANGUAGE.md, "Dialect".
 func FileOptions() *syntax.FileOptions {
 	return &syntax.FileOptions{Set: true, TopLevelControl: true, GlobalReassign: true}

@@ -1,12 +1,12 @@
-// Package examples embeds the example orchestrations that the program itself runs.
+// Package examples embeds the example orchestration that the program itself runs.
 //
 // What lives here: orchestrations for people to read and to begin with, with their
-// tests. What may not: Go code but the embedding.
+// tests; README.md lists them. What may not: Go code but the embedding.
 package examples
 
 import _ "embed"
 
-// Quickstart is quickstart.star, which `starquake demo` runs.
+// RetryStorm is retry-storm.star, which `starquake demo` runs.
 //
-//go:embed quickstart.star
-var Quickstart []byte
+//go:embed retry-storm.star
+var RetryStorm []byte

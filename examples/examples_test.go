@@ -2,10 +2,9 @@ package examples_test
 
 import (
 	"bytes"
-	"context"
-	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -124,43 +123,101 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestRun runs the examples for real, in front of a small service, in compressed time.
-// Nobody sends anything through most of them, so that a script may end inconclusive, as it
-// must where this machine cannot send its load; whatever else went wrong would show.
-func TestRun(t *testing.T) {
-	shop, err := demo.Start(context.Background(), "127.0.0.1:0")
+// command is how an example is run, as its comment has it.
+var command = regexp.MustCompile(`starquake run examples/(\S+)(?: --compress (\d+))?`)
+
+// TestCommands wants each example's comment to say what to look at and how to run it so
+// that it ends within a minute, and README.md to list the same command.
+func TestCommands(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = shop.Close() }) // behind the parallel tests, which a defer is not
-	for _, test := range []struct {
-		path     string
+	for _, path := range examples(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte("Look at: ")) {
+			t.Errorf("%s does not say what to look at", path)
+		}
+		found := command.FindStringSubmatch(string(text))
+		if found == nil || found[1] != path {
+			t.Errorf("%s does not say how it is run: %q", path, found)
+			continue
+		}
+		times := 1
+		if found[2] != "" {
+			if times, err = strconv.Atoi(found[2]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if takes := planned(t, path).Now / time.Duration(times); takes > 50*time.Second {
+			t.Errorf("%s takes %s, and what the system takes besides", found[0], takes)
+		}
+		if !bytes.Contains(readme, []byte("`"+found[0]+"`")) {
+			t.Errorf("README.md does not list %s", found[0])
+		}
+	}
+}
+
+// TestRun runs every example for real, before a shop with customers, in compressed time:
+// all pass, and what they do is met.
+func TestRun(t *testing.T) {
+	tests := map[string]struct {
 		compress int
-		params   []string
+		params   func(at func(name string) string) []string
 	}{
-		{"progressive-load-test.yaml", 2000, nil},
-		// Compressed, a wait for the processor counts so many times over: few requests, in
-		// little compression, with a promise that only the service can break.
-		{"slo-under-load.star", 5, []string{"rate=5", "slo=1m"}},
-		{"progressive-load-test.star", 2000, nil},
-		{"cascading-failure.yaml", 2000, nil},
-		{"cascading-failure.star", 2000, nil},
-		{"endurance-test.yaml", 50_000, nil},
-		{"endurance-test.star", 50_000, nil},
-		{"multi-region-outage.star", 500, nil},
-		{"network-partition.star", 60, []string{"node=" + shop.URL() + "/catalog"}},
-		{"conditional-recovery.star", 0, []string{"url=" + shop.URL() + "/catalog"}},
-		{"probes.star", 0, []string{"hold=1s", "port=" + strconv.Itoa(int(netip.MustParseAddrPort(shop.Addr()).Port())), "host=127.0.0.1"}},
-		{"ramp.star", 0, []string{"over=1s", "worst=50ms"}},
-	} {
-		t.Run(test.path, func(t *testing.T) {
+		"cascading-failure.star": {100, nil},
+		"cascading-failure.yaml": {100, nil},
+		"conditional-recovery.star": {0, func(at func(string) string) []string {
+			return []string{"url=http://" + at(demo.Catalog) + "/catalog"}
+		}},
+		"endurance-test.star":       {10_000, nil},
+		"endurance-test.yaml":       {10_000, nil},
+		"multi-protocol-chaos.star": {20, nil},
+		"multi-protocol-chaos.yaml": {20, nil},
+		"multi-region-outage.star":  {60, nil},
+		"network-partition.star": {30, func(at func(string) string) []string {
+			return []string{"node=http://" + at(demo.Catalog) + "/catalog"}
+		}},
+		"probes.star": {0, func(at func(string) string) []string {
+			_, port, _ := strings.Cut(at(demo.Catalog), ":")
+			return []string{"hold=1s", "host=127.0.0.1", "port=" + port, "grpc_addr=" + at(demo.Delivery)}
+		}},
+		"progressive-load-test.star": {200, nil},
+		"progressive-load-test.yaml": {200, nil},
+		"quickstart.star":            {0, func(func(string) string) []string { return []string{"phase=1s"} }},
+		"ramp.star":                  {0, func(func(string) string) []string { return []string{"over=3s", "worst=100ms"} }},
+		"retry-storm.star":           {0, func(func(string) string) []string { return []string{"phase=3s", "rate=15", "slo=20s"} }},
+		"slo-under-load.star":        {5, func(func(string) string) []string { return []string{"rate=5", "slo=1m"} }},
+	}
+	for _, path := range examples(t) {
+		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			run(t, test.path, shop.Addr(), test.compress, test.params)
+			test, known := tests[path]
+			if !known {
+				t.Fatal("no test runs it")
+			}
+			places, err := demo.Anywhere()
+			if err != nil {
+				t.Fatal(err)
+			}
+			shop, err := demo.Open(t.Context(), places, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer shop.Close()
+			var params []string
+			if test.params != nil {
+				params = test.params(func(name string) string { return shop.Place(name).Addr })
+			}
+			run(t, path, shop, test.compress, params)
 		})
 	}
 }
 
-func run(t *testing.T, path, upstream string, compress int, given []string) {
+func run(t *testing.T, path string, shop *demo.Shop, compress int, given []string) {
 	want := planned(t, path)
 	s, _ := app.Load(path)
 	params, err := app.ParseParams(given)
@@ -169,7 +226,17 @@ func run(t *testing.T, path, upstream string, compress int, given []string) {
 	}
 	env := &app.Environment{}
 	for _, target := range want.Targets {
-		if err := env.AddProxy(target.Name + "=127.0.0.1:0," + upstream); err != nil {
+		name := ""
+		for _, p := range demo.Fixed() { // at the same place of this shop
+			if p.Addr == target.Upstream && (p.Via == target.Listen || strings.HasSuffix(target.Listen, ":0")) {
+				name = p.Name
+			}
+		}
+		if name == "" {
+			continue // from parameters
+		}
+		place := shop.Place(name)
+		if err := env.AddProxy(target.Name + "=" + place.Via + "," + place.Addr + "," + place.Protocol); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -178,15 +245,19 @@ func run(t *testing.T, path, upstream string, compress int, given []string) {
 		t.Fatal(err)
 	}
 	res := running.Wait()
-	switch v := res.Outcome.Verdict; {
-	case v == journal.VerdictPassed:
-	case v == journal.VerdictInconclusive && res.Outcome.Reason == "no_hits" && filepath.Ext(path) == ".star":
-	case v == journal.VerdictInconclusive && res.Outcome.Reason == "generator_limited":
-		t.Logf("this machine was too busy to send the load, and the run says so: %s", res.Outcome.Message)
-	default:
-		t.Errorf("%s: %s: %s", v, res.Outcome.Reason, res.Outcome.Message)
+	if out := res.Outcome; out.Verdict == journal.VerdictInconclusive && out.Reason == "generator_limited" {
+		t.Skipf("a machine that is this busy cannot send the load: %s", out.Message)
+	} else if out.Verdict != journal.VerdictPassed {
+		t.Errorf("%s: %s: %s", out.Verdict, out.Reason, out.Message)
 	}
-	if res.View.Compress != compress || len(res.View.Steps) < 1 || compress > 0 && res.View.Now < want.Now/2 && res.Outcome.Verdict == journal.VerdictPassed {
+	hits := 0
+	for _, f := range res.View.Faults {
+		hits += int(f.Hit)
+	}
+	if hits == 0 {
+		t.Error("nothing met the chaos")
+	}
+	if res.View.Compress != compress || len(res.View.Steps) < len(want.Steps) || compress > 0 && res.View.Now < want.Now/2 {
 		t.Errorf("compressed %d times, %d steps, %s of %s", res.View.Compress, len(res.View.Steps), res.View.Now, want.Now)
 	}
 }

@@ -66,7 +66,6 @@ func (r *row) head(s string)          { r.add(cell{Text: s, Head: true}) }
 func (r *row) text(s string)          { r.add(cell{Text: s}) }
 func (r *row) num(s string)           { r.add(cell{Text: s, Num: true}) }
 func (r *row) why(s, why string)      { r.add(cell{Text: s, Why: why}) }
-func (r *row) pill(tone, s string)    { r.add(cell{Text: s, Pill: tone}) }
 func (r *row) pillWhy(t, s, w string) { r.add(cell{Text: s, Pill: t, Why: w}) }
 
 // tables are those of the page that have rows.

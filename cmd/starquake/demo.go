@@ -2,148 +2,164 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net"
+	"os"
+	"os/signal"
 	"strings"
-	"time"
+	"syscall"
 
 	"starquake/app"
 	"starquake/examples"
 	"starquake/internal/demo"
-	"starquake/runtime/journal"
-	"starquake/runtime/view"
 )
 
 // demoCmd is `starquake demo`.
 type demoCmd struct {
-	Args []string `arg:"" optional:"" passthrough:"" name:"args" help:"Behind --: arguments for the quickstart, such as -- --param worst=1s --seed 7."`
-}
-
-// Run starts the demo service and runs the quickstart against it, through the embedded
-// proxy and over real sockets. The exit code is that of its verdict.
-func (c *demoCmd) Run(sh *shell) error {
-	given := demoFlags{}
-	if err := parseInto(&given, c.Args); err != nil {
-		return asInvalid(fmt.Errorf("demo: %w", err))
-	}
-	service, err := demo.Start(context.Background(), "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	defer service.Close()
-	opt := app.Options{Seed: given.Seed, Env: &app.Environment{Name: "demo"}}
-	if opt.Params, err = app.ParseParams(given.Param); err != nil {
-		return asInvalid(err)
-	}
-	listen, err := freeAddress()
-	if err != nil {
-		return err
-	}
-	if err := opt.Env.AddProxy("shop=" + listen + "," + service.Addr() + ",http"); err != nil {
-		return err
-	}
-	const name = "quickstart.star"
-	s, diags := app.LoadText(name, examples.Quickstart)
-	if diags.HasErrors() {
-		return wrong(name, s, diags)
-	}
-	fmt.Fprintf(sh.out, "A small shop runs at %s, with an embedded proxy before it.\n"+
-		"The quickstart asks for its catalog while the proxy gets slower; each bar is one answer.\n\n", service.URL())
-	logs := newAside(sh.err)
-	return sh.conduct(name, s, conducting{opt: app.RunOptions{Options: opt}, kept: keptFlags{dataFlag: given.dataFlag, InMemory: given.Data == ""}, format: formatText, logs: logs, show: showBars})
-}
-
-// freeAddress is an address that nobody listens at. The proxy is not given port 0,
-// since the plan that is made before the run would show it.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+	Serve   bool     `help:"Only open the shop, with customers, at the addresses that the examples name, until the program is told to end."`
+	AnyPort bool     `help:"With --serve: at free ports, where the usual ones are taken."`
+	Args    []string `arg:"" optional:"" passthrough:"" name:"args" help:"Behind --: arguments for the orchestration, such as -- --param rate=20 --seed 7 --report demo.html."`
 }
 
 // demoFlags are what can be given behind "--".
 type demoFlags struct {
 	Param    []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
 	Seed     *uint64  `placeholder:"N" help:"The seed of all randomness."`
-	dataFlag          // without it the run is in memory only
+	Compress int      `placeholder:"FACTOR" help:"Let the time of the run pass that many times faster."`
+	reportFlag
+	dataFlag // without it the run is in memory only
 }
 
-// showBars shows each latency that the quickstart logs as a bar, and what happens
-// between them as a line.
-func showBars(sh *shell, src records) (*view.Run, error) {
-	fold := view.New()
-	draw := bars{sh: sh}
-	err := src(context.Background(), func(recs []journal.Record) error {
-		for _, rec := range recs {
-			fold.Add(rec)
-			if line := draw.line(rec, fold); line != "" {
-				if _, err := fmt.Fprintln(sh.out, line); err != nil {
-					return err
-				}
-			}
+// demoReport is the report that is written where none is asked for.
+const demoReport = "starquake-demo.html"
+
+// Run opens a shop of three services with a proxy before each, and runs retry-storm.star
+// on it over real sockets. The exit code is that of its verdict.
+func (c *demoCmd) Run(sh *shell) error {
+	switch {
+	case c.Serve && len(c.Args) > 0:
+		return invalid("demo --serve runs nothing, and takes no arguments for it: %s", strings.Join(c.Args, " "))
+	case c.Serve:
+		return c.serve(sh)
+	case c.AnyPort:
+		return invalid("demo --any-port goes with --serve; without it the ports are free ones anyway")
+	}
+	return c.story(sh)
+}
+
+func (c *demoCmd) story(sh *shell) error {
+	given := demoFlags{}
+	if err := parseInto(&given, c.Args); err != nil {
+		return asInvalid(fmt.Errorf("demo: %w", err))
+	}
+	if err := compressible(given.Compress); err != nil {
+		return err
+	}
+	if len(given.Report) == 0 {
+		given.Report = []string{demoReport}
+	}
+	reports, err := given.files()
+	if err != nil {
+		return err
+	}
+	opt := app.Options{Seed: given.Seed, Env: &app.Environment{Name: "demo"}}
+	if opt.Params, err = app.ParseParams(given.Param); err != nil {
+		return asInvalid(err)
+	}
+	const name = "retry-storm.star"
+	s, diags := app.LoadText(name, examples.RetryStorm)
+	if diags.HasErrors() {
+		return wrong(name, s, diags)
+	}
+	places, err := demo.Anywhere()
+	if err != nil {
+		return err
+	}
+	shop, err := demo.Open(context.Background(), places, false)
+	if err != nil {
+		return err
+	}
+	defer shop.Close()
+	for _, name := range []string{demo.Checkout, demo.Payments, demo.Catalog} {
+		if err := opt.Env.AddProxy(proxyBefore(shop.Place(name))); err != nil {
+			return err
 		}
-		return nil
+	}
+	fmt.Fprint(sh.out, sh.scene())
+	logs := newAside(sh.err)
+	defer logs.flush()
+	err = sh.conduct(name, s, conducting{
+		opt:  app.RunOptions{Options: opt, Compress: given.Compress},
+		kept: keptFlags{dataFlag: given.dataFlag, InMemory: given.Data == ""}, format: formatText, logs: logs, reports: reports,
 	})
-	fmt.Fprintln(sh.out)
-	return fold.Run(), err
-}
-
-// bars draws the lines of the demo.
-type bars struct {
-	sh *shell
-	on int // faults
-}
-
-// perCell is how many milliseconds a cell of a bar stands for, and maxBar its longest.
-const (
-	perCell = 8.0
-	maxBar  = 60
-)
-
-// line gives the line for a record, "" for none.
-func (b *bars) line(rec journal.Record, fold *view.Fold) string {
-	switch body := rec.Body.(type) {
-	case *journal.LogBody:
-		var fields struct{ MS *float64 }
-		if body.Message == "latency" && json.Unmarshal(body.Fields, &fields) == nil && fields.MS != nil {
-			return b.bar(rec.At, *fields.MS)
+	var exit *exitError
+	if err == nil || errors.As(err, &exit) && exit.err == nil && exit.diags == nil { // it ran, and its reports are written
+		fmt.Fprintln(sh.out)
+		for _, path := range given.Report {
+			fmt.Fprintf(sh.out, "  report      %s\n", path)
 		}
-	case *journal.StepBeginBody:
-		return fmt.Sprintf("%6.1fs  %s", rec.At.Seconds(), b.paint("1", safe(body.Name)))
-	case *journal.EffectNoteBody, *journal.EffectEndBody:
-		run := fold.Run()
-		was := b.on
-		b.on = run.FaultsOn
-		if len(run.Faults) > 0 && was != b.on {
-			f := run.Faults[len(run.Faults)-1]
-			word := "on"
-			if b.on < was {
-				word = "off"
-			}
-			return fmt.Sprintf("%6.1fs  %s", rec.At.Seconds(), b.paint("35", safe(f.Target+": "+f.Text+" "+word)))
+		fmt.Fprintf(sh.out, "  the script  examples/%s\n", name)
+	}
+	return err
+}
+
+// proxyBefore is the value of --proxy for a place of the shop.
+func proxyBefore(p demo.Place) string {
+	return p.Name + "=" + p.Via + "," + p.Addr + "," + p.Protocol
+}
+
+// scene shows what the demo is about before it begins.
+func (sh *shell) scene() string {
+	picture := `
+  A shop on this machine. Every arrow goes through an embedded proxy.
+
+      customers ──▶ checkout ─┬─▶ catalog
+                              └─▶ payments ◀─ ↯ this is where it gets slow
+
+  Checkout waits 300ms for payments, then asks again at once, up to three times.
+
+`
+	if sh.ascii {
+		picture = strings.NewReplacer("──▶", "-->", "─┬─▶", "-+->", "└─▶", "+->", "◀─", "<-", "↯", "!").Replace(picture)
+	}
+	return picture
+}
+
+// serve opens the shop and keeps it open.
+func (c *demoCmd) serve(sh *shell) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	places := demo.Fixed()
+	if c.AnyPort {
+		var err error
+		if places, err = demo.Anywhere(); err != nil {
+			return err
 		}
 	}
-	return ""
-}
-
-func (b *bars) bar(at time.Duration, ms float64) string {
-	cell, color := "█", "32"
-	if b.sh.ascii {
-		cell = "#"
+	shop, err := demo.Open(ctx, places, true)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return errored("%w; end what listens there, or give --any-port", err)
 	}
-	if b.on > 0 {
-		color = "35"
+	if err != nil {
+		return errored("%w", err)
 	}
-	n := min(max(int(ms/perCell+0.5), 1), maxBar)
-	return fmt.Sprintf("%6.1fs  %7.1f ms  %s", at.Seconds(), ms, b.paint(color, strings.Repeat(cell, n)))
-}
-
-func (b *bars) paint(color, s string) string {
-	if !b.sh.color {
-		return s
+	fmt.Fprintln(sh.out, "The shop is open, and customers are in it. They take the way through a proxy where one listens, else the straight one.")
+	fmt.Fprintf(sh.out, "\n  %-10s %-8s %-17s %s\n", "part", "speaks", "listens at", "proxied at")
+	for _, p := range shop.Places {
+		fmt.Fprintf(sh.out, "  %-10s %-8s %-17s %s\n", p.Name, p.Protocol, p.Addr, p.Via)
 	}
-	return "\x1b[" + color + "m" + s + "\x1b[0m"
+	if c.AnyPort {
+		fmt.Fprintln(sh.out, "\nFrom another shell: starquake run FILE, with such of these as it has targets:")
+		for _, p := range shop.Places {
+			fmt.Fprintf(sh.out, "  --proxy %s\n", proxyBefore(p))
+		}
+	} else {
+		fmt.Fprintln(sh.out, "\nFrom another shell: starquake run examples/NAME.star")
+	}
+	fmt.Fprintln(sh.out, "Ctrl-C closes it.")
+	<-ctx.Done()
+	if err := shop.Close(); err != nil {
+		return errored("closing the shop: %w", err)
+	}
+	return nil
 }

@@ -62,7 +62,7 @@ type commands struct {
 	Faults    faultsCmd    `cmd:"" group:"To learn:" help:"Show the kinds of fault, or one of them."`
 	Scenarios scenariosCmd `cmd:"" group:"To learn:" help:"Show the predefined scenarios, the network profiles and your own, or one of them."`
 	Schema    schemaCmd    `cmd:"" group:"To learn:" help:"Show the JSON Schema of orchestration files, for editors, or the OpenAPI document of the server."`
-	Demo      demoCmd      `cmd:"" group:"To learn:" help:"Run the quickstart against a small service of its own, in some 15 seconds."`
+	Demo      demoCmd      `cmd:"" group:"To learn:" help:"Watch a retry storm in a small shop of its own, and its recovery, in some 40 seconds; or open the shop for the examples."`
 	Version   versionCmd   `cmd:"" group:"To learn:" help:"Show the versions of the program, its interpreter and its formats."`
 
 	Completion kongcompletion.Completion `cmd:"" group:"To install:" help:"Show how the shell learns to complete the command line: bash, zsh, fish."`

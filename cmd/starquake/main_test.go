@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,6 +81,15 @@ func startDemo(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("DEMO", s.URL())
 	ts.Setenv("DEMO_ADDR", s.Addr())
 	ts.Setenv("LISTEN", listen)
+}
+
+// freeAddress is an address that nobody listens at.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

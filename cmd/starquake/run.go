@@ -38,6 +38,14 @@ type runCmd struct {
 // maxCompress is a day in less than a second.
 const maxCompress = 100_000
 
+// compressible says what is wrong with a value of --compress; 0 is none.
+func compressible(times int) error {
+	if times < 0 || times > maxCompress {
+		return invalid("--compress %d: expected a whole number from 1 to %d", times, maxCompress)
+	}
+	return nil
+}
+
 // Run runs the orchestration to its end.
 func (c *runCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
 
@@ -46,8 +54,8 @@ func (c *runCmd) run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	if c.Compress < 0 || c.Compress > maxCompress {
-		return invalid("--compress %d: expected a whole number from 1 to %d", c.Compress, maxCompress)
+	if err := compressible(c.Compress); err != nil {
+		return err
 	}
 	reports, err := c.files()
 	if err != nil {

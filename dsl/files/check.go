@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"starquake/dsl"
+	"starquake/internal/nearest"
 )
 
 // checker holds a tree against the table: which keys there are, and of what type their
@@ -100,7 +101,7 @@ func (c *checker) unknownKey(key *node, o *Object, variant string) string {
 		return "" // what was meant by the rest nobody will be told
 	}
 	d.Help = suggest(key.text, o.names(variant), "it has")
-	return nearest(key.text, o.names(variant))
+	return nearest.Of(key.text, o.names(variant))
 }
 
 // missing says which key is not there, at the mapping's own key or its first line.
@@ -264,7 +265,7 @@ func (c *checker) text(v *node, f *Field, key *node) {
 	switch {
 	case len(f.Choices) > 0 && !slices.Contains(f.Choices, v.text):
 		d := c.fail(v.pos, "unknown_value", "%s: expected %s, found %s", f.Name, f.expected(), strconv.Quote(short(v.text)))
-		if near := nearest(v.text, f.Choices); near != "" {
+		if near := nearest.Of(v.text, f.Choices); near != "" {
 			d.Help = "did you mean " + near + "?"
 		}
 	case f.Required && v.text == "" && len(f.Choices) == 0 && f.Name != "message":

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"starquake/dsl"
+	"starquake/internal/nearest"
 )
 
 // maxProblems bounds what is said of one file; what follows is only counted.
@@ -100,7 +101,7 @@ func isWarning(d dsl.Diagnostic) int {
 
 // suggest is the help for a wrong name: the nearest one, or all if they are few.
 func suggest(wrong string, names []string, what string) string {
-	if near := nearest(wrong, names); near != "" {
+	if near := nearest.Of(wrong, names); near != "" {
 		return "did you mean " + near + "?"
 	}
 	if len(names) == 0 || len(names) > 40 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"starquake/dsl"
+	"starquake/internal/nearest"
 )
 
 // isOrchestration tells what kind of file this is, by the keys that only one has.
@@ -44,7 +45,7 @@ func isOrchestration(root *node, p *problems) bool {
 // slipOf tells whether a mapping has an unknown key that was most likely meant as name.
 func slipOf(n *node, name string) bool {
 	for _, p := range n.pairs {
-		if p.key.text != name && nearest(p.key.text, []string{name}) != "" {
+		if p.key.text != name && nearest.Of(p.key.text, []string{name}) != "" {
 			return true
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"starquake/internal/nearest"
 )
 
 // templates checks what stands in double braces, in every string in which it is filled in.
@@ -77,7 +79,7 @@ func (t templates) template(pos Pos, inside string) {
 		d := t.fail(pos, "unknown_template", "{{%s}} is nothing that could be filled in", short(inside))
 		d.Help = "there are {{variables.NAME}}, {{metrics.NAME}}, {{steps.NAME.status}} and {{iteration}}"
 		if space, name, _ := strings.Cut(strings.TrimSpace(inside), "."); name != "" {
-			if near := nearest(space, []string{"variables", "metrics", "steps"}); near != "" && near != space {
+			if near := nearest.Of(space, []string{"variables", "metrics", "steps"}); near != "" && near != space {
 				d.Help = "did you mean {{" + near + "." + short(name) + "}}?"
 			}
 		}

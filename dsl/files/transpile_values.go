@@ -87,14 +87,6 @@ func literal(v Any) expr {
 	return atom(v.Pos, "None")
 }
 
-// seconds reads a number of seconds.
-func (n *Num) seconds() (time.Duration, error) {
-	if n == nil {
-		return 0, nil
-	}
-	return units.Seconds(n.Value)
-}
-
 // durationText writes a duration in the largest units that fit; hours are the largest
 // below two days.
 func durationText(d time.Duration) string {

@@ -1,15 +1,20 @@
-// Package demo is a small shop over HTTP: something to aim chaos at before one has
-// a system of one's own, and for tests. It takes a few milliseconds for each
-// request, as a real service would, and can depend on a payment provider, so that a
-// proxy has a way to stand in.
+// Package demo is a small shop: something to aim chaos at before one has a system of
+// one's own, and for tests. A Service is one process of it, over HTTP; it takes a few
+// milliseconds for each request, as a real service would.
 //
+//	GET  /           what the service is
 //	GET  /health     {"status": "ok"}
-//	GET  /catalog    a list of items
-//	*    /checkout   an order; asks the payment provider, if it has one
-//	*    /pay        a payment: the service can be the provider of another
+//	GET  /catalog    a list of items; asks the database, if it has one
+//	*    /checkout   an order; asks the catalog and the payment provider, if it has them
+//	*    /pay        a payment; asks the database, if it has one
 //	GET  /metrics    counters, in the text format of Prometheus
 //
-// What lives here: that service. What may not: anything of Starquake.
+// A Shop is all of them together at the addresses of Places: checkout, which calls
+// catalog and payments and tries again at once what does not answer in time, a database
+// of its own protocol, a service each over gRPC, GraphQL and WebSocket, and customers
+// that use all of it all the time.
+//
+// What lives here: that shop. What may not: anything of Starquake.
 package demo
 
 import (
@@ -25,12 +30,23 @@ import (
 
 // Config is what can differ from one service to another. The zero value works.
 type Config struct {
-	// Payments is the base URL of the payment provider, for example that of a proxy
-	// before another demo service. "" pays by itself.
-	Payments string
+	// Payments and Catalog are the base URLs of the payment provider and of the catalog,
+	// for example those of proxies before other services. "" does it by itself.
+	Payments, Catalog string
+	// Database is the address of the database; "" needs none.
+	Database string
 	// Work is how long a request takes at least; it varies up to twice that. Zero is
 	// two milliseconds, negative none.
 	Work time.Duration
+	// Workers is how many requests are worked on at a time, and Queue how many more may
+	// wait for that; one that finds no room gets 503. Zero workers: as many as come.
+	Workers, Queue int
+	// Patience is how long the service waits for an answer of another one; zero is two
+	// seconds. Retries is how often it asks again, at once, for what failed.
+	Patience time.Duration
+	Retries  int
+	// Dial, if set, is how the service reaches the others.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Service is a running demo service.
@@ -52,14 +68,26 @@ func Start(ctx context.Context, addr string) (*Service, error) {
 
 // StartWith is Start with a configuration.
 func StartWith(ctx context.Context, addr string, config Config) (*Service, error) {
+	shop := newShop(config)
+	s, err := serve(ctx, addr, shop.handler())
+	if err != nil {
+		return nil, err
+	}
+	s.shop = shop
+	s.stop = context.AfterFunc(ctx, s.shut)
+	return s, nil
+}
+
+// serve serves a handler until the service is shut.
+func serve(ctx context.Context, addr string, handler http.Handler) (*Service, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("demo service: %w", err)
 	}
-	s := &Service{url: "http://" + listener.Addr().String(), shop: newShop(config), served: make(chan struct{})}
+	s := &Service{url: "http://" + listener.Addr().String(), served: make(chan struct{})}
 	s.server = &http.Server{
-		Handler:           s.shop.handler(),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -70,7 +98,6 @@ func StartWith(ctx context.Context, addr string, config Config) (*Service, error
 			s.err = fmt.Errorf("demo service: %w", err)
 		}
 	}()
-	s.stop = context.AfterFunc(ctx, s.shut)
 	return s, nil
 }
 

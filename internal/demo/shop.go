@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -14,9 +15,10 @@ import (
 
 // shop is the service without its listener.
 type shop struct {
-	payments string
-	work     time.Duration
-	client   *http.Client
+	config Config
+	client *http.Client
+	room   chan struct{} // one for each request that is worked on or waits; nil: no limit
+	hands  chan struct{} // one for each that is worked on
 
 	mu       sync.Mutex
 	order    int            // the last order's number
@@ -26,21 +28,31 @@ type shop struct {
 
 // newShop makes a shop.
 func newShop(config Config) *shop {
-	work := config.Work
-	if work == 0 {
-		work = 2 * time.Millisecond
+	if config.Work == 0 {
+		config.Work = 2 * time.Millisecond
 	}
-	return &shop{
-		payments: config.Payments,
-		work:     work,
+	if config.Patience == 0 {
+		config.Patience = 2 * time.Second
+	}
+	every := config.Dial != nil // connection anew: the way there may be another one by then
+	if config.Dial == nil {
+		config.Dial = new(net.Dialer).DialContext
+	}
+	s := &shop{
+		config: config,
 		// No proxy from the environment: the way to the provider is what is tested.
-		client:   &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Second}},
+		client:   &http.Client{Timeout: config.Patience, Transport: &http.Transport{DialContext: config.Dial, DisableKeepAlives: every, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Second}},
 		counters: map[string]int{},
 		paths:    map[string]int{},
 	}
+	if config.Workers > 0 {
+		s.hands = make(chan struct{}, config.Workers)
+		s.room = make(chan struct{}, config.Workers+config.Queue)
+	}
+	return s
 }
 
-// close closes connections to the provider.
+// close closes connections to other services.
 func (s *shop) close() { s.client.CloseIdleConnections() }
 
 // requests is how many requests a path has had.
@@ -58,6 +70,9 @@ func (s *shop) handler() http.Handler {
 	} {
 		mux.Handle(path, s.counted(path, serve))
 	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "a service of the demo shop: /health /catalog /checkout /pay /metrics")
+	})
 	mux.HandleFunc("GET /metrics", s.metrics)
 	return mux
 }
@@ -72,7 +87,7 @@ func (s *shop) counted(path string, serve func(*http.Request, int) (int, any)) h
 		s.paths[path]++
 		s.mu.Unlock()
 
-		status, body := http.StatusServiceUnavailable, any(map[string]any{"error": "gone"})
+		status, body := http.StatusServiceUnavailable, any(map[string]any{"error": "no room"})
 		if s.toil(r.Context(), number) {
 			status, body = serve(r, number)
 		}
@@ -86,12 +101,27 @@ func (s *shop) counted(path string, serve func(*http.Request, int) (int, any)) h
 }
 
 // toil takes the time of one request, which varies with its number and not by
-// chance, so that two runs meet the same service. It reports false if ctx ended.
+// chance, so that two runs meet the same service. It reports false if there was no
+// room for it or ctx ended.
 func (s *shop) toil(ctx context.Context, number int) bool {
-	if s.work < 0 {
+	if s.room != nil {
+		select {
+		case s.room <- struct{}{}:
+			defer func() { <-s.room }()
+		default:
+			return false
+		}
+		select {
+		case s.hands <- struct{}{}:
+			defer func() { <-s.hands }()
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if s.config.Work < 0 {
 		return true
 	}
-	timer := time.NewTimer(s.work + s.work*time.Duration(number*7%11)/10)
+	timer := time.NewTimer(s.config.Work + s.config.Work*time.Duration(number*7%11)/10)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -113,50 +143,85 @@ type item struct {
 	Stock int    `json:"stock"`
 }
 
-func (s *shop) catalog(*http.Request, int) (int, any) {
-	return http.StatusOK, map[string]any{"items": []item{
-		{"p-100", "orrery", 24900, 7},
-		{"p-101", "sextant", 18900, 3},
-		{"p-102", "star chart", 1900, 120},
-	}}
+func (s *shop) catalog(r *http.Request, _ int) (int, any) {
+	if err := s.askDatabase(r.Context()); err != nil {
+		return http.StatusBadGateway, failure("stock unknown", err)
+	}
+	return http.StatusOK, map[string]any{"items": stock}
+}
+
+// stock is what there is to buy.
+var stock = []item{
+	{"p-100", "orrery", 24900, 7},
+	{"p-101", "sextant", 18900, 3},
+	{"p-102", "star chart", 1900, 120},
 }
 
 func (s *shop) checkout(r *http.Request, number int) (int, any) {
-	payment := "self"
-	if s.payments != "" {
-		var err error
-		if payment, err = s.askProvider(r.Context()); err != nil {
-			return http.StatusBadGateway, map[string]any{"error": "payment failed", "detail": err.Error()}
+	if s.config.Catalog != "" {
+		if err := s.ask(r.Context(), http.MethodGet, s.config.Catalog+"/catalog", new(struct{})); err != nil {
+			return http.StatusBadGateway, failure("catalog failed", err)
 		}
 	}
-	return http.StatusOK, map[string]any{"order": fmt.Sprintf("o-%06d", number), "cents": 26800, "payment": payment}
+	paid := struct{ Payment string }{"self"}
+	if s.config.Payments != "" {
+		if err := s.ask(r.Context(), http.MethodPost, s.config.Payments+"/pay", &paid); err != nil {
+			return http.StatusBadGateway, failure("payment failed", err)
+		}
+	}
+	return http.StatusOK, map[string]any{"order": fmt.Sprintf("o-%06d", number), "cents": 26800, "payment": paid.Payment}
 }
 
-// askProvider asks for a payment and returns its name.
-func (s *shop) askProvider(ctx context.Context) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.payments+"/pay", http.NoBody)
+func (s *shop) pay(r *http.Request, number int) (int, any) {
+	if err := s.askDatabase(r.Context()); err != nil {
+		return http.StatusBadGateway, failure("not booked", err)
+	}
+	return http.StatusOK, map[string]any{"payment": fmt.Sprintf("pay-%06d", number)}
+}
+
+func failure(what string, err error) any {
+	return map[string]any{"error": what, "detail": err.Error()}
+}
+
+// ask asks another service, and again, at once, as often as the configuration says: this
+// is what makes a storm of a service that is only slow.
+func (s *shop) ask(ctx context.Context, method, url string, answer any) error {
+	var err error
+	for range 1 + s.config.Retries {
+		if err = s.askOnce(ctx, method, url, answer); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("after %d tries: %w", 1+s.config.Retries, err)
+}
+
+func (s *shop) askOnce(ctx context.Context, method, url string, answer any) error {
+	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
 	if err != nil {
-		return "", err
+		return err
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("the provider answered %s", resp.Status)
+		return fmt.Errorf("the answer was %s", resp.Status)
 	}
-	var paid struct {
-		Payment string `json:"payment"`
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(answer); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&paid); err != nil {
-		return "", fmt.Errorf("reading the provider's answer: %w", err)
-	}
-	return paid.Payment, nil
+	return nil
 }
 
-func (s *shop) pay(_ *http.Request, number int) (int, any) {
-	return http.StatusOK, map[string]any{"payment": fmt.Sprintf("pay-%06d", number)}
+// askDatabase asks the database on a connection of its own, if there is one.
+func (s *shop) askDatabase(ctx context.Context) error {
+	if s.config.Database == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.Patience)
+	defer cancel()
+	return query(ctx, s.config.Dial, s.config.Database)
 }
 
 func (s *shop) metrics(w http.ResponseWriter, _ *http.Request) {

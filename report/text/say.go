@@ -50,6 +50,3 @@ func Found(raw json.RawMessage, unit, limit, detail string) string {
 
 // Hits says what a fault met and did.
 func Hits(f *view.Fault) string { return hits(f) }
-
-// WatchState is what a guard or a steady state says of the system.
-func WatchState(w *view.Watch) string { return watchState(w) }
