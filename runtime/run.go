@@ -62,7 +62,6 @@ type Run struct {
 	stalled []*Branch     // branches that were woken during a pause, in order
 
 	effects map[journal.Place]*effect // not completed yet
-	held    []*Held                   // on or going on, oldest first
 	chaosOn int                       // held effects with Chaos that are on
 	started bool                      // an effect went out or time passed
 	limit   time.Duration             // what SetMaxDuration said; 0: nothing

@@ -62,7 +62,6 @@ type rules struct {
 
 	steps     map[string]bool
 	variables map[string]bool
-	metrics   bool // whether the file records any
 	templates templates
 }
 
