@@ -94,8 +94,6 @@ type conducting struct {
 	logs   *aside
 	// reports are written once the run has ended.
 	reports []reportFile
-	// show takes the place of the usual text; it may be nil.
-	show func(*shell, records) (*view.Run, error)
 }
 
 // conduct runs the script, and ends with the run's verdict.
@@ -111,7 +109,7 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 	defer keep.close(c.logs)
 	c.opt.Store = keep.store
 	var total *time.Duration
-	if sh.outTTY && c.format == formatText && c.show == nil {
+	if sh.outTTY && c.format == formatText {
 		total = planned(s, c.opt.Options)
 	}
 	return sh.follow(path, c, total, func(opt app.RunOptions) (*app.Running, error) {
@@ -159,11 +157,7 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 	if c.format == formatText {
 		fmt.Fprintf(sh.err, "run %s\n", running.ID)
 	}
-	show := c.show
-	if show == nil {
-		show = func(sh *shell, src records) (*view.Run, error) { return sh.show(c.format, draw, src, c.logs) }
-	}
-	run, err := show(sh, running.Follow)
+	run, err := sh.show(c.format, draw, running.Follow, c.logs)
 	if err != nil { // nobody can see it any more: do not go on in the dark
 		_ = running.Control(unread)
 	}
