@@ -195,7 +195,7 @@ func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 		if werr != nil {
 			if werr == errLimit {
 				_ = l.up.CloseWrite()
-				c.requestDone() // the upstream says what it thinks of half a body
+				c.requestDone(l) // the upstream says what it thinks of half a body
 			}
 			return false // a response may have come; the link's goroutine ends the connection
 		}
@@ -221,7 +221,7 @@ func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 	if p.connect || p.upgrade {
 		return c.awaitTunnel(l, in)
 	}
-	return c.requestDone()
+	return c.requestDone(l)
 }
 
 // awaitTunnel waits for the answer to a request to change protocols, since what the
@@ -234,7 +234,7 @@ func (c *conn) awaitTunnel(l *link, in *reader) bool {
 	tunnel := c.tunnel
 	c.mu.Unlock()
 	if !tunnel {
-		return c.requestDone()
+		return c.requestDone(l)
 	}
 	c.relayTunnel(l.up, in, toUpstream)
 	return false
@@ -254,12 +254,20 @@ func (c *conn) abandon(l *link, err error) bool {
 	return false
 }
 
-// requestDone ends a request on the client's side.
-func (c *conn) requestDone() bool {
+// requestDone ends a request on the client's side, and reports whether another may come.
+// l is the link that it was sent over, nil for one that was not. An upstream that answered
+// before it had all of the request may have ended since: the client learns it now.
+func (c *conn) requestDone(l *link) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.busy = false
-	return !c.ending
+	gone := l != nil && l.gone && len(c.pending) == 0
+	more := !c.ending
+	c.mu.Unlock()
+	if more && gone {
+		c.endSlowly()
+		return false
+	}
+	return more
 }
 
 // push adds a request to be sent over l, unless the connection is over or l has gone,
