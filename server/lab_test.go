@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -58,11 +59,30 @@ type lab struct {
 	t      testing.TB
 	url    string
 	cmd    *exec.Cmd
-	log    *bytes.Buffer
+	log    *said
 	data   string
 	router routers.Router
 	client *http.Client
 	ended  chan error
+}
+
+// said is what a process has written so far; it goes on meanwhile.
+type said struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
 }
 
 // serve starts the program with a data folder of its own, and args.
@@ -71,7 +91,7 @@ func serve(t testing.TB, args ...string) *lab { return serveIn(t, t.TempDir(), a
 // serveIn is serve with a data folder.
 func serveIn(t testing.TB, data string, args ...string) *lab {
 	t.Helper()
-	l := &lab{t: t, data: data, log: &bytes.Buffer{}, client: &http.Client{Transport: &http.Transport{}}, ended: make(chan error, 1)}
+	l := &lab{t: t, data: data, log: &said{}, client: &http.Client{Transport: &http.Transport{}}, ended: make(chan error, 1)}
 	l.cmd = exec.Command(program, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)...)
 	l.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	l.cmd.Stderr = l.log
