@@ -293,7 +293,7 @@ func TestHTTP2Faults(t *testing.T) {
 	} {
 		t.Run(test.kind, func(t *testing.T) {
 			p := startProxy(t, "auto", upstream)
-			client := h2test.NewHTTP2Client(t)
+			client := oneConnection(t, h2test.NewHTTP2Client(t), "http", p.Addr())
 			post := func() (int, string, http.Header, error) {
 				resp, err := client.Post("http://"+p.Addr()+"/a", "text/plain", strings.NewReader("hello"))
 				if err != nil {

@@ -94,6 +94,19 @@ func newClient(t testing.TB) *http.Client {
 	return &http.Client{Transport: tr, Timeout: generous}
 }
 
+// oneConnection makes a client of a single connection, over what the transport of c says, for
+// tests that count connections: a Transport opens a second one for HTTP/2 now and then, also
+// for requests in turn. A request for which that connection is lost fails.
+func oneConnection(t testing.TB, c *http.Client, scheme, address string) *http.Client {
+	t.Helper()
+	cc, err := c.Transport.(*http.Transport).NewClientConn(t.Context(), scheme, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cc.Close() })
+	return &http.Client{Transport: cc, Timeout: generous}
+}
+
 func dialRaw(t testing.TB, addr string) *net.TCPConn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)

@@ -142,7 +142,7 @@ func TestTLSKeepsProtocolAndName(t *testing.T) {
 	for _, protocol := range []string{"auto", "http", "tcp", "tls"} {
 		for _, http2 := range []bool{false, true} {
 			p := startSecure(t, protocol, upstream, TLS{Roots: roots})
-			client := p.client(t, http2)
+			client := oneConnection(t, p.client(t, http2), "https", "shop.test:443")
 			want := "HTTP/1.1 shop.test /cart 0"
 			if http2 {
 				want = "HTTP/2.0 shop.test /cart 0"
@@ -164,7 +164,7 @@ func TestTLSFaultsOfRequests(t *testing.T) {
 	upstream, roots := startHTTPS(t, "shop.test")
 	for _, http2 := range []bool{false, true} {
 		p := startSecure(t, "auto", upstream, TLS{Roots: roots})
-		client := p.client(t, http2)
+		client := oneConnection(t, p.client(t, http2), "https", "shop.test:443")
 		get(t, client, "https://shop.test/")
 		a := apply(t, p.Proxy, "e", "http_error", map[string]any{"codes": 503, "match": map[string]any{"path": "/cart"}})
 		late := apply(t, p.Proxy, "l", "latency", map[string]any{"delay": "30ms"})
