@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"starquake/report"
+	"starquake/report/junit/junittest"
 	"starquake/runtime/journal"
 	"starquake/runtime/view/viewtest"
 )
@@ -97,7 +98,7 @@ func TestHostile(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := validate(write(t, "junit", run)); err != nil {
+			if err := junittest.Validate(write(t, "junit", run)); err != nil {
 				t.Error(err)
 			}
 			for _, format := range []string{"json", "sarif"} {
