@@ -61,7 +61,10 @@ func ParseDuration(s string) (time.Duration, error) {
 		}
 		u, after, ok := leadingUnit(after, durationUnits)
 		if !ok {
-			return 0, fmt.Errorf("%q is no duration: the number %s has no unit (d, h, m, s, ms, us, ns)", s, rest[:len(rest)-len(after)])
+			if words := strings.Fields(after); len(words) > 0 {
+				return 0, fmt.Errorf("%q is no duration: %q is no unit (d, h, m, s, ms, us, ns)", s, words[0])
+			}
+			return 0, fmt.Errorf("%q is no duration: the number %s has no unit (d, h, m, s, ms, us, ns)", s, rest)
 		}
 		whole := math.Trunc(n)
 		frac := fraction(rest)
