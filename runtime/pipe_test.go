@@ -319,7 +319,7 @@ func TestPipeStopDuringTurn(t *testing.T) {
 	took := time.Since(began)
 	close(release)
 	out := await(t, served, "the run to end")
-	if out.Verdict != journal.VerdictStopped || took > 50*time.Millisecond {
+	if out.Verdict != journal.VerdictStopped || took > soon {
 		t.Errorf("verdict %s, off after %s", out.Verdict, took)
 	}
 }
