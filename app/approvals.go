@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,17 +12,39 @@ import (
 	"starquake/runtime/journal"
 )
 
-// approvals hold the questions of a run that wait for a person.
+// approvals hold the questions of a run that wait for a person. That one is asked is a
+// record, which people see before it is performed: an answer may come first.
 type approvals struct {
 	nobody bool // there is nobody to answer: to ask is an error
 
-	mu      sync.Mutex
-	waiting map[string]chan builtins.ApproveAnswer // by place
-	order   []string
+	mu sync.Mutex
+	// asked has every question that was performed or answered, by place. What is over
+	// stays, so that an answer that comes too late is told so.
+	asked map[string]*question
+}
+
+// question is one of them.
+type question struct {
+	came  chan struct{} // closed when it is answered
+	given *builtins.ApproveAnswer
+	over  bool // given up
 }
 
 func (a *approvals) with(e *effects.Effects) *effects.Effects {
 	return e.With(builtins.KindApprove, performer(a.perform), planner(planApproval))
+}
+
+// at gives the question at a place. The caller holds mu.
+func (a *approvals) at(id string) *question {
+	q := a.asked[id]
+	if q == nil {
+		if a.asked == nil {
+			a.asked = map[string]*question{}
+		}
+		q = &question{came: make(chan struct{})}
+		a.asked[id] = q
+	}
+	return q
 }
 
 // perform waits for the answer.
@@ -31,57 +52,35 @@ func (a *approvals) perform(ctx context.Context, call *runtime.Call) (any, error
 	if a.nobody {
 		return nil, &journal.EffectError{Code: "nobody_to_approve", Message: "nobody can answer here; run it on a terminal, or on a server"}
 	}
-	id := call.ID.String()
-	answer := make(chan builtins.ApproveAnswer, 1)
 	a.mu.Lock()
-	if a.waiting == nil {
-		a.waiting = map[string]chan builtins.ApproveAnswer{}
-	}
-	a.waiting[id] = answer
-	a.order = append(a.order, id)
+	q := a.at(call.ID.String())
 	a.mu.Unlock()
-	defer a.forget(id)
 	select {
-	case given := <-answer:
-		return given, nil
+	case <-q.came:
+		return q.given, nil
 	case <-ctx.Done():
+		a.mu.Lock()
+		q.over = true
+		a.mu.Unlock()
 		return nil, &journal.EffectError{Code: effects.CodeStopped, Message: "nobody answered before it was given up"}
 	}
 }
 
-func (a *approvals) forget(id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.waiting, id)
-	for i, other := range a.order {
-		if other == id {
-			a.order = append(a.order[:i], a.order[i+1:]...)
-			return
-		}
-	}
-}
-
-// answer answers the question at a place, or the oldest one for "".
+// answer answers the question at a place, which the journal has.
 func (a *approvals) answer(id string, given builtins.ApproveAnswer) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.order) == 0 {
-		return errors.New("no approval is waited for")
-	}
-	if id == "" {
-		id = a.order[0]
-	}
-	waiting, ok := a.waiting[id]
-	if !ok {
-		return fmt.Errorf("no approval %q is waited for; waiting: %v", id, a.order)
-	}
-	given.At = time.Now().UTC()
-	select {
-	case waiting <- given:
-		return nil
-	default:
+	q := a.at(id)
+	switch {
+	case q.over:
+		return fmt.Errorf("approval %q is not waited for any more", id)
+	case q.given != nil:
 		return fmt.Errorf("approval %q has been answered already", id)
 	}
+	given.At = time.Now().UTC()
+	q.given = &given
+	close(q.came)
+	return nil
 }
 
 // planApproval approves at once.

@@ -48,12 +48,9 @@ func (t *targets) plane(ctx context.Context, again bool, args *builtins.FaultArg
 type embeddedPlane struct{ *proxy.Proxy }
 
 func (p embeddedPlane) Apply(_ context.Context, put engine.Put) (engine.Applied, error) {
-	a, err := p.Proxy.ApplyKeyed(put.Fault, put.ID, put.Place, put.Seed)
+	a, err := p.Proxy.ApplyFrom(put.Fault, put.ID, put.Seed, proxy.Start{Key: put.Place, Elapsed: put.Elapsed, Before: put.Before})
 	if err != nil {
 		return nil, err
-	}
-	if put.Elapsed > 0 {
-		a.Advance(put.Elapsed)
 	}
 	return embedded{a}, nil
 }

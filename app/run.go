@@ -304,7 +304,30 @@ func (r *Running) Control(c runtime.Control) error {
 
 // Answer answers the approval at a place, or the oldest one for "".
 func (r *Running) Answer(id string, approved bool, by, comment string) error {
-	return r.outside.approvals.answer(id, builtins.ApproveAnswer{Approved: approved, By: by, Comment: comment})
+	waiting, err := r.questions(id)
+	if err != nil {
+		return err
+	}
+	return r.outside.approvals.answer(waiting[0].ID, builtins.ApproveAnswer{Approved: approved, By: by, Comment: comment})
+}
+
+// questions are the approvals that wait, at least one, the oldest first; with an id that
+// one alone.
+func (r *Running) questions(id string) (waiting []view.Approval, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.keep.view().Approvals {
+		if id == "" || id == a.ID {
+			waiting = append(waiting, *a)
+		}
+	}
+	switch {
+	case len(waiting) == 0 && id != "":
+		return nil, Refusal(fmt.Sprintf("no approval %q is waited for", id))
+	case len(waiting) == 0:
+		return nil, Refusal("the run waits for no approval")
+	}
+	return waiting, nil
 }
 
 // Records are those that there are by now, without the first n. They are not changed.

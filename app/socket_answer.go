@@ -99,7 +99,7 @@ func (r *Running) Do(ctx context.Context, req *ControlRequest) (string, error) {
 	case "stop":
 		return r.stopped(ctx, control)
 	case "approve", "reject":
-		return r.answered(req)
+		return r.answered(ctx, req)
 	}
 	return "", Refusal(fmt.Sprintf("unknown request %q", req.Op))
 }
@@ -186,21 +186,12 @@ func (r *Running) stopped(ctx context.Context, c runtime.Control) (string, error
 	return "stopped; every fault is off", nil
 }
 
-// answered answers an approval.
-func (r *Running) answered(req *ControlRequest) (string, error) {
-	r.mu.Lock()
-	var waiting []view.Approval
-	for _, a := range r.keep.view().Approvals {
-		if req.Question == "" || req.Question == a.ID {
-			waiting = append(waiting, *a)
-		}
-	}
-	r.mu.Unlock()
+// answered answers an approval, and waits until the journal has the answer.
+func (r *Running) answered(ctx context.Context, req *ControlRequest) (string, error) {
+	waiting, err := r.questions(req.Question)
 	switch {
-	case len(waiting) == 0 && req.Question != "":
-		return "", Refusal(fmt.Sprintf("no approval %q is waited for", req.Question))
-	case len(waiting) == 0:
-		return "", Refusal("the run waits for no approval")
+	case err != nil:
+		return "", err
 	case len(waiting) > 1:
 		list := ""
 		for _, a := range waiting {
@@ -208,10 +199,32 @@ func (r *Running) answered(req *ControlRequest) (string, error) {
 		}
 		return "", Refusal("several approvals are waited for; name one with --question:" + list)
 	}
-	if err := r.Answer(waiting[0].ID, req.Op == "approve", req.By, req.Comment); err != nil {
+	id, before := waiting[0].ID, r.info().Records
+	if err := r.Answer(id, req.Op == "approve", req.By, req.Comment); err != nil {
 		return "", Refusal(err.Error())
 	}
-	if req.Op == "reject" {
+	ctx, cancel := context.WithTimeout(ctx, controlRecorded)
+	defer cancel()
+	heeded := errors.New("heeded")
+	found := r.FollowFrom(ctx, before, func(recs []journal.Record) error {
+		for _, rec := range recs {
+			if end, ok := rec.Body.(*journal.EffectEndBody); !ok || rec.Place.String() != id {
+				continue
+			} else if end.Error != nil {
+				return Refusal(fmt.Sprintf("approval %q is not waited for any more", id))
+			}
+			return heeded
+		}
+		return nil
+	})
+	switch {
+	case found == nil:
+		return "", Refusal("the run ended before")
+	case !errors.Is(found, heeded) && ctx.Err() != nil:
+		return "", fmt.Errorf("answered, but the run has not heeded it within %s", controlRecorded)
+	case !errors.Is(found, heeded):
+		return "", found
+	case req.Op == "reject":
 		return "rejected: " + waiting[0].Message, nil
 	}
 	return "approved: " + waiting[0].Message, nil

@@ -216,8 +216,12 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 	if call.Again != nil {
 		elapsed = call.Again.Elapsed / time.Duration(max(1, t.compress))
 	}
+	before, err := countsOf(call.Again)
+	if err != nil {
+		return nil, fmt.Errorf("%s: its last report cannot be read: %w", what, err)
+	}
 	applied, err := plane.Apply(ctx, engine.Put{
-		Fault: args.Fault.Compress(t.compress), ID: id, Place: place, Seed: call.Seed, Elapsed: elapsed,
+		Fault: args.Fault.Compress(t.compress), ID: id, Place: place, Seed: call.Seed, Elapsed: elapsed, Before: before,
 		Warn: func(err error) {
 			t.logger.Warn("an engine does not do as it is told; trying on", "fault", what, "error", err)
 		},
@@ -227,9 +231,9 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 	}
 	t.keep(place, applied)
 	defer t.keep(place, nil)
-	call.Report(struct {
-		On bool `json:"on"`
-	}{true})
+	call.Report(faultNote(before))
+	counting := tellOf(ctx, applied, before, call.Report)
+	defer counting.end()
 	for {
 		select {
 		case <-ctx.Done():
@@ -243,6 +247,11 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 			return nil, &journal.EffectError{Code: journal.CodeExpired, Message: fmt.Sprintf("%s: %v", what, err)}
 		case signal := <-call.Signals:
 			heed(applied, signal)
+			counting.ask()
+		case <-counting.timer.C:
+			counting.ask()
+		case s := <-counting.answer:
+			counting.tell(s)
 		}
 	}
 }

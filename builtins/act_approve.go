@@ -46,6 +46,8 @@ func approve(c *Call, t *task) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	ask.Repeat = true // a person may be asked twice
+	ask.Live = true   // and answers when they like
 	if err := t.waitLong(limit); err != nil {
 		return nil, err
 	}

@@ -46,14 +46,16 @@ type Ask struct {
 	// The answer is empty where the undo could not be asked for and the effect expired.
 	Judge func(answer json.RawMessage) *Failure
 	// Terms are what Judge, or the caller, judges by, as plain data: for the record.
-	Terms  json.RawMessage
-	live   bool          // goes on and is delivered in a pause
+	Terms json.RawMessage
+	// Live effects go on in a pause, and what they say then is a fact at once. Who waits
+	// for one still waits for the pause's end.
+	Live   bool
 	within time.Duration // given up after that long
 }
 
 // start asks the world for an effect, named by the branch's next operation.
 func (r *Run) start(b *Branch, ask Ask, held bool) *effect {
-	e := &effect{run: r, id: b.place(), live: b.livetime || ask.live}
+	e := &effect{run: r, id: b.place(), live: b.livetime || ask.Live}
 	req := Request{
 		ID: e.id, Kind: ask.Kind, Args: ask.Args, Held: held, Chaos: ask.Chaos, Repeat: ask.Repeat, Path: b.scope.path,
 	}
@@ -87,12 +89,22 @@ func (e *effect) giveUp() {
 	e.run.ready.Cancel = append(e.run.ready.Cancel, e.id)
 }
 
+// tells reports whether an event is for the record alone: what a fault says once it is on,
+// which are its counts. It is written down at once, also in a pause, and wakes nobody.
+func (e *effect) tells(ev Event) bool {
+	return ev.Kind == EventReport && e.held != nil && e.held.chaos && e.held.on
+}
+
 // deliver takes a report or the completion.
 func (e *effect) deliver(ev Event) {
 	r := e.run
 	if ev.Kind == EventReport {
 		e.reports++
+		tells := e.tells(ev)
 		r.record(journal.EffectNote, e.id, &journal.EffectNoteBody{Data: ev.Data})
+		if tells {
+			return
+		}
 		if e.notify != nil {
 			e.notify(ev.Data)
 		}

@@ -63,7 +63,7 @@ func (b *Branch) Guard(spec *GuardSpec) error {
 	if err != nil {
 		return err
 	}
-	ask.live = true
+	ask.Live = true
 	h := b.hold(b.scope, ask)
 	note := h.e.notify
 	h.e.notify = func(data json.RawMessage) {

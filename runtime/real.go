@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -252,6 +253,9 @@ func (w *Real) tell(r *Ready) {
 			e.cancel()
 			within := w.endWithin(&e.req)
 			e.abandon = time.AfterFunc(within, func() { w.abandon(id, e, within) })
+		} else if i := slices.IndexFunc(w.waiting, func(req Request) bool { return req.ID == id }); i >= 0 {
+			w.waiting = slices.Delete(w.waiting, i, i+1)
+			w.receive(givenUp(id))
 		}
 	}
 }

@@ -180,21 +180,32 @@ func (w *Real) nextOverdue(r *Ready) (Event, bool) {
 	w.tell(r)
 	p.drop(&p.found, w.dropLost)
 	p.drop(&p.fresh, func(req *Request) {
-		w.post(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "stopped", Message: "it was given up before it began"}})
+		w.post(givenUp(req.ID))
 	})
 	*r = Ready{Due: r.Due} // the rest is carried out
 	if ev, ok := w.take(r.Due); ok {
 		return ev, true
 	}
 	w.recovery = nil
-	w.mu.Lock()
-	w.returning, w.waiting = map[journal.Place]bool{}, p.fresh
+	var held, waiting []Request
 	for _, req := range p.found {
+		switch req.Again = w.againOf(p.state[req.ID], p.recs); {
+		case req.Held:
+			held = append(held, req)
+		case req.Repeat: // it may need what was on, as what is asked anew may
+			waiting = append(waiting, req)
+		default:
+			w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(&req)})
+		}
+	}
+	w.mu.Lock()
+	w.returning, w.waiting = map[journal.Place]bool{}, append(waiting, p.fresh...)
+	for _, req := range held {
 		w.returning[req.ID] = p.state[req.ID].on
 	}
 	w.mu.Unlock()
-	for _, req := range p.found {
-		w.again(req, p.state[req.ID], p.recs)
+	for _, req := range held {
+		w.again(req, p.state[req.ID])
 	}
 	return Event{}, false
 }
@@ -219,6 +230,11 @@ func (w *Real) returned() bool {
 		w.start(fresh[i])
 	}
 	return true
+}
+
+// givenUp is how an effect completes that was never begun.
+func givenUp(id journal.Place) Event {
+	return Event{Kind: EventDone, ID: id, Err: &journal.EffectError{Code: "stopped", Message: "it was given up before it began"}}
 }
 
 // drop completes what the run has given up before it was asked again.
@@ -251,16 +267,17 @@ func lost(req *Request) *journal.EffectError {
 	return &journal.EffectError{Code: journal.CodeUncertain, Message: "the process died while this was under way: it may have been done, or not"}
 }
 
-// again asks for an effect that was under way when the process died.
-func (w *Real) again(req Request, was *replayed, recs []journal.Record) {
-	if !req.Held && !req.Repeat {
-		w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(&req)})
-		return
-	}
-	req.Again = &Again{Report: was.report}
+// againOf says how an effect stood that was under way when the process died.
+func (w *Real) againOf(was *replayed, recs []journal.Record) *Again {
+	a := &Again{Report: was.report, Last: was.last}
 	if was.on {
-		req.Again.Elapsed = max(0, w.elapsed()-was.since-pausedSince(recs, was.since))
+		a.Elapsed = max(0, w.elapsed()-was.since-pausedSince(recs, was.since))
 	}
+	return a
+}
+
+// again asks for a held effect that was under way when the process died.
+func (w *Real) again(req Request, was *replayed) {
 	w.start(req)
 	w.mu.Lock()
 	defer w.mu.Unlock()

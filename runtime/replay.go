@@ -36,6 +36,7 @@ type replayed struct {
 	on        bool            // it has reported
 	since     time.Duration   // when it first did
 	report    json.RawMessage // what it first said
+	last      json.RawMessage // what it last said
 	cancelled bool
 	signals   []SignalKind // in order
 }
@@ -127,8 +128,10 @@ func (p *Replay) event(rec *journal.Record) (Event, error) {
 		return ev, nil
 	case *journal.EffectNoteBody:
 		ev.Kind, ev.Data = EventReport, body.Data
-		if st := p.state[rec.Place]; st != nil && !st.on {
-			st.on, st.since, st.report = true, rec.At, body.Data
+		if st := p.state[rec.Place]; st != nil {
+			if st.last = body.Data; !st.on {
+				st.on, st.since, st.report = true, rec.At, body.Data
+			}
 		}
 		return ev, nil
 	case *journal.ControlBody:

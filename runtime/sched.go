@@ -80,7 +80,7 @@ func (r *Run) deliver(ev Event) {
 		if e == nil {
 			return // completed or given up before
 		}
-		if r.paused && !e.live {
+		if r.paused && !e.live && !e.tells(ev) {
 			r.waiting = append(r.waiting, ev)
 			return
 		}

@@ -73,8 +73,9 @@ type Request struct {
 type Again struct {
 	// Elapsed is for how long it had been on, pauses not counted.
 	Elapsed time.Duration
-	// Report is what it reported when it went on, nil if it had not.
-	Report json.RawMessage
+	// Report is what it reported when it went on, nil if it had not; Last is its latest
+	// report.
+	Report, Last json.RawMessage
 }
 
 // Signal tells a running effect something that it must heed.

@@ -270,10 +270,12 @@ func TestRemote(t *testing.T) {
 		t.Fatalf("%+v %v", state, err)
 	}
 	var fault chaos.Fault
-	if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}}`), &fault); err != nil {
+	if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}, "match": {"every": 3}}`), &fault); err != nil {
 		t.Fatal(err)
 	}
-	applied, err := target.Apply(t.Context(), remote.Put{Fault: fault, ID: "run-0-3", Key: "0:3", Seed: 7, Warn: func(err error) { t.Error(err) }})
+	applied, err := target.Apply(t.Context(), remote.Put{Fault: fault, ID: "run-0-3", Key: "0:3", Seed: 7,
+		Before: chaos.Stats{Seen: 5, Hit: 1}, // so the next is the sixth
+		Warn:   func(err error) { t.Error(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +283,7 @@ func TestRemote(t *testing.T) {
 		t.Errorf("with the fault on it answers %d", status)
 	}
 	stats, err := applied.Remove(context.Background())
-	if err != nil || stats.Hit != 1 {
+	if err != nil || stats.Seen != 6 || stats.Hit != 2 {
 		t.Errorf("%+v %v", stats, err)
 	}
 	if status := s.status(t); status != 200 {

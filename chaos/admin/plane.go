@@ -86,10 +86,13 @@ func (l *lease) end() chaos.Stats {
 type Put struct {
 	Fault chaos.Fault
 	// Key and Seed determine the fault's random decisions; an empty key is the fault's id.
-	Key     string
-	Seed    uint64
-	TTL     time.Duration
+	Key  string
+	Seed uint64
+	TTL  time.Duration
+	// Elapsed is for how long the fault had been on before, and Before what it had done
+	// then, if it goes on.
 	Elapsed time.Duration
+	Before  chaos.Stats
 
 	// toxic is how the Toxiproxy API shows it; nil of a fault of /v1. It needs no TTL.
 	toxic *toxic
@@ -291,16 +294,9 @@ func (l *lease) apply(t *target, id string, put Put) error {
 	if put.Fault.Kind == "" {
 		return nil
 	}
-	key := put.Key
-	if key == "" {
-		key = id
-	}
-	applied, err := t.Proxy.ApplyKeyed(put.Fault, id, key, put.Seed)
+	applied, err := t.Proxy.ApplyFrom(put.Fault, id, put.Seed, proxy.Start{Key: put.Key, Elapsed: put.Elapsed, Before: put.Before})
 	if err != nil {
 		return failf(http.StatusUnprocessableEntity, "fault", "%v", err)
-	}
-	if put.Elapsed > 0 {
-		applied.Advance(put.Elapsed)
 	}
 	l.applied = applied
 	return nil

@@ -192,11 +192,12 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 		Seed    string
 		TTL     string
 		Elapsed string
+		Before  chaos.Stats
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
-	put := Put{Key: in.Key}
+	put := Put{Key: in.Key, Before: in.Before}
 	err := json.Unmarshal(in.Fault, &put.Fault)
 	if err == nil {
 		err = put.Fault.Validate()

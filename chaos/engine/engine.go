@@ -76,8 +76,10 @@ type Put struct {
 	ID, Place string
 	// Seed is for its random decisions.
 	Seed uint64
-	// Elapsed is for how long it had been on before, if it goes on.
+	// Elapsed is for how long it had been on before, and Before what it had done, if it
+	// goes on. An engine that does not count has no use for the latter.
 	Elapsed time.Duration
+	Before  chaos.Stats
 	// Warn is told of what goes wrong and is tried again; it may be nil.
 	Warn func(error)
 }

@@ -102,7 +102,7 @@ func attachRemote(ctx context.Context, c link.Caller, ref Ref) (Attached, error)
 
 func applyRemote(ctx context.Context, c link.Caller, ref Ref, p Put, _ *servers) (Applied, error) {
 	t := &remote.Target{Caller: c, Name: ref.Target}
-	a, err := t.Apply(ctx, remote.Put{Fault: p.Fault, ID: p.ID, Key: p.Place, Seed: p.Seed, Elapsed: p.Elapsed, Warn: p.Warn})
+	a, err := t.Apply(ctx, remote.Put{Fault: p.Fault, ID: p.ID, Key: p.Place, Seed: p.Seed, Elapsed: p.Elapsed, Before: p.Before, Warn: p.Warn})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -84,12 +85,23 @@ func (c *faultClock) elapsed(now time.Time) time.Duration {
 // that are open. id names it among the faults that are on; id and seed determine
 // its random decisions.
 func (p *Proxy) Apply(fault chaos.Fault, id string, seed uint64) (*Applied, error) {
-	return p.ApplyKeyed(fault, id, id, seed)
+	return p.ApplyFrom(fault, id, seed, Start{})
 }
 
-// ApplyKeyed is Apply with a key that determines the random decisions in place of the id:
-// faults of several runs have different ids, and the same decisions in each.
-func (p *Proxy) ApplyKeyed(fault chaos.Fault, id, key string, seed uint64) (*Applied, error) {
+// Start is from where a fault begins. The zero value is that of a new one.
+type Start struct {
+	// Key determines the random decisions in place of the id: faults of several runs have
+	// different ids, and the same decisions in each.
+	Key string
+	// Elapsed is for how long it had been on, and Before what it had done, in a process
+	// that died: the fault goes on from there, so that what it meets next has the number,
+	// and with it the draws, that it would have had.
+	Elapsed time.Duration
+	Before  chaos.Stats
+}
+
+// ApplyFrom is Apply of a fault that may have been on before.
+func (p *Proxy) ApplyFrom(fault chaos.Fault, id string, seed uint64, start Start) (*Applied, error) {
 	if err := fault.Validate(); err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", p.config.Name, err)
 	}
@@ -101,10 +113,11 @@ func (p *Proxy) ApplyKeyed(fault chaos.Fault, id, key string, seed uint64) (*App
 		return nil, fmt.Errorf("proxy %s: fault %s: %w", p.config.Name, fault.Kind, err)
 	}
 	row := rowOf(fault.Kind)
-	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.ready(&fault), matcher: matcher, draws: chaos.NewDraws(seed, key)}
+	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.ready(&fault), matcher: matcher, draws: chaos.NewDraws(seed, cmp.Or(start.Key, id))}
 	a.operations = a.acts.graphql || matcher.NeedsGraphQL()
 	a.clockChanged, a.removedCh = make(chan struct{}, 1), make(chan struct{})
-	a.clock.Store(&faultClock{since: time.Now()})
+	a.clock.Store(&faultClock{before: start.Elapsed, since: time.Now()})
+	a.count(start.Before)
 
 	p.faultMu.Lock()
 	defer p.faultMu.Unlock()
@@ -217,16 +230,6 @@ func (a *Applied) Pause() { a.change(func() { a.paused = true }) }
 // Resume lets the clock go on after Pause.
 func (a *Applied) Resume() { a.change(func() { a.paused = false }) }
 
-// Advance makes the fault be on for d longer than it is: for one that goes on where it
-// was in a process that died.
-func (a *Applied) Advance(d time.Duration) {
-	a.change(func() {
-		c := *a.clock.Load()
-		c.before += d
-		a.clock.Store(&c)
-	})
-}
-
 // Lift takes the fault off for a while, as Remove does, and holds its clock.
 func (a *Applied) Lift() { a.change(func() { a.lifted = true }) }
 
@@ -285,6 +288,18 @@ func (a *Applied) Stats() chaos.Stats {
 	}
 	s.Seen = a.seen.Load()
 	return s
+}
+
+// count makes s what the fault has done so far.
+func (a *Applied) count(s chaos.Stats) {
+	a.seen.Store(s.Seen)
+	a.hit.Store(s.Hit)
+	a.inapplicable.Store(s.Inapplicable)
+	a.released.Store(s.Released)
+	a.delayed.Store(s.Delayed)
+	a.dropped.Store(s.Dropped)
+	a.asked.Store(int64(s.Asked))
+	a.achieved.Store(int64(s.Achieved))
 }
 
 // meets counts one more request or connection that the fault fits and decides whether

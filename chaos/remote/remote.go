@@ -101,6 +101,7 @@ type lease struct {
 	Seed    string      `json:"seed"`
 	TTL     string      `json:"ttl"`
 	Elapsed string      `json:"elapsed"`
+	Before  chaos.Stats `json:"before,omitzero"`
 }
 
 // Put is what puts a fault on.
@@ -110,8 +111,10 @@ type Put struct {
 	// same in every run of the same script.
 	ID, Key string
 	Seed    uint64
-	// Elapsed is for how long it had been on before, if it goes on.
+	// Elapsed is for how long it had been on before, and Before what it had done, if it
+	// goes on.
 	Elapsed time.Duration
+	Before  chaos.Stats
 	// Warn is told of what goes wrong and is tried again; it may be nil.
 	Warn func(error)
 }
@@ -121,7 +124,7 @@ func (t *Target) Apply(ctx context.Context, p Put) (*Applied, error) {
 	asked := time.Now()
 	// Not cut short: what was given up might still arrive, after it was taken off.
 	err := t.Call(context.WithoutCancel(ctx), http.MethodPut, t.path("faults", p.ID), lease{
-		Fault: p.Fault, Key: p.Key, Seed: strconv.FormatUint(p.Seed, 10), TTL: units.FormatDuration(t.ttl()), Elapsed: units.FormatDuration(p.Elapsed),
+		Fault: p.Fault, Key: p.Key, Seed: strconv.FormatUint(p.Seed, 10), TTL: units.FormatDuration(t.ttl()), Elapsed: units.FormatDuration(p.Elapsed), Before: p.Before,
 	}, nil)
 	if link.IsRefusal(err) {
 		return nil, link.Untouched(fmt.Errorf("starquake at %s: %w", t.Base, err))

@@ -31,7 +31,7 @@ func apply(t *testing.T, target *remote.Target) *remote.Applied {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := target.Apply(context.Background(), remote.Put{Fault: f, ID: "run-0.1-7", Key: "0.1:7", Seed: 1<<63 + 5, Elapsed: 3 * time.Second})
+	a, err := target.Apply(context.Background(), remote.Put{Fault: f, ID: "run-0.1-7", Key: "0.1:7", Seed: 1<<63 + 5, Elapsed: 3 * time.Second, Before: chaos.Stats{Seen: 5, Hit: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestLease(t *testing.T) {
 	}
 	a := apply(t, target)
 	l := s.Leases()["run-0.1-7"]
-	if l.Fault.Kind != "latency" || l.Seed != "9223372036854775813" || l.Elapsed != "3s" {
+	if l.Fault.Kind != "latency" || l.Seed != "9223372036854775813" || l.Elapsed != "3s" || l.Before != (chaos.Stats{Seen: 5, Hit: 2}) {
 		t.Errorf("it was put on as %+v", l)
 	}
 	eventually(t, func() bool { return s.Leases()["run-0.1-7"].Renewed >= 5 }) // twice its TTL

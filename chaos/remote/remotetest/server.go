@@ -19,6 +19,7 @@ import (
 type Lease struct {
 	Fault         chaos.Fault
 	Seed, Elapsed string
+	Before        chaos.Stats
 	Paused        bool
 	Lifted        bool
 	Renewed       int
@@ -110,6 +111,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Fault              chaos.Fault
 		Seed, TTL, Elapsed string
+		Before             chaos.Stats
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		problem(w, 400, "invalid", err.Error())
@@ -123,7 +125,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := r.PathValue("id")
-	s.leases[id] = &Lease{Fault: in.Fault, Seed: in.Seed, Elapsed: in.Elapsed, expires: time.Now().Add(ttl)}
+	s.leases[id] = &Lease{Fault: in.Fault, Seed: in.Seed, Elapsed: in.Elapsed, Before: in.Before, expires: time.Now().Add(ttl)}
 	answer(w, 201, map[string]any{"id": id, "target": "orders", "expires_at": s.leases[id].expires})
 }
 
