@@ -208,7 +208,7 @@ func (r *Run) jsonLists(out *jsonReport) {
 	faults, left := pick(r.Faults, maxJSON, troubled)
 	cut("faults", left)
 	for _, f := range faults {
-		jf := jsonFault{f.Target, f.Kind, f.Text, f.Path, string(f.State), f.Start.Seconds(), f.Took(r.Now).Seconds(), f.Seen, f.Hit, f.Uncounted, ""}
+		jf := jsonFault{f.Target, f.Kind, f.Text, f.Path, string(f.State), f.Start.Seconds(), r.OnFor(f, r.Now).Seconds(), f.Seen, f.Hit, f.Uncounted, ""}
 		if f.Error != nil {
 			jf.Error = f.Error.Message
 		}

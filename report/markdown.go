@@ -229,7 +229,7 @@ func (m *markdown) faults() {
 	m.row("target", "fault", "at", "on for", "requests", "state")
 	m.row("---", "---", "---:", "---:", "---", "---")
 	for _, f := range faults {
-		m.row(md(f.Target), md(f.Text), text.Duration(f.Start), text.Duration(f.Took(r.Now)), text.Hits(f), md(string(f.State)))
+		m.row(md(f.Target), md(f.Text), text.Duration(f.Start), text.Duration(r.OnFor(f, r.Now)), text.Hits(f), md(string(f.State)))
 	}
 	m.left(left, "faults")
 	m.close()

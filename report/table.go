@@ -206,7 +206,7 @@ func (r *Run) faultTable() *table {
 		row.head(f.Target)
 		row.why(f.Text, f.Path)
 		row.num(text.Duration(f.Start))
-		row.num(text.Duration(f.Took(r.Now)))
+		row.num(text.Duration(r.OnFor(f, r.Now)))
 		if f.Uncounted {
 			row.num("not counted")
 			row.num("")

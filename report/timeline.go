@@ -75,9 +75,7 @@ func (r *Run) timeline() *drawing {
 func (r *Run) windows() []view.Span {
 	var all []view.Span
 	for _, f := range r.Faults {
-		if f.WasOn {
-			all = append(all, view.Span{From: f.Start, To: f.Start + f.Took(r.Now)})
-		}
+		all = append(all, r.On(f, r.Now)...)
 	}
 	slices.SortFunc(all, func(a, b view.Span) int { return cmp.Compare(a.From, b.From) })
 	for near := time.Duration(0); ; near = max(2*near, r.Now/1000, 1) {
@@ -227,9 +225,9 @@ func (b *timelineBody) faults(y float64) float64 {
 		b.track(y)
 		drawn, more := pick(l.all, maxWindows, troubled)
 		for _, f := range drawn {
-			title := fmt.Sprintf("%s on %s: on at %s, for %s, %s", f.Text, f.Target, text.Duration(f.Start), text.Duration(f.Took(r.Now)), faultWords(f))
-			if f.WasOn {
-				b.rect("b-fault", f.Start, f.Start+f.Took(r.Now), y+barTop, barHeight, title)
+			title := fmt.Sprintf("%s on %s: on at %s, for %s, %s", f.Text, f.Target, text.Duration(f.Start), text.Duration(r.OnFor(f, r.Now)), faultWords(f))
+			for _, s := range r.On(f, r.Now) {
+				b.rect("b-fault", s.From, s.To, y+barTop, barHeight, title)
 				b.seen["fault"], b.seen["shade"] = true, true
 			}
 			if troubled(f) {

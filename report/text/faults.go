@@ -35,7 +35,7 @@ func (s *summary) faults() {
 			sums = append(sums, sum)
 		}
 		sum.times++
-		sum.on += f.Took(s.run.Now)
+		sum.on += s.run.OnFor(f, s.run.Now)
 		sum.seen, sum.hit, sum.inapplic = sum.seen+f.Seen, sum.hit+f.Hit, sum.inapplic+f.Inapplicable
 		sum.uncounted = sum.uncounted || f.Uncounted
 		switch f.State {

@@ -154,7 +154,7 @@ func (f *frame) faultsOf(step, depth int) {
 		case fl.State == view.FaultOn && f.run.Lifted():
 			l.put(yellow, "  lifted")
 		case fl.State == view.FaultOn:
-			l.put(dim, "  on "+short(fl.Took(f.now).Truncate(time.Second)))
+			l.put(dim, "  on "+short(f.run.OnFor(fl, f.now).Truncate(time.Second)))
 		default:
 			l.put(yellow, "  "+string(fl.State))
 		}

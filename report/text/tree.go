@@ -111,13 +111,22 @@ func inOrder(faults, steps []*item) []*item {
 
 // faultItemOf is the row of one fault.
 func faultItemOf(run *view.Run, f *view.Fault) *item {
-	to := f.End
-	if !f.Over() {
-		to = max(run.Now, f.Start)
+	on := run.On(f, run.Now)
+	if len(on) == 0 { // it is shown where it was asked for
+		on = []view.Span{{From: f.Start, To: f.End}}
+		if !f.Over() {
+			on[0].To = max(run.Now, f.Start)
+		}
+	}
+	var spans []stretch
+	sum := time.Duration(0)
+	for _, s := range on {
+		spans = append(spans, stretch{s.From, s.To})
+		sum += s.To - s.From
 	}
 	return &item{
 		label: faultLabel(run, f), kind: faultItem, fault: f, seen: f.Seen, hit: f.Hit, asked: f.Asked,
-		count: 1, spans: []stretch{{f.Start, to}}, min: to - f.Start, max: to - f.Start,
+		count: 1, spans: spans, min: sum, max: sum,
 	}
 }
 

@@ -20,6 +20,7 @@ func (f *Fold) control(b *journal.ControlBody) {
 			r.State, r.Pause = Paused, &Pause{Since: r.Now, By: b.By, Lifted: b.Lift}
 		}
 		r.Pause.Lifted = r.Pause.Lifted || b.Lift
+		f.lifts()
 	case "resume":
 		if r.Pause != nil {
 			r.State = Running
@@ -43,6 +44,7 @@ func (f *Fold) resumed() {
 		r.Pauses = append(r.Pauses, Span{r.Pause.Since, r.Now})
 	}
 	r.Pause = nil
+	f.lifts()
 }
 
 // askedAgain notes the load that a crash cut off: it is asked again whole, and what had

@@ -47,6 +47,9 @@ func (f *Fold) effectStart(at journal.Place, b *journal.EffectStartBody) {
 	if e.fault == nil {
 		r.Counts.InFlight++
 	}
+	if e.wait != nil {
+		f.asks(e.wait)
+	}
 }
 
 // faultsMeanwhile reads from an approval's arguments what becomes of the faults.
@@ -94,6 +97,9 @@ func (f *Fold) effectEnd(at journal.Place, b *journal.EffectEndBody) {
 	delete(f.effects, at)
 	if e.fault == nil {
 		f.run.Counts.InFlight--
+		if e.wait != nil {
+			f.answered(e.wait)
+		}
 		if e.probe != nil {
 			f.probeRead(e, b.Data)
 		}

@@ -63,17 +63,6 @@ func (f *Fault) Over() bool {
 	return false
 }
 
-// Took is how long the fault was on, up to now if it still is.
-func (f *Fault) Took(now time.Duration) time.Duration {
-	switch {
-	case !f.WasOn:
-		return 0
-	case f.Over():
-		return f.End - f.Start
-	}
-	return max(0, now-f.Start)
-}
-
 // Effect is an effect in flight, or the one that the record last added was about.
 type Effect struct {
 	ID    string        `json:"id"`

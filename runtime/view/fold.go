@@ -23,6 +23,7 @@ type Fold struct {
 	guards   map[journal.Place]*Watch
 	steady   map[journal.Place]*Watch
 	guarding int // live guards
+	liftedBy int // approvals that wait, and lift the faults meanwhile
 	failed   map[journal.Place]failed
 	probes   map[string]*probeLog // by their arguments
 
@@ -225,6 +226,8 @@ func (f *Fold) runEnd(b *journal.RunEndBody) {
 	if r.Pause != nil {
 		f.resumed()
 	}
+	f.liftedBy = 0
+	f.lifts()
 	r.State, r.Stopping = Ended, nil
 	r.Verdict, r.Reason, r.Message = b.Verdict, b.Reason, b.Message
 	r.Unclean = b.Unclean

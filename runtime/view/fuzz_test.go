@@ -81,8 +81,8 @@ func consistent(t *testing.T, run *view.Run, records int) {
 		if f.State == view.FaultOn || f.State == view.FaultLifting && f.WasOn {
 			on++
 		}
-		if f.Start > f.End || f.Took(run.Now) < 0 {
-			t.Errorf("fault %s start %d, end %d", f.ID, f.Start, f.End)
+		if d := run.OnFor(f, run.Now); f.Start > f.End || d < 0 || d > max(f.End, run.Now)-f.Start {
+			t.Errorf("fault %s start %d, end %d, on for %d", f.ID, f.Start, f.End, d)
 		}
 		if f.Step >= len(run.Steps) {
 			t.Errorf("fault %s is of step %d of %d", f.ID, f.Step, len(run.Steps))

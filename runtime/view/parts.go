@@ -2,7 +2,6 @@ package view
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"starquake/runtime/journal"
@@ -19,11 +18,8 @@ type Approval struct {
 	Faults string `json:"faults,omitempty"`
 }
 
-// Lifted reports whether the faults are off for a while: in a pause, or while a person is
-// asked.
-func (r *Run) Lifted() bool {
-	return r.Pause != nil && r.Pause.Lifted || slices.ContainsFunc(r.Approvals, func(a *Approval) bool { return a.Faults == "lift" })
-}
+// faultsLift is Approval.Faults of one that lifts them.
+const faultsLift = "lift"
 
 // LoadNow is load that is on, with what its last seconds came to. It is telemetry: no
 // record has it, so it is no part of a Run.

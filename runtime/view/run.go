@@ -87,6 +87,10 @@ type Run struct {
 	// Pauses are those that are over, in order; Controls all that was asked from outside.
 	Pauses   []Span   `json:"pauses,omitempty"`
 	Controls []*Asked `json:"controls,omitempty"`
+	// Lift is since when the faults are lifted, nil if they are not; Lifts are the times at
+	// which they were, in order.
+	Lift  *time.Duration `json:"lift,omitempty"`
+	Lifts []Span         `json:"lifts,omitempty"`
 	// Stopping is the stop or abort that was asked and has not yet ended the run.
 	Stopping *Asked `json:"stopping,omitempty"`
 

@@ -89,8 +89,8 @@ type window struct{ from, to time.Duration }
 func (r *Run) windows() []window {
 	var all []window
 	for _, f := range r.Faults {
-		if f.WasOn {
-			all = append(all, window{f.Start, f.Start + f.Took(r.Now)})
+		for _, s := range r.On(f, r.Now) {
+			all = append(all, window{s.From, s.To})
 		}
 	}
 	slices.SortFunc(all, func(a, b window) int { return cmp.Compare(a.from, b.from) })
