@@ -172,7 +172,8 @@ func newRunning(s *Script, id string, policy effects.Policy, env *Environment, o
 // enter makes the run's world.
 func (r *Running) enter(origin time.Time, compress int, clock *alarm.Clock) {
 	r.world = runtime.NewReal(&r.outside, r, origin)
-	r.world.Clock, r.world.Compress, r.outside.compress = clock, compress, compress
+	r.world.Clock, r.world.Compress = clock, compress
+	r.outside.compress, r.outside.origin = compress, origin
 }
 
 // executor executes a script that is ready to begin, or is dropped.

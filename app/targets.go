@@ -30,8 +30,10 @@ type targets struct {
 	logger *slog.Logger
 	// run is the id of the run, by which its faults are known in engines.
 	run string
-	// compress is that of the run: what a fault changes with time, it changes in the run's.
+	// compress is that of the run, and origin the beginning of its time: what a fault
+	// changes with time, it changes in the run's.
 	compress int
+	origin   time.Time
 	named    func(addrs ...string) // is told of the addresses of each; may be nil
 	effects  *effects.Effects      // for what the run does by itself; nil where nothing is done
 	engines  engine.Client
@@ -365,19 +367,26 @@ func (t *targets) window(ctx context.Context, call *runtime.Call) (any, error) {
 	if err := call.Decode(&args); err != nil {
 		return nil, err
 	}
-	args.Last /= time.Duration(max(1, t.compress)) // the run's time; a target counts by the wall clock
+	// The run's time, which may be compressed; a target counts by the wall clock.
+	args.Last /= time.Duration(max(1, t.compress))
+	since := t.origin.Add(args.Since.Sub(t.origin) / time.Duration(max(1, t.compress)))
 	if args.Engine != nil {
+		if !args.Since.IsZero() {
+			args.Last = max(time.Since(since), 1)
+		}
 		return t.engines.Window(ctx, *args.Engine, args.Last)
 	}
 	p, err := t.target(ctx, call.Again != nil, args.Target)
 	if err != nil {
 		return nil, err
 	}
-	last := args.Last
-	if last == 0 {
-		last = time.Hour // cut to the ten minutes that it has
+	switch {
+	case !args.Since.IsZero():
+		return p.Since(since), nil
+	case args.Last == 0:
+		args.Last = time.Hour // cut to the ten minutes that it has
 	}
-	return p.Window(last), nil
+	return p.Window(args.Last), nil
 }
 
 // disconnect ends the connections of a target that are open.

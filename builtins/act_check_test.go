@@ -87,3 +87,34 @@ func TestRecordedDuration(t *testing.T) {
 		}
 	}
 }
+
+// TestProbesOnlyLook: a function probe that would change the run, or the system, is a
+// mistake of the script, told at the call.
+func TestProbesOnlyLook(t *testing.T) {
+	names, err := Compile(Table(), Constants())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, may := range map[string]bool{
+		`record("r", 1)`:                             false,
+		`check("c", True)`:                           false,
+		`step("s", lambda: None)`:                    false,
+		`sleep("1s")`:                                false,
+		`parallel(lambda: None)`:                     false,
+		`apply_chaos(fault.latency("1s"), on = one)`: false,
+		`one.disconnect()`:                           false,
+		`log("looked")`:                              true,
+		`recorded("r")`:                              true,
+		`http.get("http://127.0.0.1:9/")`:            true,
+		`observe(probe.tcp("127.0.0.1:9")).ok`:       true,
+	} {
+		for _, judge := range []string{"guard", "steady_state"} {
+			out, _ := planned(names, judge+`("judge", lambda: [`+line+`] != None)`)
+			word, _, _ := strings.Cut(strings.TrimPrefix(line, "one."), "(")
+			refused := strings.Contains(out.Message, word+": a function probe may only look")
+			if refused == may || may && out.Verdict != journal.VerdictPassed {
+				t.Errorf("%s in a function of %s: %s: %s", line, judge, out.Verdict, out.Message)
+			}
+		}
+	}
+}

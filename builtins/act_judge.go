@@ -22,9 +22,9 @@ func judging() []Builtin {
 		}, acts(check)},
 		{dsl.Builtin{
 			Sig: `record(name: string, number: number|duration, unit: string = "", better: string|None = None)`,
-			Doc: "Records a figure of the run, for the report and compare. A duration is recorded in seconds, with the unit \"s\".", Family: "judging", Phase: dsl.Acting,
+			Doc: "Records a figure of the run, for the report and compare. A duration is recorded in seconds, with the unit \"s\". Not in a function probe, which only looks.", Family: "judging", Phase: dsl.Acting,
 			Choices: map[string][]string{"better": {"lower", "higher"}},
-		}, looks(func(c *Call, t *task) (starlark.Value, error) {
+		}, acts(func(c *Call, t *task) (starlark.Value, error) {
 			if err := c.nameGiven(); err != nil {
 				return nil, err
 			}

@@ -15,12 +15,13 @@ import (
 // KindWindow asks a target for its traffic.
 const KindWindow = "target.window"
 
-// WindowArgs ask for a target's traffic of the last so long; 0 is as far as it goes
-// back, which is ten minutes.
+// WindowArgs ask for a target's traffic of the last so long, or since a moment of the
+// run's time; neither is as far as it goes back, which is ten minutes.
 type WindowArgs struct {
 	Target    string          `json:"target"`
 	Engine    *engine.Ref     `json:"engine,omitempty"`
 	Last      time.Duration   `json:"last,omitempty"`
+	Since     time.Time       `json:"since,omitzero"`
 	Simulated json.RawMessage `json:"simulated,omitempty"`
 }
 
@@ -40,8 +41,8 @@ func (t *Target) window(c *Call, task *task) (starlark.Value, error) {
 		case c.Given("last"):
 			return nil, c.Errorf("since", "has both last and since; give one of them")
 		}
-		if args.Last = task.branch.Now().Sub(time.Time(moment)); args.Last <= 0 {
-			return nil, c.Errorf("since", "expected a moment of the past, got %s", moment)
+		if args.Since = time.Time(moment).UTC(); args.Since.After(task.branch.Now()) {
+			return nil, c.Errorf("since", "expected a moment that has come, got %s", moment)
 		}
 	}
 	ask, err := c.ask(KindWindow, &args, &args.Simulated)

@@ -99,7 +99,7 @@ func (t *Target) Attr(name string) (starlark.Value, error) {
 		return Method(Builtin{dsl.Builtin{
 			Sig:     `target.disconnect(how: string = "rst", match: match|None = None, *, simulated: dict|None = None)`,
 			Choices: map[string][]string{"how": {"rst", "fin"}},
-		}, looks(t.disconnect)}).Value, nil
+		}, acts(t.disconnect)}).Value, nil
 	}
 	return nil, nil
 }
@@ -152,7 +152,7 @@ func targeting() []Builtin {
 		}, declares(proxy)},
 		{dsl.Builtin{
 			Sig:    `target(name: string)`,
-			Doc:    "Names a target that the environment, --proxy or the server defines, or that the script has declared.",
+			Doc:    "Names a target that the environment, --proxy or the server defines, or that the script has declared. It has .name .labels .listen .upstream .protocol, .supports(fault), .disconnect(how, match), and .window(last) or .window(since): its traffic up to now, at most of ten minutes. A target counts by the second: the one in which the window begins counts as a whole, so nothing that came since is missing, at most a second from before is there too, and .span says from when on it is.",
 			Family: "chaos",
 		}, declares(target)},
 		{dsl.Builtin{

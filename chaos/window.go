@@ -4,8 +4,8 @@ import "time"
 
 // WindowStats are a proxy's figures of some span up to now.
 type WindowStats struct {
-	// Span is what the figures cover: what was asked for, in whole seconds, at most
-	// ten minutes.
+	// Span is what the figures cover: from the beginning of the second in which what was
+	// asked for began, up to now, at most ten minutes.
 	Span time.Duration `json:"span_ns"`
 	// Connections and Requests that came; Requests only of HTTP, when they are answered.
 	Connections uint64 `json:"connections"`

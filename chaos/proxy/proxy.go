@@ -176,9 +176,15 @@ func (p *Proxy) ActiveConns() int {
 	return len(p.conns)
 }
 
-// Window returns the figures of the last span of time.
+// Window returns the figures of the last span of time; see Since.
 func (p *Proxy) Window(last time.Duration) chaos.WindowStats {
-	w := p.window.sum(time.Now(), last)
+	return p.Since(time.Now().Add(-last))
+}
+
+// Since returns the figures from a moment on, as far back as they go. They are kept by the
+// second, so that in which it lies counts as a whole.
+func (p *Proxy) Since(moment time.Time) chaos.WindowStats {
+	w := p.window.sum(time.Now(), moment)
 	w.ActiveConns = p.ActiveConns()
 	return w
 }

@@ -95,12 +95,13 @@ func (w *window) request(now, started time.Time, status int, faulted bool) {
 	}
 }
 
-// sum adds up the seconds that have a part in the last span, the present one included.
-func (w *window) sum(now time.Time, last time.Duration) chaos.WindowStats {
-	seconds := int64(min(max(1, (last+time.Second-1)/time.Second), windowSeconds))
-	stats := chaos.WindowStats{Span: time.Duration(seconds) * time.Second}
+// sum adds up the seconds from a moment on, that in which it lies and the present one
+// included: what has come since is all there, with at most a second from before.
+func (w *window) sum(now, since time.Time) chaos.WindowStats {
+	first := min(max(since.Unix(), now.Unix()-windowSeconds+1), now.Unix())
+	stats := chaos.WindowStats{Span: now.Sub(time.Unix(first, 0))}
 	var clean, faulted, all counts
-	for second := now.Unix() - seconds + 1; second <= now.Unix(); second++ {
+	for second := first; second <= now.Unix(); second++ {
 		s := w.slots[second%windowSeconds].Load()
 		if s == nil || s.second != second {
 			continue

@@ -35,7 +35,7 @@ func TestWindowSums(t *testing.T) {
 		w.request(now, now.Add(-time.Duration(i+1)*time.Millisecond), status, i%2 == 1)
 	}
 	now := start.Add(9990 * time.Millisecond)
-	s := w.sum(now, 10*time.Second)
+	s := w.sum(now, start)
 	if s.Requests != 1000 || s.Status[5] != 100 || s.Status[2] != 900 || s.Clean.Count != 500 || s.Faulted.Count != 500 {
 		t.Errorf("sums %+v", s)
 	}
@@ -44,11 +44,22 @@ func TestWindowSums(t *testing.T) {
 			t.Errorf("got %v ms, want %v ± 3 %%", f.got, f.want)
 		}
 	}
-	if s := w.sum(now, 2500*time.Millisecond); s.Requests != 300 || s.Span != 3*time.Second {
-		t.Errorf("of 2.5 s: %d requests over %v, want 300 over 3s", s.Requests, s.Span)
-	}
-	if s := w.sum(now.Add(windowSeconds*time.Second), time.Hour); s.Requests != 0 || s.Span != windowSeconds*time.Second {
-		t.Errorf("much later: %d requests over %v", s.Requests, s.Span)
+	later := now.Add(windowSeconds * time.Second)
+	for _, c := range []struct {
+		now, since time.Time
+		requests   uint64
+		span       time.Duration
+	}{
+		{now, start.Add(7490 * time.Millisecond), 300, 2990 * time.Millisecond},
+		{now, start.Add(7 * time.Second), 300, 2990 * time.Millisecond},
+		{now, start.Add(6990 * time.Millisecond), 400, 3990 * time.Millisecond}, // not one of those since is missing
+		{now, now, 100, 990 * time.Millisecond},
+		{now, now.Add(time.Hour), 100, 990 * time.Millisecond}, // the clock was set back
+		{later, start, 0, (windowSeconds-1)*time.Second + 990*time.Millisecond},
+	} {
+		if s := w.sum(c.now, c.since); s.Requests != c.requests || s.Span != c.span {
+			t.Errorf("of %s: %d requests over %v, want %d over %v", c.now.Sub(c.since), s.Requests, s.Span, c.requests, c.span)
+		}
 	}
 }
 
