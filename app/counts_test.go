@@ -174,3 +174,36 @@ def main():
 		t.Errorf("paused: %v, fault: %+v", v.Pause, v.Faults[0])
 	}
 }
+
+// TestCountsOfAParkedRun: a run that its server lets go of in order loses no count.
+func TestCountsOfAParkedRun(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := begin(t, s.prelude()+`
+def main():
+    apply_chaos(fault.http_error([503], match = fault.match(every = 3)), on = p)
+    log("on")
+    sleep("1h")
+`, app.RunOptions{Store: st})
+	said(t, r, "on")
+	url := proxied(t, r)
+	got := []int{status(t, url), status(t, url)}
+	if err := r.Park(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r = recovered(t, st, r.ID)
+	seen(t, r, "the fault, on again", counted(2, 1))
+	got = append(got, status(t, url))
+	if diff := cmp.Diff([]int{200, 200, 503}, got); diff != "" {
+		t.Errorf("every third (-want +got):\n%s", diff)
+	}
+}

@@ -12,7 +12,7 @@ import (
 var errParked = errors.New("the run is parked")
 
 // Park lets go of a run that the store keeps, so that another process can take it up as if
-// this one had died: its faults go off, its journal stays as it is, no clean-up of it runs,
+// this one had died: its faults tell their counts and go off, its journal stays as it is, no clean-up of it runs,
 // and its end here is no end of the run. It returns when that is done; an error says that
 // a fault may still be on, or that ctx was over first. A run without a store cannot be
 // parked: it is stopped.
@@ -20,6 +20,7 @@ func (r *Running) Park(ctx context.Context) error {
 	how := runtime.Control{Action: runtime.ActionStop, By: "server", Detail: "the server ends, and keeps nothing"}
 	if r.durable != nil {
 		how.Action, how.Detail = runtime.ActionFail, errParked.Error()
+		r.tellCounts(ctx)
 		r.mu.Lock()
 		if r.lost == nil {
 			r.lost = errParked

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"sync"
@@ -43,13 +44,13 @@ type targets struct {
 
 	mu      sync.Mutex
 	proxies map[string]*proxy.Proxy
-	opened  chan struct{}             // closed when another proxy is open
-	applied map[string]engine.Applied // by the fault's place in the run
+	opened  chan struct{}      // closed when another proxy is open
+	on      map[string]*teller // the faults that are on, by place in the run
 }
 
 // newTargets makes the targets of a run, or with a nil base of a plan.
 func newTargets(logger *slog.Logger, base *effects.Effects) *targets {
-	t := &targets{logger: logger, effects: base, proxies: map[string]*proxy.Proxy{}, opened: make(chan struct{}), applied: map[string]engine.Applied{}}
+	t := &targets{logger: logger, effects: base, proxies: map[string]*proxy.Proxy{}, opened: make(chan struct{}), on: map[string]*teller{}}
 	if base != nil {
 		t.engines.HTTP = base.HTTPClient()
 		t.engines.HTTP.Transport = marksDenied{t.engines.HTTP.Transport}
@@ -231,11 +232,11 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 	if err != nil {
 		return nil, t.notOn(ctx, plane, id, what, err)
 	}
-	t.keep(place, applied)
-	defer t.keep(place, nil)
-	call.Report(faultNote(before))
 	counting := tellOf(ctx, applied, before, call.Report)
+	t.keep(place, counting)
+	defer t.keep(place, nil)
 	defer counting.end()
+	call.Report(faultNote(before))
 	for {
 		select {
 		case <-ctx.Done():
@@ -252,6 +253,8 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 			counting.ask()
 		case <-counting.timer.C:
 			counting.ask()
+		case news := <-counting.wanted:
+			counting.want(news)
 		case s := <-counting.answer:
 			counting.tell(s)
 		}
@@ -276,14 +279,21 @@ func heed(a engine.Applied, signal runtime.SignalKind) {
 }
 
 // keep remembers a fault that is on, or with nil that it is not any more.
-func (t *targets) keep(place string, a engine.Applied) {
+func (t *targets) keep(place string, a *teller) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if a == nil {
-		delete(t.applied, place)
+		delete(t.on, place)
 		return
 	}
-	t.applied[place] = a
+	t.on[place] = a
+}
+
+// tellers are those of the faults that are on, by place.
+func (t *targets) tellers() map[string]*teller {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.on)
 }
 
 // takeOff takes a fault off. It goes on although the run's context is over.
@@ -345,12 +355,12 @@ func (t *targets) stats(ctx context.Context, call *runtime.Call) (any, error) {
 		return nil, err
 	}
 	t.mu.Lock()
-	applied := t.applied[args.ID]
+	on := t.on[args.ID]
 	t.mu.Unlock()
-	if applied == nil {
+	if on == nil {
 		return chaos.Stats{}, nil
 	}
-	stats, err := applied.Stats(ctx)
+	stats, err := on.applied.Stats(ctx)
 	if err != nil {
 		return nil, err
 	}
