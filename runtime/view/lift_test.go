@@ -58,7 +58,9 @@ func TestLifted(t *testing.T) {
 	j.Add(journal.RunEnd, root, &journal.RunEndBody{Verdict: journal.VerdictPassed})
 
 	run := j.Run()
-	span := func(from, to time.Duration) view.Span { return view.Span{From: from * time.Second, To: to * time.Second} }
+	span := func(from, to time.Duration) view.Span {
+		return view.Span{From: from * time.Second, To: to * time.Second}
+	}
 	for i, want := range [][]view.Span{
 		{span(0, 15), span(20, 30), span(40, 50)},
 		{span(0, 50)},
