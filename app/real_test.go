@@ -279,7 +279,7 @@ def main():
     ok = approve("go on?", faults = %q)
     check("who", (ok.ok, ok.by, ok.comment) == (True, "ann", "fine"))
     check("when", now() - ok.at, below = "1m")
-    check("on again", get().status, equals = 503)
+    wait_until(probe.http("http://" + p.listen + "/", status = 503), timeout = "1m")    # on again
 `, faults)
 	}
 	for faults, meanwhile := range map[string]int{"keep": 503, "lift": 200} {
