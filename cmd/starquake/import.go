@@ -30,7 +30,7 @@ func (f lenientFlag) loader() app.Loader { return app.Loader{Lenient: f.Lenient,
 
 // Run shows the script that an orchestration file becomes.
 func (c *importCmd) Run(sh *shell) error {
-	endsSoon()
+	endsSoon(c.File)
 	s, diags, err := c.load(sh)
 	switch {
 	case err != nil:

@@ -31,7 +31,7 @@ type planCmd struct {
 
 // Run shows the plan. The exit code is that which run would end with.
 func (c *planCmd) Run(sh *shell) error {
-	endsSoon()
+	endsSoon(c.File)
 	return sh.failedIn(c.Output, c.run(sh))
 }
 
