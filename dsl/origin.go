@@ -23,37 +23,46 @@ type Origin struct {
 type Span struct{ Line, Col, EndLine, EndCol int }
 
 // mark says that the module's text from line and col up to the next mark was made of
-// a span.
-type mark struct {
-	line, col int
-	of        Span
+// a span. A program of ten thousand steps has half a million of them, so they are small.
+type mark struct{ line, col, ofLine, ofCol, ofEndLine, ofEndCol int32 }
+
+func newMark(line, col int, of Span) mark {
+	return mark{int32(line), int32(col), int32(of.Line), int32(of.Col), int32(of.EndLine), int32(of.EndCol)}
+}
+
+func (m mark) of() Span {
+	return Span{int(m.ofLine), int(m.ofCol), int(m.ofEndLine), int(m.ofEndCol)}
+}
+
+// compare orders marks by their places in the module.
+func (m mark) compare(other mark) int {
+	return cmp.Or(cmp.Compare(m.line, other.line), cmp.Compare(m.col, other.col))
 }
 
 // Mark says that the module's text from line and col on, up to the next mark, was
 // made of a span; the zero Span says that nobody wrote it. Marks are made in the order
 // of the text.
 func (o *Origin) Mark(line, col int, of Span) {
-	if n := len(o.marks); n > 0 && o.marks[n-1].line == line && o.marks[n-1].col == col {
+	m := newMark(line, col, of)
+	if n := len(o.marks); n > 0 && o.marks[n-1].compare(m) == 0 {
 		o.marks = o.marks[:n-1] // nothing stands between the two
 	}
-	if n := len(o.marks); n > 0 && o.marks[n-1].of == of {
+	if n := len(o.marks); n > 0 && o.marks[n-1].of() == of {
 		return
 	}
-	o.marks = append(o.marks, mark{line, col, of})
+	o.marks = append(o.marks, m)
 }
 
 // At gives what a place of the module was made of, the zero Span where nobody wrote it.
 func (o *Origin) At(line, col int) Span {
-	i, found := slices.BinarySearchFunc(o.marks, mark{line: line, col: col}, func(a, b mark) int {
-		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.col, b.col))
-	})
+	i, found := slices.BinarySearchFunc(o.marks, newMark(line, col, Span{}), mark.compare)
 	switch {
 	case found:
-		return o.marks[i].of
+		return o.marks[i].of()
 	case i == 0:
 		return Span{}
 	}
-	return o.marks[i-1].of
+	return o.marks[i-1].of()
 }
 
 // locate puts a place of a module where a person can look it up.

@@ -53,16 +53,7 @@ func tooDeep(file *syntax.File) *syntax.Position {
 		node  syntax.Node
 		depth int
 	}
-	var stack []item
-	var below []syntax.Node
-	push := func(depth int, nodes ...syntax.Node) {
-		for _, n := range nodes {
-			stack = append(stack, item{n, depth})
-		}
-	}
-	for _, s := range file.Stmts {
-		push(1, s)
-	}
+	stack := []item{{file, 0}}
 	for len(stack) > 0 {
 		top := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
@@ -71,8 +62,7 @@ func tooDeep(file *syntax.File) *syntax.Position {
 				return pos
 			}
 		}
-		below = appendChildren(below[:0], top.node)
-		push(top.depth+1, below...)
+		eachChild(top.node, func(n syntax.Node) { stack = append(stack, item{n, top.depth + 1}) })
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package dsl
 
 import (
 	"strings"
+	"sync"
 
 	"go.starlark.net/syntax"
 )
@@ -54,10 +55,10 @@ func arms(u *Unit, opt Options, reached func(file string, line, col int32) bool,
 	if err != nil {
 		return nil // Load has said so
 	}
-	w := untaken{checker: newChecker(u, t), reached: reached, all: all}
+	w := untaken{checker: sync.OnceValue(func() *checker { return newChecker(u, t) }), reached: reached, all: all}
 	for _, m := range u.Order {
-		if f := w.checker.facts[m.Name]; f != nil {
-			w.module, w.facts, w.lines = m, f, newLineIndex(m.Text)
+		if m.File != nil {
+			w.module, w.lines = m, newLineIndex(m.Text)
 			w.node(m.File)
 		}
 	}
@@ -65,14 +66,15 @@ func arms(u *Unit, opt Options, reached func(file string, line, col int32) bool,
 }
 
 type untaken struct {
-	checker *checker
+	checker func() *checker // made when there is an if
 	module  *Module
-	facts   *facts
 	lines   *lineIndex
 	reached func(file string, line, col int32) bool
 	all     bool // list what was taken, too, and go on below what was not
 	sites   []Site
 }
+
+func (w *untaken) facts() *facts { return w.checker().facts[w.module.Name] }
 
 // node looks for ifs in n and below.
 func (w *untaken) node(n syntax.Node) {
@@ -109,7 +111,7 @@ func (w *untaken) arm(pos syntax.Position, s *syntax.IfStmt, isElse bool, body [
 		walk(stmt, func(n syntax.Node, _ []syntax.Node) bool {
 			call, ok := n.(*syntax.CallExpr)
 			if !ok {
-				return w.checker.spend()
+				return w.checker().spend()
 			}
 			name := w.action(call)
 			if name == "" {
@@ -139,14 +141,14 @@ func (w *untaken) arm(pos syntax.Position, s *syntax.IfStmt, isElse bool, body [
 
 // action names what a call does, "" if it does not act.
 func (w *untaken) action(call *syntax.CallExpr) string {
-	if e := w.checker.table.called(call); e != nil {
+	if e := w.checker().table.called(call); e != nil {
 		if e.Phase == Acting {
 			return e.sig.Name
 		}
 		return ""
 	}
-	for _, fn := range w.checker.defined(w.facts, call.Fn) {
-		if w.checker.graph.acts(fn) != "" {
+	for _, fn := range w.checker().defined(w.facts(), call.Fn) {
+		if w.checker().graph.acts(fn) != "" {
 			return sourceName(call.Fn)
 		}
 	}
@@ -157,7 +159,7 @@ func (w *untaken) firstText(call *syntax.CallExpr) string {
 	if len(call.Args) == 0 {
 		return ""
 	}
-	v := w.checker.valueOf(w.facts, argValue(call.Args[0]))
+	v := w.checker().valueOf(w.facts(), argValue(call.Args[0]))
 	if v.kind != "string" {
 		return ""
 	}

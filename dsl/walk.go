@@ -4,20 +4,28 @@ import "go.starlark.net/syntax"
 
 // children returns the nodes directly below n, in the order of the text. Names
 // that are no variables (the x of a.x and of f(x = 1)) are not among them.
-func children(n syntax.Node) []syntax.Node { return appendChildren(nil, n) }
+func children(n syntax.Node) []syntax.Node {
+	var out []syntax.Node
+	eachChild(n, func(child syntax.Node) { out = append(out, child) })
+	return out
+}
 
-// appendChildren appends the children of n to out.
-func appendChildren(out []syntax.Node, n syntax.Node) []syntax.Node {
-	expr := func(es ...syntax.Expr) {
+// eachChild calls visit for each of the children of n. Trees are walked more often than
+// anything else is done with them, so it makes no list of them.
+func eachChild(n syntax.Node, visit func(syntax.Node)) {
+	expr := func(e syntax.Expr) {
+		if e != nil {
+			visit(e)
+		}
+	}
+	exprs := func(es []syntax.Expr) {
 		for _, e := range es {
-			if e != nil {
-				out = append(out, e)
-			}
+			expr(e)
 		}
 	}
 	stmts := func(ss []syntax.Stmt) {
 		for _, s := range ss {
-			out = append(out, s)
+			visit(s)
 		}
 	}
 	switch n := n.(type) {
@@ -26,16 +34,18 @@ func appendChildren(out []syntax.Node, n syntax.Node) []syntax.Node {
 	case *syntax.ExprStmt:
 		expr(n.X)
 	case *syntax.AssignStmt:
-		expr(n.LHS, n.RHS)
+		expr(n.LHS)
+		expr(n.RHS)
 	case *syntax.DefStmt:
-		expr(params(n.Params)...)
+		exprs(params(n.Params))
 		stmts(n.Body)
 	case *syntax.IfStmt:
 		expr(n.Cond)
 		stmts(n.True)
 		stmts(n.False)
 	case *syntax.ForStmt:
-		expr(n.Vars, n.X)
+		expr(n.Vars)
+		expr(n.X)
 		stmts(n.Body)
 	case *syntax.WhileStmt:
 		expr(n.Cond)
@@ -53,35 +63,45 @@ func appendChildren(out []syntax.Node, n syntax.Node) []syntax.Node {
 		expr(n.X)
 	case *syntax.Comprehension:
 		// The clauses bind what the body uses.
-		out = append(out, n.Clauses...)
+		for _, clause := range n.Clauses {
+			visit(clause)
+		}
 		expr(n.Body)
 	case *syntax.ForClause:
-		expr(n.Vars, n.X)
+		expr(n.Vars)
+		expr(n.X)
 	case *syntax.IfClause:
 		expr(n.Cond)
 	case *syntax.DictExpr:
-		expr(n.List...)
+		exprs(n.List)
 	case *syntax.DictEntry:
-		expr(n.Key, n.Value)
+		expr(n.Key)
+		expr(n.Value)
 	case *syntax.LambdaExpr:
-		expr(params(n.Params)...)
+		exprs(params(n.Params))
 		expr(n.Body)
 	case *syntax.ListExpr:
-		expr(n.List...)
+		exprs(n.List)
 	case *syntax.TupleExpr:
-		expr(n.List...)
+		exprs(n.List)
 	case *syntax.CondExpr:
-		expr(n.True, n.Cond, n.False)
+		expr(n.True)
+		expr(n.Cond)
+		expr(n.False)
 	case *syntax.UnaryExpr:
 		expr(n.X)
 	case *syntax.BinaryExpr:
-		expr(n.X, n.Y)
+		expr(n.X)
+		expr(n.Y)
 	case *syntax.SliceExpr:
-		expr(n.X, n.Lo, n.Hi, n.Step)
+		expr(n.X)
+		expr(n.Lo)
+		expr(n.Hi)
+		expr(n.Step)
 	case *syntax.IndexExpr:
-		expr(n.X, n.Y)
+		expr(n.X)
+		expr(n.Y)
 	}
-	return out
 }
 
 // params returns the names and default values of a parameter list.
@@ -121,19 +141,14 @@ func argValue(arg syntax.Expr) syntax.Expr {
 // goes no deeper. parents holds the nodes above, outermost first, and is only valid
 // during the call.
 func walk(n syntax.Node, visit func(n syntax.Node, parents []syntax.Node) bool) {
-	var stack, below []syntax.Node // below holds the nodes still to come; one slice for all levels
+	var stack []syntax.Node
 	var step func(syntax.Node)
 	step = func(n syntax.Node) {
 		if !visit(n, stack) {
 			return
 		}
 		stack = append(stack, n)
-		first := len(below)
-		below = appendChildren(below, n)
-		for i, last := first, len(below); i < last; i++ {
-			step(below[i])
-		}
-		below = below[:first]
+		eachChild(n, step)
 		stack = stack[:len(stack)-1]
 	}
 	step(n)

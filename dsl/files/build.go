@@ -37,15 +37,15 @@ func (c *checker) document(root *node) *Doc {
 }
 
 // each makes something of every mapping in a list.
-func each[T any](n *node, key string, make func(*node) T) []T {
+func each[T any](n *node, key string, build func(*node) T) []T {
 	list := n.get(key)
-	if list == nil {
+	if list == nil || len(list.items) == 0 {
 		return nil
 	}
-	var out []T
+	out := make([]T, 0, len(list.items))
 	for _, item := range list.items {
 		if item.kind == mapNode {
-			out = append(out, make(item))
+			out = append(out, build(item))
 		}
 	}
 	return out

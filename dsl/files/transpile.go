@@ -58,7 +58,7 @@ func newTranspiler(doc *Doc) *transpiler {
 		doc: doc, saidBefore: map[string]bool{}, names: newNames(), variables: map[string]*variable{},
 		targetNames: map[string]string{}, hookNames: map[string]string{}, uses: uses{status: map[string]bool{}, statusLate: map[string]bool{}},
 	}
-	t.scenarios = scenarios{t: t, made: map[*Config]madeChaos{}, uses: map[string]int{}, constants: map[string]string{}}
+	t.scenarios = scenarios{t: t, made: map[*Config]madeChaos{}, uses: map[scenarioKey]int{}, constants: map[scenarioKey]string{}}
 	for _, target := range doc.Targets {
 		t.targetNames[target.Name.Value] = t.names.give(target.Name.Value, "target")
 	}
@@ -184,7 +184,7 @@ func (t *transpiler) all() []stmt {
 	for i := range t.doc.AdvancedSteps {
 		steps = append(steps, &t.doc.AdvancedSteps[i])
 	}
-	var body []stmt
+	body := make([]stmt, 0, len(steps)+len(t.doc.ConditionalSteps))
 	if t.doc.Parallel != nil && t.doc.Parallel.Value && len(steps) > 1 {
 		body = t.parallel(steps)
 	} else {

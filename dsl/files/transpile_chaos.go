@@ -20,9 +20,9 @@ type scenarios struct {
 	// made holds the chaos of each scenario, by its place: aliases have one place.
 	made map[*Config]madeChaos
 	// uses counts the steps that have a scenario, by its key.
-	uses map[string]int
+	uses map[scenarioKey]int
 	// constants are the names of those that became constants, by the key.
-	constants map[string]string
+	constants map[scenarioKey]string
 	defined   []stmt
 }
 
@@ -39,13 +39,15 @@ func (c *scenarios) count(s *Step) {
 	}
 }
 
-// key is the same for scenarios that are equal.
-func (c *scenarios) key(sc *Scenario) string {
-	text := c.config(sc.Config).text
-	if sc.Name != nil {
-		text += " # " + sc.Name.Value
-	}
-	return text
+// scenarioKey is the same for scenarios that are equal.
+type scenarioKey struct {
+	chaos string
+	named bool
+	name  string
+}
+
+func (c *scenarios) key(sc *Scenario) scenarioKey {
+	return scenarioKey{c.config(sc.Config).text, sc.Name != nil, valueOr(sc.Name, "")}
 }
 
 // of gives the chaos of a step; ok is false where it has none. said tells that the
@@ -283,7 +285,7 @@ func exprText(e *expr) string {
 }
 
 func (e *expr) text1(b *strings.Builder) {
-	b.WriteString(e.text + e.open)
+	b.WriteString(e.text + e.brackets.open())
 	for i := range e.items {
 		if i > 0 {
 			b.WriteString(", ")
@@ -291,7 +293,7 @@ func (e *expr) text1(b *strings.Builder) {
 		b.WriteString(e.items[i].key)
 		e.items[i].value.text1(b)
 	}
-	b.WriteString(e.end)
+	b.WriteString(e.brackets.end())
 	for i := range e.then {
 		e.then[i].text1(b)
 	}

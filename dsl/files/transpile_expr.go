@@ -10,13 +10,25 @@ import (
 type expr struct {
 	// pos is the place in the file that it was made of; the zero Pos is that of what is
 	// around it.
-	pos  Pos
-	text string
-	// open and end are brackets around items; "" where there are none.
-	open, end string
-	items     []item
-	then      []expr
+	pos      Pos
+	text     string
+	brackets brackets // around items
+	items    []item
+	then     []expr
 }
+
+// brackets tells which stand around items.
+type brackets uint8
+
+const (
+	noBrackets brackets = iota
+	round
+	square
+	curly
+)
+
+func (b brackets) open() string { return [...]string{"", "(", "[", "{"}[b] }
+func (b brackets) end() string  { return [...]string{"", ")", "]", "}"}[b] }
 
 // An item stands in brackets: an argument, an element or an entry of a dict.
 type item struct {
@@ -32,7 +44,7 @@ func join(parts ...expr) expr { return expr{then: parts} }
 
 // call is a call of a function. Arguments are added with arg and named.
 func call(pos Pos, fn string, args ...expr) expr {
-	e := expr{pos: pos, text: fn, open: "(", end: ")"}
+	e := expr{pos: pos, text: fn, brackets: round}
 	for _, a := range args {
 		e.arg(a)
 	}
@@ -40,14 +52,14 @@ func call(pos Pos, fn string, args ...expr) expr {
 }
 
 func list(pos Pos, elements ...expr) expr {
-	e := expr{pos: pos, open: "[", end: "]"}
+	e := expr{pos: pos, brackets: square}
 	for _, x := range elements {
 		e.arg(x)
 	}
 	return e
 }
 
-func dict(pos Pos) expr { return expr{pos: pos, open: "{", end: "}"} }
+func dict(pos Pos) expr { return expr{pos: pos, brackets: curly} }
 
 // arg adds an argument or an element.
 func (e *expr) arg(value expr) { e.items = append(e.items, item{value: value}) }
@@ -67,15 +79,21 @@ func (e *expr) entry(key string, value expr) {
 
 // width is how many columns the expression takes on one line.
 func (e *expr) width() int {
-	n := utf8.RuneCountInString(e.text) + len(e.open) + len(e.end)
+	n := utf8.RuneCountInString(e.text) + len(e.brackets.open()) + e.itemsWidth()
+	for i := range e.then {
+		n += e.then[i].width()
+	}
+	return n
+}
+
+// itemsWidth is how many of them the items take, with the bracket behind them.
+func (e *expr) itemsWidth() int {
+	n := len(e.brackets.end())
 	for i := range e.items {
 		if i > 0 {
 			n += len(", ")
 		}
 		n += utf8.RuneCountInString(e.items[i].key) + e.items[i].value.width()
-	}
-	for i := range e.then {
-		n += e.then[i].width()
 	}
 	return n
 }

@@ -136,16 +136,15 @@ func (t *programText) expr(e *expr, indent, tail int, around Pos) {
 
 // items writes the brackets of an expression and what stands in them.
 func (t *programText) items(e *expr, indent, tail int, pos Pos) {
-	t.put(e.open)
-	in := expr{end: e.end, items: e.items}
-	if len(e.items) == 0 || t.col-1+in.width()+tail <= maxWidth {
+	t.put(e.brackets.open())
+	if len(e.items) == 0 || t.col-1+e.itemsWidth()+tail <= maxWidth {
 		for i := range e.items {
 			if i > 0 {
 				t.put(", ")
 			}
 			t.item(&e.items[i], indent, 0, pos)
 		}
-		t.put(e.end)
+		t.put(e.brackets.end())
 		return
 	}
 	t.newline()
@@ -156,7 +155,7 @@ func (t *programText) items(e *expr, indent, tail int, pos Pos) {
 		t.newline()
 	}
 	t.put(strings.Repeat(" ", indent))
-	t.put(e.end)
+	t.put(e.brackets.end())
 }
 
 func (t *programText) item(it *item, indent, tail int, pos Pos) {

@@ -132,17 +132,17 @@ func (c *yamlConverter) yamlLines(text []byte) func(n, col int) (int, int) {
 }
 
 // stop says what makes it senseless to go on.
-func (c *yamlConverter) stop(pos Pos, code, format string, args ...any) *converted {
+func (c *yamlConverter) stop(pos Pos, code, format string, args ...any) converted {
 	if !c.stopped {
 		c.problems.fail(pos, code, format, args...)
 	}
 	c.stopped = true
-	return &converted{node: new(node)}
+	return converted{node: new(node)}
 }
 
-func (c *yamlConverter) convert(y *yaml.Node, depth int) *converted {
+func (c *yamlConverter) convert(y *yaml.Node, depth int) converted {
 	if c.stopped {
-		return &converted{node: new(node)}
+		return converted{node: new(node)}
 	}
 	pos := Pos{}
 	pos.Line, pos.Col = c.place(y)
@@ -155,7 +155,7 @@ func (c *yamlConverter) convert(y *yaml.Node, depth int) *converted {
 	if y.Anchor != "" {
 		c.made[y] = nil
 	}
-	out := &converted{size: 1}
+	out := converted{size: 1}
 	switch y.Kind {
 	case yaml.DocumentNode:
 		if len(y.Content) == 1 {
@@ -163,9 +163,9 @@ func (c *yamlConverter) convert(y *yaml.Node, depth int) *converted {
 		}
 		out.node = c.new(y, nullNode)
 	case yaml.SequenceNode:
-		c.list(y, out, depth)
+		c.list(y, &out, depth)
 	case yaml.MappingNode:
-		c.mapping(y, out, depth)
+		c.mapping(y, &out, depth)
 	default:
 		out.node = c.scalar(y)
 	}
@@ -173,13 +173,14 @@ func (c *yamlConverter) convert(y *yaml.Node, depth int) *converted {
 		return c.stop(out.node.pos, "too_many_values", "the file has more than %d values", maxValues)
 	}
 	if y.Anchor != "" {
-		c.made[y] = out
+		made := out
+		c.made[y] = &made
 	}
 	return out
 }
 
 // alias gives what an anchor names. It is made once, but counts each time.
-func (c *yamlConverter) alias(y *yaml.Node, pos Pos, depth int) *converted {
+func (c *yamlConverter) alias(y *yaml.Node, pos Pos, depth int) converted {
 	pos.EndLine, pos.EndCol = pos.Line, pos.Col+1+utf8.RuneCountInString(y.Value)
 	to, begun := c.made[y.Alias]
 	switch {
@@ -194,7 +195,7 @@ func (c *yamlConverter) alias(y *yaml.Node, pos Pos, depth int) *converted {
 	if depth+to.depth > maxNesting {
 		return c.stop(pos, "too_deep", "with its aliases written out this is nested more than %d deep", maxNesting)
 	}
-	return to
+	return *to
 }
 
 func (c *yamlConverter) list(y *yaml.Node, out *converted, depth int) {
@@ -210,7 +211,7 @@ func (c *yamlConverter) list(y *yaml.Node, out *converted, depth int) {
 	c.tagged(y, n, "!!seq", "a list")
 }
 
-func (out *converted) add(in *converted) {
+func (out *converted) add(in converted) {
 	out.size += in.size
 	out.depth = max(out.depth, in.depth+1)
 }
