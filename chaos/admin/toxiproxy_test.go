@@ -379,25 +379,40 @@ func TestSameBehaviour(t *testing.T) {
 		{`{"type":"limit_data","stream":"upstream","attributes":{"bytes":3}}`, "hello", "heard hel, got , EOF"},
 	} {
 		for who, base := range map[string]string{"Toxiproxy": tw.real, "starquake": tw.ours} {
-			upstream, ended := startUpstream(t)
-			path := fmt.Sprintf("/proxies/p%d", i)
-			var p struct{ Listen string }
-			_, text, err := call(base, "POST", "/proxies", fmt.Sprintf(`{"name":"p%d","listen":"127.0.0.1:0","upstream":%q}`, i, upstream))
-			if err := errors.Join(err, json.Unmarshal([]byte(text), &p)); err != nil {
-				t.Fatal(err, text)
+			got := behaviour(t, base, i, tt.toxic, tt.says)
+			// A busy machine makes slow what is not, but not each time; a toxic does it each time.
+			for try := 1; got != tt.want && tooLong(got) && try < 10; try++ {
+				got = behaviour(t, base, i, tt.toxic, tt.says)
 			}
-			if status, text, err := call(base, "POST", path+"/toxics", tt.toxic); status != 200 || err != nil {
-				t.Fatal(status, text, err)
-			}
-			got := observe(t, p.Listen, tt.says)
-			if _, _, err := call(base, "DELETE", path, ""); err != nil {
-				t.Fatal(err)
-			}
-			if got = "heard " + ended() + ", " + got; got != tt.want {
+			if got != tt.want {
 				t.Errorf("%s, %s:\n %s, want\n %s", who, tt.toxic, got, tt.want)
 			}
 		}
 	}
+}
+
+func tooLong(got string) bool {
+	return strings.HasSuffix(got, ", slow") || strings.HasSuffix(got, ", hangs")
+}
+
+// behaviour tells what one toxic makes of a connection.
+func behaviour(t *testing.T, base string, i int, toxic, says string) string {
+	t.Helper()
+	upstream, ended := startUpstream(t)
+	path := fmt.Sprintf("/proxies/p%d", i)
+	var p struct{ Listen string }
+	_, text, err := call(base, "POST", "/proxies", fmt.Sprintf(`{"name":"p%d","listen":"127.0.0.1:0","upstream":%q}`, i, upstream))
+	if err := errors.Join(err, json.Unmarshal([]byte(text), &p)); err != nil {
+		t.Fatal(err, text)
+	}
+	if status, text, err := call(base, "POST", path+"/toxics", toxic); status != 200 || err != nil {
+		t.Fatal(status, text, err)
+	}
+	got := observe(t, p.Listen, says)
+	if _, _, err := call(base, "DELETE", path, ""); err != nil {
+		t.Fatal(err)
+	}
+	return "heard " + ended() + ", " + got
 }
 
 // startUpstream answers what it hears. It waits for the client to end, unless that says

@@ -13,9 +13,9 @@ import (
 
 // convertCmd is `starquake convert`.
 type convertCmd struct {
-	File string `arg:"" predictor:"orchestration" help:"An orchestration file in YAML or JSON; - takes stdin."`
-	Out  string `short:"o" placeholder:"FILE" help:"Write the file there instead of showing it."`
-	To   string `enum:"yaml,json," default:"" placeholder:"FORMAT" help:"yaml or json. Without it: that of --out's ending, else the one that the file is not in."`
+	File   string `arg:"" predictor:"orchestration" help:"An orchestration file in YAML or JSON; - takes stdin."`
+	Output string `short:"o" placeholder:"FILE" help:"Write the file there instead of showing it."`
+	Format string `enum:"yaml,json," default:"" placeholder:"FORMAT" help:"yaml or json. Without it: that of --output's ending, else the one that the file is not in."`
 }
 
 // Run writes an orchestration file in the other format. JSON has no comments, so that
@@ -38,11 +38,11 @@ func (c *convertCmd) Run(sh *shell) error {
 	if len(diags) > 0 {
 		sh.render(diags, sources)
 	}
-	out, err := files.Write(doc, formatFor(c.To, c.Out, map[string]string{"yaml": "json", "json": "yaml"}[doc.Format]))
+	out, err := files.Write(doc, formatFor(c.Format, c.Output, map[string]string{"yaml": "json", "json": "yaml"}[doc.Format]))
 	if err != nil {
 		return err
 	}
-	return sh.result(c.Out, out)
+	return sh.result(c.Output, out)
 }
 
 // read reads the file, or stdin.

@@ -15,8 +15,8 @@ import (
 
 // importCmd is `starquake import`.
 type importCmd struct {
-	File string `arg:"" predictor:"orchestration" help:"An orchestration file in YAML or JSON; - takes stdin."`
-	Out  string `short:"o" placeholder:"FILE" help:"Write the script there instead of showing it."`
+	File   string `arg:"" predictor:"orchestration" help:"An orchestration file in YAML or JSON; - takes stdin."`
+	Output string `short:"o" placeholder:"FILE" help:"Write the script there instead of showing it."`
 	lenientFlag
 }
 
@@ -43,16 +43,16 @@ func (c *importCmd) Run(sh *shell) error {
 		sh.render(located, sources)
 	}
 	text := s.Unit.Main.Text
-	if c.Out == "" {
+	if c.Output == "" {
 		if _, err := sh.out.Write(text); err != nil {
 			return errored("writing the script: %w", err)
 		}
 		return nil
 	}
-	if filepath.Ext(c.Out) != ".star" {
-		return invalid("--out %s: expected a name that ends in .star", c.Out)
+	if filepath.Ext(c.Output) != ".star" {
+		return invalid("--output %s: expected a name that ends in .star", c.Output)
 	}
-	if err := create(c.Out, text); err != nil {
+	if err := create(c.Output, text); err != nil {
 		return errored("writing the script: %w", err)
 	}
 	return nil
