@@ -291,7 +291,7 @@ log("found", labels = str([t.labels for t in targets(tier = "back")]))
 		if err != nil {
 			t.Fatal(err)
 		}
-		const notice = `proxy "shop" of the script (127.0.0.1:1 → 127.0.0.1:2) gives way to the target of that name that the run was given (127.0.0.1:3 → 127.0.0.1:4)`
+		const notice = `target "shop" is the one that was given (127.0.0.1:3 → 127.0.0.1:4); for the script's own proxy, leave it out of --proxy and --env`
 		for range 2 { // nothing of the first is left in the second
 			res, err := s.Plan(app.PlanOptions{Options: app.Options{Env: env}})
 			if err != nil {

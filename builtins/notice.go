@@ -38,11 +38,17 @@ func (e *Env) notice(c *Call, fact bool, format string, args ...any) *Notice {
 	if len(e.Notices) == maxNotices || slices.ContainsFunc(e.Notices, func(o Notice) bool { return o.Message == n.Message }) {
 		return nil
 	}
-	if stack := frames(c.Thread.CallStack()); len(stack) > 0 {
-		n.At = stack[len(stack)-1]
-	}
+	n.At = c.at()
 	e.Notices = append(e.Notices, n)
 	return &e.Notices[len(e.Notices)-1]
+}
+
+// at is the place of the call in the script.
+func (c *Call) at() journal.Frame {
+	if stack := frames(c.Thread.CallStack()); len(stack) > 0 {
+		return stack[len(stack)-1]
+	}
+	return journal.Frame{}
 }
 
 // assumed notes what a plan takes for granted and a run must be given.
@@ -66,8 +72,8 @@ func (e *Env) giveWay(c *Call, declared, given *Target) {
 	}
 	maps.Copy(labels, given.Labels)
 	given.Labels = labels
-	n := e.notice(c, true, "proxy %q of the script (%s → %s) gives way to the target of that name that the run was given (%s → %s)",
-		given.Name, declared.Listen, declared.Upstream, given.Listen, given.Upstream)
+	n := e.notice(c, true, "target %q is the one that was given (%s → %s); for the script's own proxy, leave it out of --proxy and --env",
+		given.Name, given.Listen, given.Upstream)
 	if t := taskOf(c.Thread); n != nil && t.branch != nil && !e.declaring {
 		n.log(t.branch) // the script has no main() and acts as it declares
 	}

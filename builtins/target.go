@@ -3,6 +3,8 @@ package builtins
 import (
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -13,6 +15,7 @@ import (
 	"starquake/dsl"
 	"starquake/internal/nearest"
 	"starquake/runtime"
+	"starquake/runtime/journal"
 )
 
 // Target is a place where faults can be put on: an embedded proxy, or what an
@@ -30,9 +33,10 @@ type Target struct {
 	// Open says that the run opens it itself, with an effect of KindProxy.
 	Open bool `json:"-"`
 
-	opened bool     // or attached
-	named  bool     // by the script: what an engine has and nobody names is not asked for
-	kinds  []string // of fault that its engine said it can do; nil: those of its protocol
+	at     journal.Frame // the call that declared it; zero: it was given
+	opened bool          // or attached
+	named  bool          // by the script: what an engine has and nobody names is not asked for
+	kinds  []string      // of fault that its engine said it can do; nil: those of its protocol
 }
 
 // KindProxy is the kind of the held effect that opens an embedded proxy. Its
@@ -192,8 +196,13 @@ func proxy(c *Call, e *Env) (starlark.Value, error) {
 			e.giveWay(c, t, have) // --proxy or the environment gave one of that name: it wins
 			return have, nil
 		}
-		return nil, c.Errorf("name", "a target %q is declared twice", t.Name)
+		return nil, c.Errorf("name", "a target %q is declared twice%s", t.Name, have.firstAt())
 	}
+	if have := e.listens(t.Listen); have != nil {
+		return nil, c.Errorf("listen", "%s is where target %q listens already%s", t.Listen, have.Name, have.firstAt()).
+			WithHint("give each a port of its own, or port 0 for any")
+	}
+	t.at = c.at()
 	e.targets = append(e.targets, t)
 	if task := taskOf(c.Thread); task.branch != nil && !e.declaring {
 		if err := e.open(task, t); err != nil {
@@ -211,6 +220,46 @@ func (e *Env) find(name string) *Target {
 		}
 	}
 	return nil
+}
+
+// listens gives the proxy of the run that takes an address of its own already, or nil. One
+// that gives way opens nothing.
+func (e *Env) listens(addr string) *Target {
+	for _, t := range e.targets {
+		if t.Open && t.Engine == nil && sameListener(t.Listen, addr) {
+			return t
+		}
+	}
+	return nil
+}
+
+// sameListener says whether two listeners cannot be open at once: one port of one
+// host, where no host and the unspecified address are all of them.
+func sameListener(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	canonical := func(host string) string {
+		if host == "localhost" {
+			return "127.0.0.1"
+		}
+		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+			return ""
+		}
+		return host
+	}
+	hostA, hostB = canonical(hostA), canonical(hostB)
+	return hostA == hostB || hostA == "" || hostB == ""
+}
+
+// firstAt says where a target came from, behind an error about a second one.
+func (t *Target) firstAt() string {
+	if t.at.File == "" {
+		return ""
+	}
+	return fmt.Sprintf(", declared at %s:%d:%d", t.at.File, t.at.Line, t.at.Col)
 }
 
 // openGiven opens the proxies that --proxy and the environment ask for.

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,7 +116,6 @@ const (
 	latencyHeight = 150.0
 	errorsTop     = latencyTop + latencyHeight + 26
 	errorsHeight  = 48.0
-	chartHeight   = errorsTop + errorsHeight + 22
 )
 
 func (r *Run) chart(id string, p *plotted, windows []view.Span) *drawing {
@@ -131,16 +131,28 @@ func (r *Run) chart(id string, p *plotted, windows []view.Span) *drawing {
 		seen, bad = seen+b.seen, bad+b.bad
 		worst = max(worst, share(b))
 	}
+	// A figure that the run has itself takes no time to read, and has errors only.
+	timed, errorsTop := high > 0, errorsTop
+	if !timed {
+		errorsTop = latencyTop + 14
+	}
+	shade := func(class string, w view.Span) {
+		if timed {
+			c.rect(class, w.From, w.To, latencyTop, latencyHeight, "")
+		}
+		c.rect(class, w.From, w.To, errorsTop, errorsHeight, "")
+	}
 	for _, w := range windows {
-		c.rect("shade", w.From, w.To, latencyTop, latencyHeight, "")
-		c.rect("shade", w.From, w.To, errorsTop, errorsHeight, "")
+		shade("shade", w)
 	}
 	for _, w := range r.Pauses[:min(len(r.Pauses), maxWindows)] {
-		c.rect("pause", w.From, w.To, latencyTop, latencyHeight, "")
-		c.rect("pause", w.From, w.To, errorsTop, errorsHeight, "")
+		shade("pause", w)
 	}
 	top := niceLatency(high)
 	for i := range 3 {
+		if !timed {
+			break
+		}
 		y := latencyTop + latencyHeight*float64(i)/2
 		c.horizontal(map[bool]string{true: "axis", false: "grid"}[i == 2], y)
 		if i < 2 {
@@ -159,17 +171,21 @@ func (r *Run) chart(id string, p *plotted, windows []view.Span) *drawing {
 		c.rect("errs", b.at, b.at+width, errorsTop+errorsHeight-h, h, fmt.Sprintf("at %s: %d of %d failed", text.Duration(b.at), b.bad, b.seen))
 	}
 	c.text("soft", "start", 0, errorsTop-5, "errors, up to "+text.Number(100*most)+"%")
-	// Lines have points, which have no shares: their own picture is stretched.
-	fmt.Fprintf(c, `<svg x="0" y="%s" width="100%%" height="%s" viewBox="0 0 1000 %s" preserveAspectRatio="none" overflow="visible">`, num(latencyTop), num(latencyHeight), num(latencyHeight))
-	c.path("l99", bins, width, top, func(s sample) time.Duration { return s.p99 })
-	c.path("l50", bins, width, top, func(s sample) time.Duration { return s.p50 })
-	c.WriteString("</svg>")
-
-	words := fmt.Sprintf("%d of %d %ss failed (%s). The 99th percentile was between %s and %s.", bad, seen, p.what, text.Percent(float64(bad)/float64(max(seen, 1))), text.Took(max(low, 0)), text.Took(high))
+	words := fmt.Sprintf("%d of %d %ss failed (%s).", bad, seen, p.what, text.Percent(float64(bad)/float64(max(seen, 1))))
+	what, signs := "errors over time", []legend{{signErr, "share of errors"}}
+	if timed {
+		// Lines have points, which have no shares: their own picture is stretched.
+		fmt.Fprintf(c, `<svg x="0" y="%s" width="100%%" height="%s" viewBox="0 0 1000 %s" preserveAspectRatio="none" overflow="visible">`, num(latencyTop), num(latencyHeight), num(latencyHeight))
+		gap := p.gap(width, r.Now)
+		c.path("l99", bins, width, gap, top, func(s sample) time.Duration { return s.p99 })
+		c.path("l50", bins, width, gap, top, func(s sample) time.Duration { return s.p50 })
+		c.WriteString("</svg>")
+		words += fmt.Sprintf(" The 99th percentile was between %s and %s.", text.Took(max(low, 0)), text.Took(high))
+		what, signs = "latency and errors over time", append([]legend{{signP50, "p50"}, {signP99, "p99"}}, signs...)
+	}
 	d := &drawing{
-		Title: line(p.name), Caption: words,
-		SVG:    c.svg(id, chartHeight, p.name+": latency and errors over time", words+" "+r.timelineWords()),
-		Legend: []legend{{signP50, "p50"}, {signP99, "p99"}, {signErr, "share of errors"}},
+		Title: line(p.name), Caption: words, Legend: signs,
+		SVG: c.svg(id, errorsTop+errorsHeight+22, p.name+": "+what, words+" "+r.timelineWords()),
 	}
 	if len(windows) > 0 {
 		d.Legend = append(d.Legend, legend{signFault, "a fault is on"})
@@ -191,25 +207,45 @@ func niceLatency(d time.Duration) time.Duration {
 	return max(time.Duration(niceNumber(float64(d))), time.Microsecond)
 }
 
+// gap is how far readings may be apart that a line joins: a probe is read now and then,
+// but a line across a tenth of the run would say what nobody saw.
+func (p *plotted) gap(width, total time.Duration) time.Duration {
+	var apart []time.Duration
+	for i := 1; i < len(p.samples); i++ {
+		if d := p.samples[i].at - p.samples[i-1].at; d > 0 {
+			apart = append(apart, d)
+		}
+	}
+	slices.Sort(apart)
+	usual := width
+	if len(apart) > 0 {
+		usual = max(usual, apart[len(apart)/2]+apart[len(apart)/2]/4)
+	}
+	return max(2*width+width/2, min(2*usual, total/10))
+}
+
 // path draws a line through bins; where there was nothing to measure it has a gap.
-func (c *canvas) path(class string, bins []sample, width, top time.Duration, of func(sample) time.Duration) {
-	var d strings.Builder
+func (c *canvas) path(class string, bins []sample, width, gap, top time.Duration, of func(sample) time.Duration) {
+	var d, alone strings.Builder
 	last := time.Duration(-1)
 	for i, b := range bins {
 		x := 10 * c.x(b.at+width/2)
 		y := latencyHeight * (1 - min(float64(of(b))/float64(top), 1))
-		joined := last >= 0 && b.at-last <= 2*width+width/2
+		joined := last >= 0 && b.at-last <= gap
 		if joined {
 			fmt.Fprintf(&d, "L%s %s", num(x), num(y))
 		} else {
 			fmt.Fprintf(&d, "M%s %s", num(x), num(y))
-			if i+1 == len(bins) || bins[i+1].at-b.at > 2*width+width/2 {
-				d.WriteString("h.01") // one alone is a dot
+			if i+1 == len(bins) || bins[i+1].at-b.at > gap {
+				fmt.Fprintf(&alone, "M%s %sh.01", num(x), num(y)) // one alone is a dot
 			}
 		}
 		last = b.at
 	}
 	if d.Len() > 0 {
 		fmt.Fprintf(c, `<path class="%s" d="%s"/>`, class, d.String())
+	}
+	if alone.Len() > 0 {
+		fmt.Fprintf(c, `<path class="%s alone" d="%s"/>`, class, alone.String())
 	}
 }

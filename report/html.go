@@ -262,7 +262,9 @@ func (r *Run) cards() []card {
 		out = append(out, card{"requests hit by faults", fmt.Sprint(s.Faults.Hits), fmt.Sprintf("of %d", s.Faults.Requests)})
 	}
 	c := r.Counts
-	out = append(out, card{"steps passed", fmt.Sprint(c.Passed), fmt.Sprintf("of %d", c.Steps)})
+	if c.Steps > 0 {
+		out = append(out, card{"steps passed", fmt.Sprint(c.Passed), fmt.Sprintf("of %d", c.Steps)})
+	}
 	if c.Checks > 0 {
 		out = append(out, card{"checks passed", fmt.Sprint(c.Checks - c.ChecksFailed), fmt.Sprintf("of %d", c.Checks)})
 	}
@@ -331,10 +333,19 @@ func newMeasure(p *view.ProbeSummary) *measure {
 		row.num(fmt.Sprint(phase.Readings))
 		row.num(text.Percent(phase.Availability))
 		row.num(text.Percent(phase.ErrorRate))
-		row.num(text.Took(phase.P50))
-		row.num(text.Took(phase.P99))
+		row.num(latency(phase.Phase, phase.P50))
+		row.num(latency(phase.Phase, phase.P99))
 	}
 	return m
+}
+
+// latency is one of a phase; a dash where the readings took no time, as those of figures
+// do that the run has itself.
+func latency(p *view.Phase, d time.Duration) string {
+	if p.P99 == 0 {
+		return "–"
+	}
+	return text.Took(d)
 }
 
 // scoreWords are the parts of a score.

@@ -150,8 +150,8 @@ func (m *markdown) resilience() {
 	for _, p := range slices.Concat(s.Probes, s.Loads) {
 		m.row(md(p.Name),
 			phases(p, func(p *view.Phase) string { return text.Percent(p.Availability) }),
-			phases(p, func(p *view.Phase) string { return text.Took(p.P50) }),
-			phases(p, func(p *view.Phase) string { return text.Took(p.P99) }),
+			phases(p, func(p *view.Phase) string { return latency(p, p.P50) }),
+			phases(p, func(p *view.Phase) string { return latency(p, p.P99) }),
 			detected(p), recovered(p), score(p.Score))
 	}
 	m.WriteString("\nBefore → with → after faults. ")

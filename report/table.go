@@ -250,8 +250,14 @@ func (r *Run) watchTable() *table {
 			row.head(w.Name)
 			row.text(kind.name)
 			row.pillWhy(tone, word, why)
-			row.num(fmt.Sprint(w.Seen))
-			row.num(fmt.Sprint(w.Bad))
+			counted := func(n int) string {
+				if w.Seen == 0 && w.State != "" { // read before and after faults only
+					return ""
+				}
+				return fmt.Sprint(n)
+			}
+			row.num(counted(w.Seen))
+			row.num(counted(w.Bad))
 		}
 		t.Left += left(n, kind.name+"s")
 	}

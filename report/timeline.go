@@ -264,6 +264,8 @@ func (b *timelineBody) watches(y float64) float64 {
 		switch {
 		case w.Worst != nil && w.guard:
 			right, class = "breached", "b-warn"
+		case w.Worst != nil && w.Seen == 0: // before any fault, where its readings are not counted
+			right, class = "deviated", "b-warn"
 		case w.Worst != nil:
 			right, class = fmt.Sprintf("%d of %d bad", w.Bad, w.Seen), "b-warn"
 		case w.State == "":
@@ -271,7 +273,7 @@ func (b *timelineBody) watches(y float64) float64 {
 		}
 		b.label(y, 0, w.Name, right)
 		b.track(y)
-		end := w.At
+		end := w.Until
 		if w.Live {
 			end = r.Now
 		}

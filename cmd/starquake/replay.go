@@ -7,6 +7,7 @@ import (
 	"starquake/app"
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/runtime/view"
 )
 
 // replayCmd is `starquake replay`.
@@ -15,6 +16,7 @@ type replayCmd struct {
 	Edit   string `placeholder:"FILE" help:"Execute this script in place of the recorded one, and show where it parts from the run."`
 	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
 	lenientFlag
+	reportFlag
 	dataFlag
 }
 
@@ -39,6 +41,10 @@ type difference struct {
 func (c *replayCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
 
 func (c *replayCmd) run(sh *shell) error {
+	reports, err := c.files()
+	if err != nil {
+		return err
+	}
 	st, id, err := c.find(c.ID)
 	if err != nil {
 		return err
@@ -70,10 +76,18 @@ func (c *replayCmd) run(sh *shell) error {
 	} else if err := c.tell(sh, id, res, recs); err != nil {
 		return err
 	}
-	if res.Differs != nil {
-		return ended(journal.VerdictFailed.ExitCode())
+	if res.Differs == nil {
+		run := reported(entry.Info, view.Of(recs)) // what was made is what was recorded
+		run.Interrupted = !res.Ended
+		if err := writeReports(reports, run); err != nil {
+			return errored("%w", err)
+		}
+		return nil
 	}
-	return nil
+	if len(reports) > 0 {
+		fmt.Fprintln(sh.err, "starquake: no report is written: what the script makes is not the recorded run, and ends where they part")
+	}
+	return ended(journal.VerdictFailed.ExitCode())
 }
 
 // tell writes what came of the replay for people.

@@ -157,11 +157,33 @@ func (sh *shell) render(diags dsl.Diagnostics, sources func(file string) []byte)
 
 // usage reports a wrong command line.
 func (sh *shell) usage(parser *kong.Kong, args []string, err error) int {
+	if long := oneDash(parser, args); long != "" {
+		err = fmt.Errorf("%w; flags of several letters have two dashes: %s", err, long)
+	}
 	err = asInvalid(fmt.Errorf("%w\nsee: starquake %s--help", err, commandOf(parser, args)))
 	if format := outputOf(args); format == formatJSON || format == formatNDJSON {
 		return sh.code(sh.failedIn(format, err))
 	}
 	return sh.code(err)
+}
+
+// oneDash is the flag, as it is written, that args name with one dash, as "go test -run"
+// does; "" if there is none.
+func oneDash(parser *kong.Kong, args []string) string {
+	for _, known := range parser.Model.Children {
+		if len(args) == 0 || args[0] != known.Name {
+			continue
+		}
+		for _, arg := range args[1:] {
+			name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+			for _, flag := range known.Flags {
+				if len(name) > 1 && strings.HasPrefix(arg, "-") && flag.Name == name {
+					return "--" + name
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // commandOf is the command in args, with a blank, if it can be known.

@@ -19,7 +19,7 @@ import (
 type testCmd struct {
 	Paths   []string `arg:"" predictor:"orchestration" optional:"" name:"path" help:"Files and folders; *_test.star below a folder are its tests. The current folder without it."`
 	Verbose bool     `short:"v" help:"Show the tests that pass, too, and what tests log."`
-	Filter  string   `name:"run" placeholder:"REGEXP" help:"Only tests whose names match."`
+	Filter  string   `name:"run" placeholder:"REGEXP" help:"Only tests whose names match. Two dashes, unlike go test."`
 	Cover   bool     `name:"coverage" help:"Show which steps and branches of the orchestrations no test reached."`
 	JUnit   string   `name:"junit" placeholder:"FILE" help:"Write the results as JUnit's XML, too: a suite for each file, a case for each test."`
 	Output  string   `short:"o" enum:"text,json" default:"text" help:"text or json."`

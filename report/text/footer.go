@@ -24,7 +24,7 @@ func (t *timeline) footer(opt Options) {
 		if target.Engine != "" {
 			text += "  " + target.Engine
 		} else if target.Listen != "" {
-			text += "  " + target.Listen + t.sym(" → ", " -> ") + target.Upstream
+			text += "  " + target.Listen + " → " + target.Upstream
 		}
 		t.factOnce(i, "targets", text)
 	}
@@ -175,7 +175,7 @@ func (p *page) lines(text string, n int) []string {
 		text = strings.ToValidUTF8(text[:most], "") + p.ellipsis()
 	}
 	for part := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		out = append(out, wrap(Clean(part), n)...)
+		out = append(out, wrap(p.legible(Clean(part)), n)...)
 		if len(out) > maxLines {
 			return append(out[:maxLines], p.ellipsis())
 		}

@@ -21,14 +21,9 @@ func (s *summary) resilience() {
 		s.entry(plain, p.Name, s.probeText(p))
 	}
 	if sum.Score != nil {
-		s.last("score", fmt.Sprintf("%.0f = the mean of %s", *sum.Score, s.ascii(sum.Formula)))
+		s.last("score", fmt.Sprintf("%.0f = the mean of %s", *sum.Score, sum.Formula))
 	}
 	s.block(plain, "resilience")
-}
-
-// ascii is a formula in what the terminal can show.
-func (s *summary) ascii(text string) string {
-	return strings.ReplaceAll(text, "×", s.sym("×", "x"))
 }
 
 // probeText is one probe in words.
@@ -41,7 +36,11 @@ func (s *summary) probeText(p *view.ProbeSummary) string {
 		if phase.of == nil {
 			continue
 		}
-		parts = append(parts, fmt.Sprintf("%s %s of %d ok, p50 %s, p99 %s", phase.name, percent(phase.of.Availability), phase.of.Readings, took(phase.of.P50), took(phase.of.P99)))
+		part := fmt.Sprintf("%s %s of %d ok", phase.name, percent(phase.of.Availability), phase.of.Readings)
+		if phase.of.P99 > 0 { // a figure of the run takes no time to read
+			part += fmt.Sprintf(", p50 %s, p99 %s", took(phase.of.P50), took(phase.of.P99))
+		}
+		parts = append(parts, part)
 	}
 	if p.Detect != nil {
 		parts = append(parts, "detected after "+took(*p.Detect))

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -32,6 +33,18 @@ func (s style) sym(unicode, ascii string) string {
 		return ascii
 	}
 	return unicode
+}
+
+// signs are those that the program itself writes into the texts of a run, such as
+// "latency 50ms→800ms ±20%", as ASCII says them.
+var signs = strings.NewReplacer("→", "->", "±", "+-", "×", "x", "–", "-", "…", "...", "·", ".", "↯", "!", "⟦", "[", "⟧", "]")
+
+// legible is a text of a run in signs that the terminal has. Names keep their letters.
+func (s style) legible(text string) string {
+	if s.ascii {
+		return signs.Replace(text)
+	}
+	return text
 }
 
 func (s style) dot() string      { return s.sym(" · ", ", ") }
@@ -80,6 +93,12 @@ func (l line) draw(s style, n int) string {
 	if len(l) > 0 {
 		last := l[len(l)-1]
 		l = append(l[:len(l)-1:len(l)-1], span{strings.TrimRight(last.text, " "), last.color})
+	}
+	if s.ascii {
+		l = slices.Clone(l)
+		for i := range l {
+			l[i].text = s.legible(l[i].text)
+		}
 	}
 	cut := l.width() > n
 	var b strings.Builder

@@ -97,7 +97,7 @@ func (t *timeline) flatten(items []*item, depth int, repeated bool) {
 				label += ", every " + short(it.every)
 			}
 		}
-		r.text = strings.Repeat("  ", min(depth, maxIndent)) + Clean(label)
+		r.text = strings.Repeat("  ", min(depth, maxIndent)) + t.legible(Clean(label))
 		if it.kind != groupItem {
 			r.took = short(it.max)
 			if short(it.min) != r.took {

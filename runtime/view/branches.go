@@ -18,7 +18,7 @@ type branch struct {
 	// watches are the guards and steady states whose scope goes on.
 	watches []openWatch
 	sleep   journal.Place // of the sleep that goes on
-	guard   string        // the name of a guard whose watch has not been asked for yet
+	guard   *counting     // a guard whose watch has not been asked for yet
 }
 
 type openStep struct {

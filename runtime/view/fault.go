@@ -79,6 +79,7 @@ type Effect struct {
 	fault *Fault    // set for kind "fault"
 	wait  *Approval // set for kind "approve"
 	probe *probeLog // set for what reads a probe, in the real world
+	watch *counting // whom it watches for, nil for nobody
 	load  *Load     // set for kind "load", as far as loads are kept
 }
 

@@ -1,6 +1,7 @@
 package view_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -112,5 +113,41 @@ func TestLoadAskedAgain(t *testing.T) {
 	}
 	if w := strings.Join(j.Run().Warnings(), "\n"); !strings.Contains(w, "load of step on was cut off by the crash") {
 		t.Errorf("warnings: %s", w)
+	}
+}
+
+// TestWatchIsCounted: a guard and a steady state that only hold leave one record; how often
+// they were read the effects say that watched for them. Their bar in a report ends with
+// their scope.
+func TestWatchIsCounted(t *testing.T) {
+	j := viewtest.New("x", "real")
+	step := j.Begin("0", journal.StepBeginBody{Path: "s"})
+	probe := map[string]any{"kind": "tcp", "addr": "a.test:1"}
+	guard := j.Place("0")
+	j.Add(journal.GuardBegin, guard, &journal.GuardBody{Name: "g", Breaches: 3, Action: "abort"})
+	watched := j.Effect("0", "s", "watch", map[string]any{"probe": probe})
+	j.Add(journal.Guard, guard, &journal.WatchBody{Name: "g", State: "holds", Seen: 1})
+	hypothesis := map[string]any{"kind": "tcp", "addr": "b.test:1"}
+	raw, err := json.Marshal(hypothesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steady := j.Place("0")
+	j.Add(journal.SteadyBegin, steady, &journal.SteadyBody{Name: "h", Args: raw})
+	j.Add(journal.Steady, steady, &journal.WatchBody{Name: "h", State: "holds", Phase: "before"})
+	for range 2 { // as often as faults are on
+		during := j.Effect("0", "s", "watch", map[string]any{"probe": hypothesis})
+		j.Wait(10 * time.Second)
+		j.EndEffect(during, map[string]any{"seen": 10, "bad": 1})
+	}
+	j.EndEffect(watched, map[string]any{"seen": 21})
+	j.End(step, "s")
+	j.Wait(5 * time.Second)
+	run := j.Run()
+	if g := run.Guards[0]; g.Seen != 21 || g.Bad != 0 || g.Live || g.Until != 20*time.Second {
+		t.Errorf("the guard has %d readings, %d of them bad, until %s, expected 21 and 0 until 20s", g.Seen, g.Bad, g.Until)
+	}
+	if h := run.Steady[0]; h.Seen != 20 || h.Bad != 2 || h.Until != 20*time.Second {
+		t.Errorf("the steady state has %d readings, %d of them bad, until %s, expected 20 and 2 until 20s", h.Seen, h.Bad, h.Until)
 	}
 }

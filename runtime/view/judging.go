@@ -1,6 +1,10 @@
 package view
 
-import "starquake/runtime/journal"
+import (
+	"cmp"
+
+	"starquake/runtime/journal"
+)
 
 // watchEnded is the state of a guard or a steady state that is no longer watched.
 const watchEnded = "ended"
@@ -106,7 +110,7 @@ func (f *Fold) guardBegin(at journal.Place, b *journal.GuardBody) {
 	w := f.watchBegin(journal.Guard, at, b.Path, b.Name)
 	w.Breaches, w.Action = b.Breaches, clip(b.Action)
 	if !b.Func {
-		f.branch(at.Branch).guard = w.Name
+		f.branch(at.Branch).guard = &counting{watch: w}
 	}
 }
 
@@ -116,8 +120,9 @@ func (f *Fold) steadyBegin(at journal.Place, b *journal.SteadyBody) {
 		if f.run.World == "virtual" {
 			return
 		}
-		if log := f.probe(b.Args); log != nil && log.name == "" {
-			log.name = w.Name
+		if log := f.probe(b.Args); log != nil {
+			log.name = cmp.Or(log.name, w.Name)
+			log.steady = &counting{watch: w}
 		}
 	}
 }
@@ -158,7 +163,7 @@ func (f *Fold) unwatch(o openWatch) {
 	if !o.watch.Live {
 		return
 	}
-	o.watch.Live = false
+	o.watch.Live, o.watch.Until = false, f.run.Now
 	if o.guard {
 		f.guarding--
 	}

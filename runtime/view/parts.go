@@ -82,16 +82,19 @@ type Watch struct {
 	Path string `json:"path,omitempty"`
 	Name string `json:"name"`
 	// State is that of the latest record; "" before the first reading.
-	State  string          `json:"state"`
-	Live   bool            `json:"live"` // its scope goes on
-	Phase  string          `json:"phase,omitempty"`
-	Since  time.Duration   `json:"since"` // of the first record
-	At     time.Duration   `json:"at"`    // of the latest
+	State string        `json:"state"`
+	Live  bool          `json:"live"` // its scope goes on
+	Phase string        `json:"phase,omitempty"`
+	Since time.Duration `json:"since"` // of the first record
+	At    time.Duration `json:"at"`    // of the latest
+	// Until is when its scope ended, 0 while it goes on.
+	Until  time.Duration   `json:"-"`
 	Value  json.RawMessage `json:"value,omitempty"`
 	Detail string          `json:"detail,omitempty"`
-	Seen   int             `json:"seen,omitempty"`
-	Bad    int             `json:"bad,omitempty"`
-	Missed int             `json:"missed,omitempty"`
+	// Seen and Bad count its readings; while it goes on, those up to the latest record.
+	Seen   int `json:"seen,omitempty"`
+	Bad    int `json:"bad,omitempty"`
+	Missed int `json:"missed,omitempty"`
 	// Breaches is how many bad readings in a row breach a guard, Action what a breach
 	// does.
 	Breaches int    `json:"breaches,omitempty"`

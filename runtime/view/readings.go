@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -12,9 +13,9 @@ import (
 // kept: its readings say nothing of any system.
 func (f *Fold) probeAsked(e *Effect, at journal.Place, b *journal.EffectStartBody, text string) {
 	br := f.branch(at.Branch)
-	guard := br.guard
+	var guard *counting
 	if b.Kind == "watch" {
-		br.guard = ""
+		guard, br.guard = br.guard, nil
 	}
 	if f.run.World == "virtual" {
 		return
@@ -26,15 +27,24 @@ func (f *Fold) probeAsked(e *Effect, at journal.Place, b *journal.EffectStartBod
 			return
 		}
 		spec = watched.Probe
-	} else {
-		guard = ""
 	}
 	if e.probe = f.probe(spec); e.probe != nil {
 		e.probe.text = text
-		if e.probe.name == "" {
-			e.probe.name = guard
+		switch {
+		case guard != nil:
+			e.probe.name = cmp.Or(e.probe.name, guard.watch.Name)
+			e.watch = guard
+		case b.Kind == "watch":
+			e.watch = e.probe.steady
 		}
 	}
+}
+
+// counting is a guard or a steady state with the readings of the effects that watched
+// for it and have ended.
+type counting struct {
+	watch     *Watch
+	seen, bad int
 }
 
 // probe is what is known of the probe of those arguments; nil where there are too many.
@@ -57,6 +67,8 @@ func (f *Fold) probeRead(e *Effect, data json.RawMessage) {
 		OK      *bool
 		Elapsed time.Duration
 		Series  []series.Point
+		// Of a watch. Its records have only those up to its last change.
+		Seen, Bad int
 	}
 	if len(data) == 0 || json.Unmarshal(data, &read) != nil {
 		return
@@ -66,6 +78,10 @@ func (f *Fold) probeRead(e *Effect, data json.RawMessage) {
 			e.probe.readings.Merge([]series.Point{series.One(e.Start, *read.OK, read.Elapsed)}, 0)
 		}
 		return
+	}
+	if c := e.watch; c != nil {
+		c.seen, c.bad = c.seen+max(read.Seen, 0), c.bad+max(read.Bad, 0)
+		c.watch.Seen, c.watch.Bad = max(c.watch.Seen, c.seen), max(c.watch.Bad, c.bad)
 	}
 	points := read.Series[:min(len(read.Series), 2*series.MaxPoints)]
 	for i := range points {

@@ -80,6 +80,7 @@ type probeLog struct {
 	name, text string
 	readings   series.Series
 	order      int
+	steady     *counting // the steady state that it is read for; nil without one
 }
 
 // window is a time with faults on.
