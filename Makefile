@@ -1,10 +1,10 @@
-# Targets: build test crash browser bench bench-proxy bench-server demo fmt docs. Each works on a fresh checkout with Go.
+# Targets: build test crash browser picture bench bench-proxy bench-server demo fmt docs. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build test crash browser bench bench-proxy bench-server demo fmt docs
+.PHONY: build test crash browser picture bench bench-proxy bench-server demo fmt docs
 
 build: ## bin/starquake, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
@@ -20,6 +20,11 @@ crash: ## the program killed at every kill point of every script: some 500 times
 
 browser: ## the HTML report in a real browser; installs chromium and axe-core where they are missing
 	.ci/browser
+
+picture: build ## docs/img/report.png, of a run of the demo; needs chromium, which make browser installs
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	bin/starquake demo -- --seed 7 --param rate=15 --param slo=2s --data "$$dir/data" --report "$$dir/report.html" && \
+	$(GO) run ./internal/picture "$$dir/report.html" docs/img/report.png
 
 bench-server: ## what the server carries: starts, parked runs, watchers, status
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 15m ./server
