@@ -240,14 +240,23 @@ func run(t *testing.T, path string, shop *demo.Shop, compress int, given []strin
 			t.Fatal(err)
 		}
 	}
-	running, err := s.Start(app.RunOptions{Options: app.Options{Env: env, Params: params}, Compress: compress})
-	if err != nil {
-		t.Fatal(err)
+	var res *app.Result
+	const tries = 3
+	for try := 1; ; try++ {
+		running, err := s.Start(app.RunOptions{Options: app.Options{Env: env, Params: params}, Compress: compress})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res = running.Wait()
+		if res.Outcome.Verdict != journal.VerdictInconclusive || res.Outcome.Reason != "generator_limited" {
+			break
+		}
+		mustBeBusy(t, res)
+		if try == tries {
+			t.Skipf("in %d tries this machine was too busy to send the load: %s", tries, res.Outcome.Message)
+		}
 	}
-	res := running.Wait()
-	if out := res.Outcome; out.Verdict == journal.VerdictInconclusive && out.Reason == "generator_limited" {
-		t.Skipf("a machine that is this busy cannot send the load: %s", out.Message)
-	} else if out.Verdict != journal.VerdictPassed {
+	if out := res.Outcome; out.Verdict != journal.VerdictPassed {
 		t.Errorf("%s: %s: %s", out.Verdict, out.Reason, out.Message)
 	}
 	hits := 0
@@ -259,5 +268,36 @@ func run(t *testing.T, path string, shop *demo.Shop, compress int, given []strin
 	}
 	if res.View.Compress != compress || len(res.View.Steps) < len(want.Steps) || compress > 0 && res.View.Now < want.Now/2 {
 		t.Errorf("compressed %d times, %d steps, %s of %s", res.View.Compress, len(res.View.Steps), res.View.Now, want.Now)
+	}
+}
+
+// mustBeBusy wants a run whose machine was the limit to show it: by load of which at least
+// one in a hundred was late or not sent by its own doing, and by nothing else that failed. So
+// no defect of an example, of its shop or of the load passes as a busy machine.
+func mustBeBusy(t *testing.T, res *app.Result) {
+	t.Helper()
+	limited := false
+	for _, l := range res.View.Loads {
+		f := l.Figures
+		if f == nil || !f.GeneratorLimited {
+			continue
+		}
+		limited = true
+		if own := f.Late + f.Dropped - f.ByStatus["dropped"] + f.ByStatus["local"]; own < 10 || own*100 < f.Requests {
+			t.Errorf("load %s says that this machine was the limit, and of %d requests only %d were late or not sent", l.Text, f.Requests, own)
+		}
+	}
+	if !limited {
+		t.Errorf("no load was limited, and the run says so: %s", res.Outcome.Message)
+	}
+	for _, c := range res.View.Checks {
+		if !c.OK && !c.Tolerated {
+			t.Errorf("check %s failed besides: %s, expected %s", c.Name, c.Value, c.Limit)
+		}
+	}
+	for _, f := range res.View.Faults {
+		if f.State != view.FaultOff {
+			t.Errorf("the fault %s on %s is %s", f.Text, f.Target, f.State)
+		}
 	}
 }
