@@ -19,7 +19,7 @@ func requesting() []Builtin {
 	rows := []Builtin{
 		{dsl.Builtin{
 			Sig:     `http.request(method: string, url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, ` + tlsParams + `, simulated: dict|None = None)`,
-			Doc:     "Sends a request. The result has .status .headers .text .json() .elapsed .error .truncated; .headers is read with names in any case; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
+			Doc:     "Sends a request. The result has .ok .status .headers .text .json() .elapsed .error .truncated; .ok is True for a status of 200 to 399, whatever expect says; .headers is read with names in any case; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
 			Planned: "the first status of expect (200 without one), an empty body, elapsed 10 ms, for which the plan's clock does not move; an elapsed in simulated moves it",
 			Family:  "effects", Phase: dsl.Acting, Blocks: true,
 			Ranges: map[string][2]float64{"timeout": someTime},

@@ -61,7 +61,7 @@ func trafficking() []Builtin {
 		}, trafficHTTP},
 		{dsl.Builtin{
 			Sig:    `traffic.grpc(addr: string, method: string, rate: number~|list, duration: duration|None = None, *, message: dict = {}, metadata: dict = {}, tls: bool = False, expect: string|list = "OK", timeout: duration = "10s", warmup: duration = "0s", max_in_flight: int|None = None, stop_when: list = [], simulated: dict|None = None)`,
-			Doc:    "Is load of unary gRPC calls as a value; see traffic.http. The server must describe its method by reflection, unless the message is empty.",
+			Doc:    "Is load of unary gRPC calls as a value; see traffic.http. What the message is comes from the descriptors that the environment names, else from the server's reflection; an empty one needs neither.",
 			Family: "traffic", Ranges: ranges(), Help: help(map[string]string{"method": `"package.Service/Method"`, "message": "the request, in protobuf's JSON form", "expect": `codes that are no error, such as ["OK", "NOT_FOUND"]`}),
 		}, trafficGRPC},
 		{dsl.Builtin{

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"starquake/effects/load"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -67,24 +68,12 @@ func ParseGRPCCode(name string) (string, error) {
 	upper := strings.ToUpper(name)
 	var known []string
 	for c := range codes.Code(17) {
-		if codeName(c) == upper {
+		if load.CodeName(c) == upper {
 			return upper, nil
 		}
-		known = append(known, codeName(c))
+		known = append(known, load.CodeName(c))
 	}
 	return "", problem(CodeInvalid, "%q is no gRPC status; known are %s", name, strings.Join(known, ", "))
-}
-
-// codeName is a status as the specification spells it.
-func codeName(c codes.Code) string {
-	names := []string{
-		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
-		"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-	}
-	if int(c) < len(names) {
-		return names[c]
-	}
-	return "UNKNOWN"
 }
 
 // validate refuses what no call can be made of.
@@ -124,7 +113,7 @@ func (e *Effects) callGRPC(ctx context.Context, args *GRPCArgs) *GRPCAnswer {
 	answer := new(GRPCAnswer)
 	if err := e.invoke(ctx, args, answer); err != nil {
 		answer.Error = classify(err)
-		answer.Code = cmp.Or(answer.Code, codeName(codes.Unavailable))
+		answer.Code = cmp.Or(answer.Code, load.CodeName(codes.Unavailable))
 	}
 	answer.Elapsed = time.Since(start)
 	return answer

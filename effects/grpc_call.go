@@ -26,6 +26,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"starquake/effects/load"
 )
 
 // ReadDescriptors reads a set of file descriptors, as `protoc --include_imports
@@ -80,7 +82,7 @@ func statusOf(ctx context.Context, err error, met *dialError, answer *GRPCAnswer
 	if err != nil && !ok {
 		return overdue(ctx, err)
 	}
-	answer.Code, answer.Detail = codeName(st.Code()), st.Message()
+	answer.Code, answer.Detail = load.CodeName(st.Code()), st.Message()
 	if deadline, ok := ctx.Deadline(); ok && st.Code() == codes.DeadlineExceeded && time.Until(deadline) < sameDeadline {
 		<-ctx.Done() // the server knows the deadline, and was the first to see that it has passed
 	}

@@ -3,14 +3,12 @@ package effects
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,9 +25,6 @@ const (
 	// KindLoadWindow gives the load.Window of load that is on.
 	KindLoadWindow = "load.window"
 )
-
-// DefaultMaxLoadRate is the cap where the policy names none.
-const DefaultMaxLoadRate = 50_000
 
 // LoadArgs are the arguments of kind "load".
 type LoadArgs struct {
@@ -93,69 +88,6 @@ func newLoader(policy Policy, opts Options) *loader {
 	return l
 }
 
-// NameTarget tells that the run has a target with these addresses ("host:port"): load
-// may go to its hosts, if the policy lets a script's own targets say so.
-func (e *Effects) NameTarget(addrs ...string) {
-	l := e.loads
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	named := l.policy.naming(LoadHosts(addrs...))
-	if rules, err := named.rules(loading); err == nil { // else a target has no address that could be named
-		l.policy, l.rules = *named, rules
-	}
-}
-
-// naming is the policy in which load may go to the hosts of a target of the run's own.
-func (p *Policy) naming(hosts []string) *Policy {
-	named := *p
-	if p.LoadOwnTargets {
-		named.Load = slices.Clone(p.Load)
-		for _, host := range hosts {
-			if !slices.Contains(named.Load, host) {
-				named.Load = append(named.Load, host)
-			}
-		}
-	}
-	if p.Within != nil {
-		named.Within = p.Within.naming(hosts)
-	}
-	return &named
-}
-
-// maxLoadRate is the highest rate of load.
-func (p *Policy) maxLoadRate() float64 {
-	most := p.MaxLoadRate
-	if most == 0 {
-		most = DefaultMaxLoadRate
-	}
-	if p.Within != nil {
-		most = min(most, p.Within.maxLoadRate())
-	}
-	return most
-}
-
-// LoadHosts are the entries for Policy.Load that addresses stand for: "host:port", a
-// URL, or ":port", which is this machine. All names of this machine go together.
-func LoadHosts(addrs ...string) []string {
-	var out []string
-	for _, addr := range addrs {
-		if u, err := url.Parse(addr); err == nil && u.Host != "" {
-			addr = u.Host
-		}
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			host = strings.Trim(addr, "[]")
-		}
-		ip, err := netip.ParseAddr(host)
-		if host == "" || host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified()) {
-			out = append(out, "localhost", "127.0.0.0/8", "::1")
-			continue
-		}
-		out = append(out, host)
-	}
-	return out
-}
-
 // parseLoad reads LoadArgs and says whether the policy permits them, as far as that
 // can be known without resolving the host.
 func (e *Effects) parseLoad(raw json.RawMessage) (*LoadArgs, error) {
@@ -178,28 +110,6 @@ func (e *Effects) checkLoad(raw json.RawMessage) error {
 	return e.permitLoad(&args.Spec)
 }
 
-func (e *Effects) permitLoad(spec *load.Spec) error {
-	if peak := spec.PeakRate(); peak > e.loads.max {
-		return problem(CodeDenied, "load of %g requests per second is not permitted: the policy's most is %g; --max-load-rate=%g would permit it", peak, e.loads.max, peak)
-	}
-	to := loadURL(spec)
-	if err := e.client.network.checkURL(to); err != nil {
-		return err
-	}
-	return e.loads.denied(to, e.loads.permits().checkURL(to))
-}
-
-// loadURL is where load goes, as a URL.
-func loadURL(spec *load.Spec) string {
-	switch {
-	case spec.HTTP != nil:
-		return spec.HTTP.URL
-	case spec.GRPC.TLS:
-		return "https://" + spec.GRPC.Addr
-	}
-	return "http://" + spec.GRPC.Addr
-}
-
 // loadText says what load asks, without the text of secrets.
 func (e *Effects) loadText(spec *load.Spec) string {
 	if spec.GRPC != nil {
@@ -210,30 +120,6 @@ func (e *Effects) loadText(spec *load.Spec) string {
 		method = "GET"
 	}
 	return e.opts.hide(method + " " + spec.HTTP.URL)
-}
-
-// permits are the rules as they are now.
-func (l *loader) permits() *network {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.rules
-}
-
-// denied words for load what a rule forbids.
-func (l *loader) denied(to string, err error) error {
-	var p *journal.EffectError
-	if !errors.As(err, &p) || p.Code != CodeDenied || strings.Contains(p.Message, "metadata") {
-		return err
-	}
-	host := to
-	if u, parseErr := url.Parse(to); parseErr == nil && u.Hostname() != "" {
-		host = u.Hostname()
-	}
-	known := "they name none"
-	if entries := l.permits().entries; len(entries) > 0 {
-		known = "they name " + strings.Join(entries, ", ")
-	}
-	return problem(CodeDenied, "load on %s is not permitted: load goes only to hosts that the environment or the script's own targets name, and %s; --allow-load=%s would permit it", host, known, host)
 }
 
 // performLoad is the performer of KindLoad.
@@ -328,7 +214,7 @@ func (e *Effects) sender(ctx context.Context, spec *load.Spec) (load.Sender, err
 	if err != nil {
 		return nil, err
 	}
-	opt := load.Options{Dial: dial, TLS: e.opts.TLS, Code: func(err error) string { return classify(err).Code }}
+	opt := load.Options{Dial: dial, TLS: e.opts.TLS, Descriptors: e.opts.Descriptors, Code: func(err error) string { return classify(err).Code }}
 	if spec.GRPC != nil {
 		return load.NewGRPC(ctx, spec.GRPC, spec.Slots(), opt)
 	}

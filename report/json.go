@@ -185,7 +185,7 @@ func writeJSON(w io.Writer, r *Run) error {
 	list, more := findings(r)
 	out.More = more
 	for _, f := range list {
-		out.Findings = append(out.Findings, jsonFinding{f.Code, f.Message, f.Path, f.Tolerated, f.File, f.Line, f.Col})
+		out.Findings = append(out.Findings, jsonFinding(f))
 	}
 	r.jsonLists(&out)
 	if r.Summary != nil {

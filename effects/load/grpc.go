@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 )
@@ -75,7 +76,7 @@ func NewGRPC(ctx context.Context, g *GRPC, slots int, opt Options) (Sender, erro
 		s.conns = append(s.conns, conn)
 	}
 	var err error
-	if s.request, err = s.encode(ctx, g); err != nil {
+	if s.request, err = s.encode(ctx, g, opt.Descriptors); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -83,11 +84,11 @@ func NewGRPC(ctx context.Context, g *GRPC, slots int, opt Options) (Sender, erro
 }
 
 // encode encodes the request as its method's input.
-func (s *grpcSender) encode(ctx context.Context, g *GRPC) (raw, error) {
+func (s *grpcSender) encode(ctx context.Context, g *GRPC, known *protoregistry.Files) (raw, error) {
 	if strings.TrimSpace(g.Message) == "" || strings.TrimSpace(g.Message) == "{}" {
 		return raw{}, nil // empty in every type: nobody needs to be asked
 	}
-	m, err := s.describe(ctx, g)
+	m, err := s.describe(ctx, g, known)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +102,9 @@ func (s *grpcSender) encode(ctx context.Context, g *GRPC) (raw, error) {
 	return proto.Marshal(msg)
 }
 
-// describe finds the method, in the descriptors given or by the server's reflection.
-func (s *grpcSender) describe(ctx context.Context, g *GRPC) (protoreflect.MethodDescriptor, error) {
+// describe finds the method, in the descriptors given, in those that are known where
+// they have its service, or by the server's reflection.
+func (s *grpcSender) describe(ctx context.Context, g *GRPC, known *protoregistry.Files) (protoreflect.MethodDescriptor, error) {
 	service, method, _ := strings.Cut(strings.TrimPrefix(s.method, "/"), "/")
 	var found protoreflect.Descriptor
 	var err error
@@ -118,13 +120,15 @@ func (s *grpcSender) describe(ctx context.Context, g *GRPC) (protoreflect.Method
 		if found, err = files.FindDescriptorByName(protoreflect.FullName(service)); err != nil {
 			return nil, fmt.Errorf("descriptors: no service %s: %w", service, err)
 		}
+	} else if here, unknown := known.FindDescriptorByName(protoreflect.FullName(service)); unknown == nil {
+		found = here
 	} else {
 		ctx, cancel := context.WithTimeout(ctx, describeWithin)
 		defer cancel()
 		client := grpcreflect.NewClientAuto(ctx, decoding{s.conns[0]})
 		defer client.Reset()
 		if found, err = client.AsResolver().FindDescriptorByName(protoreflect.FullName(service)); err != nil {
-			return nil, fmt.Errorf("the server does not describe %s (give descriptors, or turn its reflection on): %w", service, err)
+			return nil, fmt.Errorf("the server does not describe %s (name its descriptors in the environment, or turn its reflection on): %w", service, err)
 		}
 	}
 	sd, ok := found.(protoreflect.ServiceDescriptor)
@@ -145,7 +149,7 @@ func (s *grpcSender) Send(deadline time.Time) Outcome {
 	conn := s.conns[s.next.Add(1)%uint64(len(s.conns))]
 	var answer raw
 	code := status.Code(conn.Invoke(ctx, s.method, s.request, &answer))
-	return Outcome{Status: code.String(), OK: slices.Contains(s.expect, code.String())}
+	return Outcome{Status: CodeName(code), OK: slices.Contains(s.expect, code.String())}
 }
 
 // Close implements Sender.
@@ -154,6 +158,18 @@ func (s *grpcSender) Close() {
 	for _, conn := range s.conns {
 		conn.Close()
 	}
+}
+
+// CodeName is a gRPC code as the specification spells it.
+func CodeName(c codes.Code) string {
+	names := []string{
+		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+		"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+	}
+	if int(c) < len(names) {
+		return names[c]
+	}
+	return "UNKNOWN"
 }
 
 // Code reads the name of a gRPC code, as it or any upper- and lower-case form of it.

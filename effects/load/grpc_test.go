@@ -51,9 +51,9 @@ func TestGRPC(t *testing.T) {
 		{"reflection", GRPC{Method: method, Message: `{"service": "shop"}`}, "OK", true},
 		{"descriptors", GRPC{Method: method, Message: `{"service": "shop"}`, Descriptors: set}, "OK", true},
 		{"empty message", GRPC{Method: method}, "OK", true},
-		{"unknown service", GRPC{Method: method, Message: `{"service": "bakery"}`}, "NotFound", false},
-		{"expected code", GRPC{Method: method, Message: `{"service": "bakery"}`, Expect: []string{"NotFound"}}, "NotFound", true},
-		{"unknown method", GRPC{Method: "grpc.health.v1.Health/Cure"}, "Unimplemented", false},
+		{"unknown service", GRPC{Method: method, Message: `{"service": "bakery"}`}, "NOT_FOUND", false},
+		{"expected code", GRPC{Method: method, Message: `{"service": "bakery"}`, Expect: []string{"NotFound"}}, "NOT_FOUND", true},
+		{"unknown method", GRPC{Method: "grpc.health.v1.Health/Cure"}, "UNIMPLEMENTED", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestGRPC(t *testing.T) {
 			if f.Requests != 100 || f.Errors != errors || f.ByStatus[test.status] != 100 {
 				t.Errorf("got %+v; expected 100 × %s, %d errors", f, test.status, errors)
 			}
-			if n := calls.Load() - before; n != 100 && test.status != "Unimplemented" {
+			if n := calls.Load() - before; n != 100 && test.status != "UNIMPLEMENTED" {
 				t.Errorf("the server had %d calls", n)
 			}
 		})

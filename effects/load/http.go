@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
 const (
@@ -32,6 +33,9 @@ type Dial func(addr string) (net.Conn, error)
 type Options struct {
 	Dial Dial
 	TLS  *tls.Config // nil: the system's roots
+	// Descriptors say what the messages of gRPC methods are; of others the server is
+	// asked. They may be nil.
+	Descriptors *protoregistry.Files
 	// Accept says which HTTP statuses are no error; nil: 200 to 399.
 	Accept func(status int) bool
 	// Code words why there is no answer: "refused", "reset", "tls", …
@@ -82,6 +86,7 @@ func NewHTTP(h *HTTP, slots int, opt Options) (Sender, error) {
 	}
 	s.request.SetRequestURI(h.URL)
 	s.request.Header.SetUserAgent("starquake")
+	s.request.Header.SetNoDefaultContentType(true) // nobody but the script says what a body is
 	for name, value := range h.Headers {
 		s.request.Header.Set(name, value)
 	}
