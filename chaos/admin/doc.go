@@ -20,7 +20,7 @@
 //	GET    /metrics                             for Prometheus
 //
 // Beside /v1 it speaks the API of Toxiproxy (/proxies, /populate, /reset, /version), as
-// the clients of that know it: toxic.go, toxiproxy.go. A toxic is a fault like any other,
+// the clients of that know it: toxic.go, toxiproxy*.go. A toxic is a fault like any other,
 // in other words; what either API puts on the other one shows and takes off.
 //
 // Errors are problem+json (RFC 9457) with a stable code.

@@ -1,0 +1,232 @@
+package admin
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"starquake/chaos"
+	"starquake/chaos/proxy"
+)
+
+// lease is a fault that is on until it expires; a toxic without a time to live does not.
+type lease struct {
+	put     Put
+	seq     uint64
+	applied *proxy.Applied // nil of a toxic that does nothing
+	past    chaos.Stats    // before it was updated
+	timer   *time.Timer    // nil while nothing ends it
+	expires time.Time
+}
+
+// stats are what it has done so far.
+func (l *lease) stats() chaos.Stats {
+	if l.applied == nil {
+		return l.past
+	}
+	return l.past.Plus(l.applied.Stats())
+}
+
+// end takes it off, and gives what it has done.
+func (l *lease) end() chaos.Stats {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	if l.applied == nil {
+		return l.past
+	}
+	return l.past.Plus(l.applied.Remove())
+}
+
+// Put is what puts a fault on.
+type Put struct {
+	Fault chaos.Fault
+	// Key and Seed determine the fault's random decisions; an empty key is the fault's id.
+	Key  string
+	Seed uint64
+	TTL  time.Duration
+	// Elapsed is for how long the fault had been on before, and Before what it had done
+	// then, if it goes on.
+	Elapsed time.Duration
+	Before  chaos.Stats
+
+	// toxic is how the Toxiproxy API shows it; nil of a fault of /v1. It needs no TTL.
+	toxic *toxic
+}
+
+// Apply puts a fault on a target until its lease runs out. The same again renews the
+// lease, and created is false; another fault of that id is a conflict.
+func (p *Plane) Apply(name, id string, put Put) (expires time.Time, created bool, err error) {
+	if put.TTL < MinTTL || put.TTL > MaxTTL {
+		return expires, false, failf(http.StatusBadRequest, "ttl", "ttl: a fault is a lease of %s to %s, got %s", MinTTL, MaxTTL, put.TTL)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.targets[name]
+	if t == nil {
+		return expires, false, p.noTarget(name)
+	}
+	if l := t.leases[id]; l != nil {
+		if l.put.Seed != put.Seed || l.put.Key != put.Key || l.put.Fault.String() != put.Fault.String() {
+			return expires, false, failf(http.StatusConflict, "fault_differs", "fault %q on target %q is %s; delete it first", id, name, l.put.Fault)
+		}
+		p.renew(t, id, l, put.TTL)
+		return l.expires, false, nil
+	}
+	l, err := p.put(t, id, put)
+	if err != nil {
+		return expires, false, err
+	}
+	return l.expires, true, nil
+}
+
+// put puts on a target what it does not have. The caller holds mu.
+func (p *Plane) put(t *target, id string, put Put) (*lease, error) {
+	if len(t.leases) >= maxFaults {
+		return nil, failf(http.StatusConflict, "too_many_faults", "target %q has %d faults on, which is the limit", t.Name(), maxFaults)
+	}
+	t.seq++
+	l := &lease{seq: t.seq}
+	if err := l.apply(t, id, put); err != nil {
+		return nil, err
+	}
+	t.leases[id] = l
+	if put.TTL > 0 {
+		p.renew(t, id, l, put.TTL)
+	}
+	return l, nil
+}
+
+// apply lets the proxy carry a fault out. The caller holds the plane's mu.
+func (l *lease) apply(t *target, id string, put Put) error {
+	l.put, l.applied = put, nil
+	if put.Fault.Kind == "" {
+		return nil
+	}
+	applied, err := t.Proxy.ApplyFrom(put.Fault, id, put.Seed, proxy.Start{Key: put.Key, Elapsed: put.Elapsed, Before: put.Before})
+	if err != nil {
+		return failf(http.StatusUnprocessableEntity, "fault", "%v", err)
+	}
+	l.applied = applied
+	return nil
+}
+
+// renew lets a lease run for ttl from now on. The caller holds mu.
+func (p *Plane) renew(t *target, id string, l *lease, ttl time.Duration) {
+	l.expires = time.Now().Add(ttl)
+	if l.timer != nil {
+		l.timer.Reset(ttl)
+		return
+	}
+	name := t.Name()
+	l.timer = time.AfterFunc(ttl, func() { p.expire(name, id, l) })
+}
+
+// expire takes off a fault whose lease has run out.
+func (p *Plane) expire(name, id string, l *lease) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.targets[name]
+	if t == nil || t.leases[id] != l || time.Now().Before(l.expires) { // gone, or renewed at the last moment
+		return
+	}
+	delete(t.leases, id)
+	stats := l.end()
+	p.logger.Warn("a lease has run out and its fault is off", "target", name, "fault", id, "what", l.put.Fault.String(), "hit", stats.Hit)
+}
+
+// Renew lets the lease of a fault run for ttl from now on.
+func (p *Plane) Renew(name, id string, ttl time.Duration) (time.Time, error) {
+	if ttl < MinTTL || ttl > MaxTTL {
+		return time.Time{}, failf(http.StatusBadRequest, "ttl", "ttl: expected %s to %s, got %s", MinTTL, MaxTTL, ttl)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l, err := p.lease(name, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	p.renew(p.targets[name], id, l, ttl)
+	return l.expires, nil
+}
+
+// lease gives a fault that is on. The caller holds mu.
+func (p *Plane) lease(name, id string) (*lease, error) {
+	t := p.targets[name]
+	if t == nil {
+		return nil, p.noTarget(name)
+	}
+	if l := t.leases[id]; l != nil && l.applied != nil {
+		return l, nil
+	}
+	return nil, failf(http.StatusNotFound, "no_such_fault", "there is no fault %q on target %q: it was taken off, or its lease has run out", id, name)
+}
+
+// TakeOff takes a fault off and gives its counts.
+func (p *Plane) TakeOff(name, id string) (chaos.Stats, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l, err := p.lease(name, id)
+	if err != nil {
+		return chaos.Stats{}, err
+	}
+	delete(p.targets[name].leases, id)
+	return l.end(), nil
+}
+
+// Hold holds the clocks of the faults of some ids, or lets them go on; with lift it takes
+// them off meanwhile. Ids that are not there are no error: their lease may have run out.
+func (p *Plane) Hold(ids []string, hold, lift bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.targets {
+		for _, id := range ids {
+			l := t.leases[id]
+			switch {
+			case l == nil || l.applied == nil:
+			case hold && lift:
+				l.applied.Pause()
+				l.applied.Lift()
+			case hold:
+				l.applied.Pause()
+			default:
+				l.applied.Restore()
+				l.applied.Resume()
+			}
+		}
+	}
+}
+
+// FaultState is a fault that is on.
+type FaultState struct {
+	ID      string      `json:"id"`
+	Target  string      `json:"target"`
+	Fault   chaos.Fault `json:"fault"`
+	Expires time.Time   `json:"expires_at,omitzero"`
+	Stats   chaos.Stats `json:"stats"`
+}
+
+// Faults lists the faults on a target by their ids; with an id that one alone.
+func (p *Plane) Faults(name, id string) ([]FaultState, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.targets[name]
+	if t == nil {
+		return nil, p.noTarget(name)
+	}
+	ids := slices.Sorted(maps.Keys(t.leases))
+	if id != "" {
+		if _, err := p.lease(name, id); err != nil {
+			return nil, err
+		}
+		ids = []string{id}
+	}
+	out := make([]FaultState, 0, len(ids))
+	for _, id := range ids {
+		if l := t.leases[id]; l.applied != nil {
+			out = append(out, FaultState{id, name, l.put.Fault, l.expires, l.stats()})
+		}
+	}
+	return out, nil
+}
