@@ -204,7 +204,7 @@ func (c *Matcher) compileSource(networks []string) error {
 		}
 		if a := prefix.Addr(); a.Is4In6() {
 			if prefix.Bits() < 96 {
-				return fmt.Errorf("match source %s: expected an IPv4 network without ::ffff:", describe(text))
+				return fmt.Errorf("match source %s: expected an IPv4 network, and no ::ffff: in front of it", describe(text))
 			}
 			prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
 		}

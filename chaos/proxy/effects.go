@@ -58,6 +58,8 @@ type acts struct {
 	// open is what becomes of connections that are open when the fault goes on. The
 	// empty one is that their next byte or request meets the fault like any other.
 	open openConnections
+	// onlyOpen: fate is for those alone.
+	onlyOpen bool
 	// request adds what happens to one request, and reports whether anything does.
 	request func(v *verdict, h *hit) bool
 	// stream adds what happens to the bytes of one way of a connection that is not

@@ -43,8 +43,13 @@ const (
 // wasOpen reports whether c was open before the fault went on. c may be nil.
 func (a *active) wasOpen(c *conn) bool { return c != nil && c.born < a.gen }
 
-// passesOpen reports whether c is left alone because it was open.
-func (a *active) passesOpen(c *conn) bool { return a.acts.open == openKeep && a.wasOpen(c) }
+// spares reports whether c is left alone: because it was open, or because it was not.
+func (a *active) spares(c *conn) bool {
+	if a.wasOpen(c) {
+		return a.acts.open == openKeep
+	}
+	return a.acts.onlyOpen
+}
 
 // fateOf returns what the fault makes of the connection that h has hit.
 func (a *active) fateOf(h *hit) fate {

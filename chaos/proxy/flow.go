@@ -147,7 +147,8 @@ func (c *conn) send(f *flow, dst io.Writer, b []byte) (n int, err error) {
 	b, over := f.within(b)
 	for len(b) > 0 {
 		now := time.Now()
-		size, delays := f.piece(now, len(b))
+		size, pauses, delays := f.piece(now, len(b))
+		delays = append(delays, pauses...)
 		if len(delays) > 0 && !c.hold(now, delays) {
 			return n, net.ErrClosed
 		}
@@ -207,8 +208,9 @@ func (f *flow) within(b []byte) ([]byte, *limit) {
 	return b, over
 }
 
-// piece returns how many of n bytes go next, and what holds them back.
-func (f *flow) piece(now time.Time, n int) (size int, delays []delay) {
+// piece returns how many of n bytes go next, and what holds them back: pauses from when
+// the piece before has gone, delays from now.
+func (f *flow) piece(now time.Time, n int) (size int, pauses, delays []delay) {
 	size = n
 	for i := range f.slices {
 		s := &f.slices[i]
@@ -216,7 +218,7 @@ func (f *flow) piece(now time.Time, n int) (size int, delays []delay) {
 			most, pause := s.next(f.pieces, elapsed)
 			size = max(1, min(size, most))
 			if pause > 0 {
-				delays = append(delays, delay{by: s.by, d: pause})
+				pauses = append(pauses, delay{by: s.by, d: pause})
 			}
 		}
 	}
@@ -240,7 +242,7 @@ func (f *flow) piece(now time.Time, n int) (size int, delays []delay) {
 	if longest.d > 0 {
 		delays = append(delays, longest)
 	}
-	return size, delays
+	return size, pauses, delays
 }
 
 // kept returns what passes of a chunk.

@@ -118,7 +118,7 @@ type exchange struct {
 	// entry holds the request, leaving the response; nil for nothing.
 	entry   *entryHold
 	leaving *delayHold
-	midway  [2]*flow // of faults that went on after it
+	midway  [2]*flow // with those of faults that went on after it
 }
 
 // Request implements h2.Hooks.
@@ -135,7 +135,7 @@ func (s *http2Hooks) Request(req *h2.Request, plan *h2.Plan) {
 	if len(snap.order) == 0 {
 		return
 	}
-	s.c.countInapplicable()
+	s.c.countInapplicable(req.GRPC)
 	s.request(req)
 	if plan.Collect = s.collect(x, req, snap); plan.Collect == nil {
 		s.decide(x, plan)

@@ -71,14 +71,14 @@ type http2Flow struct {
 }
 
 // Piece implements h2.Flow.
-func (s *http2Flow) Piece(n int) (int, h2.Hold) {
+func (s *http2Flow) Piece(n int) (size int, hold, pause h2.Hold) {
 	now := time.Now()
 	delays := s.f.due(now)
 	for i := range delays {
 		delays[i].by.delayed.Add(uint64(n))
 	}
-	size, more := s.f.piece(now, n)
-	return size, s.p.holdFor(append(delays, more...))
+	size, pauses, more := s.f.piece(now, n)
+	return size, s.p.holdFor(append(delays, more...)), s.p.holdFor(pauses)
 }
 
 // cut returns where the body is cut, or nil.
@@ -107,8 +107,13 @@ func (x *exchange) cut(cuts []cut, f *flow) *h2.Cut {
 	if lowest == nil {
 		return nil
 	}
-	return &h2.Cut{How: h2.EndReset, Code: h2.InternalError, Bytes: lowest.left.Load(),
-		On: func() bool { _, on := lowest.by.state(time.Now()); return on }}
+	return lowest.cut()
+}
+
+// cut ends a stream where the limit is reached.
+func (l *limit) cut() *h2.Cut {
+	return &h2.Cut{How: h2.EndReset, Code: h2.InternalError, Bytes: l.left.Load(),
+		On: func() bool { _, on := l.by.state(time.Now()); return on }}
 }
 
 // answer returns what the client gets for a.
@@ -180,14 +185,23 @@ func (s *http2Hooks) Changed(state any) h2.Change {
 		}
 		for way := range x.midway {
 			f := x.midway[way]
-			if x.verdict != nil && x.verdict.flows[way].slows() {
+			if x.verdict != nil && x.verdict.flows[way].size() > 0 {
 				f = &x.verdict.flows[way]
 			} else if f == nil {
 				f = &flow{way: direction(way), total: -1}
 			}
-			if do(f, h); f.slows() {
+			edits, limits := len(f.edits), len(f.limits)
+			if do(f, h); f.size() > 0 {
 				x.midway[way] = f
+			}
+			if f.slows() {
 				change.Flow[way] = &http2Flow{s.c.p, f}
+			}
+			if len(f.edits) > edits {
+				change.Edit[way] = f.alter
+			}
+			if len(f.limits) > limits {
+				change.Cut[way] = f.limits[limits].cut()
 			}
 		}
 	})

@@ -39,15 +39,15 @@ func prepareReset(f *chaos.Fault) acts {
 // prepareRefuse has the listener refuse. With a probability or a match that cannot be:
 // a connection is accepted to know whether it is hit, and then reset.
 func prepareRefuse(f *chaos.Fault) acts {
-	if f.Probability == chaos.Const(1) && f.Match == nil {
-		a := acts{refuses: true}
-		if openConnections(f.Text("open_connections")) != openKeep {
-			// It meets those that are open only; others do not come to be.
-			a.fate = func(*hit) fate { return fate{hangs: true} }
-		}
-		return a
+	a := acts{refuses: true}
+	if f.Probability != chaos.Const(1) || f.Match != nil {
+		a = acts{onlyOpen: true, accept: func(*hit, int) bool { return false }}
 	}
-	return acts{accept: func(*hit, int) bool { return false }}
+	if openConnections(f.Text("open_connections")) != openKeep {
+		// It meets those that are open only; others do not come to be.
+		a.fate = func(*hit) fate { return fate{hangs: true} }
+	}
+	return a
 }
 
 func prepareSlowClose(f *chaos.Fault) acts {

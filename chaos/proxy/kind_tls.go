@@ -46,7 +46,7 @@ func (c *conn) handshake() (kind string, goesOn bool) {
 func (c *conn) handshakeFates() []fate {
 	var fates []fate
 	for _, a := range c.p.faults.Load().order {
-		if a.acts.fate == nil || a.acts.refuses || a.acts.lets != [2]bool{} || !a.hitsAll() || !a.matcher.FitsConn(c.source) || a.passesOpen(c) {
+		if a.acts.fate == nil || a.acts.refuses || a.acts.lets != [2]bool{} || !a.hitsAll() || !a.matcher.FitsConn(c.source) || a.spares(c) {
 			continue
 		}
 		h := hit{by: a, c: c, now: time.Now()}

@@ -43,7 +43,7 @@ func (c *conn) meet(snap *snapshot, way direction) streamFaults {
 			}
 			c.met[a.Applied] = m
 		}
-		if m.hit && !a.passesOpen(c) { // not by what messages of a WebSocket meet
+		if m.hit && !a.spares(c) { // not by what messages of a WebSocket meet
 			hits = append(hits, hit{by: a, c: c, n: m.n, now: m.at, elapsed: a.clock.Load().elapsed(m.at)})
 		}
 	}
@@ -101,7 +101,7 @@ func (a *active) meetStream(c *conn) (m meeting) {
 		a.inapplicable.Add(1)
 		return m
 	}
-	if a.acts.fate == nil && a.acts.stream == nil || a.passesOpen(c) {
+	if a.acts.fate == nil && a.acts.stream == nil || a.spares(c) {
 		return m
 	}
 	if tunnel != nil && !a.matcher.Fits(tunnel) || tunnel == nil && !a.matcher.FitsConn(c.source) {
@@ -133,14 +133,14 @@ func keep[T any](c *conn, by *active, fresh func() T) T {
 }
 
 // countInapplicable counts the faults that cannot act on this connection, whose
-// requests are parsed, once each.
-func (c *conn) countInapplicable() {
+// requests are parsed, once each. grpc: it is used for gRPC.
+func (c *conn) countInapplicable(grpc bool) {
 	snap := c.p.faults.Load()
 	if snap.gen == c.counted {
 		return
 	}
 	for _, a := range snap.order {
-		if a.gen > c.counted && !a.acts.applies(true) && !(a.acts.grpc && c.speaks.Load() == speaksHTTP2) && !(a.acts.message != nil && c.socket) {
+		if a.gen > c.counted && !a.acts.applies(true) && !(a.acts.grpc && grpc) && !(a.acts.message != nil && c.socket) {
 			a.inapplicable.Add(1)
 		}
 	}

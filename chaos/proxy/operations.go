@@ -23,7 +23,7 @@ func (c *conn) form(snap *snapshot) graphql.Form {
 		return graphql.None
 	}
 	for _, a := range snap.order {
-		if a.operations && a.matcher.FitsHead(&c.req) && !a.passesOpen(c) {
+		if a.operations && a.matcher.FitsHead(&c.req) && !a.spares(c) {
 			return form
 		}
 	}

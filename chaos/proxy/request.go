@@ -46,7 +46,7 @@ func (c *conn) nextRequest(in *reader) bool {
 	c.socket = c.p.relaysFrames() && asksForWebSocket(&h)
 	var v *verdict
 	if len(snap.order) > 0 {
-		c.countInapplicable()
+		c.countInapplicable(false)
 		c.request(&h)
 		invited, err := c.peekOperations(in, &h, snap)
 		if err != nil {

@@ -158,9 +158,9 @@ func responseBody(h *head, headOnly bool) body {
 // relayBody relays head and body to the client, in the way f says. Where it fails it
 // ends the connection: the client has got a part and must not take it for the whole.
 func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *flow) bool {
+	f = c.midway(p, toClient, f, y)
 	n, err := y.feed(in.bytes()[h.size:])
 	for skip := h.size; ; skip = 0 {
-		f = c.midway(p, toClient, f, y)
 		if y.done && h.status >= 200 {
 			p.verdict.done(h.status) // before the client has it all, and may ask again
 		}
@@ -197,6 +197,7 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *f
 		if y.done {
 			return true
 		}
+		f = c.midway(p, toClient, f, y)
 		n, err = y.feed(in.bytes())
 	}
 }

@@ -568,7 +568,7 @@ func TestTLSFaultsOfConnections(t *testing.T) {
 		t.Error("max_connections: a second connection came to be")
 	}
 	a.Remove()
-	a = apply(t, p.Proxy, "f", "limit_data", map[string]any{"bytes": 10})
+	apply(t, p.Proxy, "f", "limit_data", map[string]any{"bytes": 10})
 	d := dial()
 	send(t, d, strings.Repeat("d", 100))
 	if got, err := io.ReadAll(d); err != nil || len(got) > 9 {

@@ -115,7 +115,7 @@ func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
 			now = time.Now()
 		}
 		elapsed := a.clock.Load().elapsed(now)
-		if !a.fault.ActiveAt(elapsed) || a.passesOpen(c) {
+		if !a.fault.ActiveAt(elapsed) || a.spares(c) {
 			continue
 		}
 		if a.operations && query == nil {
@@ -229,7 +229,7 @@ func (c *conn) midway(p *pending, way direction, f *flow, y *body) *flow {
 func (c *conn) since(snap *snapshot, gen uint64, do func(h *hit)) {
 	now := time.Now()
 	for _, a := range snap.order {
-		if a.gen <= gen || a.acts.fate == nil && a.acts.body == nil || a.matcher.Parsed() || !a.matcher.FitsConn(c.source) || a.passesOpen(c) {
+		if a.gen <= gen || a.acts.fate == nil && a.acts.body == nil || a.matcher.Parsed() || !a.matcher.FitsConn(c.source) || a.spares(c) {
 			continue
 		}
 		h := hit{by: a, c: c, now: now, elapsed: a.clock.Load().elapsed(now)}

@@ -17,6 +17,9 @@ type frames struct {
 	// fates are those that messages have met, guarded by conn.mu; struck counts them.
 	fates  []fate
 	struck atomic.Uint32
+	// met is the generation of the faults that have acted on the connection as one that
+	// was open when they went on. Guarded by conn.mu.
+	met uint64
 	// closing is set once a fault closes the connection.
 	closing atomic.Pointer[socketClose]
 }
@@ -77,7 +80,7 @@ func (c *conn) offer(v *verdict, h *head) (*verdict, bool) {
 // the request at hand asks for.
 func (c *conn) mayEdit() bool {
 	for _, a := range c.p.faults.Load().order {
-		if a.acts.editsMessages && a.matcher.Fits(&c.req) && !a.passesOpen(c) {
+		if a.acts.editsMessages && a.matcher.Fits(&c.req) && !a.spares(c) {
 			return true
 		}
 	}
@@ -100,7 +103,7 @@ func (c *conn) agree(text []byte, p *pending) []byte {
 		_, text = m.encode(toClient)
 	}
 	c.mu.Lock()
-	c.frames = &frames{agreed: ws.Agreed(values)}
+	c.frames = &frames{agreed: ws.Agreed(values), met: p.gen}
 	c.mu.Unlock()
 	return text
 }
@@ -123,11 +126,18 @@ func (f *frames) fixed(way direction, reserved byte) bool {
 // strikeSocket adds fates, which both ways meet from their next byte on.
 func (c *conn) strikeSocket(fates []fate) {
 	c.mu.Lock()
-	c.frames.fates = append(c.frames.fates, fates...)
-	c.frames.struck.Add(1)
+	c.frames.add(fates)
 	c.mu.Unlock()
 	for _, f := range fates {
 		c.doom(f)
+	}
+}
+
+// add has both ways meet fates. The caller holds conn.mu.
+func (f *frames) add(fates []fate) {
+	if len(fates) > 0 {
+		f.fates = append(f.fates, fates...)
+		f.struck.Add(1)
 	}
 }
 
@@ -263,24 +273,29 @@ func (s *socket) flush() bool {
 	return ok
 }
 
-// replan looks which faults meet messages from now on. Those that act on connections
-// that are open do so at once, if this is the client's way.
+// replan looks which faults meet messages from now on.
 func (s *socket) replan() {
 	c := s.c
 	snap := c.p.faults.Load()
-	first := s.planned == nil
-	before := uint64(0)
-	if !first {
-		before = s.planned.gen
-	}
 	s.planned, s.plan = snap, nil
-	var fates []fate
 	for _, a := range snap.order {
-		if !a.acts.meetsMessagesOf(s.way) || a.passesOpen(c) || !a.matcher.Fits(&s.request.req) {
-			continue
+		if a.acts.meetsMessagesOf(s.way) && !a.spares(c) && a.matcher.Fits(&s.request.req) {
+			s.plan = append(s.plan, a)
 		}
-		s.plan = append(s.plan, a)
-		if first || s.way != toUpstream || a.acts.fate == nil || a.gen <= before {
+	}
+	s.strike(snap)
+}
+
+// strike lets faults act that act on connections that are open. The first way to see them
+// does it for both, so that no byte of the other slips by.
+func (s *socket) strike(snap *snapshot) {
+	c := s.c
+	var fates []fate
+	c.mu.Lock()
+	before := s.f.met
+	s.f.met = max(before, snap.gen)
+	for _, a := range snap.order {
+		if a.acts.fate == nil || a.gen <= before || a.spares(c) || !a.matcher.Fits(&s.request.req) {
 			continue
 		}
 		h := hit{by: a, c: c, now: time.Now(), req: &s.request.req}
@@ -293,8 +308,10 @@ func (s *socket) replan() {
 			fates = append(fates, a.fateOf(&h))
 		}
 	}
-	if len(fates) > 0 {
-		c.strikeSocket(fates)
+	s.f.add(fates)
+	c.mu.Unlock()
+	for _, f := range fates {
+		c.doom(f)
 	}
 }
 

@@ -1,3 +1,5 @@
+//lint:file-ignore ST1005 an error may begin with Toxiproxy, which is a name
+
 package toxiproxy
 
 import (

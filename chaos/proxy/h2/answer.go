@@ -65,10 +65,10 @@ func (r *Relay) fail(s *stream, code Code) {
 	r.push(s, toClient, item{kind: itemReset, code: code})
 }
 
-// cutOff ends a stream for both sides as the plan's Cut says, for the client behind what
+// cutOff ends a stream for both sides as the Cut of its body says, for the client behind what
 // is held. way is that of the message that was cut.
 func (r *Relay) cutOff(s *stream, way direction) {
-	c := s.plan.Cut[way]
+	c := s.body[way].cut
 	s.out.Injected = true
 	if c.How == EndQuietly && way == toUpstream {
 		s.body[toUpstream].swallow = true

@@ -39,6 +39,31 @@ func (s *stream) prepareBodies() {
 	}
 }
 
+// alterBody prepares for what else is to happen to the rest of a message.
+func (s *stream) alterBody(d direction, c *Change) {
+	if c.Flow[d] == nil && c.Edit[d] == nil && c.Cut[d] == nil {
+		return
+	}
+	if s.body[d] == nil {
+		s.body[d] = &body{left: -1, messages: -1}
+	}
+	b := s.body[d]
+	if c.Flow[d] != nil {
+		b.flow = c.Flow[d]
+	}
+	if c.Edit[d] != nil {
+		edit := Edit{}
+		if b.edit != nil {
+			edit = *b.edit
+		}
+		edit.Data = c.Edit[d]
+		b.edit = &edit
+	}
+	if cut := c.Cut[d]; cut != nil && (!b.cutting() || b.left > cut.Bytes) {
+		b.cut, b.left = cut, cut.Bytes
+	}
+}
+
 // alterHeader handles a message's header.
 func (r *Relay) alterHeader(s *stream, d direction, m *message) {
 	b := s.body[d]
@@ -178,9 +203,12 @@ func (r *Relay) nextPiece(s *stream, d direction, n int) int {
 	if flow == nil || n == 0 {
 		return n
 	}
-	size, hold := flow.Piece(n)
+	size, hold, pause := flow.Piece(n)
 	if hold != nil {
 		r.push(s, d, item{kind: itemGate, hold: hold, start: time.Now()})
+	}
+	if pause != nil {
+		r.push(s, d, item{kind: itemGate, hold: pause})
 	}
 	return max(1, min(size, n))
 }

@@ -207,7 +207,9 @@ func fuzzHooks() Hooks {
 // pieces is a Flow of small pieces.
 type pieces struct{}
 
-func (pieces) Piece(n int) (int, Hold) { return min(n, 1000), newAfter(10 * time.Microsecond) }
+func (pieces) Piece(n int) (size int, hold, pause Hold) {
+	return min(n, 1000), newAfter(10 * time.Microsecond), newAfter(time.Microsecond)
+}
 
 // play turns bytes into what the two ends do: mostly what the protocol allows, in any
 // order.

@@ -30,6 +30,10 @@ type Change struct {
 	Reset *Reset
 	// Flow slows the rest of the bodies down, in place of the plan's.
 	Flow [2]Flow
+	// Edit changes the bytes of the rest of the bodies, in place of what the plan's does.
+	Edit [2]func(piece []byte)
+	// Cut ends the stream after so many bytes more, unless the plan's does before.
+	Cut [2]*Cut
 }
 
 // Request is a stream's request. It is valid during the call only, except its strings.
@@ -132,8 +136,9 @@ type Edit struct {
 // Flow slows a body down.
 type Flow interface {
 	// Piece returns how many of the next n bytes go in one frame, at least 1, and what
-	// holds that back, which begins when it is called; nil for nothing.
-	Piece(n int) (size int, hold Hold)
+	// holds that back, nil for nothing: hold begins when it is called, pause when all that
+	// is before has gone.
+	Piece(n int) (size int, hold, pause Hold)
 }
 
 // Cut ends a stream after a part of a message has gone through. The first of the limits

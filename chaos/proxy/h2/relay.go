@@ -68,7 +68,6 @@ type Relay struct {
 	bell chan struct{} // wakes the goroutine of release
 	// kicked: Kick was called since that goroutine last looked.
 	kicked atomic.Bool
-	wg     sync.WaitGroup
 
 	// ending: the client gets nothing more, and what it sends is thrown away.
 	ending bool
@@ -295,14 +294,8 @@ func (r *Relay) alter(s *stream, c Change) {
 			}
 		}
 	}
-	for d, flow := range c.Flow {
-		if flow == nil {
-			continue
-		}
-		if s.body[d] == nil {
-			s.body[d] = &body{left: -1, messages: -1}
-		}
-		s.body[d].flow = flow
+	for d := range s.body {
+		s.alterBody(direction(d), &c)
 	}
 	if c.Reset != nil {
 		r.resetAfter(s, c.Reset)

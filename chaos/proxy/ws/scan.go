@@ -12,7 +12,6 @@ type Scanner struct {
 	raw     [MaxHead]byte // the head at hand, of which n bytes are there
 	n       int
 	inFrame bool // the head is whole
-	open    bool // a message has begun and not ended
 }
 
 // Event is what a Scanner has found.
@@ -41,9 +40,6 @@ func (s *Scanner) Next(b []byte) (e Event, n int, err error) {
 			return Part, n, nil
 		}
 		s.inFrame, s.n = false, 0
-		if !s.Head.Op.IsControl() {
-			s.open = !s.Head.Fin
-		}
 		s.Closed = s.Closed || s.Head.Op == Close
 		return Ended, n, nil
 	}
@@ -83,9 +79,6 @@ func (s *Scanner) Raw() []byte { return s.raw[:s.n] }
 
 // AtRest reports whether the next byte begins a frame.
 func (s *Scanner) AtRest() bool { return !s.inFrame && s.n == 0 }
-
-// InMessage reports whether a message has begun and not ended.
-func (s *Scanner) InMessage() bool { return s.open || s.inFrame && !s.Head.Op.IsControl() }
 
 // InHead reports whether a part of a head is there.
 func (s *Scanner) InHead() bool { return !s.inFrame && s.n > 0 }
