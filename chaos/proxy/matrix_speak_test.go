@@ -317,7 +317,8 @@ func seen(got []byte, err error) string {
 		return "stream"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		strings.Contains(err.Error(), "client conn could not be established"): // as http2 hides it
 		return "reset"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "eof"
@@ -329,11 +330,10 @@ func seen(got []byte, err error) string {
 
 // question is one word that is asked, by another goroutine, since its answer may hang.
 type question struct {
-	began time.Time
 	half  chan struct{} // closed when half of the answer is there
-	done  chan struct{} // closed when it has ended, and how
+	done  chan struct{} // closed when it has ended: how, and when
 	how   string
-	took  time.Duration
+	ended time.Time
 }
 
 // answered waits for the end and returns how it was.
@@ -383,7 +383,7 @@ func (c *client) close() {
 
 // put asks a word over what dial returns.
 func put(word string, dial func() *client) *question {
-	q := &question{began: time.Now(), half: make(chan struct{}), done: make(chan struct{})}
+	q := &question{half: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(q.done)
 		c := dial()
@@ -404,7 +404,7 @@ func put(word string, dial func() *client) *question {
 				}
 			}
 		}
-		q.took, q.how = time.Since(q.began), seen(got, err)
+		q.ended, q.how = time.Now(), seen(got, err)
 	}()
 	return q
 }
