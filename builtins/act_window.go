@@ -78,7 +78,7 @@ func windowObject(raw json.RawMessage) (starlark.Value, error) {
 		Field{Name: "active", Value: starlark.MakeInt(w.ActiveConns)},
 		Field{Name: "bytes_in", Value: starlark.MakeUint64(w.BytesIn)},
 		Field{Name: "bytes_out", Value: starlark.MakeUint64(w.BytesOut)},
-		Field{Name: "errors", Value: starlark.MakeUint64(w.Status[5])},
+		Field{Name: "errors", Value: starlark.MakeUint64(w.Status[0] + w.Status[5])},
 		Field{Name: "span", Value: Duration(w.Span)},
 		Field{Name: "all", Value: latencies(w.All)},
 		Field{Name: "faulted", Value: latencies(w.Faulted)},

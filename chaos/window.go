@@ -7,7 +7,8 @@ type WindowStats struct {
 	// Span is what the figures cover: from the beginning of the second in which what was
 	// asked for began, up to now, at most ten minutes.
 	Span time.Duration `json:"span_ns"`
-	// Connections and Requests that came; Requests only of HTTP, when they are answered.
+	// Connections and Requests that came; Requests only of HTTP, when they have ended, and
+	// not those whose client has left.
 	Connections uint64 `json:"connections"`
 	Requests    uint64 `json:"requests"`
 	// ActiveConns are open now.
@@ -15,7 +16,8 @@ type WindowStats struct {
 	// BytesIn came from clients, BytesOut went to them.
 	BytesIn  uint64 `json:"bytes_in"`
 	BytesOut uint64 `json:"bytes_out"`
-	// Status counts answers by class: Status[5] those from 500 to 599.
+	// Status counts answers by class: Status[5] those from 500 to 599, Status[0] requests
+	// without an answer, or with one that broke off.
 	Status [6]uint64 `json:"status"`
 	// All, Faulted and Clean are the latencies of all requests, of those that a fault
 	// touched, and of the others: from the head of the request to the end of the answer.

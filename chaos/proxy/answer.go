@@ -118,6 +118,7 @@ func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started
 		return false
 	}
 	if a.end != endNever {
+		c.p.window.request(time.Now(), started, noAnswer, v.touched())
 		c.end(a.end)
 		return false
 	}

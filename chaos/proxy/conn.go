@@ -138,10 +138,32 @@ func (c *conn) serve() {
 	c.linger()
 }
 
-// settle tells faults of the requests that got no answer.
+// settle tells of the requests that got no whole answer.
 func (c *conn) settle() {
 	for i := range c.pending {
-		c.pending[i].verdict.done(c.noAnswer())
+		if p := &c.pending[i]; !p.told {
+			c.unanswered(p.started, p.verdict)
+		}
+	}
+}
+
+// unanswered tells faults, and whoever reads the figures, of a request that got no whole
+// answer.
+func (c *conn) unanswered(started time.Time, v *verdict) {
+	status := c.noAnswer()
+	v.done(status)
+	if status == noAnswer && c.p.ctx.Err() == nil { // or it is the proxy that ends
+		c.p.window.request(time.Now(), started, noAnswer, v.touched())
+	}
+}
+
+// told notes that the oldest pending request has got its answer, though the connection
+// does not go on after it.
+func (c *conn) told() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.pending) > 0 {
+		c.pending[0].told = true
 	}
 }
 

@@ -186,8 +186,8 @@ func (s *http2Hooks) request(req *h2.Request) {
 // Done implements h2.Hooks.
 func (s *http2Hooks) Done(state any, out h2.Outcome) {
 	x := state.(*exchange)
-	if out.Status != 0 {
-		s.c.p.window.request(time.Now(), x.started, out.Status, x.verdict.touched())
+	if status := x.counts(&out); status >= 0 && s.c.p.ctx.Err() == nil {
+		s.c.p.window.request(time.Now(), x.started, status, x.verdict.touched())
 	}
 	if x.verdict != nil {
 		x.entry.abandon()
@@ -195,6 +195,17 @@ func (s *http2Hooks) Done(state any, out h2.Outcome) {
 		x.verdict.done(x.ended(&out))
 	}
 	s.free = append(s.free, x)
+}
+
+// counts is the status with which a stream is counted, or negative.
+func (x *exchange) counts(out *h2.Outcome) int {
+	switch {
+	case out.Left && !out.Injected && out.Status == 0:
+		return unknown
+	case out.Reset && (out.Injected || !out.Left):
+		return noAnswer // it got no whole one
+	}
+	return out.Status
 }
 
 // ended is what watchers are told about how a stream ended.

@@ -22,6 +22,7 @@ type pending struct {
 	upgrade bool           // it asked for another protocol
 	socket  bool           // which is WebSocket, and relayed frame by frame
 	offered bool           // and whose extensions were changed
+	told    bool           // its answer has been given and counted
 }
 
 // maxPending bounds the requests of one connection that wait for their responses.
@@ -66,7 +67,7 @@ func (c *conn) nextRequest(in *reader) bool {
 		return c.pass(in, &h, p, nil)
 	}
 	if !c.enter(v, started) {
-		v.done(c.noAnswer())
+		c.unanswered(started, v)
 		return false
 	}
 	if v.answer.given() {

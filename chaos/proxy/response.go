@@ -97,6 +97,7 @@ func (c *conn) relayResponse(l *link, in *reader, h *head) (more bool, p pending
 		c.p.window.request(time.Now(), p.started, h.status, p.verdict.touched())
 	}
 	if y.left < 0 { // it ended with the connection
+		c.told()
 		c.endSlowly()
 		return false, p
 	}
@@ -172,7 +173,7 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *f
 		}
 		if werr != nil {
 			if !c.over() {
-				c.cut()
+				c.leave() // the client has
 			}
 			return false
 		}
@@ -215,7 +216,7 @@ func (c *conn) responseFailed(err error) {
 // startTunnel hands the connection over to what both sides have agreed on.
 func (c *conn) startTunnel(l *link, in *reader, h *head, p pending) pending {
 	if _, err := c.client.Write(c.agree(in.bytes()[:h.size], &p)); err != nil {
-		c.cut()
+		c.leave() // the client has
 		return p
 	}
 	c.p.window.request(time.Now(), p.started, h.status, p.verdict.touched())
@@ -295,6 +296,7 @@ func (c *conn) writeFailure(a *answer, head bool) {
 	c.mu.Lock()
 	p := c.pending[0]
 	c.mu.Unlock()
+	c.told()
 	c.write(a, head, false)
 	p.verdict.done(a.status)
 	c.p.window.request(time.Now(), p.started, a.status, p.verdict.touched())

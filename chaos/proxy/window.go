@@ -81,7 +81,8 @@ func (w *window) replace(place *atomic.Pointer[slot], old, fresh *slot) {
 	}
 }
 
-// request counts a request that has been answered.
+// request counts a request that has been answered, or, with noAnswer, one whose answer
+// did not come or broke off.
 func (w *window) request(now, started time.Time, status int, faulted bool) {
 	s := w.at(now)
 	s.requests.Add(1)
