@@ -184,14 +184,14 @@ func (c *conn) decide(speaks int32) int32 {
 // cut ends both sides at once. It may be called by anyone, more than once.
 func (c *conn) cut() {
 	c.cancel()
-	_ = c.client.Close()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
+	c.closed = true // first, or who reads from the client would take it to have left
 	if c.link != nil {
 		c.link.close()
 	}
 	c.cond.Broadcast()
+	c.mu.Unlock()
+	_ = c.client.Close()
 }
 
 // leave cuts the connection since its client has left.

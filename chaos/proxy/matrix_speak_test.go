@@ -78,7 +78,12 @@ func (g *gates) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		defer w.Header().Set("Grpc-Status", "0")
 	} else {
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		if r.URL.Path == "/chunks" {
+			w.Header().Set("Trailer", "X-Sum")
+			defer w.Header().Set("X-Sum", "0123456789")
+		} else {
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		}
 	}
 	g.write(r.URL.Path[1:], func(part string, _ bool) {
 		_, _ = io.WriteString(w, part)
@@ -320,7 +325,7 @@ func seen(got []byte, err error) string {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		strings.Contains(err.Error(), "client conn could not be established"): // as http2 hides it
 		return "reset"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "trailer"): // that does not end
 		return "eof"
 	case errors.As(err, &alert), errors.As(err, &cert):
 		return "tls"

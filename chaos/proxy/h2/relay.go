@@ -123,10 +123,12 @@ func (r *Relay) serve(d direction) {
 		r.upstreamEnd()
 	case !r.isEnding():
 		// A client that ends its side wants nothing more: servers take it so, too.
-		if d == toUpstream {
+		r.mu.Lock()
+		if d == toUpstream && !r.over {
 			r.left.Store(true)
 		}
-		r.end(err)
+		r.endNow(err)
+		r.mu.Unlock()
 	}
 	if d == toUpstream && r.isEnding() {
 		// What the client still sends is read for a while: closing at once would send
@@ -236,6 +238,9 @@ func (r *Relay) endNow(err error) {
 func (r *Relay) writeFailed(s *sink, err error) {
 	s.shutDown()
 	if s == &r.sinks[toClient] && !r.ending {
+		if !r.over {
+			r.left.Store(true)
+		}
 		r.endNow(err)
 	}
 }
