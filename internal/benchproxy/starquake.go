@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"starquake/chaos"
 )
 
 // plane is a `starquake proxy`.
@@ -45,8 +47,11 @@ func (p *plane) put(ctx context.Context, target, id, seed string, fault map[stri
 		map[string]any{"fault": fault, "seed": seed, "ttl": "2h"}, nil)
 }
 
-func (p *plane) takeOff(ctx context.Context, target, id string) error {
-	return p.call(ctx, http.MethodDelete, "/v1/targets/"+target+"/faults/"+id, nil, nil)
+// takeOff takes a fault off, and gives what it has done.
+func (p *plane) takeOff(ctx context.Context, target, id string) (chaos.Stats, error) {
+	var gone struct{ Stats chaos.Stats }
+	err := p.call(ctx, http.MethodDelete, "/v1/targets/"+target+"/faults/"+id, nil, &gone)
+	return gone.Stats, err
 }
 
 func (p *plane) call(ctx context.Context, method, path string, in, out any) error {
