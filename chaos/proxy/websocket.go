@@ -192,6 +192,10 @@ func (c *conn) relayFrames(f *frames, dst side, in *reader, way direction) {
 			ok = s.feed(b)
 		} else if isTimeout(err) && c.woke(way) {
 			ok, err = s.wake(), nil
+		} else {
+			// A side that has been told to close may end before the other way has
+			// looked: who is there hears of the close all the same.
+			ok = s.closeIfAsked(nil)
 		}
 	}
 	if !ok {

@@ -199,6 +199,25 @@ func TestWebSocketCloseFrames(t *testing.T) {
 	}
 }
 
+// A server may end as soon as it has been told to close, without a word: its client is
+// told all the same.
+func TestWebSocketServerEndsAtClose(t *testing.T) {
+	p := startProxy(t, "ws", startTCP(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		if _, err := http.ReadRequest(r); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n")
+			_, _, _ = readFrame(r)
+		}
+	}))
+	apply(t, p, "x", "ws_close", map[string]any{"codes": 1011})
+	for range 100 { // who is first is open each time
+		c := dialSocketBytes(t, p.Addr())
+		send(t, c, maskedFrame(ws.Text, "hello"))
+		readFull(t, c, frame(ws.Close, true, "\x03\xf3"))
+		c.Close()
+	}
+}
+
 // A close reaches a side that has half a frame when that is whole, and a side that does
 // not answer does not keep the connection.
 func TestWebSocketCloseWaits(t *testing.T) {
