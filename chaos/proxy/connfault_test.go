@@ -452,15 +452,15 @@ func TestFaultsDuringBulk(t *testing.T) {
 				io.Copy(io.Discard, c)
 				close(drained)
 			}()
-			w := p.Window(time.Minute).BytesOut
+			w := p.Window(windowSeconds * time.Second).BytesOut
 			eventually(t, "it stands still", func() bool {
 				before := w
-				w = p.Window(time.Minute).BytesOut
+				w = p.Window(windowSeconds * time.Second).BytesOut
 				time.Sleep(20 * time.Millisecond)
-				return before == w && p.Window(time.Minute).BytesOut == w
+				return before == w && p.Window(windowSeconds*time.Second).BytesOut == w
 			})
 			a.Remove()
-			eventually(t, "it goes on", func() bool { return p.Window(time.Minute).BytesOut > w })
+			eventually(t, "it goes on", func() bool { return p.Window(windowSeconds*time.Second).BytesOut > w })
 			c.Close()
 			<-drained
 			continue

@@ -92,7 +92,7 @@ func TestGRPCFaults(t *testing.T) {
 			if err := call(); err != nil {
 				t.Errorf("after Remove: %v", err)
 			}
-			if n := p.Window(time.Minute).Connections; n != 1 {
+			if n := p.Window(windowSeconds * time.Second).Connections; n != 1 {
 				t.Errorf("%d connections, want 1", n)
 			}
 		})
@@ -323,7 +323,7 @@ func TestHTTP2Faults(t *testing.T) {
 			if code, body, _, err := post(); code != 200 || body != plain || err != nil {
 				t.Errorf("after Remove: %d, %q, %v", code, body, err)
 			}
-			if n := p.Window(time.Minute).Connections; n != 1 {
+			if n := p.Window(windowSeconds * time.Second).Connections; n != 1 {
 				t.Errorf("%d connections, want 1", n)
 			}
 		})

@@ -77,7 +77,7 @@ func walkHTTPRelays(t *testing.T, start starter) {
 				}
 			}
 		}
-		if n := p.Window(time.Minute).Connections; n != 1 {
+		if n := p.Window(windowSeconds * time.Second).Connections; n != 1 {
 			t.Errorf("%s: %d connections for requests in turn, want 1", protocol, n)
 		}
 	}
@@ -123,8 +123,8 @@ func TestHTTPErrorAnswers(t *testing.T) {
 		t.Errorf("after Remove: %d %q", status, body)
 	}
 	// A client may have its answer before that is counted.
-	eventually(t, "all are counted", func() bool { return p.Window(time.Minute).Requests == 5 })
-	w := p.Window(time.Minute)
+	eventually(t, "all are counted", func() bool { return p.Window(windowSeconds*time.Second).Requests == 5 })
+	w := p.Window(windowSeconds * time.Second)
 	if w.Connections != 1 || w.Requests != 5 || w.Status[5] != 4 || w.Status[2] != 1 || w.Faulted.Count != 4 || w.Clean.Count != 1 {
 		t.Errorf("window %+v: want 1 connection that was kept, 5 requests", w)
 	}
@@ -602,8 +602,8 @@ func TestFaultsUnderLoad(t *testing.T) {
 	for _, e := range removed {
 		hits += e.Stats().Hit
 	}
-	eventually(t, "all are counted", func() bool { return p.Window(time.Minute).Status[5] == hits })
-	if got := errors503.Load(); uint64(got) != hits || p.Window(time.Minute).Status[5] != hits {
-		t.Errorf("the clients saw %d errors, the faults hit %d, the window has %d", got, hits, p.Window(time.Minute).Status[5])
+	eventually(t, "all are counted", func() bool { return p.Window(windowSeconds * time.Second).Status[5] == hits })
+	if got := errors503.Load(); uint64(got) != hits || p.Window(windowSeconds * time.Second).Status[5] != hits {
+		t.Errorf("the clients saw %d errors, the faults hit %d, the window has %d", got, hits, p.Window(windowSeconds * time.Second).Status[5])
 	}
 }

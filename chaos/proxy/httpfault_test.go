@@ -205,7 +205,7 @@ func TestMidwayBandwidth(t *testing.T) {
 	go io.CopyN(io.Discard, resp.Body, 40<<20)
 	eventually(t, "it is hit", func() bool { return a.Stats().Asked > 50*time.Millisecond })
 	a.Remove()
-	eventually(t, "it goes on at full speed", func() bool { return p.Window(time.Minute).BytesOut > 40<<20 })
+	eventually(t, "it goes on at full speed", func() bool { return p.Window(windowSeconds*time.Second).BytesOut > 40<<20 })
 }
 
 func TestPartialResponse(t *testing.T) {
@@ -358,7 +358,7 @@ func TestRewrite(t *testing.T) {
 		if s := a.Stats(); s.Hit != 4 {
 			t.Errorf("%s: stats %+v", test.name, s)
 		}
-		if n := p.Window(time.Minute).Connections; n != 1 {
+		if n := p.Window(windowSeconds * time.Second).Connections; n != 1 {
 			t.Errorf("%s: %d connections, want one that is kept", test.name, n)
 		}
 	}
@@ -686,5 +686,5 @@ func TestInterimResponses(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "both are counted", func() bool { w := p.Window(time.Minute); return w.Requests == 2 && w.Status[2] == 2 })
+	eventually(t, "both are counted", func() bool { w := p.Window(windowSeconds * time.Second); return w.Requests == 2 && w.Status[2] == 2 })
 }

@@ -152,7 +152,7 @@ func TestTLSKeepsProtocolAndName(t *testing.T) {
 					t.Fatalf("%s: got %d %q, want %q", protocol, code, body, want)
 				}
 			}
-			if n := p.Window(time.Minute).Connections; n != 1 {
+			if n := p.Window(windowSeconds * time.Second).Connections; n != 1 {
 				t.Errorf("%s: %d connections for requests in turn, want 1", protocol, n)
 			}
 		}
@@ -187,7 +187,7 @@ func TestTLSFaultsOfRequests(t *testing.T) {
 		if code, _ := get(t, client, "https://shop.test/cart"); code != 200 {
 			t.Errorf("http2 %v: after the fault %d", http2, code)
 		}
-		if n := p.Window(time.Minute).Connections; n != 1 {
+		if n := p.Window(windowSeconds * time.Second).Connections; n != 1 {
 			t.Errorf("http2 %v: %d connections, want 1", http2, n)
 		}
 	}

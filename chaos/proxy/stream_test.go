@@ -263,7 +263,7 @@ func TestBulkKeepsItsBytes(t *testing.T) {
 	if n != size || err != nil || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
 		t.Errorf("got %d bytes of %d, %v, equal: %v", n, size, err, bytes.Equal(got.Sum(nil), want.Sum(nil)))
 	}
-	if w := p.Window(time.Minute); w.BytesOut != uint64(size) || w.BytesIn != 1 {
+	if w := p.Window(windowSeconds * time.Second); w.BytesOut != uint64(size) || w.BytesIn != 1 {
 		t.Errorf("the window has %d bytes out and %d in", w.BytesOut, w.BytesIn)
 	}
 }

@@ -90,7 +90,7 @@ func TestUpstreamBreaksOffAnywhere(t *testing.T) {
 							t.Errorf("%s: a client sees %q", name, saw)
 						}
 						eventually(t, name+" leaves nothing", func() bool { return q.ActiveConns() == 0 })
-						w := q.Window(time.Minute)
+						w := q.Window(windowSeconds * time.Second)
 						if failed := w.Status[0] + w.Status[5]; p.name == "http" && (w.Requests != 1 || failed != 1) || p.http2 && w.Status[2] != 0 && saw != "ok" || w.Status[5] > 0 != (saw == "502") {
 							t.Errorf("%s, where a client sees %q: %+v", name, saw, w.Status)
 						}
@@ -130,7 +130,7 @@ func TestUpstreamSlowOrDown(t *testing.T) {
 			t.Errorf("%s: of one that is down a client sees %q", p.name, how)
 		}
 		eventually(t, "nobody is left", func() bool { return q.ActiveConns() == 0 })
-		if w := q.Window(time.Minute); w.Connections != 1 || (w.Status[5] == 1) != (down[p.name][0] == "502") {
+		if w := q.Window(windowSeconds * time.Second); w.Connections != 1 || (w.Status[5] == 1) != (down[p.name][0] == "502") {
 			t.Errorf("%s: of one that is down the figures are %+v", p.name, w)
 		}
 	}
