@@ -21,6 +21,7 @@ type TargetState struct {
 	Protocol string            `json:"protocol,omitempty" doc:"What is spoken: auto finds out."`
 	Engine   string            `json:"engine,omitempty" doc:"The data plane in another process that it belongs to; absent for one of the server's own."`
 	Labels   map[string]string `json:"labels,omitempty" doc:"What scripts select it by."`
+	TLS      *TargetTLS        `json:"tls,omitempty" doc:"How it terminates TLS; absent where TLS passes through."`
 	Added    bool              `json:"added" doc:"Added while the server ran; others are in its configuration."`
 }
 
@@ -29,8 +30,9 @@ type NewTarget struct {
 	Name     string            `json:"name" minLength:"1" maxLength:"200" doc:"What scripts call it."`
 	Listen   string            `json:"listen" minLength:"1" maxLength:"300" doc:"Where clients connect: HOST:PORT; port 0 takes a free one."`
 	Upstream string            `json:"upstream" minLength:"1" maxLength:"300" doc:"Where that leads: HOST:PORT."`
-	Protocol string            `json:"protocol,omitempty" enum:"auto,http,tcp" default:"auto" doc:"What is spoken: auto finds out."`
+	Protocol string            `json:"protocol,omitempty" enum:"auto,tcp,http,grpc,ws,graphql,tls" default:"auto" doc:"What is spoken: auto finds out."`
 	Labels   map[string]string `json:"labels,omitempty" doc:"What scripts select it by."`
+	TLS      *TargetTLS        `json:"tls,omitempty"`
 }
 
 // TargetPath is the target that a request is about.
@@ -47,6 +49,9 @@ func (s *Server) target(t *builtins.Target) TargetState {
 	out := TargetState{Name: t.Name, Listen: t.Listen, Upstream: t.Upstream, Protocol: t.Protocol, Labels: t.Labels, Added: s.targets.added(t.Name)}
 	if t.Engine != nil {
 		out.Engine = t.Engine.Kind
+	}
+	if t.TLS != nil {
+		out.TLS = &TargetTLS{t.TLS}
 	}
 	return out
 }
@@ -108,6 +113,10 @@ func (s *Server) targetRoutes() {
 		}
 		if err := builtins.CheckUpstream(t.Upstream); err != nil {
 			return nil, problemf(400, "invalid_target", "upstream: %v", err)
+		}
+		var err error
+		if t.TLS, err = b.TLS.settled(); err != nil {
+			return nil, problemf(400, "invalid_target", "tls: %v", err)
 		}
 		opened, fresh, err := s.targets.add(ctx, t, whoOf(ctx).Name)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"starquake/app"
 	"starquake/builtins"
+	"starquake/chaos"
 	"starquake/chaos/admin"
 	"starquake/chaos/proxy"
 	"starquake/store"
@@ -81,7 +82,7 @@ func (t *targets) open(ctx context.Context, target *builtins.Target) (*builtins.
 	}
 	tls, err := t.env.LoadTLS(target.TLS, t.authority)
 	if err != nil {
-		return nil, fmt.Errorf("target %s: %w", target.Name, err)
+		return nil, problemf(400, "invalid_target", "target %s: %v", target.Name, err)
 	}
 	addr, _, err := t.plane.Open(ctx, proxy.Config{
 		Name: target.Name, Listen: target.Listen, Upstream: target.Upstream, Protocol: target.Protocol, Labels: target.Labels, TLS: tls,
@@ -116,7 +117,7 @@ func (t *targets) add(ctx context.Context, target *builtins.Target, by string) (
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if have := t.find(target.Name); have != nil {
-		if have.Engine == nil && have.TLS == nil && sameListen(have.Listen, target.Listen) && have.Upstream == target.Upstream && have.Protocol == target.Protocol && maps.Equal(have.Labels, target.Labels) {
+		if have.Engine == nil && sameTLS(have.TLS, target.TLS) && sameListen(have.Listen, target.Listen) && have.Upstream == target.Upstream && have.Protocol == target.Protocol && maps.Equal(have.Labels, target.Labels) {
 			return have, false, nil
 		}
 		return nil, false, problemf(409, "target_differs", "there is a target %q already, and it is another; delete it first", target.Name)
@@ -135,6 +136,9 @@ func (t *targets) add(ctx context.Context, target *builtins.Target, by string) (
 	t.own[target.Name] = true
 	return opened, true, nil
 }
+
+// sameTLS reports whether two targets terminate TLS alike, as far as what they were given says.
+func sameTLS(a, b *chaos.TLS) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // sameListen reports whether an address that is listened at is the one asked for.
 func sameListen(have, want string) bool {

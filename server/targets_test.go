@@ -1,0 +1,96 @@
+package server_test
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"starquake/chaos"
+)
+
+// TestTargetTLS: a target that is added takes the TLS that those of an environment and of
+// scripts take, has faults inside it, and has it again when the server does.
+func TestTargetTLS(t *testing.T) {
+	behind := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }))
+	defer behind.Close()
+	cert, key, pool := certificate(t)
+	l := serve(t)
+	add := func(name string, tls any) map[string]any {
+		return map[string]any{"name": name, "listen": "127.0.0.1:0", "upstream": behind.Listener.Addr().String(), "protocol": "http", "tls": tls}
+	}
+	own := add("shop", map[string]any{"cert": cert, "key": key, "insecure": true})
+	made := l.do("POST", "/api/v1/targets", own).is(201)
+	if made.text("tls.cert") != cert || made.get("tls.insecure") != true || made.get("tls.beside") != nil || strings.Contains(string(made.body), "PRIVATE") {
+		t.Errorf("added: %s", made.body)
+	}
+	l.do("POST", "/api/v1/targets", own).is(200)
+	l.do("POST", "/api/v1/targets", add("shop", "pass")).is(409, "target_differs")
+	if plain := l.do("POST", "/api/v1/targets", add("plain", "pass")).is(201); plain.get("tls") != nil {
+		t.Errorf("passes: %s", plain.body)
+	}
+	for _, protocol := range append(chaos.Protocols(), "auto") { // those that scripts may say
+		body := add("p-"+protocol, "pass")
+		body["protocol"] = protocol
+		l.do("POST", "/api/v1/targets", body).is(201)
+	}
+
+	// What is wrong is told, and nothing is opened.
+	for says, wrong := range map[string]any{
+		"starquake ca":  "terminate", // there is no authority yet
+		"go together":   map[string]any{"cert": cert},
+		"no such file":  map[string]any{"cert": "/none.pem", "key": key},
+		"\"terminate\"": "off",
+		"cart":          map[string]any{"cart": cert},
+		"expected":      map[string]any{"insecure": "yes"},
+		"a mapping":     []any{},
+	} {
+		if p := l.do("POST", "/api/v1/targets", add("wrong", wrong)).is(400); !strings.Contains(p.problem().Detail, says) {
+			t.Errorf("%v: %s, expected it to say %q", wrong, p.body, says)
+		}
+		l.do("GET", "/api/v1/targets/wrong", nil).is(404, "target_not_found")
+	}
+	if out, err := command("ca", "--data", l.data); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	l.do("POST", "/api/v1/targets", add("local", "terminate")).is(201)
+
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}, Timeout: patience}
+	defer client.CloseIdleConnections()
+	status := func(l *lab) int {
+		t.Helper()
+		resp, err := client.Get("https://" + l.do("GET", "/api/v1/targets/shop", nil).is(200).text("listen"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := status(l); got != 200 {
+		t.Errorf("without a fault: %d", got)
+	}
+	l.stop()
+	l = serveIn(t, l.data)
+	id := l.begin("def main():\n    step(\"s\", duration = \"1h\", chaos = fault.http_error(503), on = target(\"shop\"))\n", "targets", []string{"shop"})
+	l.await("the fault", func() bool { return l.do("GET", "/api/v1/runs/"+id, nil).get("faults_on") == 1.0 })
+	if got := status(l); got != 503 {
+		t.Errorf("with a fault inside TLS: %d", got)
+	}
+	l.do("POST", "/api/v1/runs/"+id+"/stop", nil).is(200)
+	if got := l.do("GET", "/api/v1/targets/local", nil).is(200); got.get("tls") == nil {
+		t.Errorf("after the restart: %s", got.body)
+	}
+
+	// A file that is gone at the next start is named, and the server does not open half of what it had.
+	l.stop()
+	if err := os.Remove(cert); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if out, err := command("serve", "--listen", "127.0.0.1:0", "--data", l.data); err == nil || !strings.Contains(out, "target shop") || !strings.Contains(out, cert) {
+		t.Errorf("after %s: %v %s", time.Since(began), err, out)
+	}
+}
