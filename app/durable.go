@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"starquake/builtins"
 	"starquake/dsl"
@@ -27,6 +28,7 @@ type resumption struct {
 	Policy      effects.Policy `json:"policy"`
 	Isolate     bool           `json:"isolate,omitempty"`
 	MemoryLimit int64          `json:"memory_limit,omitempty"`
+	CPULimit    time.Duration  `json:"cpu_limit,omitempty"`
 	// Served says that a server began the run, under its rules.
 	Served bool `json:"served,omitempty"`
 	// Confined says that the run may open no targets of its own.
@@ -46,7 +48,7 @@ func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *
 	given := opt.env()
 	raw, err := json.Marshal(resumption{
 		Env: wireEnv(env), EnvFile: given.path, Secrets: given.secrets, Looks: given.plainLooks(), Policy: policy,
-		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CanApprove: opt.CanApprove, Path: s.Path, Folders: where,
+		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CPULimit: opt.CPULimit, CanApprove: opt.CanApprove, Path: s.Path, Folders: where,
 		Served: opt.Confined, Confined: opt.Confined && !opt.OwnProxies, Planned: planned,
 	})
 	if err != nil {

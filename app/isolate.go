@@ -29,6 +29,9 @@ const (
 	// DefaultIsolatedMemory is how large the heap of a script may grow in a process of
 	// its own.
 	DefaultIsolatedMemory = 320 << 20
+	// DefaultIsolatedCPU is how much processor time a script may use up in a process of its
+	// own. It is far away: a turn is bounded by its steps and by the wall clock.
+	DefaultIsolatedCPU = 24 * time.Hour
 	// isolatedTurnLimit bounds a turn of such a script.
 	isolatedTurnLimit = 2 * time.Second
 	// isolatedStart bounds the start of the process.
@@ -49,10 +52,13 @@ type isolated struct {
 // Refusals say that the script is to blame.
 func (s *Script) isolate(opt *Options, cfg runtime.Config, env *builtins.Env, trail *trailSetup) (*isolated, error) {
 	c := &isolated{checkSecret: env.CheckSecret, setup: isolatedSetup{
-		Begin: cfg.Begin, Strict: cfg.Strict, CleanupTimeout: cfg.CleanupTimeout, MemoryLimit: opt.MemoryLimit, Env: wireEnv(env), Trail: trail,
+		Begin: cfg.Begin, Strict: cfg.Strict, CleanupTimeout: cfg.CleanupTimeout, MemoryLimit: opt.MemoryLimit, CPULimit: opt.CPULimit, Env: wireEnv(env), Trail: trail,
 	}}
 	if c.setup.MemoryLimit <= 0 {
 		c.setup.MemoryLimit = DefaultIsolatedMemory
+	}
+	if c.setup.CPULimit <= 0 {
+		c.setup.CPULimit = DefaultIsolatedCPU
 	}
 	line, err := json.Marshal(&c.setup)
 	if err != nil {
@@ -61,6 +67,9 @@ func (s *Script) isolate(opt *Options, cfg runtime.Config, env *builtins.Env, tr
 	if c.process, err = startScriptProcess(); err != nil {
 		return nil, err
 	}
+	c.process.mu.Lock()
+	c.process.cpu = c.setup.CPULimit
+	c.process.mu.Unlock()
 	c.said = bufio.NewReaderSize(c.process.out, 1<<16)
 	if err := c.greet(line); err != nil {
 		why := c.process.died(err)
@@ -111,12 +120,18 @@ func (c *isolated) hello() (hello isolatedHello, err error) {
 }
 
 // execute carries out in world what the child asks for, until its run has ended, and
-// ends the child.
-func (c *isolated) execute(world runtime.World) runtime.Outcome {
+// ends the child. Killed is called first where somebody else has ended it.
+func (c *isolated) execute(world runtime.World, killed func()) runtime.Outcome {
 	defer c.process.close()
 	return runtime.ServePipe(c.said, c.process.in, world, runtime.PipeOptions{
 		Begin: &c.setup.Begin, Strict: c.setup.Strict, TurnLimit: isolatedTurnLimit,
-		Kill: func() { c.process.kill(nil) }, Died: c.process.died,
+		Kill: func() { c.process.kill(nil) }, Died: func(err error) runtime.Death {
+			why := c.process.died(err)
+			if why.Code == runtime.CodeScriptKilled && killed != nil && c.process.killedByOthers() {
+				killed()
+			}
+			return why
+		},
 		Answer: c.answer,
 	})
 }

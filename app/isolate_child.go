@@ -35,6 +35,7 @@ type isolatedSetup struct {
 	Strict         bool                 `json:"strict,omitempty"`
 	CleanupTimeout time.Duration        `json:"cleanup_timeout,omitempty"`
 	MemoryLimit    int64                `json:"memory_limit"`
+	CPULimit       time.Duration        `json:"cpu_limit"`
 	Env            isolatedEnv          `json:"env"`
 	// Trail, if set, asks for what the script left besides its records.
 	Trail *trailSetup `json:"trail,omitempty"`
@@ -139,7 +140,7 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("reading what to execute: %w", err)
 	}
 	debug.SetMemoryLimit(setup.MemoryLimit + isolatedSlack/2) // the watch ends what needs it, not an ever busier collector
-	if err := confine(setup.MemoryLimit + isolatedSlack); err != nil {
+	if err := confine(setup.MemoryLimit+isolatedSlack, setup.CPULimit); err != nil {
 		return err
 	}
 	opt := Loader{Lenient: true}.options(setup.Begin.Script, new(*ReportPath)) // as strict as it had to be, it has been

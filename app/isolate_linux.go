@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,21 +22,18 @@ func isolateProcess(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// cpuUsedUp reports whether RLIMIT_CPU ended the process.
-func cpuUsedUp(state *os.ProcessState) bool {
+// wasKilled reports whether a signal ended the process that says nothing against it.
+func wasKilled(state *os.ProcessState) bool {
 	status, ok := state.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGXCPU
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGKILL || status.Signal() == syscall.SIGTERM)
 }
-
-// cpuLimit is far away: a turn is bounded by its steps and by the wall clock.
-const cpuLimit = 24 * 60 * 60
 
 // confine sets this process's limits for good. Memory is bounded twice, each above what
 // the process has now, which with the race detector is terabytes. RLIMIT_DATA counts what
 // can be written to, but the kernel does not ask for it where a mapping takes the place
 // of another, as Go's do that were reserved before. RLIMIT_AS counts what is reserved,
 // which is more: thread stacks and arenas that are hardly used.
-func confine(memory int64) error {
+func confine(memory int64, cpu time.Duration) error {
 	data, err := mapped("VmData:")
 	if err != nil {
 		return err
@@ -53,7 +51,7 @@ func confine(memory int64) error {
 	}{
 		{unix.RLIMIT_DATA, data + uint64(memory)},
 		{unix.RLIMIT_AS, space + uint64(memory) + reserved},
-		{unix.RLIMIT_CPU, cpuLimit},
+		{unix.RLIMIT_CPU, uint64(max(1, cpu.Round(time.Second)/time.Second))},
 		{unix.RLIMIT_CORE, 0},
 		{unix.RLIMIT_FSIZE, 0},
 		{unix.RLIMIT_NOFILE, 0}, // those that are open stay open

@@ -5,6 +5,7 @@ package app
 import (
 	"os"
 	"os/exec"
+	"time"
 )
 
 func ownProgram() (string, error) { return os.Executable() }
@@ -13,6 +14,6 @@ func ownProgram() (string, error) { return os.Executable() }
 
 func isolateProcess(*exec.Cmd) {}
 
-func cpuUsedUp(*os.ProcessState) bool { return false }
+func wasKilled(*os.ProcessState) bool { return false }
 
-func confine(int64) error { return nil }
+func confine(int64, time.Duration) error { return nil }

@@ -9,6 +9,7 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"starquake/runtime"
 )
@@ -23,7 +24,9 @@ type scriptProcess struct {
 	exited chan struct{} // closed when it has been waited for
 
 	mu   sync.Mutex
-	blow *runtime.Death // why it was killed, if by us
+	cpu  time.Duration  // the processor time that it may use up
+	ours bool           // it was killed by us
+	blow *runtime.Death // why, if there was a reason
 }
 
 // startScriptProcess starts the same program again, as a child with a clean
@@ -77,11 +80,24 @@ func (p *scriptProcess) start() error {
 // kill ends the process; the first reason is the one.
 func (p *scriptProcess) kill(why *runtime.Death) {
 	p.mu.Lock()
-	if p.blow == nil {
+	if p.ours = true; p.blow == nil {
 		p.blow = why
 	}
 	p.mu.Unlock()
 	_ = p.cmd.Process.Kill() // it may have ended by itself
+}
+
+// killedByOthers reports whether somebody else has killed the process, which has ended.
+func (p *scriptProcess) killedByOthers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.ours && wasKilled(p.cmd.ProcessState) && !cpuUsedUp(p.cmd.ProcessState, p.cpu)
+}
+
+// cpuUsedUp reports whether a process has come to the limit of its processor time, at which
+// the kernel kills it. The kernel counts in ticks.
+func cpuUsedUp(state *os.ProcessState, limit time.Duration) bool {
+	return limit > 0 && state.UserTime()+state.SystemTime() >= limit-100*time.Millisecond
 }
 
 // close ends the process, waits for it, and closes the pipes.
@@ -108,8 +124,8 @@ func (p *scriptProcess) died(readErr error) runtime.Death {
 			return runtime.Death{Code: runtime.CodeScriptMemory, Script: true, Message: "the script used up the memory of its process; keep less, or raise the limit"}
 		}
 	}
-	if cpuUsedUp(p.cmd.ProcessState) {
-		return runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script used up the processor time of its process"}
+	if wasKilled(p.cmd.ProcessState) && cpuUsedUp(p.cmd.ProcessState, p.cpu) {
+		return runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script used up the processor time of its process; compute less, or raise the limit"}
 	}
 	msg := "the script's process ended before its run did: " + p.cmd.ProcessState.String()
 	if line, _, _ := strings.Cut(said, "\n"); line != "" {

@@ -39,11 +39,14 @@ func (l *lent) proxy(t *builtins.Target) (*proxy.Proxy, error) {
 
 // open says whether the run may open a target.
 func (l *lent) open(t *builtins.Target) error {
-	if l.confined && !l.has(t) {
+	if l.has(t) {
+		return nil
+	}
+	if l.confined {
 		return &journal.EffectError{Code: effects.CodeDenied, Message: fmt.Sprintf(
 			"target %q: a script may not open proxies of its own here; use a target that the server has", t.Name)}
 	}
-	return nil
+	return effects.CheckRelay(t.Upstream)
 }
 
 // attach says whether the run may use a target of an engine.

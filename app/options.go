@@ -33,6 +33,9 @@ type Options struct {
 	// MaxLoadRate is the highest rate of load; 0 is that of the environment, or
 	// effects.DefaultMaxLoadRate.
 	MaxLoadRate float64
+	// MaxBody bounds the body of a request that the script makes, and what it reads of an
+	// answer's, in bytes; 0: answers alone are bounded, by effects.DefaultMaxBody.
+	MaxBody int64
 	// Confined is a server's rule: the script gets the targets that the environment names
 	// and can open no others, and where nobody has permitted a network it reaches only the
 	// hosts that the environment names.
@@ -50,6 +53,10 @@ type Options struct {
 	// process under Isolate (0: DefaultIsolatedMemory), else that of this process with
 	// all that is in it (0: DefaultMemoryLimit).
 	MemoryLimit int64
+	// CPULimit bounds the processor time of the script's own process under Isolate, to the
+	// second: of all that it computes until the run ends, or until another process takes the
+	// run up. 0 is DefaultIsolatedCPU.
+	CPULimit time.Duration
 }
 
 // noEnvironment is what a run without --env has; nothing changes it.
@@ -84,6 +91,7 @@ func (o *Options) policy() (effects.Policy, error) {
 	if p.MaxLoadRate = o.MaxLoadRate; p.MaxLoadRate == 0 {
 		p.MaxLoadRate = given.MaxLoadRate
 	}
+	p.MaxBody = o.MaxBody
 	if err := p.Validate(); err != nil {
 		return p, Refusals{{Severity: dsl.Error, Code: "policy", Message: err.Error()}}
 	}

@@ -21,11 +21,7 @@ func (r *Running) Park(ctx context.Context) error {
 	if r.durable != nil {
 		how.Action, how.Detail = runtime.ActionFail, errParked.Error()
 		r.tellCounts(ctx)
-		r.mu.Lock()
-		if r.lost == nil {
-			r.lost = errParked
-		}
-		r.mu.Unlock()
+		r.letGo()
 	}
 	r.world.Control(how)
 	select {
@@ -34,6 +30,29 @@ func (r *Running) Park(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// letGo has the journal take no more records.
+func (r *Running) letGo() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lost == nil {
+		r.lost = errParked
+	}
+}
+
+// killed is told that somebody killed the script's process.
+func (r *Running) killed() {
+	if r.durable != nil && r.onKilled != nil && r.onKilled() {
+		r.letGo()
+	}
+}
+
+// Parked reports whether the run was let go of, so that its end here is no end of the run.
+func (r *Running) Parked() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost == errParked
 }
 
 // unclean is an error if a fault may still be on after the end.

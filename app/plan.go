@@ -250,7 +250,7 @@ func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.En
 			return runtime.Outcome{}, nil, err
 		}
 		end.overdue = child.process.kill
-		out := child.execute(end)
+		out := child.execute(end, nil)
 		return out, child.trail, nil
 	}
 	tracker := track(env, opt.trail())

@@ -29,7 +29,7 @@ const ReasonNotBegun = "not_begun"
 // The error is ErrNotBegun of a run that had done nothing when its process died: it is over
 // then, and nobody was told that it is there (see Begun).
 //
-// Of opt only what belongs to this process counts: Clock, Logger, OnRecord, OnEnd, Plane, Store,
+// Of opt only what belongs to this process counts: Clock, Logger, OnRecord, OnPast, OnEnd, Plane, Store,
 // which must be set, and CanApprove, which adds to what the run was given.
 //
 // A run keeps the permissions that it was started with, but where a server takes up one that
@@ -81,11 +81,14 @@ func takeUp(id string, recs []journal.Record, rollback bool, opt *RunOptions) (*
 	if err := r.keep.memory.Append(recs); err != nil {
 		return nil, executor{}, err
 	}
+	if opt.OnPast != nil {
+		opt.OnPast(recs)
+	}
 	// The run's clock went on while nobody ran it.
 	r.enter(time.Now().Add(-time.Since(was.begin.Origin)), was.begin.Compress, opt.Clock)
 	r.world.Recover(runtime.Recovery{Records: recs, Rollback: rollback})
 	cfg := was.config()
-	run, err := was.script.executor(r, &Options{Isolate: was.Isolate, MemoryLimit: was.MemoryLimit}, &cfg, was.env())
+	run, err := was.script.executor(r, &Options{Isolate: was.Isolate, MemoryLimit: was.MemoryLimit, CPULimit: was.CPULimit}, &cfg, was.env())
 	return r, run, err
 }
 

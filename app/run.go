@@ -40,6 +40,13 @@ type RunOptions struct {
 	// OnRecord is given every record as it is written, in order; it must be quick.
 	// It may be nil.
 	OnRecord func(journal.Record)
+	// OnPast is given the records that a run which is taken up has from before, once, ahead
+	// of those that it writes. It may be nil.
+	OnPast func([]journal.Record)
+	// OnKilled is asked when the process of the script (Isolate) is killed by somebody else,
+	// such as a system that is short of memory. True: whoever is asked takes the run up again
+	// when OnEnd is called, and it is parked: see Parked. Nil, or without Store: the run ends.
+	OnKilled func() bool
 	// OnEnd is called when the run has ended, or was parked; it may be nil.
 	OnEnd func(*Running)
 	// Store keeps the run, so that it survives its process: see Recover. Nil: the run is
@@ -74,6 +81,8 @@ type Running struct {
 	planned Planned
 	about   store.Info
 	onEnd   func(*Running) // may be nil
+	// onKilled is RunOptions.OnKilled.
+	onKilled func() bool
 	// durable keeps the run on disk; nil for one that is in memory only.
 	durable *store.Run
 	lost    error // from the first record on that the store did not take
@@ -160,7 +169,7 @@ func newRunning(s *Script, id string, policy effects.Policy, env *Environment, o
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Running{ID: id, script: s, done: make(chan struct{}), onEnd: opt.OnEnd}
+	r := &Running{ID: id, script: s, done: make(chan struct{}), onEnd: opt.OnEnd, onKilled: opt.OnKilled}
 	r.outside = outside{run: id, policy: policy, logger: logger, redactor: redactor{env: env}, approvals: approvals{nobody: !opt.CanApprove}}
 	if opt.Store != nil {
 		r.outside.dir = opt.Store.RunDir(id)
@@ -192,7 +201,7 @@ func (s *Script) executor(r *Running, opt *Options, cfg *runtime.Config, env *bu
 			return executor{}, err
 		}
 		cfg.Begin.Name = child.setup.Begin.Name
-		return executor{func() runtime.Outcome { return child.execute(r.world) }, child.process.close}, nil
+		return executor{func() runtime.Outcome { return child.execute(r.world, r.killed) }, child.process.close}, nil
 	}
 	turns := processWatch.over(r.world, opt.MemoryLimit, func(code, message string) {
 		r.world.Control(runtime.Control{Action: runtime.ActionFail, By: code, Detail: message})
@@ -229,6 +238,9 @@ func (r *Running) conclude(out runtime.Outcome) {
 func (r *Running) Append(recs []journal.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.lost == errParked {
+		return r.lost // what comes now is of this process alone, and no fact of the run
+	}
 	if r.durable != nil && r.lost == nil {
 		r.lost = r.durable.Append(recs)
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -107,6 +108,7 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	}
 	p, err = proxy.Listen(ctx, proxy.Config{
 		Name: args.Name, Listen: listen, Upstream: args.Upstream, Protocol: args.Protocol, Labels: args.Labels, TLS: tls, Logger: t.logger,
+		Permit: func(to netip.AddrPort) error { return effects.CheckRelayed(args.Upstream, to) },
 	})
 	if err != nil {
 		return nil, &journal.EffectError{Code: "listen", Message: err.Error()}

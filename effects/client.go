@@ -20,6 +20,7 @@ import (
 // use fresh connections, where nothing is hidden.
 type client struct {
 	network *network
+	maxBody int64 // that of the policy
 	pooled  *http.Transport
 	fresh   *http.Transport
 	redact  func(string) string
@@ -32,7 +33,7 @@ func newClient(policy Policy, opts Options) *client {
 	if err != nil {
 		rules = &network{entries: []string{"nothing (" + err.Error() + ")"}}
 	}
-	c := &client{network: rules, redact: opts.Redact, tls: opts.TLS}
+	c := &client{network: rules, maxBody: policy.bodies(), redact: opts.Redact, tls: opts.TLS}
 	idle := opts.IdleTimeout
 	if idle == 0 {
 		idle = time.Second
@@ -57,6 +58,14 @@ func (c *client) transport(conf *tls.Config) *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 		ExpectContinueTimeout:  time.Second,
 	}
+}
+
+// fits refuses the body of a request that is too long.
+func (c *client) fits(length int) error {
+	if c.maxBody == 0 || int64(length) <= c.maxBody {
+		return nil
+	}
+	return problem(CodeDenied, "a body of %d bytes is not permitted: the policy's most is %d", length, c.maxBody)
 }
 
 // dial connects to an address that the policy permits. The policy is asked again

@@ -128,7 +128,10 @@ func (e *Effects) checkGRPC(raw json.RawMessage) error {
 	if err := args.validate(); err != nil {
 		return err
 	}
-	return e.client.network.checkAddress(args.Addr)
+	if err := e.client.network.checkAddress(args.Addr); err != nil {
+		return err
+	}
+	return e.client.fits(len(args.Message))
 }
 
 // planGRPC is the planner of KindGRPC: the status that is expected, and a message

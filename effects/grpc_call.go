@@ -52,6 +52,9 @@ func (e *Effects) invoke(ctx context.Context, args *GRPCArgs, answer *GRPCAnswer
 	if err := e.client.network.checkAddress(args.Addr); err != nil {
 		return err
 	}
+	if err := e.client.fits(len(args.Message)); err != nil {
+		return err
+	}
 	timeout := cmp.Or(args.Timeout, DefaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no complete answer within %s", timeout))
 	defer cancel()

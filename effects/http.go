@@ -122,7 +122,7 @@ func (c *client) exchange(ctx context.Context, args *HTTPArgs, answer *HTTPAnswe
 	if err != nil {
 		return err
 	}
-	if err := c.network.checkURL(args.URL); err != nil {
+	if err := c.permits(args); err != nil {
 		return err
 	}
 	client, err := c.pick(args)
@@ -179,6 +179,9 @@ func (args *HTTPArgs) request(ctx context.Context) (*http.Request, error) {
 func (c *client) readBody(body io.Reader, limit int64, answer *HTTPAnswer) error {
 	if limit <= 0 {
 		limit = DefaultMaxBody
+	}
+	if c.maxBody > 0 {
+		limit = min(limit, c.maxBody)
 	}
 	most := limit + 1
 	if c.redact != nil {
@@ -248,7 +251,15 @@ func (e *Effects) checkHTTP(raw json.RawMessage) error {
 	if err := decodeArgs(KindHTTP, raw, &args); err != nil {
 		return err
 	}
-	return e.client.network.checkURL(args.URL)
+	return e.client.permits(&args)
+}
+
+// permits says whether the policy permits a request.
+func (c *client) permits(args *HTTPArgs) error {
+	if err := c.network.checkURL(args.URL); err != nil {
+		return err
+	}
+	return c.fits(max(len(args.Body), len(args.BodyBase64)))
 }
 
 // plannedElapsed is what a planned answer says it took, in nanoseconds: 10 ms, so that

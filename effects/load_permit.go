@@ -82,6 +82,16 @@ func (e *Effects) permitLoad(spec *load.Spec) error {
 	if peak := spec.PeakRate(); peak > e.loads.max {
 		return problem(CodeDenied, "load of %g requests per second is not permitted: the policy's most is %g; --max-load-rate=%g would permit it", peak, e.loads.max, peak)
 	}
+	body := 0
+	switch {
+	case spec.HTTP != nil:
+		body = len(spec.HTTP.Body)
+	case spec.GRPC != nil:
+		body = len(spec.GRPC.Message)
+	}
+	if err := e.client.fits(body); err != nil {
+		return err
+	}
 	to := loadURL(spec)
 	if err := e.client.network.checkURL(to); err != nil {
 		return err

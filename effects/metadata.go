@@ -1,8 +1,11 @@
 package effects
 
 import (
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // metadataAddresses are where clouds hand out credentials to whoever can reach
@@ -53,4 +56,64 @@ func embedded(addr netip.Addr) []netip.Addr {
 		return []netip.Addr{netip.AddrFrom4([4]byte(b[2:6]))}
 	}
 	return nil
+}
+
+// CheckRelay refuses the upstream of a proxy, "host:port", by which a script would reach a
+// metadata address. A name is looked at when it is connected to: see CheckRelayed.
+func CheckRelay(upstream string) error {
+	host, _, err := net.SplitHostPort(upstream)
+	if err != nil {
+		return nil // which opening it refuses, and says what was expected
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return refuseMetadata(host, addr)
+	}
+	return checkOdd(host)
+}
+
+// CheckRelayed is CheckRelay of the address that upstream was resolved to.
+func CheckRelayed(upstream string, to netip.AddrPort) error {
+	host, _, _ := net.SplitHostPort(upstream) // it was connected to
+	return refuseMetadata(host, to.Addr())
+}
+
+// refuseMetadata is the error of an address that is never permitted, asked for as host.
+func refuseMetadata(host string, addr netip.Addr) error {
+	if addr = addr.Unmap().WithZone(""); !isMetadata(addr) {
+		return nil
+	}
+	return problem(CodeDenied, "%s is never permitted: it is a cloud's metadata address%s", addr, aka(host, addr))
+}
+
+// checkOdd refuses a name that some resolvers take for the number of a metadata address:
+// in one number, octal, hexadecimal, or with parts left out. This one may not, but the error
+// is to say what is wrong.
+func checkOdd(host string) error {
+	addr, ok := oddNumber(plainHost(host))
+	if !ok {
+		return nil
+	}
+	return refuseMetadata(host, addr)
+}
+
+// oddNumber reads an IPv4 address as inet_aton does: up to four numbers, the last of which
+// fills what is left.
+func oddNumber(host string) (netip.Addr, bool) {
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var sum uint64
+	for i, part := range parts {
+		n, err := strconv.ParseUint(part, 0, 64)
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 8 * (5 - len(parts))
+		}
+		if err != nil || strings.Contains(part, "_") || strings.HasPrefix(part, "0b") || strings.HasPrefix(part, "0o") || n >= 1<<bits {
+			return netip.Addr{}, false
+		}
+		sum = sum<<bits | n
+	}
+	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}), true
 }

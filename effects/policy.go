@@ -31,6 +31,9 @@ type Policy struct {
 	// MaxLoadRate is the highest rate of any load, in requests per second. 0 is
 	// DefaultMaxLoadRate.
 	MaxLoadRate float64 `json:"max_load_rate,omitempty"`
+	// MaxBody bounds the body of a request, and what is read of an answer's, in bytes. 0
+	// bounds answers alone, by DefaultMaxBody.
+	MaxBody int64 `json:"max_body,omitempty"`
 	// Within, if set, must permit it too: a policy that was narrowed since.
 	Within *Policy `json:"within,omitempty"`
 }
@@ -58,6 +61,17 @@ func (p Policy) CheckURL(rawURL string) error {
 		return err
 	}
 	return rules.checkURL(rawURL)
+}
+
+// bodies is the least MaxBody of the policy and those within it.
+func (p *Policy) bodies() int64 {
+	most := p.MaxBody
+	if p.Within != nil {
+		if w := p.Within.bodies(); w > 0 && (most == 0 || w < most) {
+			most = w
+		}
+	}
+	return most
 }
 
 // network is a parsed Policy.Network.
@@ -188,6 +202,9 @@ func (n *network) checkURL(rawURL string) error {
 // checkName says whether a connection to a name can be permitted. If only its
 // address can tell, it can be.
 func (n *network) checkName(name string, port uint16) error {
+	if err := checkOdd(name); err != nil {
+		return err
+	}
 	if !n.all && !n.named(name, port) && len(n.prefixes) == 0 {
 		return n.denied(name)
 	}
@@ -202,8 +219,8 @@ func (n *network) checkName(name string, port uint16) error {
 // resolves to something else the second time, and a redirect, meet it too.
 func (n *network) checkAddr(host string, to netip.AddrPort) error {
 	addr := to.Addr().Unmap().WithZone("")
-	if isMetadata(addr) {
-		return problem(CodeDenied, "%s is never permitted: it is a cloud's metadata address%s", addr, aka(host, addr))
+	if err := refuseMetadata(host, addr); err != nil {
+		return err
 	}
 	if !n.all && !n.named(host, to.Port()) && !slices.ContainsFunc(n.prefixes, func(rule prefixRule) bool {
 		return rule.prefix.Contains(addr) && (rule.port == 0 || rule.port == to.Port())

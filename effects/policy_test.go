@@ -217,12 +217,15 @@ func TestCheck(t *testing.T) {
 
 // TestWithin: a policy that was narrowed permits what both do, whichever is the wider.
 func TestWithin(t *testing.T) {
-	wide := Policy{Network: []string{"*"}, Load: []string{"*"}, AllowExec: []string{"*"}, MaxLoadRate: 100}
-	tight := Policy{Network: []string{"a.test", "127.0.0.0/8"}, Load: []string{"a.test"}, AllowExec: []string{"true"}, MaxLoadRate: 10, LoadOwnTargets: true}
+	wide := Policy{Network: []string{"*"}, Load: []string{"*"}, AllowExec: []string{"*"}, MaxLoadRate: 100, MaxBody: 100}
+	tight := Policy{Network: []string{"a.test", "127.0.0.0/8"}, Load: []string{"a.test"}, AllowExec: []string{"true"}, MaxLoadRate: 10, MaxBody: 10, LoadOwnTargets: true}
 	for _, policy := range []Policy{
-		{wide.AllowExec, wide.Network, wide.Load, true, wide.MaxLoadRate, &tight},
-		{tight.AllowExec, tight.Network, tight.Load, true, tight.MaxLoadRate, &wide},
+		{wide.AllowExec, wide.Network, wide.Load, true, wide.MaxLoadRate, wide.MaxBody, &tight},
+		{tight.AllowExec, tight.Network, tight.Load, true, tight.MaxLoadRate, tight.MaxBody, &wide},
 	} {
+		if got := policy.bodies(); got != 10 {
+			t.Errorf("bodies of %d bytes are permitted, expected 10", got)
+		}
 		for url, want := range map[string]bool{"http://a.test/": true, "http://b.test/": true, "http://127.0.0.1/": true, "http://192.0.2.1/": false} {
 			if got := policy.CheckURL(url) == nil; got != want { // b.test may resolve to 127.0.0.1
 				t.Errorf("%s permitted: %v, expected %v", url, got, want)

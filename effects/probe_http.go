@@ -109,4 +109,6 @@ func (p *HTTPProbe) judge(answer *HTTPAnswer) error {
 func (p *HTTPProbe) planned() Reading { return Reading{OK: true, Value: p.Status.First()} }
 
 // check implements probe.
-func (p *HTTPProbe) check(e *Effects) error { return e.client.network.checkURL(p.URL) }
+func (p *HTTPProbe) check(e *Effects) error {
+	return e.client.permits(&HTTPArgs{URL: p.URL, Body: p.Body})
+}

@@ -82,12 +82,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		count(c.received, all.BytesOut, "downstream", t.Name, t.Listen, t.Upstream)
 		ch <- prometheus.MustNewConstHistogram(c.latency, all.Faulted.Count, all.Faulted.Seconds, all.Faulted.Buckets, t.Name, "true")
 		ch <- prometheus.MustNewConstHistogram(c.latency, all.Clean.Count, all.Clean.Seconds, all.Clean.Buckets, t.Name, "false")
-		faults, err := c.plane.Faults(t.Name, "")
-		if err != nil {
-			continue
-		}
-		for _, f := range faults {
-			labels := []string{t.Name, f.ID, f.Fault.Kind}
+		for _, f := range p.Faults() { // those of runs that have borrowed the target too
+			labels := []string{t.Name, f.ID, f.Kind}
 			count(c.seen, f.Stats.Seen, labels...)
 			count(c.hit, f.Stats.Hit, labels...)
 			count(c.inapplicable, f.Stats.Inapplicable, labels...)

@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -124,6 +127,15 @@ func (c *conn) unreachable(err error) {
 func (c *conn) dial(l *link) bool {
 	defer close(l.dialed)
 	dialer := net.Dialer{Timeout: c.p.config.DialTimeout}
+	if permit := c.p.config.Permit; permit != nil {
+		dialer.Control = func(_, to string, _ syscall.RawConn) error {
+			addr, err := netip.ParseAddrPort(to)
+			if err != nil {
+				return fmt.Errorf("%q is no address that could be permitted", to)
+			}
+			return permit(addr)
+		}
+	}
 	var up side
 	tcp, err := dialer.DialContext(c.ctx, "tcp", c.p.Upstream())
 	if err == nil {

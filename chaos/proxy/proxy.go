@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,9 @@ type Config struct {
 	TLS *TLS
 	// Logger gets what is of interest to a person; nil for none.
 	Logger *slog.Logger
+	// Permit, if set, is asked of the address of every connection to the upstream, just before
+	// it is made: the name has been resolved, and nothing can change it any more.
+	Permit func(to netip.AddrPort) error
 	// DialTimeout bounds connecting to the upstream; 0 is 5 s.
 	DialTimeout time.Duration
 	// MaxHead bounds an HTTP head in bytes; 0 is 64 KiB.
