@@ -1,21 +1,14 @@
 package server
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"net/http"
-	"reflect"
-	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
 
-	"starquake/app"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
 	"starquake/store"
@@ -189,27 +182,6 @@ func (s *Server) export(id string, out *client) error {
 	return err
 }
 
-// streamed is an answer that a function writes after the handler has returned.
-func (s *Server) streamed(contentType string, write func(*client)) *huma.StreamResponse {
-	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		ctx.SetHeader("Content-Type", contentType)
-		ctx.SetStatus(http.StatusOK)
-		c := humafiber.Unwrap(ctx).Context()
-		conn := c.Conn()
-		c.SetBodyStreamWriter(func(out *bufio.Writer) {
-			defer func() { // nobody else would, and the process would end
-				if p := recover(); p != nil {
-					s.logger.Error("a stream failed: internal error", "panic", p, "stack", string(debug.Stack()))
-					_ = conn.Close() // the client must not take a part for all
-				}
-			}()
-			reader := &client{s.ctx, conn, out}
-			defer context.AfterFunc(s.ctx, reader.cut)()
-			write(reader)
-		})
-	}}
-}
-
 // list gives runs as clients see them, the newest first.
 func (s *Server) list(f store.Filter) ([]Run, error) {
 	ids, err := s.runs.ids()
@@ -257,168 +229,4 @@ func (s *Server) entry(id string) (Run, store.Entry, bool) {
 		return Run{}, e, false // it was pruned, or is no run
 	}
 	return listed(&e), e, true
-}
-
-// EventPage are some of a run's events.
-type EventPage struct {
-	Events []Event `json:"events" nullable:"false" doc:"In their order."`
-	Next   int     `json:"next" doc:"What after is for the events behind these."`
-	Ended  bool    `json:"ended" doc:"Whether the run has ended and these are the last."`
-}
-
-// eventRoutes are those of a run's records.
-func (s *Server) eventRoutes(tag, base string) {
-	o := op("GET", base+"/{id}/events", "get-events", Viewer, "The records of a run's journal: a page of them as JSON, or with Accept: text/event-stream all as they come, until the run has ended. The id of an event is its number; with Last-Event-ID a stream goes on behind it.", tag)
-	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[EventPage](), true, "EventPage")
-	o.Responses["200"] = &huma.Response{Description: "The events.", Content: map[string]*huma.MediaType{
-		"application/json": {Schema: schema}, eventStream: {Schema: &huma.Schema{Type: huma.TypeString}},
-	}}
-	huma.Register(s.api, o, func(ctx context.Context, in *struct {
-		RunPath
-		After  int    `query:"after" minimum:"0" doc:"Only events behind this number."`
-		Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many at most, of a page."`
-		Last   string `header:"Last-Event-ID" doc:"What a stream goes on behind; it wins over after."`
-		Accept string `header:"Accept" doc:"text/event-stream for a stream."`
-	}) (*huma.StreamResponse, error) {
-		if err := s.runs.notBegun(in.ID); err != nil {
-			return nil, asProblem(err)
-		}
-		r, _, err := s.look(in.ID)
-		if err != nil {
-			return nil, asProblem(err)
-		}
-		after := in.After
-		if in.Last != "" {
-			if after, err = strconv.Atoi(in.Last); err != nil || after < 0 {
-				return nil, problemf(400, "invalid_request", "Last-Event-ID %q: expected the number of an event", in.Last)
-			}
-		}
-		if strings.Contains(in.Accept, eventStream) {
-			return s.streamed(eventStream, func(c *client) { s.streamEvents(c, in.ID, after) }), nil
-		}
-		p := EventPage{Events: []Event{}, Next: after, Ended: r.Status == string(view.Ended)}
-		err = s.past(in.ID, after, in.Limit, func(first int, recs []journal.Record) {
-			for i, rec := range recs {
-				p.Events = append(p.Events, event(first+i, rec))
-			}
-			p.Next = first + len(recs) - 1
-		})
-		if err != nil {
-			return nil, asProblem(err)
-		}
-		p.Ended = p.Ended && p.Next >= r.Events
-		return &huma.StreamResponse{Body: func(ctx huma.Context) {
-			ctx.SetHeader("Content-Type", "application/json")
-			ctx.SetStatus(http.StatusOK)
-			if err := s.api.Marshal(ctx.BodyWriter(), "application/json", p); err != nil {
-				panic(err) // into memory, of plain data
-			}
-		}}, nil
-	})
-}
-
-const eventStream = "text/event-stream"
-
-// Because is what may be said of anything that is asked of a run.
-type Because struct {
-	Comment string `json:"comment,omitempty" maxLength:"4000" doc:"Why, for whoever reads the journal."`
-}
-
-// Steered says what came of asking something of a run.
-type Steered struct {
-	Message string `json:"message" doc:"What was done, for people."`
-	Run     Run    `json:"run" doc:"The run as it stands."`
-}
-
-func (s *Server) steerRuns(tag, base string) {
-	type done struct{ Body Steered }
-	steer := func(ctx context.Context, id string, ask *app.ControlRequest) (*done, error) {
-		message, err := s.steer(ctx, id, ask)
-		if err != nil {
-			return nil, asProblem(err)
-		}
-		var out done
-		out.Body.Message = message
-		if out.Body.Run, _, err = s.look(id); err != nil {
-			return nil, asProblem(err)
-		}
-		return &out, nil
-	}
-	type pause struct {
-		Because
-		Lift bool `json:"lift_faults,omitempty" doc:"Take the faults off for the length of the pause."`
-	}
-	huma.Register(s.api, op("POST", base+"/{id}/pause", "pause-run", Operator, "Hold a run; its guards stay live.", tag), func(ctx context.Context, in *struct {
-		RunPath
-		Body *pause
-	}) (*done, error) {
-		b := orZero(in.Body)
-		return steer(ctx, in.ID, &app.ControlRequest{Op: "pause", Comment: b.Comment, Lift: b.Lift})
-	})
-	for _, verb := range []struct{ op, summary string }{
-		{"resume", "End a pause."},
-		{"stop", "Stop a run. The answer comes when it has ended and every fault is off."},
-	} {
-		huma.Register(s.api, op("POST", base+"/{id}/"+verb.op, verb.op+"-run", Operator, verb.summary, tag), func(ctx context.Context, in *struct {
-			RunPath
-			Body *Because
-		}) (*done, error) {
-			return steer(ctx, in.ID, &app.ControlRequest{Op: verb.op, Comment: orZero(in.Body).Comment})
-		})
-	}
-	type skip struct {
-		Because
-		Path string `json:"path,omitempty" maxLength:"4000" doc:"The path of the step; without it the only one that runs."`
-	}
-	huma.Register(s.api, op("POST", base+"/{id}/skip", "skip-step", Operator, "End a running step as skipped.", tag), func(ctx context.Context, in *struct {
-		RunPath
-		Body *skip
-	}) (*done, error) {
-		b := orZero(in.Body)
-		return steer(ctx, in.ID, &app.ControlRequest{Op: "skip", Comment: b.Comment, Path: b.Path})
-	})
-	type answer struct {
-		Because
-		Question string `json:"question,omitempty" maxLength:"4000" doc:"The id of the approval; without it the only one that waits."`
-	}
-	for _, verb := range []struct{ op, summary string }{
-		{"approve", "Let a run go on that waits in approve()."},
-		{"reject", "Stop a run that waits in approve()."},
-	} {
-		huma.Register(s.api, op("POST", base+"/{id}/"+verb.op, verb.op+"-run", Operator, verb.summary, tag), func(ctx context.Context, in *struct {
-			RunPath
-			Body *answer
-		}) (*done, error) {
-			b := orZero(in.Body)
-			return steer(ctx, in.ID, &app.ControlRequest{Op: verb.op, Comment: b.Comment, Question: b.Question})
-		})
-	}
-}
-
-// steer asks something of a run.
-func (s *Server) steer(ctx context.Context, id string, ask *app.ControlRequest) (string, error) {
-	if ask.Op == "stop" {
-		if out, err := s.runs.cancel(ctx, id, whoOf(ctx).Name, ask.Comment); err != nil || out {
-			return "taken out of the queue; it never began", err
-		}
-	}
-	r, err := s.runs.steered(id)
-	if err != nil {
-		return "", err
-	}
-	ask.By = whoOf(ctx).Name
-	message, err := r.Do(ctx, ask)
-	if err != nil {
-		return "", fmt.Errorf("run %s: %w", id, err)
-	}
-	return message, nil
-}
-
-// orZero is what a body that may be absent says.
-func orZero[T any](body *T) T {
-	if body == nil {
-		var zero T
-		return zero
-	}
-	return *body
 }

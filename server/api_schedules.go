@@ -185,10 +185,11 @@ func (s *Server) changeSchedules(tag, base string) {
 		})
 	}
 	type triggered struct {
+		Status   int
 		Location string `header:"Location" doc:"Where the run is."`
 		Body     Triggered
 	}
-	trigger := created(op("POST", base+"/{name}/trigger", "trigger-schedule", Operator, "Start a run of a schedule now, also of one that is disabled or over. When it is due, and how many runs it may still start, stay as they are.", tag))
+	trigger := queues(created(op("POST", base+"/{name}/trigger", "trigger-schedule", Operator, "Start a run of a schedule now, also of one that is disabled or over; status 202 says that it waits for its turn, as too many go on. When it is due, and how many runs it may still start, stay as they are.", tag)))
 	delete(trigger.Metadata, alsoOK)
 	huma.Register(s.api, trigger, func(ctx context.Context, in *SchedulePath) (*triggered, error) {
 		all, err := s.scheduler()
@@ -199,6 +200,10 @@ func (s *Server) changeSchedules(tag, base string) {
 		if err != nil {
 			return nil, scheduleProblem(in.Name, err)
 		}
-		return &triggered{"/api/v1/runs/" + id, Triggered{id}}, nil
+		out := &triggered{http.StatusCreated, "/api/v1/runs/" + id, Triggered{id}}
+		if s.runs.waitsFor(id) {
+			out.Status = http.StatusAccepted
+		}
+		return out, nil
 	})
 }

@@ -10,11 +10,12 @@
 //	metrics.go    what /metrics tells
 //	problem.go    errors as problem+json with a stable code (RFC 9457)
 //	manager.go    the runs of this process: start, find, recover, park
+//	recover.go    runs that were interrupted, and those whose script's process was killed
 //	start.go      from a request to a run that has begun
 //	limits.go     what a run of somebody below admin may take
 //	script.go     texts to scripts, compiled once
 //	definition.go orchestrations that are kept by name, with their versions
-//	targets.go    the data plane that outlives runs
+//	targets.go    the data plane that outlives runs; target_tls.go what its API says of TLS
 //	run.go        a run as clients see it
 //	api_*.go      the routes below /api/v1, a file for each resource
 //	events.go     a run's records, as JSON and as a stream (SSE)

@@ -41,11 +41,19 @@ func (s *Server) records(ctx context.Context, id string, after int, fn func(firs
 		}
 		return fn(after+1, recs[after:])
 	}
-	return r.FollowFrom(ctx, after, func(recs []journal.Record) error {
-		first := after + 1
-		after += len(recs)
-		return fn(first, recs)
-	})
+	for {
+		err := r.FollowFrom(ctx, after, func(recs []journal.Record) error {
+			first := after + 1
+			after += len(recs)
+			return fn(first, recs)
+		})
+		if err != nil || !r.Parked() {
+			return err
+		}
+		if r = s.runs.successor(r); r == nil {
+			return nil
+		}
+	}
 }
 
 // past gives the records of a run that there are by now, behind number after, at most

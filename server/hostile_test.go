@@ -2,10 +2,12 @@ package server_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,31 +165,58 @@ func TestSlowLoris(t *testing.T) {
 	l.do("POST", "/api/v1/runs/"+id+"/stop", nil).is(200)
 }
 
+// bodies are the calls that take one, as "METHOD path", from the document.
+func (l *lab) bodies() (all []string) {
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Body any `json:"requestBody"`
+		}
+	}
+	resp, err := l.client.Get(l.url + "/api/v1/openapi.json")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
+		l.t.Fatal(err)
+	}
+	for path, methods := range doc.Paths {
+		for method, o := range methods {
+			if o.Body != nil {
+				all = append(all, strings.ToUpper(method)+" "+strings.NewReplacer("{id}", "x", "{name}", "x").Replace(path))
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // FuzzBody sends bodies that somebody has thought of to every call that takes one: none
 // is a failure of the server, and all are answered as the document says.
 func FuzzBody(f *testing.F) {
-	l := serve(f)
-	paths := []string{
-		"/api/chaos/orchestration/import", "/api/chaos/orchestration/start", "/api/chaos/orchestration/stop", "/api/v1/runs",
-		base + "/import", base + "/validate", base + "/plan", "/api/v1/targets", "/api/v1/runs/x/pause", "/api/v1/runs/x/skip", "/api/v1/runs/x/approve",
+	l := serve(f, "--max-runs", "4", "--queue", "4", "--log-level", "error")
+	calls := l.bodies()
+	if len(calls) < 20 {
+		f.Fatalf("only %d calls take a body: %q", len(calls), calls)
 	}
-	for i := range paths {
+	for i := range calls {
 		for _, seed := range []string{
 			"", "null", "{}", "[]", "1", `"x"`, "{", `{"content":1}`, `{"content":"name: x\nsteps: [{name: a}]","format":"yaml"}`,
 			`{"name":null}`, `{"name":"x","steps":[{"name":"a","duration_seconds":1e309}]}`, `{"content":"\u0000"}`, `{"a":"` + strings.Repeat("x", 100) + `"}`,
 			`{"content":"def main():\n  pass","format":"starlark","params":{"a":[1]},"seed":"99999999999999999999"}`, "\xff\xfe", `{"content":"x","content":"y"}`,
+			`{"name":"../../x","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","tls":{"cert":"/etc/passwd","key":"/etc/passwd"}}`,
+			`{"orchestration":"x","cron":"* * * * *","time_zone":"../../etc/passwd"}`, `{"orchestration":"x","every":"1ns","until":"x"}`, `{"path":"a/../b","comment":"\r\nX: y"}`,
+			strings.Repeat("[", 10_000), `{"params":` + strings.Repeat(`{"a":`, 5_000) + `1` + strings.Repeat("}", 5_001),
 		} {
 			f.Add(i, []byte(seed))
 		}
 	}
-	f.Fuzz(func(t *testing.T, path int, body []byte) {
+	f.Fuzz(func(t *testing.T, i int, body []byte) {
 		was := l.t
 		l.t = t
 		defer func() { l.t = was }()
-		if path < 0 {
-			path = -(path + 1)
-		}
-		if a := l.do("POST", paths[path%len(paths)], body); a.status >= 500 {
+		method, path, _ := strings.Cut(calls[(i%len(calls)+len(calls))%len(calls)], " ")
+		if a := l.do(method, path, body); a.status >= 500 {
 			t.Errorf("%s: %d %s", a.what, a.status, a.body)
 		}
 	})

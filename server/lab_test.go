@@ -135,6 +135,14 @@ func (l *lab) learn() {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	for _, schema := range doc.Components.Schemas {
+		for _, p := range schema.Value.Properties {
+			if v := p.Value; p.Ref == "" && v.Type == nil && len(v.OneOf)+len(v.AnyOf)+len(v.AllOf) == 0 {
+				// What has no type is anything, in OpenAPI 3.1 null too, which package openapi3 does not see.
+				v.Type = &openapi3.Types{"null", "boolean", "number", "string", "array", "object"}
+			}
+		}
+	}
 	doc.Servers = openapi3.Servers{{URL: l.url}}
 	if l.router, err = gorillamux.NewRouter(doc); err != nil {
 		l.t.Fatal(err)

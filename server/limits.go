@@ -18,6 +18,9 @@ type Limits struct {
 	RunTime time.Duration
 	// Events are the records of its journal, Branches those that go on at once.
 	Events, Branches int
+	// Body bounds what a request of the script sends, and what is read of an answer, in bytes.
+	// What is longer is not sent: the request fails. See app.Options.
+	Body int64
 }
 
 // limited is a run that has limits.
@@ -27,14 +30,30 @@ type limited struct {
 	mu               sync.Mutex
 	run              *app.Running // nil until the run is known
 	events, branches int
+	ended            bool
 	over             string // the limit that was exceeded first, for people
 	timer            *time.Timer
+}
+
+// past counts what a run that is taken up wrote before.
+func (l *limited) past(recs []journal.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, rec := range recs {
+		l.count(rec)
+	}
 }
 
 // record counts a record of the run. It may come before bind.
 func (l *limited) record(rec journal.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.count(rec)
+	l.look()
+}
+
+// count counts a record. The caller holds mu.
+func (l *limited) count(rec journal.Record) {
 	l.events++
 	switch rec.Kind {
 	case journal.BranchBegin:
@@ -42,33 +61,19 @@ func (l *limited) record(rec journal.Record) {
 	case journal.BranchEnd:
 		l.branches--
 	case journal.RunEnd:
+		l.ended = true
 		if l.timer != nil {
 			l.timer.Stop()
 		}
-		return
 	}
-	l.look()
 }
 
-// bind tells which run it is. One that was taken up has what it wrote before.
+// bind tells which run it is.
 func (l *limited) bind(r *app.Running) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.run = r
-	events, branches := 0, 0
-	for _, rec := range r.Records(0) {
-		events++
-		switch rec.Kind {
-		case journal.BranchBegin:
-			branches++
-		case journal.BranchEnd:
-			branches--
-		case journal.RunEnd:
-			return
-		}
-	}
-	l.events, l.branches = max(l.events, events), max(l.branches, branches)
-	if l.limits.RunTime > 0 {
+	if l.limits.RunTime > 0 && !l.ended {
 		l.timer = time.AfterFunc(time.Until(r.About().Started.Add(l.limits.RunTime)), func() {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -84,6 +89,7 @@ func (l *limited) bind(r *app.Running) {
 // look compares what was counted with the limits. The caller holds mu.
 func (l *limited) look() {
 	switch {
+	case l.ended:
 	case l.limits.Events > 0 && l.events > l.limits.Events:
 		l.exceed(fmt.Sprintf("its journal has more than %d records", l.limits.Events))
 	case l.limits.Branches > 0 && l.branches > l.limits.Branches:

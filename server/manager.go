@@ -40,6 +40,7 @@ type manager struct {
 	known   []string
 	knownAt time.Time
 	ready   bool            // runs that were interrupted go on
+	parked  int             // those that do not go on, and those let go as this process ends
 	places  map[*place]bool // of runs that are being started
 	// queue are the starts that wait for their turn, the next one first; waits has them by
 	// their ids, with those that are beginning, and those that never began, which nevers
@@ -47,6 +48,12 @@ type manager struct {
 	queue  []*waiting
 	waits  map[string]*waiting
 	nevers []string
+	// revivals counts how often the run of an id was taken up because the process of its
+	// script was killed; reviving are those that are being taken up, with what is closed then.
+	revivals map[string]int
+	reviving map[string]chan struct{}
+	// takeUp takes up a run of this process that was parked; set before the first one.
+	takeUp func(id string) (*app.Running, error)
 	// starting are the starts under way; none is added once closing is set.
 	starting sync.WaitGroup
 }
@@ -72,6 +79,7 @@ func newManager(config *Config, plane *admin.Plane, logger *slog.Logger) (*manag
 	m := &manager{
 		config: config, plane: plane, logger: logger,
 		live: map[string]*app.Running{}, given: map[string][]string{}, keys: map[startKey]*started{}, places: map[*place]bool{}, waits: map[string]*waiting{},
+		revivals: map[string]int{}, reviving: map[string]chan struct{}{},
 	}
 	m.clock, _ = alarm.New() // without one sleeps end a millisecond late
 	if !config.InMemory {
@@ -114,19 +122,24 @@ func (m *manager) readKeys() error {
 
 // options are what the run of an id gets from this process.
 func (m *manager) options(id string) app.RunOptions {
+	counted := &counted{metrics: m.metrics}
 	opt := app.RunOptions{
 		ID: id, CanApprove: true, Clock: m.clock, Logger: m.logger, Plane: m.plane, Store: m.store, Version: m.config.Version,
-		OnEnd: m.forget, Authority: m.config.Authority, OnRecord: m.metrics.run(),
+		OnEnd: func(r *app.Running) {
+			counted.over()
+			m.forget(r)
+		},
+		OnKilled: func() bool { return m.revives(id) }, Authority: m.config.Authority, OnPast: counted.past, OnRecord: counted.record,
 	}
 	if m.config.Traces != nil {
-		traced, count := m.config.Traces.Run(id), opt.OnRecord
+		traced, count, over := m.config.Traces.Run(id), opt.OnRecord, opt.OnEnd
 		opt.OnRecord = func(rec journal.Record) {
 			count(rec)
 			traced.Record(rec)
 		}
 		opt.OnEnd = func(r *app.Running) {
 			traced.End()
-			m.forget(r)
+			over(r)
 		}
 	}
 	return opt
@@ -139,57 +152,16 @@ func (m *manager) limit(opt *app.RunOptions) func(*app.Running) {
 		return func(*app.Running) {}
 	}
 	l := &limited{limits: m.config.Policy.Limits}
-	count := opt.OnRecord
+	past, count := opt.OnPast, opt.OnRecord
+	opt.OnPast = func(recs []journal.Record) {
+		past(recs)
+		l.past(recs)
+	}
 	opt.OnRecord = func(rec journal.Record) {
 		count(rec)
 		l.record(rec)
 	}
 	return l.bind
-}
-
-// recover takes up the runs that were interrupted, the oldest first. They may do what permits
-// permits, of what they were permitted when they began; targets are those there are now.
-func (m *manager) recover(permits app.Options, targets *app.Environment) {
-	defer func() {
-		m.mu.Lock()
-		m.ready = true
-		m.mu.Unlock()
-	}()
-	if m.store == nil {
-		return
-	}
-	runs, err := m.store.Runs(store.Filter{Status: store.Interrupted})
-	if err != nil {
-		m.logger.Error("interrupted runs cannot be found", "error", err)
-		return
-	}
-	for _, e := range slices.Backward(runs) {
-		if e.Imported {
-			continue
-		}
-		opt, known := m.options(e.ID), func(*app.Running) {}
-		opt.Options, opt.Env = permits, targets
-		if app.IsolatedOf(&e.Info) { // it is of somebody below admin
-			known = m.limit(&opt)
-		}
-		r, err := app.Recover(e.ID, m.config.Rollback, opt)
-		switch {
-		case errors.Is(err, store.ErrBusy): // another process has it
-		case errors.Is(err, app.ErrNotBegun):
-			m.logger.Info("a run had not begun when its server died", "run", e.ID, "name", e.Name)
-			m.mu.Lock()
-			if key := (startKey{e.By, e.Key}); m.keys[key] != nil && m.keys[key].id == e.ID {
-				delete(m.keys, key) // whoever asked got no answer, and may ask again
-			}
-			m.mu.Unlock()
-		case err != nil:
-			m.logger.Error("an interrupted run does not go on; starquake cleanup takes off what it may have left on", "run", e.ID, "error", err)
-		default:
-			m.logger.Info("an interrupted run goes on", "run", e.ID, "name", e.Name)
-			m.adopt(r, nil)
-			known(r)
-		}
-	}
 }
 
 // begin starts a run, unless the server ends, and gives its id. Where too many go on it
@@ -272,8 +244,22 @@ func (m *manager) drop(r *app.Running) {
 	if m.live[r.ID] == nil {
 		return
 	}
+	given := m.given[r.ID]
 	delete(m.live, r.ID)
 	delete(m.given, r.ID)
+	if r.Parked() && !m.closing {
+		if m.reviving[r.ID] == nil {
+			m.reviving[r.ID] = make(chan struct{})
+		}
+		m.starting.Add(1)
+		go m.revive(r.ID, given)
+		return
+	}
+	if taken := m.reviving[r.ID]; taken != nil { // the server ends
+		close(taken)
+		delete(m.reviving, r.ID)
+	}
+	delete(m.revivals, r.ID)
 	m.advance()
 	if m.store != nil {
 		return
@@ -288,6 +274,11 @@ func (m *manager) drop(r *app.Running) {
 func (m *manager) find(id string) *app.Running {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if taken := m.reviving[id]; taken != nil && m.live[id] == nil { // taking up is bounded
+		m.mu.Unlock()
+		<-taken
+		m.mu.Lock()
+	}
 	if r := m.live[id]; r != nil {
 		return r
 	}
@@ -376,7 +367,7 @@ func (m *manager) steered(id string) (*app.Running, error) {
 	case err != nil:
 		return nil, noRun(id)
 	case e.Status == store.Ended:
-		return nil, problemf(409, "run_ended", "run %s has ended, %s", id, e.End.Verdict)
+		return nil, problemf(409, codeRunEnded, "run %s has ended, %s", id, e.End.Verdict)
 	case e.Status == store.Running:
 		return nil, problemf(409, "run_elsewhere", "run %s goes on in another process", id)
 	}
@@ -422,6 +413,9 @@ func (m *manager) park(ctx context.Context) error {
 	m.starting.Wait()
 	m.mu.Lock()
 	runs := slices.Collect(maps.Values(m.live))
+	if m.store != nil { // else they are stopped
+		m.parked += len(runs)
+	}
 	m.mu.Unlock()
 	errs := make([]error, len(runs))
 	var all sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,7 +16,9 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"starquake/chaos/admin"
+	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/runtime/view"
 )
 
 // metrics are what /metrics tells. What runs do is counted from their records as they are
@@ -29,6 +32,8 @@ type metrics struct {
 	effects  *prometheus.HistogramVec
 	records  prometheus.Counter
 	requests *prometheus.HistogramVec
+	// paused and stopping are how many of the runs that go on are so.
+	paused, stopping atomic.Int64
 }
 
 // buckets go from what an answer from memory takes to a minute.
@@ -52,17 +57,7 @@ func newMetrics(runs *manager, plane *admin.Plane) *metrics {
 			Name: "starquake_http_request_seconds", Help: "How long requests of the API took, by method and status.", Buckets: buckets(),
 		}, []string{"method", "status"}),
 	}
-	live := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "starquake_runs_live", Help: "Runs that go on in this process, paused ones included."}, func() float64 {
-		runs.mu.Lock()
-		defer runs.mu.Unlock()
-		return float64(len(runs.live))
-	})
-	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "starquake_runs_queued", Help: "Starts that wait for their turn."}, func() float64 {
-		runs.mu.Lock()
-		defer runs.mu.Unlock()
-		return float64(len(runs.queue))
-	})
-	m.registry.MustRegister(queued, m.started, m.ended, m.steps, m.faults, m.effects, m.records, m.requests, live,
+	m.registry.MustRegister(&states{m, runs}, m.started, m.ended, m.steps, m.faults, m.effects, m.records, m.requests,
 		admin.NewCollector(plane), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, v := range []journal.Verdict{journal.VerdictPassed, journal.VerdictFailed, journal.VerdictAborted, journal.VerdictErrored, journal.VerdictUnclean, journal.VerdictStopped, journal.VerdictInconclusive} {
 		m.ended.WithLabelValues(string(v)) // so that a rate over the first one is right
@@ -70,16 +65,38 @@ func newMetrics(runs *manager, plane *admin.Plane) *metrics {
 	return m
 }
 
-// run is given the records of one run, in their order.
-func (m *metrics) run() func(journal.Record) {
-	return (&counted{metrics: m}).record
+// states are how many runs there are in each state, as they are when they are asked for.
+type states struct {
+	metrics *metrics
+	runs    *manager
 }
 
-// counted is a run that is counted.
+var runsDesc = prometheus.NewDesc("starquake_runs",
+	"Runs that have not ended, by what they are doing: queued, running, paused, stopping, or parked (let go when a server ended or died, and not taken up by this one).", []string{"state"}, nil)
+
+// Describe implements prometheus.Collector.
+func (s *states) Describe(ch chan<- *prometheus.Desc) { ch <- runsDesc }
+
+// Collect implements prometheus.Collector.
+func (s *states) Collect(ch chan<- prometheus.Metric) {
+	s.runs.mu.Lock()
+	live, queued, parked := int64(len(s.runs.live)), len(s.runs.queue), s.runs.parked
+	s.runs.mu.Unlock()
+	paused, stopping := s.metrics.paused.Load(), s.metrics.stopping.Load()
+	for state, n := range map[string]int64{
+		statusQueued: int64(queued), string(view.Running): max(0, live-paused-stopping), string(view.Paused): paused, statusStopping: stopping, "parked": int64(parked),
+	} {
+		ch <- prometheus.MustNewConstMetric(runsDesc, prometheus.GaugeValue, float64(n), state)
+	}
+}
+
+// counted is a run that is counted. Its records come to record in their order; those that a
+// run which is taken up has from before come to past.
 type counted struct {
-	metrics *metrics
-	mu      sync.Mutex
-	open    map[journal.Place]*openEffect // nil before the first
+	metrics          *metrics
+	mu               sync.Mutex
+	open             map[journal.Place]*openEffect // nil before the first
+	paused, stopping bool
 }
 
 // openEffect is an effect that has not ended.
@@ -89,6 +106,15 @@ type openEffect struct {
 	fault  bool // it is one
 	on     bool // and is on
 	timing bool // how long it takes says something
+}
+
+// past follows what the run was when it was taken up. Another process has counted it.
+func (c *counted) past(recs []journal.Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, rec := range recs {
+		c.follow(rec)
+	}
 }
 
 func (c *counted) record(rec journal.Record) {
@@ -101,11 +127,30 @@ func (c *counted) record(rec journal.Record) {
 		m.started.Inc()
 	case *journal.RunEndBody:
 		m.ended.WithLabelValues(string(b.Verdict)).Inc()
-		for place := range c.open { // what has no end has one now
-			c.close(place)
-		}
 	case *journal.StepEndBody:
 		m.steps.WithLabelValues(string(b.Status)).Inc()
+	case *journal.EffectEndBody:
+		if e := c.open[rec.Place]; e != nil && e.timing {
+			m.effects.WithLabelValues(e.kind, strconv.FormatBool(b.Error == nil)).Observe((rec.At - e.at).Seconds())
+		}
+	}
+	c.follow(rec)
+}
+
+// follow keeps what the run is doing now. The caller holds mu.
+func (c *counted) follow(rec journal.Record) {
+	switch b := rec.Body.(type) {
+	case *journal.ControlBody:
+		switch b.Action {
+		case runtime.ActionPause:
+			c.does(true, c.stopping)
+		case runtime.ActionResume:
+			c.does(false, c.stopping)
+		case runtime.ActionStop, runtime.ActionAbort: // which end a pause
+			c.does(false, true)
+		}
+	case *journal.RunEndBody:
+		c.end()
 	case *journal.EffectStartBody:
 		if c.open == nil {
 			c.open = map[journal.Place]*openEffect{}
@@ -114,17 +159,46 @@ func (c *counted) record(rec journal.Record) {
 	case *journal.EffectNoteBody:
 		if e := c.open[rec.Place]; e != nil && e.fault && !e.on {
 			e.on = true
-			m.faults.Inc()
+			c.metrics.faults.Inc()
 		}
 	case *journal.EffectEndBody:
-		if e := c.open[rec.Place]; e != nil && e.timing {
-			m.effects.WithLabelValues(e.kind, strconv.FormatBool(b.Error == nil)).Observe((rec.At - e.at).Seconds())
-		}
 		c.close(rec.Place)
 	}
 }
 
-// close forgets an effect.
+// does notes whether the run is paused, or stopping. The caller holds mu.
+func (c *counted) does(paused, stopping bool) {
+	for _, state := range []struct {
+		was *bool
+		is  bool
+		of  *atomic.Int64
+	}{{&c.paused, paused, &c.metrics.paused}, {&c.stopping, stopping, &c.metrics.stopping}} {
+		switch {
+		case state.is && !*state.was:
+			state.of.Add(1)
+		case !state.is && *state.was:
+			state.of.Add(-1)
+		}
+		*state.was = state.is
+	}
+}
+
+// over is told that the run is not of this process any more: it has ended, or was parked.
+func (c *counted) over() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end()
+}
+
+// end forgets the run: what has no end has one now. The caller holds mu.
+func (c *counted) end() {
+	c.does(false, false)
+	for place := range c.open {
+		c.close(place)
+	}
+}
+
+// close forgets an effect. The caller holds mu.
 func (c *counted) close(place journal.Place) {
 	if e := c.open[place]; e != nil && e.on {
 		c.metrics.faults.Dec()

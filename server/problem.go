@@ -67,6 +67,9 @@ const problemType = "application/problem+json"
 // codeInternal is the code of what nobody has foreseen.
 const codeInternal = "internal_error"
 
+// codeRunEnded is the code of what can only be asked of a run that has not ended.
+const codeRunEnded = "run_ended"
+
 func problemf(status int, code, format string, args ...any) *Problem {
 	return &Problem{Status: status, Title: http.StatusText(status), Code: code, Detail: fmt.Sprintf(format, args...)}
 }

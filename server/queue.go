@@ -27,6 +27,8 @@ type waiting struct {
 	since        time.Time
 	targets      []string
 	start        func(app.RunOptions) (*app.Running, error)
+	key          startKey // of the start; the zero value without one
+	asked        *started // what that key stands for
 	// settled is closed when the run has begun, or never will.
 	settled chan struct{}
 	// end is set, before settled is closed, of one that never will.
@@ -105,6 +107,9 @@ func (m *manager) turn(w *waiting, in *place) {
 		close(w.settled)
 	} else {
 		m.never(w, journal.VerdictErrored, "start_failed", err.Error())
+		if w.asked != nil && m.keys[w.key] == w.asked { // as of one that is refused at once: it may be tried again
+			delete(m.keys, w.key)
+		}
 	}
 	m.advance()
 }
@@ -157,7 +162,7 @@ func (m *manager) cancel(ctx context.Context, id, by, comment string) (bool, err
 		return false, ctx.Err()
 	}
 	if w.end != nil {
-		return false, problemf(409, "run_ended", "run %s has ended, %s: %s", id, w.end.verdict, w.end.message)
+		return false, problemf(409, codeRunEnded, "run %s has ended, %s: %s", id, w.end.verdict, w.end.message)
 	}
 	return false, nil
 }
@@ -224,5 +229,5 @@ func (m *manager) notBegun(id string) error {
 	case r.Status == statusQueued:
 		return problemf(409, "run_queued", "run %s waits in the queue and has not begun", id)
 	}
-	return problemf(409, "run_ended", "run %s never began: %s", id, r.Message)
+	return problemf(409, codeRunEnded, "run %s never began: %s", id, r.Message)
 }

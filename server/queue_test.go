@@ -45,6 +45,9 @@ func TestQueue(t *testing.T) {
 		t.Errorf("taken out: %s", out.body)
 	}
 	l.do("POST", "/api/v1/runs/"+ids[0]+"/stop", nil).is(409, "run_ended")
+	if again := l.do("POST", "/api/v1/runs", ask("b"), "Idempotency-Key: b").is(200); again.text("id") != ids[0] || again.text("reason") != "cancelled" {
+		t.Errorf("asked again for what was taken out: %s", again.body)
+	}
 	l.do("GET", "/api/v1/runs/"+ids[0]+"/journal", nil).is(409, "run_ended")
 	if at := l.do("GET", "/api/v1/runs/"+ids[1], nil).is(200); at.get("queue_position") != 1.0 {
 		t.Errorf("the next one: %s", at.body)
@@ -77,7 +80,8 @@ func TestQueue(t *testing.T) {
 func TestQueueRefused(t *testing.T) {
 	l := serve(t, "--max-runs", "1")
 	first := l.begin("def main():\n    sleep(\"1h\")\n")
-	bad := l.do("POST", "/api/v1/runs", map[string]any{"format": "starlark", "content": "n = param(\"n\", default = 1)\ndef main():\n    pass\n", "params": map[string]any{"n": "x"}}).is(202).text("id")
+	wrong := map[string]any{"format": "starlark", "content": "n = param(\"n\", default = 1)\ndef main():\n    pass\n", "params": map[string]any{"n": "x"}}
+	bad := l.do("POST", "/api/v1/runs", wrong, "Idempotency-Key: k").is(202).text("id")
 	good := l.do("POST", "/api/chaos/orchestration/start", `{"name": "good", "steps": [{"name": "a", "duration_seconds": 0.01}]}`).is(202)
 	if got := good.text("message"); !strings.Contains(got, "waits for its turn, at position 2") {
 		t.Errorf("the message: %s", got)
@@ -100,4 +104,33 @@ func TestQueueRefused(t *testing.T) {
 	if err := follow.Wait(); err != nil || !strings.Contains(said.String(), "at position 3") || !strings.Contains(said.String(), "passed") {
 		t.Errorf("start --wait: %v\n%s", err, said.String())
 	}
+	l.do("POST", "/api/v1/runs", wrong, "Idempotency-Key: k").is(422) // its key is free: now it is refused at once
+}
+
+// TestSchedulesQueue: a run of a schedule waits for its turn like any other. While it waits it
+// counts as one that goes on, and one that is replaced never begins.
+func TestSchedulesQueue(t *testing.T) {
+	l := serve(t, "--max-runs", "1")
+	const base = "/api/v1/schedules/s"
+	first := l.begin("def main():\n    sleep(\"1h\")\n")
+	l.do("PUT", "/api/v1/orchestrations/long", map[string]any{"format": "starlark", "content": "def main():\n    sleep(\"1h\")\n"}).is(201)
+	l.do("PUT", base, map[string]any{"orchestration": "long", "after": "0s"}).is(201)
+	var now *answer
+	l.await("its time", func() bool { now = l.do("GET", base, nil).is(200); return now.get("last") != nil })
+	run := now.text("last.run")
+	if now.text("last.what") != "started" || now.text("active.0") != run {
+		t.Fatalf("its time came: %s", now.body)
+	}
+	if a := l.do("GET", "/api/v1/runs/"+run, nil).is(200); a.text("status") != "queued" || a.text("by") != "schedule:s" {
+		t.Errorf("its run: %s", a.body)
+	}
+	l.do("POST", base+"/trigger", nil).is(409, "schedule_active")
+	l.do("PUT", base, map[string]any{"orchestration": "long", "at": "2999-01-01T00:00:00Z", "concurrency": "replace"}).is(200)
+	next := l.do("POST", base+"/trigger", nil).is(202)
+	if a := l.over(run); a.text("verdict") != "stopped" || a.text("reason") != "cancelled" {
+		t.Errorf("the one that was replaced: %s", a.body)
+	}
+	l.do("POST", "/api/v1/runs/"+first+"/stop", nil).is(200)
+	l.await("its turn", func() bool { return l.do("GET", next.header.Get("Location"), nil).is(200).get("status") == "running" })
+	l.do("POST", next.header.Get("Location")+"/stop", nil).is(200)
 }

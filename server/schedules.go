@@ -24,7 +24,7 @@ func (d scheduled) Start(_ context.Context, start schedule.Start) (string, error
 	maps.Copy(labels, start.Definition.Labels)
 	id, _, err := s.start(&starting{
 		loaded: l, content: content, params: start.Definition.Params, labels: labels,
-		key: start.Key, request: digest(start.Key), who: Who{Name: signature(start), Role: auth.Operator, Kind: kindSchedule},
+		key: start.Key, request: digest(start.Key), who: Who{Name: signature(start), Role: auth.Operator, Kind: kindSchedule}, patient: true,
 	})
 	return id, err
 }
@@ -67,8 +67,14 @@ func (d scheduled) Active(run string) bool {
 	return r != nil && !ended(r)
 }
 
-// Stop stops a run and waits for its end.
+// Stop stops a run and waits for its end. One that waits for its turn never begins.
 func (d scheduled) Stop(ctx context.Context, run, why string) error {
+	if out, err := d.server.runs.cancel(ctx, run, kindSchedule, why); out || err != nil {
+		if p := asProblem(err); p != nil && p.Code == codeRunEnded {
+			return nil
+		}
+		return err
+	}
 	r := d.server.runs.find(run)
 	if r == nil {
 		return nil // it has ended

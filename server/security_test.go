@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -304,34 +305,55 @@ func TestScriptsReachNothing(t *testing.T) {
 	asks := func(url string) string {
 		return fmt.Sprintf("def main():\n    http.get(%q, timeout = \"5s\")\n", url)
 	}
-	denied := func(l *lab, url string) {
+	denied := func(l *lab, url, why string) {
 		t.Helper()
 		a := l.do("POST", "/api/v1/runs", map[string]any{"content": asks(url), "format": "starlark"})
-		if a.status == 422 { // refused beforehand: nothing was started
-			if !bytes.Contains(a.body, []byte("permitted")) {
-				t.Errorf("%s: %s", url, a.body)
-			}
-			return
+		if a.status != 422 { // else it was refused beforehand: nothing was started
+			a = l.over(a.is(201).text("id"))
 		}
-		end := l.over(a.is(201).text("id"))
-		if end.get("verdict") == "passed" {
-			t.Errorf("%s: the run passed", url)
+		if a.text("verdict") == "passed" || !bytes.Contains(a.body, []byte(why)) {
+			t.Errorf("%s: expected it to be refused, saying %q: %s", url, why, a.body)
 		}
 	}
 	closed := serve(t)
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0.0.0.0", "[::]", "127.0.0.1.", "user@127.0.0.1"} {
-		denied(closed, "http://"+host+":"+port+"/")
+		denied(closed, "http://"+host+":"+port+"/", "not permitted")
 	}
 	if n := hits.Load(); n != 0 {
 		t.Errorf("a script that may reach nothing made %d requests", n)
 	}
-	open := serve(t, "--allow-net", "*")
-	for _, host := range []string{"169.254.169.254", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[fd00:ec2::254]", "2852039166", "0xa9fea9fe"} {
-		denied(open, "http://"+host+"/latest/meta-data/")
-		denied(open, redirect.URL+"/?to=http://"+host+"/latest/meta-data/")
+	open := serve(t, "--allow-net", "*", "--allow-load", "*", "--allow-proxies")
+	for _, host := range []string{
+		"169.254.169.254", "169.254.169.254.", "169.254.169.254:80", "user:pass@169.254.169.254", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[::169.254.169.254]",
+		"[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::1]", "[fd00:ec2::254]", "[FD00:EC2:0::254]", "[fd20:ce::254]", "169.254.170.2", "100.100.100.200",
+		"2852039166", "0xa9fea9fe", "0xA9FEA9FE", "025177524776", "0251.0376.0251.0376", "0xa9.0xfe.0xa9.0xfe", "169.254.43518", "169.16689662", "0251.254.0xa9.254",
+	} {
+		denied(open, "http://"+host+"/latest/meta-data/", "metadata address")
+		denied(open, redirect.URL+"/?to="+url.QueryEscape("http://"+host+"/latest/meta-data/"), "metadata address")
 	}
 	if trap.Load() == 0 {
 		t.Error("no redirect was followed: the test does not see what it is to see")
+	}
+	// By whatever else a script reaches hosts, also where the plan does not see it.
+	for _, body := range []string{
+		`tcp.connect("169.254.169.254:80")`,
+		`grpc.health("[fd00:ec2::254]:80")`,
+		`guard("g", probe.http("http://169.254.169.254/")); sleep("1h")`,
+		`wait_until(probe.tcp("2852039166:80"), timeout = "2s")`,
+		`traffic.run(traffic.http("http://169.254.169.254/", rate = 1, duration = "1s"))`,
+		`proxy("mine", listen = "127.0.0.1:0", upstream = "169.254.169.254:80")`,
+		`proxy("mine", listen = "127.0.0.1:0", upstream = "[::ffff:169.254.169.254]:80")`,
+		`proxy("mine", listen = "127.0.0.1:0", upstream = "0xa9fea9fe:80")`,
+	} {
+		for _, when := range []string{"True", "time.now().year > 2000"} {
+			a := open.do("POST", "/api/v1/runs", map[string]any{"content": "def main():\n    if " + when + ":\n        " + body + "\n", "format": "starlark"})
+			if a.status != 422 {
+				a = open.over(a.is(201).text("id"))
+			}
+			if a.text("verdict") == "passed" || !bytes.Contains(a.body, []byte("metadata address")) {
+				t.Errorf("%s: %s", body, a.body)
+			}
+		}
 	}
 	if end := open.over(open.begin(asks(canary.URL))); end.get("verdict") != "passed" || hits.Load() != 1 {
 		t.Errorf("what is permitted: %s, %d requests", end.body, hits.Load())

@@ -68,6 +68,8 @@ type Policy struct {
 	// MemoryLimit bounds the script of a run in a process of its own, in bytes; 0 is
 	// app.DefaultIsolatedMemory.
 	MemoryLimit int64
+	// CPULimit bounds its processor time; 0 is app.DefaultIsolatedCPU.
+	CPULimit time.Duration
 	// Limits bound what a run of somebody below admin may take.
 	Limits Limits
 }
@@ -129,8 +131,11 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	s.metrics = newMetrics(s.runs, s.plane)
 	s.runs.metrics = s.metrics
 	s.routes()
-	now, _, _ := s.targets.environment(nil) // of all there are, which never fails
-	s.runs.recover(s.permitted(Who{}), now)
+	s.runs.recover(func() app.Options {
+		permits := s.permitted(Who{})
+		permits.Env, _, _ = s.targets.environment(nil) // of all there are, which never fails
+		return permits
+	})
 	// Behind the recovery, as what goes on decides what schedules may start.
 	s.schedules, err = schedule.New(config.Store, scheduled{s}, s.logger)
 	if errors.Is(err, store.ErrOwned) {

@@ -21,8 +21,9 @@ type starting struct {
 	labels  map[string]string
 	// targets are those that the run is given; nil: all.
 	targets []string
-	key     string // of the start; "" without one
-	request string // a digest of all that was asked, with the key
+	key     string   // of the start; "" without one
+	request string   // a digest of all that was asked, with the key
+	started *started // what the key stands for; set by start
 	who     Who
 	patient bool // it waits for its turn where too many runs go on
 }
@@ -73,6 +74,7 @@ func (s *Server) start(asked *starting) (id string, fresh bool, err error) {
 		}
 		close(this.done)
 	}()
+	asked.started = this
 	this.id, this.err = s.startNow(asked)
 	return this.id, this.err == nil, this.err
 }
@@ -91,7 +93,7 @@ func (s *Server) startNow(asked *starting) (string, error) {
 	if name == "" {
 		name = script.Name()
 	}
-	id, err := s.runs.begin(&waiting{name: name, by: asked.who.Name, labels: asked.labels, targets: names, start: func(opt app.RunOptions) (*app.Running, error) {
+	id, err := s.runs.begin(&waiting{name: name, by: asked.who.Name, labels: asked.labels, targets: names, key: startKey{asked.who.Name, asked.key}, asked: asked.started, start: func(opt app.RunOptions) (*app.Running, error) {
 		env, _, err := s.targets.environment(names) // as they are when its turn has come
 		if err != nil {
 			return nil, err
@@ -119,20 +121,17 @@ func (s *Server) startNow(asked *starting) (string, error) {
 // permitted are the options that the operator's policy makes for the scripts of somebody.
 func (s *Server) permitted(who Who) app.Options {
 	p := &s.config.Policy
-	return app.Options{
+	opt := app.Options{
 		AllowNet: p.AllowNet, AllowExec: p.AllowExec, AllowLoad: p.AllowLoad, MaxLoadRate: p.MaxLoadRate,
 		Confined: true, OwnProxies: p.AllowProxies,
 		// A script can compute for as long as it likes and take what memory there is: that
 		// of others is kept out of the process that holds everybody's runs.
-		Isolate: !who.Role.May(Admin), MemoryLimit: p.isolated(who),
+		Isolate: true, MemoryLimit: p.MemoryLimit, CPULimit: p.CPULimit, MaxBody: p.Limits.Body,
 	}
-}
-
-func (p *Policy) isolated(who Who) int64 {
 	if who.Role.May(Admin) {
-		return 0
+		opt.Isolate, opt.MemoryLimit, opt.CPULimit, opt.MaxBody = false, 0, 0, 0
 	}
-	return p.MemoryLimit
+	return opt
 }
 
 func given(params map[string]json.RawMessage) map[string]builtins.GivenParam {

@@ -26,7 +26,7 @@ type runsCmd struct {
 }
 
 type runsListCmd struct {
-	Status  string            `enum:"running,ended,interrupted," default:"" placeholder:"STATUS" help:"Only runs that are running, ended or interrupted."`
+	Status  string            `enum:"queued,running,ended,interrupted," default:"" placeholder:"STATUS" help:"Only runs that are running, ended or interrupted, or that wait in a server's queue (queued)."`
 	Verdict string            `placeholder:"VERDICT" help:"Only runs that ended so."`
 	Name    string            `placeholder:"NAME" help:"Only runs of the orchestration of that name."`
 	Label   map[string]string `placeholder:"NAME=VALUE" help:"Only runs with this label."`

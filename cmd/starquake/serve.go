@@ -43,6 +43,9 @@ type serveCmd struct {
 	AllowProxies bool     `help:"Scripts and files may open proxies of their own on this machine."`
 	MemoryLimit  string   `placeholder:"SIZE" help:"The most memory of a script of somebody who is no admin."`
 
+	CPULimit time.Duration `name:"cpu-limit" default:"1h" placeholder:"DURATION" help:"The most processor time that the script of somebody who is no admin may use up (${default}), in all that it computes."`
+	MaxBody  string        `default:"8MiB" placeholder:"SIZE" help:"The longest body of a request that the script of somebody who is no admin may send (${default}). Of answers it reads at most this, and never more than 1MiB. 0 is no limit."`
+
 	MaxRunTime  time.Duration `default:"0" placeholder:"DURATION" help:"How long a run of somebody who is no admin may take, from its start; 0 is no limit. A run that exceeds this or one of the next two is aborted, with its faults off."`
 	MaxEvents   int           `default:"1000000" placeholder:"N" help:"How many records the journal of a run of somebody who is no admin may have (${default}); 0 is no limit."`
 	MaxBranches int           `default:"10000" placeholder:"N" help:"How many branches of a run of somebody who is no admin may go on at once (${default}); 0 is no limit."`
@@ -174,6 +177,13 @@ func (c *serveCmd) config(logger *slog.Logger) (server.Config, error) {
 	config.Policy.Limits = server.Limits{RunTime: c.MaxRunTime, Events: c.MaxEvents, Branches: c.MaxBranches}
 	if c.MaxRunTime < 0 || c.MaxEvents < 0 || c.MaxBranches < 0 {
 		return config, invalid("--max-run-time, --max-events and --max-branches: expected 0 (no limit) or more")
+	}
+	var err error
+	if config.Policy.Limits.Body, err = units.ParseSize(c.MaxBody); err != nil {
+		return config, invalid("--max-body: %w", err)
+	}
+	if config.Policy.CPULimit = c.CPULimit; c.CPULimit < time.Second {
+		return config, invalid("--cpu-limit %s: expected at least 1s", c.CPULimit)
 	}
 	if c.Queue < 0 {
 		return config, invalid("--queue %d: expected 0 (none waits) or more", c.Queue)

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"errors"
+	"slices"
+
+	"starquake/app"
+	"starquake/store"
+)
+
+// maxRevivals is how often a run is taken up because the process of its script was killed:
+// what happens again and again is no accident.
+const maxRevivals = 3
+
+// recover takes up the runs that were interrupted, the oldest first. They may do what permits
+// gives for them, of what they were permitted when they began; targets are those there are now.
+func (m *manager) recover(permits func() app.Options) {
+	m.takeUp = func(id string) (*app.Running, error) { return m.resume(id, permits()) }
+	defer func() {
+		m.mu.Lock()
+		m.ready = true
+		m.mu.Unlock()
+	}()
+	if m.store == nil {
+		return
+	}
+	runs, err := m.store.Runs(store.Filter{Status: store.Interrupted})
+	if err != nil {
+		m.logger.Error("interrupted runs cannot be found", "error", err)
+		return
+	}
+	for _, e := range slices.Backward(runs) {
+		if e.Imported {
+			continue
+		}
+		r, err := m.takeUp(e.ID)
+		switch {
+		case errors.Is(err, store.ErrBusy): // another process has it
+		case errors.Is(err, app.ErrNotBegun):
+			m.logger.Info("a run had not begun when its server died", "run", e.ID, "name", e.Name)
+			m.mu.Lock()
+			if key := (startKey{e.By, e.Key}); m.keys[key] != nil && m.keys[key].id == e.ID {
+				delete(m.keys, key) // whoever asked got no answer, and may ask again
+			}
+			m.mu.Unlock()
+		case err != nil:
+			m.stays(e.ID, err)
+		default:
+			m.logger.Info("an interrupted run goes on", "run", r.ID, "name", e.Name)
+		}
+	}
+}
+
+// resume takes up a run that does not go on.
+func (m *manager) resume(id string, permits app.Options) (*app.Running, error) {
+	e, err := m.store.Entry(id)
+	if err != nil {
+		return nil, err
+	}
+	opt, known := m.options(id), func(*app.Running) {}
+	env := permits.Env
+	opt.Options, opt.Env = permits, env
+	if app.IsolatedOf(&e.Info) { // it is of somebody below admin
+		known = m.limit(&opt)
+	}
+	r, err := app.Recover(id, m.config.Rollback, opt)
+	if err != nil {
+		return nil, err
+	}
+	m.adopt(r, nil)
+	known(r)
+	return r, nil
+}
+
+// stays notes a run that cannot be taken up.
+func (m *manager) stays(id string, why error) {
+	m.logger.Error("an interrupted run does not go on; starquake cleanup takes off what it may have left on", "run", id, "error", why)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.parked++
+}
+
+// revives says whether a run whose script's process was killed is taken up again.
+func (m *manager) revives(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing || m.store == nil || m.revivals[id] >= maxRevivals {
+		return false
+	}
+	m.revivals[id]++
+	return true
+}
+
+// revive takes up a run that was parked because its script's process was killed. The caller
+// holds mu, and has added to starting; given are the run's targets.
+func (m *manager) revive(id string, given []string) {
+	defer m.starting.Done()
+	m.logger.Warn("the process of a run's script was killed; the run is taken up again", "run", id)
+	_, err := m.takeUp(id)
+	if err != nil {
+		m.stays(id, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.live[id] != nil && given != nil {
+		m.given[id] = given
+	}
+	if taken := m.reviving[id]; taken != nil {
+		close(taken)
+		delete(m.reviving, id)
+	}
+}
+
+// successor gives the run that goes on with one that was parked here, when it is there; nil
+// where none does.
+func (m *manager) successor(r *app.Running) *app.Running {
+	m.mu.Lock()
+	taken := m.reviving[r.ID]
+	if taken == nil && m.live[r.ID] == r && !m.closing { // it is parked, and not yet forgotten
+		taken = make(chan struct{})
+		m.reviving[r.ID] = taken
+	}
+	m.mu.Unlock()
+	if taken != nil {
+		<-taken // taking up is bounded
+	}
+	if next := m.find(r.ID); next != r {
+		return next
+	}
+	return nil
+}
