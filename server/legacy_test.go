@@ -24,7 +24,7 @@ steps:
     duration_seconds: 3600
     scenario:
       name: mine
-      config: {latency: {fixed_delay_ms: 300}}
+      config: {latency: {fixed_delay_ms: 3000}}
 `
 
 // TestLegacy goes through the four calls that the format's users know, in their shapes.
@@ -55,14 +55,14 @@ func TestLegacy(t *testing.T) {
 		t.Errorf("while it runs: %s", st.body)
 	}
 	api := l.do("GET", "/api/v1/targets/api", nil).is(200).text("listen")
-	if took := get(t, "http://"+api); took < 300*time.Millisecond {
-		t.Errorf("a request took %s with 300ms of latency on", took)
+	if took := get(t, "http://"+api); took < 3*time.Second {
+		t.Errorf("a request took %s with 3s of latency on", took)
 	}
 	stop := l.do("POST", base+"/stop", nil).is(200)
 	if got := stop.text("message"); got != "Orchestration stopped" {
 		t.Errorf("message %q", got)
 	}
-	if took := get(t, "http://"+api); took > 250*time.Millisecond {
+	if took := get(t, "http://"+api); took >= 3*time.Second {
 		t.Errorf("a request took %s after the stop was answered: the fault is on", took)
 	}
 	st = l.do("GET", base+"/status", nil).is(200)
