@@ -125,7 +125,6 @@ func (c *conn) unreachable(err error) {
 }
 
 func (c *conn) dial(l *link) bool {
-	defer close(l.dialed)
 	dialer := net.Dialer{Timeout: c.p.config.DialTimeout}
 	if permit := c.p.config.Permit; permit != nil {
 		dialer.Control = func(_, to string, _ syscall.RawConn) error {
@@ -144,12 +143,14 @@ func (c *conn) dial(l *link) bool {
 			up, err = c.secureUpstream(l, tcp.(*net.TCPConn))
 		}
 	}
-	if err == nil && c.ctx.Err() != nil {
-		// cut may have come between, and found nothing to close.
-		err = errors.Join(c.ctx.Err(), up.Close())
-	}
+	// Under the lock: whoever ends the connection has either cancelled it by now, or finds
+	// the link dialled and closes it.
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer close(l.dialed)
+	if err == nil && c.ctx.Err() != nil {
+		err = errors.Join(c.ctx.Err(), up.Close())
+	}
 	if err != nil {
 		l.err, l.gone = err, true
 		if c.speaks.Load() == undecided && c.hello == nil {
