@@ -570,7 +570,7 @@ def main():
     if time.now().year >= %d:
         for i in range(200000):
             x.append("x" * (1 << 20))
-            y = sorted(range(30000)) # time for the watch
+            y = sorted(range(3000)) # time for the watch, not so much that the turn is over first
 `
 	limit := app.Options{MemoryLimit: 200 << 20}
 	check := func(t *testing.T, res *app.Result) {

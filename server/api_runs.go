@@ -37,12 +37,12 @@ func (s *Server) runRoutes() {
 		Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Makes asking twice one start. Kept with the run."`
 		Body StartBody
 	}) (*startOut, error) {
-		l, content, err := in.Body.find(s)
+		l, _, err := in.Body.find(s)
 		if err != nil {
 			return nil, asProblem(err)
 		}
 		id, fresh, err := s.start(&starting{
-			loaded: l, content: content, params: in.Body.Params, seed: (*uint64)(in.Body.Seed), labels: in.Body.Labels,
+			loaded: l, params: in.Body.Params, seed: (*uint64)(in.Body.Seed), labels: in.Body.Labels,
 			targets: in.Body.Targets, key: in.Key, request: digest(in.Body), who: whoOf(ctx), patient: true, name: in.Body.Orchestration,
 		})
 		if err != nil {

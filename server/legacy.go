@@ -168,7 +168,7 @@ func (s *Server) legacyStart(raw json.RawMessage) (*starting, error) {
 		asked := Asked{Orchestration: name}
 		out.name = name
 		var err error
-		out.loaded, out.content, err = asked.find(s)
+		out.loaded, _, err = asked.find(s)
 		return &out, err
 	}
 	if hasParams { // the format has no such key: what is left is the orchestration
@@ -177,9 +177,8 @@ func (s *Server) legacyStart(raw json.RawMessage) (*starting, error) {
 			return nil, err
 		}
 	}
-	out.content = string(raw)
 	var err error
-	out.loaded, err = s.scripts.load(formatJSON, out.content, false)
+	out.loaded, err = s.scripts.load(formatJSON, string(raw), false)
 	return &out, err
 }
 

@@ -54,6 +54,9 @@ type manager struct {
 	reviving map[string]chan struct{}
 	// takeUp takes up a run of this process that was parked; set before the first one.
 	takeUp func(id string) (*app.Running, error)
+	// shelf has what waits on disk; nil where it is not kept.
+	shelf   *store.Shelf
+	release func() // gives the shelf to others; nil where this process has it not
 	// starting are the starts under way; none is added once closing is set.
 	starting sync.WaitGroup
 }
@@ -168,8 +171,11 @@ func (m *manager) limit(opt *app.RunOptions) func(*app.Running) {
 // waits for its turn, if it is patient and there is room.
 func (m *manager) begin(w *waiting, patient bool) (string, error) {
 	in, err := m.admit(w, patient)
-	if in == nil {
-		return w.id, err
+	switch {
+	case err != nil:
+		return "", err
+	case in == nil:
+		return w.id, m.keep(w)
 	}
 	defer m.starting.Done()
 	defer func() {
@@ -408,7 +414,7 @@ func (m *manager) using(target string) []string {
 func (m *manager) park(ctx context.Context) error {
 	m.mu.Lock()
 	m.closing = true
-	m.refuseQueue()
+	m.leaveQueue()
 	m.mu.Unlock()
 	m.starting.Wait()
 	m.mu.Lock()
@@ -429,6 +435,9 @@ func (m *manager) park(ctx context.Context) error {
 	all.Wait()
 	if m.clock != nil && ctx.Err() == nil {
 		m.clock.Close() // nobody sleeps any more
+	}
+	if m.release != nil {
+		m.release()
 	}
 	return errors.Join(errs...)
 }

@@ -27,8 +27,10 @@ type waiting struct {
 	since        time.Time
 	targets      []string
 	start        func(app.RunOptions) (*app.Running, error)
-	key          startKey // of the start; the zero value without one
-	asked        *started // what that key stands for
+	key          startKey  // of the start; the zero value without one
+	asked        *starting // what is to be started
+	// kept is closed when it is on disk, where it is to be.
+	kept chan struct{}
 	// settled is closed when the run has begun, or never will.
 	settled chan struct{}
 	// end is set, before settled is closed, of one that never will.
@@ -65,7 +67,7 @@ func (m *manager) wait(w *waiting) bool {
 	if len(m.queue) >= m.config.Admission.Queue {
 		return false
 	}
-	w.id, w.since, w.settled = app.NewRunID(time.Now()), time.Now(), make(chan struct{})
+	w.id, w.since, w.settled, w.kept = app.NewRunID(time.Now()), time.Now(), make(chan struct{}), make(chan struct{})
 	m.queue = append(m.queue, w)
 	m.waits[w.id] = w
 	return true
@@ -75,7 +77,7 @@ func (m *manager) wait(w *waiting) bool {
 // has for itself lets those behind it pass. The caller holds mu.
 func (m *manager) advance() {
 	for i := 0; i < len(m.queue) && !m.closing; {
-		if n := m.going() + len(m.places); n >= m.config.Admission.MaxRuns {
+		if most := m.config.Admission.MaxRuns; most > 0 && m.going()+len(m.places) >= most {
 			return
 		}
 		w := m.queue[i]
@@ -93,12 +95,17 @@ func (m *manager) advance() {
 // turn begins a start whose turn it is.
 func (m *manager) turn(w *waiting, in *place) {
 	defer m.starting.Done()
+	<-w.kept
 	r, err := guardedStart(w.start, m.options(w.id))
 	if err == nil {
 		m.adopt(r, w.targets)
+		if lost := r.Begun(); lost != nil {
+			m.logger.Error("a run that waited cannot be kept", "run", w.id, "name", w.name, "error", lost)
+		}
 	} else {
 		m.logger.Error("a run that waited does not begin", "run", w.id, "name", w.name, "error", err)
 	}
+	m.unkeep(w) // not before it has begun: until then it would be lost with this process
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.places, in)
@@ -107,7 +114,7 @@ func (m *manager) turn(w *waiting, in *place) {
 		close(w.settled)
 	} else {
 		m.never(w, journal.VerdictErrored, "start_failed", err.Error())
-		if w.asked != nil && m.keys[w.key] == w.asked { // as of one that is refused at once: it may be tried again
+		if known := m.keys[w.key]; known != nil && known == w.asked.started { // as of one that is refused at once: it may be tried again
 			delete(m.keys, w.key)
 		}
 	}
@@ -141,9 +148,17 @@ func (m *manager) never(w *waiting, verdict journal.Verdict, reason, message str
 func (m *manager) cancel(ctx context.Context, id, by, comment string) (bool, error) {
 	m.mu.Lock()
 	w := m.waits[id]
+	if w != nil {
+		m.mu.Unlock()
+		<-w.kept // a write is bounded
+		m.mu.Lock()
+	}
 	at := slices.Index(m.queue, w)
 	if w != nil && at >= 0 {
 		defer m.mu.Unlock()
+		if err := m.forgetStart(w); err != nil { // the next server would begin it
+			return false, fmt.Errorf("run %s cannot be taken out of the queue: %w", id, err)
+		}
 		m.queue = slices.Delete(m.queue, at, at+1)
 		message := "taken out of the queue by " + by
 		if comment != "" {
@@ -167,9 +182,14 @@ func (m *manager) cancel(ctx context.Context, id, by, comment string) (bool, err
 	return false, nil
 }
 
-// refuseQueue ends what waits, as the server ends. The caller holds mu, and has set closing.
-func (m *manager) refuseQueue() {
+// leaveQueue lets go of what waits, as the server ends: the next one has it where it is on
+// disk. The caller holds mu, and has set closing.
+func (m *manager) leaveQueue() {
 	for _, w := range m.queue {
+		if m.shelf != nil {
+			m.logger.Info("a run waits for its turn in the next server", "run", w.id, "name", w.name, "by", w.by)
+			continue
+		}
 		m.never(w, journal.VerdictStopped, "server_ended", "the server ended before its turn came; it was not kept, so start it again")
 		m.logger.Warn("a run that waited never begins, as the server ends", "run", w.id, "name", w.name, "by", w.by)
 	}

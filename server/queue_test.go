@@ -63,16 +63,78 @@ func TestQueue(t *testing.T) {
 		t.Errorf("the last one: %s", a.body)
 	}
 
-	// What waits when the server ends is not kept, which is told; what ran goes on.
+	// What waits when the server ends, or is killed, waits in the next one; what ran goes on.
 	l.stop()
-	if log := l.log.String(); !strings.Contains(log, "never begins") || !strings.Contains(log, ids[2]) {
+	if log := l.log.String(); !strings.Contains(log, "waits for its turn in the next server") || !strings.Contains(log, ids[2]) {
 		t.Errorf("nothing is told of %s:\n%s", ids[2], log)
 	}
-	again := serveIn(t, l.data, "--max-runs", "1")
-	again.do("GET", "/api/v1/runs/"+ids[2], nil).is(404, "run_not_found")
-	if a := again.do("GET", "/api/v1/runs/"+ids[1], nil).is(200); a.get("status") != "running" {
-		t.Errorf("what ran: %s", a.body)
+	for range 2 {
+		l = serveIn(t, l.data, "--max-runs", "1", "--queue", "3")
+		if a := l.do("GET", "/api/v1/runs/"+ids[2], nil).is(200); a.get("status") != "queued" || a.get("queue_position") != 1.0 || a.text("labels.n") != "d" || a.text("by") != "local" {
+			t.Errorf("what waited: %s", a.body)
+		}
+		if a := l.do("GET", "/api/v1/runs/"+ids[1], nil).is(200); a.get("status") != "running" {
+			t.Errorf("what ran: %s", a.body)
+		}
+		if again := l.do("POST", "/api/v1/runs", ask("d"), "Idempotency-Key: d").is(200); again.text("id") != ids[2] {
+			t.Errorf("asked again for what waits: %s", again.body)
+		}
+		l.kill()
 	}
+
+	// There is room at once: it begins, once, and is not in the queue of a later server.
+	l = serveIn(t, l.data)
+	l.await("its turn", func() bool { return l.do("GET", "/api/v1/runs/"+ids[2], nil).is(200).get("status") == "running" })
+	l.do("POST", "/api/v1/runs/"+ids[2]+"/stop", nil).is(200)
+	l.kill()
+	l = serveIn(t, l.data)
+	if a := l.do("GET", "/api/v1/runs/"+ids[2], nil).is(200); a.get("status") != "ended" || a.text("verdict") != "stopped" {
+		t.Errorf("what had its turn: %s", a.body)
+	}
+	if a := l.do("GET", "/api/v1/runs?status=queued", nil).is(200); a.get("runs.0") != nil {
+		t.Errorf("the queue: %s", a.body)
+	}
+}
+
+// TestQueueKilled: no start that was answered is lost or begun twice, wherever the server is
+// killed while it begins what waits.
+func TestQueueKilled(t *testing.T) {
+	l := serve(t, "--max-runs", "1", "--queue", "20")
+	ask := map[string]any{"format": "starlark", "content": "orchestration(name = \"q\")\ndef main():\n    log(\"once\")\n"}
+	wait := l.begin("orchestration(name = \"first\")\ndef main():\n    sleep(\"1h\")\n")
+	var ids []string
+	for range 8 {
+		ids = append(ids, l.do("POST", "/api/v1/runs", ask).is(202).text("id"))
+	}
+	l.do("POST", "/api/v1/runs/"+ids[7]+"/stop", nil).is(200) // taken out for good
+	l.do("POST", "/api/v1/runs/"+wait+"/stop", nil).is(200)
+	for range 8 {
+		l.kill()
+		if l = serveIn(t, l.data, "--max-runs", "1", "--queue", "20"); l.allEnded(ids[:7]) {
+			break
+		}
+	}
+	l.await("all of them", func() bool { return l.allEnded(ids[:7]) })
+	for _, id := range ids[:7] {
+		a := l.do("GET", "/api/v1/runs/"+id, nil).is(200)
+		if a.get("status") != "ended" || a.text("verdict") != "passed" {
+			t.Errorf("%s: %s", id, a.body)
+		}
+		if n := strings.Count(string(l.do("GET", "/api/v1/runs/"+id+"/journal", nil).is(200).body), `"message":"once"`); n != 1 {
+			t.Errorf("%s said it %d times", id, n)
+		}
+	}
+	l.do("GET", "/api/v1/runs/"+ids[7], nil).is(404, "run_not_found")
+}
+
+// allEnded reports whether runs have ended.
+func (l *lab) allEnded(ids []string) bool {
+	for _, id := range ids {
+		if l.do("GET", "/api/v1/runs/"+id, nil).is(200).get("status") != "ended" {
+			return false
+		}
+	}
+	return true
 }
 
 // TestQueueRefused: a start whose turn comes and that then is none says so, and the one
@@ -88,12 +150,12 @@ func TestQueueRefused(t *testing.T) {
 	}
 	follow := exec.Command(program, "start", "--wait", "good", "--base-url", l.url)
 	l.do("POST", "/api/v1/orchestrations/import", map[string]any{"content": "name: good\nsteps:\n  - {name: a, duration_seconds: 0.01}\n", "format": "yaml"}).is(201)
-	var said strings.Builder
+	var said said
 	follow.Stdout, follow.Stderr = &said, &said
 	if err := follow.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l.await("the third", func() bool { return l.do("GET", "/api/v1/runs?status=queued", nil).is(200).get("runs.2") != nil })
+	l.await("the third", func() bool { return strings.Contains(said.String(), "at position 3") })
 	l.do("POST", "/api/v1/runs/"+first+"/stop", nil).is(200)
 	if end := l.over(bad); end.text("verdict") != "errored" || end.text("reason") != "start_failed" || !strings.Contains(end.text("message"), "expected an int") {
 		t.Errorf("the one that is none: %s", end.body)
@@ -101,7 +163,7 @@ func TestQueueRefused(t *testing.T) {
 	if end := l.over(good.text("run_id")); end.text("verdict") != "passed" {
 		t.Errorf("the one behind it: %s", end.body)
 	}
-	if err := follow.Wait(); err != nil || !strings.Contains(said.String(), "at position 3") || !strings.Contains(said.String(), "passed") {
+	if err := follow.Wait(); err != nil || !strings.Contains(said.String(), "passed") {
 		t.Errorf("start --wait: %v\n%s", err, said.String())
 	}
 	l.do("POST", "/api/v1/runs", wrong, "Idempotency-Key: k").is(422) // its key is free: now it is refused at once

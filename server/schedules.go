@@ -16,14 +16,14 @@ type scheduled struct{ server *Server }
 // process of its own.
 func (d scheduled) Start(_ context.Context, start schedule.Start) (string, error) {
 	s := d.server
-	l, content, err := (&Asked{Orchestration: start.Definition.Orchestration}).find(s)
+	l, _, err := (&Asked{Orchestration: start.Definition.Orchestration}).find(s)
 	if err != nil {
 		return "", err
 	}
 	labels := map[string]string{schedule.LabelSchedule: start.Schedule}
 	maps.Copy(labels, start.Definition.Labels)
 	id, _, err := s.start(&starting{
-		loaded: l, content: content, params: start.Definition.Params, labels: labels,
+		loaded: l, params: start.Definition.Params, labels: labels,
 		key: start.Key, request: digest(start.Key), who: Who{Name: signature(start), Role: auth.Operator, Kind: kindSchedule}, patient: true,
 	})
 	return id, err

@@ -23,7 +23,7 @@ type scripts struct {
 type loaded struct {
 	script *app.Script
 	diags  dsl.Diagnostics
-	bytes  int
+	from   definition
 }
 
 // maxScripts bounds the texts whose scripts are kept, in bytes: a script takes many times
@@ -64,7 +64,7 @@ func (c *scripts) load(format, content string, lenient bool) (*loaded, error) {
 	l := c.known[key]
 	c.mu.Unlock()
 	if l == nil {
-		l = &loaded{bytes: len(content)}
+		l = &loaded{from: definition{Format: format, Content: content, Lenient: lenient}}
 		l.script, l.diags = app.Loader{Lenient: lenient}.LoadText(fileName(format), []byte(content))
 		l.diags = append(l.diags, l.aboutReport()...)
 		if !l.diags.HasErrors() { // what is wrong is not kept
@@ -92,12 +92,12 @@ func (l *loaded) aboutReport() dsl.Diagnostics {
 func (c *scripts) keep(key [sha256.Size]byte, l *loaded) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known == nil || c.bytes+l.bytes > maxScripts {
+	if c.known == nil || c.bytes+len(l.from.Content) > maxScripts {
 		c.known, c.bytes = map[[sha256.Size]byte]*loaded{}, 0
 	}
 	if _, twice := c.known[key]; !twice {
 		c.known[key] = l
-		c.bytes += l.bytes
+		c.bytes += len(l.from.Content)
 	}
 }
 

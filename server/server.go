@@ -136,6 +136,9 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		permits.Env, _, _ = s.targets.environment(nil) // of all there are, which never fails
 		return permits
 	})
+	if err := s.openQueue(); err != nil {
+		return nil, errors.Join(err, s.Shutdown(ctx))
+	}
 	// Behind the recovery, as what goes on decides what schedules may start.
 	s.schedules, err = schedule.New(config.Store, scheduled{s}, s.logger)
 	if errors.Is(err, store.ErrOwned) {

@@ -13,12 +13,11 @@ import (
 
 // starting is a run that is asked for.
 type starting struct {
-	loaded  *loaded
-	name    string // by which the orchestration is kept; "" for one that is not
-	content string // of the orchestration, for messages
-	params  map[string]json.RawMessage
-	seed    *uint64
-	labels  map[string]string
+	loaded *loaded
+	name   string // by which the orchestration is kept; "" for one that is not
+	params map[string]json.RawMessage
+	seed   *uint64
+	labels map[string]string
 	// targets are those that the run is given; nil: all.
 	targets []string
 	key     string   // of the start; "" without one
@@ -88,34 +87,43 @@ func (s *Server) startNow(asked *starting) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	asked.targets = names
+	id, err := s.runs.begin(s.waiting(asked), asked.patient)
+	var refused app.Refusals
+	if errors.As(err, &refused) {
+		return "", diagnosed(422, refused.Diagnostics(), asked.loaded.source(asked.loaded.from.Content))
+	}
+	return id, err
+}
+
+// waiting makes a start of what is asked, whose targets are known to be there.
+func (s *Server) waiting(asked *starting) *waiting {
 	script := asked.loaded.script
 	name := asked.name
 	if name == "" {
 		name = script.Name()
 	}
-	id, err := s.runs.begin(&waiting{name: name, by: asked.who.Name, labels: asked.labels, targets: names, key: startKey{asked.who.Name, asked.key}, asked: asked.started, start: func(opt app.RunOptions) (*app.Running, error) {
-		env, _, err := s.targets.environment(names) // as they are when its turn has come
-		if err != nil {
-			return nil, err
-		}
-		opt.Options = s.permitted(asked.who)
-		opt.Env, opt.Params, opt.Seed = env, given(asked.params), asked.seed
-		opt.Labels, opt.By, opt.Key, opt.Request = asked.labels, asked.who.Name, asked.key, asked.request
-		if !opt.Isolate {
-			return script.Start(opt)
-		}
-		known := s.runs.limit(&opt)
-		r, err := script.Start(opt)
-		if err == nil {
-			known(r)
-		}
-		return r, err
-	}}, asked.patient)
-	var refused app.Refusals
-	if errors.As(err, &refused) {
-		return "", diagnosed(422, refused.Diagnostics(), asked.loaded.source(asked.content))
+	return &waiting{
+		name: name, by: asked.who.Name, labels: asked.labels, targets: asked.targets, key: startKey{asked.who.Name, asked.key}, asked: asked,
+		start: func(opt app.RunOptions) (*app.Running, error) {
+			env, _, err := s.targets.environment(asked.targets) // as they are when its turn has come
+			if err != nil {
+				return nil, err
+			}
+			opt.Options = s.permitted(asked.who)
+			opt.Env, opt.Params, opt.Seed = env, given(asked.params), asked.seed
+			opt.Labels, opt.By, opt.Key, opt.Request = asked.labels, asked.who.Name, asked.key, asked.request
+			if !opt.Isolate {
+				return script.Start(opt)
+			}
+			known := s.runs.limit(&opt)
+			r, err := script.Start(opt)
+			if err == nil {
+				known(r)
+			}
+			return r, err
+		},
 	}
-	return id, err
 }
 
 // permitted are the options that the operator's policy makes for the scripts of somebody.

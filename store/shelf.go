@@ -20,6 +20,7 @@ const (
 	Orchestrations = "orchestrations" // definitions that were imported
 	Schedules      = "schedules"
 	Targets        = "targets" // of a server, added while it ran
+	Queue          = "queue"   // starts that a server has taken and that wait for their turn
 )
 
 // ErrNoDocument says that there is no document of a name, or no such version of it;

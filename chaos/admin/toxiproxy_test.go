@@ -381,30 +381,42 @@ func TestSameBehaviour(t *testing.T) {
 		{`{"type":"limit_data","stream":"upstream","attributes":{"bytes":3}}`, "hello", "heard hel, got , EOF"},
 	} {
 		for who, base := range map[string]string{"Toxiproxy": tw.real, "starquake": tw.ours} {
-			upstream, ended := startUpstream(t)
-			path := fmt.Sprintf("/proxies/p%d", i)
-			var p struct{ Listen string }
-			_, text, err := call(base, "POST", "/proxies", fmt.Sprintf(`{"name":"p%d","listen":"127.0.0.1:0","upstream":%q}`, i, upstream))
-			if err := errors.Join(err, json.Unmarshal([]byte(text), &p)); err != nil {
-				t.Fatal(err, text)
+			got, took, ok := behaviour(t, base, i, tt.toxic, tt.says, tt.want)
+			// Toxiproxy loses what limit_data lets pass now and then: it is asked again. Ours is not.
+			for try := 1; !ok && who == "Toxiproxy" && try < 10; try++ {
+				got, took, ok = behaviour(t, base, i, tt.toxic, tt.says, tt.want)
 			}
-			if status, text, err := call(base, "POST", path+"/toxics", tt.toxic); status != 200 || err != nil {
-				t.Fatal(status, text, err)
-			}
-			want, slow := strings.CutSuffix(tt.want, ", slow")
-			patience := 30 * time.Second
-			if strings.HasSuffix(want, ", hangs") {
-				patience = 400 * time.Millisecond
-			}
-			got, took := observe(t, p.Listen, tt.says, patience)
-			if _, _, err := call(base, "DELETE", path, ""); err != nil {
-				t.Fatal(err)
-			}
-			if got = "heard " + ended() + ", " + got; got != want || slow && took < 100*time.Millisecond {
+			if !ok {
 				t.Errorf("%s, %s:\n %s after %s, want\n %s", who, tt.toxic, got, took, tt.want)
 			}
 		}
 	}
+}
+
+// behaviour is what a client and an upstream see of a toxic, and whether it is as wanted.
+func behaviour(t *testing.T, base string, i int, toxic, says, want string) (got string, took time.Duration, ok bool) {
+	t.Helper()
+	upstream, ended := startUpstream(t)
+	path := fmt.Sprintf("/proxies/p%d", i)
+	var p struct{ Listen string }
+	_, text, err := call(base, "POST", "/proxies", fmt.Sprintf(`{"name":"p%d","listen":"127.0.0.1:0","upstream":%q}`, i, upstream))
+	if err := errors.Join(err, json.Unmarshal([]byte(text), &p)); err != nil {
+		t.Fatal(err, text)
+	}
+	if status, text, err := call(base, "POST", path+"/toxics", toxic); status != 200 || err != nil {
+		t.Fatal(status, text, err)
+	}
+	want, slow := strings.CutSuffix(want, ", slow")
+	patience := 30 * time.Second
+	if strings.HasSuffix(want, ", hangs") {
+		patience = 400 * time.Millisecond
+	}
+	got, took = observe(t, p.Listen, says, patience)
+	if _, _, err := call(base, "DELETE", path, ""); err != nil {
+		t.Fatal(err)
+	}
+	got = "heard " + ended() + ", " + got
+	return got, took, got == want && (!slow || took >= 100*time.Millisecond)
 }
 
 // startUpstream answers what it hears. It waits for the client to end, unless that says

@@ -63,7 +63,7 @@ type serveCmd struct {
 	AuditSize    string            `default:"64MiB" placeholder:"SIZE" help:"From what size on the audit log goes on in a new file (${default})."`
 
 	MaxRuns   int      `placeholder:"N" help:"How many runs may go on at once; without it as many as are started."`
-	Queue     int      `default:"100" placeholder:"N" help:"How many starts beyond --max-runs wait for their turn (${default}), in the order in which they came; further ones are refused. 0: none waits. Those that still wait when the server ends are not kept."`
+	Queue     int      `default:"100" placeholder:"N" help:"How many starts beyond --max-runs wait for their turn (${default}), in the order in which they came; further ones are refused. 0: none waits. What waits is on disk, and waits on in the next server."`
 	Exclusive []string `placeholder:"TARGET,…" help:"Targets that one run at a time is given; * is every target."`
 
 	InMemory bool   `help:"Keep runs in memory only: they end with the server."`
