@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,18 +46,26 @@ func confine(memory int64, cpu time.Duration) error {
 	// What the process has at its start is mostly address space that it never touches, but
 	// garbage can come to lie there: it counts only so far.
 	data = min(data, untouched)
+	seconds := uint64(max(1, cpu.Round(time.Second)/time.Second))
+	used := make(chan os.Signal, 1)
+	signal.Notify(used, unix.SIGXCPU)
+	go func() {
+		<-used
+		fmt.Fprintln(os.Stderr, cpuSign)
+		os.Exit(1)
+	}()
 	for _, l := range []struct {
-		resource int
-		limit    uint64
+		resource    int
+		limit, hard uint64
 	}{
-		{unix.RLIMIT_DATA, data + uint64(memory)},
-		{unix.RLIMIT_AS, space + uint64(memory) + reserved},
-		{unix.RLIMIT_CPU, uint64(max(1, cpu.Round(time.Second)/time.Second))},
-		{unix.RLIMIT_CORE, 0},
-		{unix.RLIMIT_FSIZE, 0},
-		{unix.RLIMIT_NOFILE, 0}, // those that are open stay open
+		{unix.RLIMIT_DATA, data + uint64(memory), 0},
+		{unix.RLIMIT_AS, space + uint64(memory) + reserved, 0},
+		{unix.RLIMIT_CPU, seconds, seconds + cpuToTell},
+		{unix.RLIMIT_CORE, 0, 0},
+		{unix.RLIMIT_FSIZE, 0, 0},
+		{unix.RLIMIT_NOFILE, 0, 0}, // those that are open stay open
 	} {
-		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.limit, Max: l.limit}); err != nil {
+		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.limit, Max: max(l.limit, l.hard)}); err != nil {
 			return fmt.Errorf("setting limit %d to %d: %w", l.resource, l.limit, err)
 		}
 	}
@@ -65,6 +74,10 @@ func confine(memory int64, cpu time.Duration) error {
 	}
 	return nil
 }
+
+// cpuToTell is how many seconds of processor time a process has to say that it has used up
+// what it may, before the kernel kills it.
+const cpuToTell = 5
 
 // untouched is how much of a new process's memory is counted as never used, in bytes.
 const untouched = 300 << 20

@@ -94,10 +94,13 @@ func (p *scriptProcess) killedByOthers() bool {
 	return !p.ours && wasKilled(p.cmd.ProcessState) && !cpuUsedUp(p.cmd.ProcessState, p.cpu)
 }
 
-// cpuUsedUp reports whether a process has come to the limit of its processor time, at which
-// the kernel kills it. The kernel counts in ticks.
+// cpuSign is what a process says when it has used up the processor time that it may.
+const cpuSign = "the processor time is used up"
+
+// cpuUsedUp reports whether a process that was killed had come to the limit of its processor
+// time, and had not got to say so: the kernel kills it some time later.
 func cpuUsedUp(state *os.ProcessState, limit time.Duration) bool {
-	return limit > 0 && state.UserTime()+state.SystemTime() >= limit-100*time.Millisecond
+	return limit > 0 && wasKilled(state) && state.UserTime()+state.SystemTime() >= limit
 }
 
 // close ends the process, waits for it, and closes the pipes.
@@ -124,7 +127,7 @@ func (p *scriptProcess) died(readErr error) runtime.Death {
 			return runtime.Death{Code: runtime.CodeScriptMemory, Script: true, Message: "the script used up the memory of its process; keep less, or raise the limit"}
 		}
 	}
-	if wasKilled(p.cmd.ProcessState) && cpuUsedUp(p.cmd.ProcessState, p.cpu) {
+	if strings.Contains(said, cpuSign) || cpuUsedUp(p.cmd.ProcessState, p.cpu) {
 		return runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script used up the processor time of its process; compute less, or raise the limit"}
 	}
 	msg := "the script's process ended before its run did: " + p.cmd.ProcessState.String()
