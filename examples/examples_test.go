@@ -248,6 +248,9 @@ func run(t *testing.T, path string, shop *demo.Shop, compress int, given []strin
 			t.Fatal(err)
 		}
 		res = running.Wait()
+		if slow(res) && try < tries {
+			continue // three times in a row it is no busy machine
+		}
 		if res.Outcome.Verdict != journal.VerdictInconclusive || res.Outcome.Reason != "generator_limited" {
 			break
 		}
@@ -269,6 +272,22 @@ func run(t *testing.T, path string, shop *demo.Shop, compress int, given []strin
 	if res.View.Compress != compress || len(res.View.Steps) < len(want.Steps) || compress > 0 && res.View.Now < want.Now/2 {
 		t.Errorf("compressed %d times, %d steps, %s of %s", res.View.Compress, len(res.View.Steps), res.View.Now, want.Now)
 	}
+}
+
+// slow reports whether all that failed in a run are limits of its traffic, which a busy
+// machine breaks too: the shop's checkout waits 300ms for an answer.
+func slow(res *app.Result) bool {
+	failed := 0
+	for _, c := range res.View.Checks {
+		if c.OK || c.Tolerated {
+			continue
+		}
+		if !strings.HasPrefix(c.Name, "traffic ") {
+			return false
+		}
+		failed++
+	}
+	return res.Outcome.Verdict == journal.VerdictFailed && res.Outcome.Reason == "check_failed" && failed > 0
 }
 
 // mustBeBusy wants a run whose machine was the limit to show it: by load of which at least
