@@ -28,7 +28,9 @@ func settings(flags []*kong.Flag) (table []config.Setting) {
 		case reflect.Float64:
 			kind = config.Number
 		case reflect.Slice:
-			kind = config.List
+			if kind = config.List; f.Tag.Sep == -1 { // its texts have commas
+				kind = config.Long
+			}
 		case reflect.Map:
 			kind = config.Map
 		}
@@ -40,7 +42,7 @@ func settings(flags []*kong.Flag) (table []config.Setting) {
 // settingsReference is the page of all settings, made of the table.
 func settingsReference(flags []*kong.Flag) string {
 	kinds := map[config.Kind]string{
-		config.Text: "text", config.Bool: "true or false", config.Integer: "whole number", config.Number: "number", config.List: "list of texts", config.Map: "texts by text",
+		config.Text: "text", config.Bool: "true or false", config.Integer: "whole number", config.Number: "number", config.List: "list of texts", config.Long: "list of texts, in a variable with spaces between them", config.Map: "texts by text",
 	}
 	cell := strings.NewReplacer("|", "\\|", "\n", " ", "<", "&lt;", "*", "\\*")
 	var b strings.Builder

@@ -32,6 +32,7 @@ const (
 	Integer
 	Number
 	List // of texts; in a variable with commas between them
+	Long // a list of texts that have commas; in a variable with spaces between them
 	Map  // from texts to texts; in a variable NAME=VALUE with commas between them
 )
 
@@ -118,7 +119,7 @@ func pairs(node *yaml.Node, fn func(key, value *yaml.Node) error) error {
 // value reads a setting's value from a file.
 func (s Setting) value(node *yaml.Node) (any, error) {
 	switch s.Kind {
-	case List:
+	case List, Long:
 		if node.Kind != yaml.SequenceNode {
 			return nil, at(node, "%s: expected a list", s.Key())
 		}
@@ -186,12 +187,13 @@ func Environment(look func(string) (string, bool), table []Setting) (Values, err
 			continue
 		}
 		switch s.Kind {
-		case List:
+		case List, Long:
+			if s.Kind == List {
+				text = strings.ReplaceAll(text, ",", " ")
+			}
 			list := []any{}
-			for item := range strings.SplitSeq(text, ",") {
-				if item = strings.TrimSpace(item); item != "" {
-					list = append(list, item)
-				}
+			for item := range strings.FieldsSeq(text) {
+				list = append(list, item)
 			}
 			values[s.Flag] = list
 		case Map:

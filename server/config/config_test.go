@@ -8,7 +8,7 @@ import (
 )
 
 func table() []Setting {
-	return []Setting{{"listen", Text}, {"max-runs", Integer}, {"request-rate", Number}, {"insecure", Bool}, {"proxy", List}, {"oidc-role", Map}}
+	return []Setting{{"listen", Text}, {"max-runs", Integer}, {"request-rate", Number}, {"insecure", Bool}, {"allow-net", List}, {"proxy", Long}, {"oidc-role", Map}}
 }
 
 func TestRead(t *testing.T) {
@@ -67,9 +67,9 @@ func TestEnvironment(t *testing.T) {
 		return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
 	}
 	got, err := Environment(look(map[string]string{
-		"STARQUAKE_LISTEN": "", "STARQUAKE_MAX_RUNS": "3", "STARQUAKE_PROXY": "a, b", "STARQUAKE_OIDC_ROLE": "sre=operator", "MAX_RUNS": "4",
+		"STARQUAKE_LISTEN": "", "STARQUAKE_MAX_RUNS": "3", "STARQUAKE_PROXY": "a=1,2\n b=3,4,http ", "STARQUAKE_ALLOW_NET": "c, d", "STARQUAKE_OIDC_ROLE": "sre=operator", "MAX_RUNS": "4",
 	}), table())
-	want := Values{"listen": "", "max-runs": "3", "proxy": []any{"a", "b"}, "oidc-role": map[string]any{"sre": "operator"}}
+	want := Values{"listen": "", "max-runs": "3", "proxy": []any{"a=1,2", "b=3,4,http"}, "allow-net": []any{"c", "d"}, "oidc-role": map[string]any{"sre": "operator"}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
