@@ -107,7 +107,10 @@ func command(out *bytes.Buffer, n *kong.Node) {
 				means += " Variable: `" + v + "`."
 			}
 		}
-		if f.Required {
+		switch {
+		case f.Required && len(f.Xor) > 0:
+			means += " One of the like is required."
+		case f.Required:
 			means += " Required."
 		}
 		fallback := ""

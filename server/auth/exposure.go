@@ -39,12 +39,12 @@ func (e *Exposure) Check() error {
 	known := e.Tokens || e.OIDC
 	if isLoopback(host) {
 		if e.RequireToken && !known {
-			return errors.New("--require-token, but there is no token: make one with `starquake token new --role admin --name NAME`, or give --oidc-issuer and --oidc-audience")
+			return errors.New("--require-token, but there is no token: make one with `starquake token new --role admin --name NAME` and the same --data, or give --oidc-issuer and --oidc-audience")
 		}
 		return nil
 	}
 	if !known {
-		return fmt.Errorf("--listen %s can be reached from other machines, and whoever reaches it could break what the targets carry: make a token with `starquake token new --role admin --name NAME`, or give --oidc-issuer and --oidc-audience, or listen on 127.0.0.1", e.Listen)
+		return fmt.Errorf("--listen %s can be reached from other machines, and whoever reaches it could break what the targets carry: make a token with `starquake token new --role admin --name NAME` and the same --data, or give --oidc-issuer and --oidc-audience, or listen on 127.0.0.1", e.Listen)
 	}
 	if !e.TLS && !e.Insecure {
 		return fmt.Errorf("--listen %s can be reached from other machines, and tokens could be read on the way: give --tls-cert and --tls-key, or --insecure where something in front of the server does TLS, or listen on 127.0.0.1", e.Listen)
