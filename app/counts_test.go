@@ -77,6 +77,17 @@ func counted(met uint64, times int) func(journal.Record) bool {
 	}
 }
 
+// freePort is an address of this machine at which nobody listens.
+func freePort(t *testing.T) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	return free.Addr().String()
+}
+
 // TestCountsGoOn: the requests that meet a fault have the numbers, and with them the draws,
 // that they would have had if its process had not died, and its counts have what was before.
 func TestCountsGoOn(t *testing.T) {
@@ -90,12 +101,7 @@ func TestCountsGoOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
-			free, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			listen := free.Addr().String()
-			free.Close()
+			listen := freePort(t)
 			script := fmt.Sprintf(`
 p = proxy("p", listen = %q, upstream = %q, protocol = "http")
 def main():

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"starquake/builtins"
 	"starquake/effects"
 	"starquake/runtime"
 )
@@ -74,6 +75,10 @@ func (o *outside) Undo(ctx context.Context, req runtime.Request) error {
 
 // EndWithin implements runtime.Patient.
 func (o *outside) EndWithin(req *runtime.Request) time.Duration { return endWithin(req) }
+
+// Founds implements runtime.Founder: probes, load and faults go through the proxies of the run,
+// and load may go where they are.
+func (o *outside) Founds(req *runtime.Request) bool { return req.Kind == builtins.KindProxy }
 
 // close ends what is kept open for further effects.
 func (o *outside) close() {

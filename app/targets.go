@@ -169,8 +169,8 @@ func planProxy(req *runtime.Request) (runtime.Planned, error) {
 	return runtime.Planned{Reports: []runtime.PlannedEvent{{Data: builtins.ProxyReport{Listen: args.Listen}}}}, nil
 }
 
-// target gives the open target that an effect names. When a run is recovered all that it
-// held begins at once, so an effect that is asked again waits until its target is open.
+// target gives the open target that an effect names. An effect that is asked again where a
+// run is recovered waits until its target is open: that may have been asked for beside it.
 func (t *targets) target(ctx context.Context, again bool, name string) (*proxy.Proxy, error) {
 	for {
 		t.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -42,11 +41,8 @@ type Real struct {
 	err      error
 
 	recovery *recovery // nil unless the run is being recovered
-	// returning are the effects that were under way when the process died, with whether
-	// they were on, for as long as they are not on again; waiting are those that begin
-	// when all of them are. Written by Next alone.
-	returning map[journal.Place]bool
-	waiting   []Request
+	// back is what of a recovery is left to do once the journal is used up. Written by Next alone.
+	back *comeback
 }
 
 // realEffect is an effect under way.
@@ -108,7 +104,7 @@ func (w *Real) wake() {
 // Next implements World.
 func (w *Real) Next(r *Ready) Event {
 	// Thousands of runs are parked below this frame: it holds as little as it can.
-	if w.recovery != nil || w.returning != nil {
+	if w.recovery != nil || w.back != nil {
 		if ev, ok := w.nextRecovered(r); ok {
 			return ev
 		}
@@ -253,9 +249,8 @@ func (w *Real) tell(r *Ready) {
 			e.cancel()
 			within := w.endWithin(&e.req)
 			e.abandon = time.AfterFunc(within, func() { w.abandon(id, e, within) })
-		} else if i := slices.IndexFunc(w.waiting, func(req Request) bool { return req.ID == id }); i >= 0 {
-			w.waiting = slices.Delete(w.waiting, i, i+1)
-			w.receive(givenUp(id))
+		} else {
+			w.giveUpLater(id)
 		}
 	}
 }
@@ -265,7 +260,11 @@ func (w *Real) start(req Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if req.Chaos && w.stopping {
-		w.receive(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "stopped", Message: "the run is being stopped"}})
+		err := &journal.EffectError{Code: "stopped", Message: "the run is being stopped"}
+		if req.Again != nil { // it was on, and a recovery has taken it off
+			err = lost(&req)
+		}
+		w.receive(Event{Kind: EventDone, ID: req.ID, Err: err})
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -76,8 +76,12 @@ func (w *Real) nextRecovered(r *Ready) (ev Event, ok bool) {
 			return ev, true
 		}
 	}
-	w.carryOut(r)
-	for w.returning != nil && !w.returned() { // what was on before the crash comes first
+	if w.back == nil {
+		w.carryOut(r)
+		return Event{}, false
+	}
+	w.carryOutLater(r)
+	for !w.returned() {
 		if ev, ok := w.takeControl(); ok {
 			return ev, true
 		}
@@ -109,6 +113,9 @@ func (w *Real) finishRecovered(r *Ready) []journal.Record {
 func (w *Real) goLive(fresh []journal.Record) Event {
 	p := w.recovery
 	p.live, p.found = true, p.open
+	for i := range p.found {
+		p.state[p.found[i].ID].begun = true
+	}
 	w.mu.Lock()
 	w.stopping = w.stopping || p.stopping
 	w.mu.Unlock()
@@ -178,58 +185,33 @@ func (w *Real) nextOverdue(r *Ready) (Event, bool) {
 		p.fresh = append(p.fresh, r.Start...)
 	}
 	w.tell(r)
-	p.drop(&p.found, w.dropLost)
-	p.drop(&p.fresh, func(req *Request) {
-		w.post(givenUp(req.ID))
-	})
+	for _, of := range []*[]Request{&p.found, &p.fresh} {
+		*of = slices.DeleteFunc(*of, func(req Request) bool {
+			if !p.state[req.ID].cancelled {
+				return false
+			}
+			w.drop(p, &req)
+			return true
+		})
+	}
 	*r = Ready{Due: r.Due} // the rest is carried out
 	if ev, ok := w.take(r.Due); ok {
 		return ev, true
 	}
-	w.recovery = nil
-	var held, waiting []Request
+	back := &comeback{recovery: p, missing: map[journal.Place]bool{}}
 	for _, req := range p.found {
-		switch req.Again = w.againOf(p.state[req.ID], p.recs); {
-		case req.Held:
-			held = append(held, req)
-		case req.Repeat: // it may need what was on, as what is asked anew may
-			waiting = append(waiting, req)
-		default:
-			w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(&req)})
+		if !req.Held && !req.Repeat {
+			w.drop(p, &req)
+			continue
 		}
+		at := w.rank(&req)
+		back.later[at] = append(back.later[at], req)
 	}
+	back.later[ranks-1] = append(back.later[ranks-1], p.fresh...)
 	w.mu.Lock()
-	w.returning, w.waiting = map[journal.Place]bool{}, append(waiting, p.fresh...)
-	for _, req := range held {
-		w.returning[req.ID] = p.state[req.ID].on
-	}
+	w.recovery, w.back = nil, back
 	w.mu.Unlock()
-	for _, req := range held {
-		w.again(req, p.state[req.ID])
-	}
 	return Event{}, false
-}
-
-// backOn tells that an effect is on again, or has ended. The caller holds mu.
-func (w *Real) backOn(id journal.Place) { delete(w.returning, id) }
-
-// returned reports whether all that was on when the process died is on again, and begins
-// what the run has asked for since: it may need what was on, as a fault its target.
-func (w *Real) returned() bool {
-	w.mu.Lock()
-	for _, was := range w.returning {
-		if was {
-			w.mu.Unlock()
-			return false
-		}
-	}
-	fresh := w.waiting
-	w.returning, w.waiting = nil, nil
-	w.mu.Unlock()
-	for i := range fresh {
-		w.start(fresh[i])
-	}
-	return true
 }
 
 // givenUp is how an effect completes that was never begun.
@@ -237,26 +219,27 @@ func givenUp(id journal.Place) Event {
 	return Event{Kind: EventDone, ID: id, Err: &journal.EffectError{Code: "stopped", Message: "it was given up before it began"}}
 }
 
-// drop completes what the run has given up before it was asked again.
-func (p *recovery) drop(reqs *[]Request, complete func(*Request)) {
-	*reqs = slices.DeleteFunc(*reqs, func(req Request) bool {
-		if !p.state[req.ID].cancelled {
-			return false
-		}
-		complete(&req)
-		return true
-	})
+// drop completes what the run has given up before it was asked again, or what cannot be.
+func (w *Real) drop(p *recovery, req *Request) {
+	w.mu.Lock()
+	w.receiveDropped(p, req)
+	w.mu.Unlock()
+	w.wake()
 }
 
-// dropLost completes what ended with the process that died.
-func (w *Real) dropLost(req *Request) {
-	if err := w.recovery.left[req.ID]; err != nil {
+// receiveDropped is drop for who holds mu.
+func (w *Real) receiveDropped(p *recovery, req *Request) {
+	err := p.left[req.ID]
+	switch {
+	case !p.state[req.ID].begun:
+		w.receive(givenUp(req.ID))
+	case err != nil:
 		// The run must know that it may be on, and then that it is not confirmed off.
-		w.post(Event{Kind: EventReport, ID: req.ID, Data: json.RawMessage(`{"on":true}`)})
-		w.post(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "left_on", Message: err.Error()}})
-		return
+		w.receive(Event{Kind: EventReport, ID: req.ID, Data: json.RawMessage(`{"on":true}`)})
+		w.receive(Event{Kind: EventDone, ID: req.ID, Err: &journal.EffectError{Code: "left_on", Message: err.Error()}})
+	default:
+		w.receive(Event{Kind: EventDone, ID: req.ID, Err: lost(req)})
 	}
-	w.post(Event{Kind: EventDone, ID: req.ID, Err: lost(req)})
 }
 
 // lost is how an effect completes that ended with its process.
@@ -265,30 +248,6 @@ func lost(req *Request) *journal.EffectError {
 		return &journal.EffectError{Code: journal.CodeExpired, Message: "it went off with the process that had put it on, or was taken off when the run was recovered"}
 	}
 	return &journal.EffectError{Code: journal.CodeUncertain, Message: "the process died while this was under way: it may have been done, or not"}
-}
-
-// againOf says how an effect stood that was under way when the process died.
-func (w *Real) againOf(was *replayed, recs []journal.Record) *Again {
-	a := &Again{Report: was.report, Last: was.last}
-	if was.on {
-		a.Elapsed = max(0, w.elapsed()-was.since-pausedSince(recs, was.since))
-	}
-	return a
-}
-
-// again asks for a held effect that was under way when the process died.
-func (w *Real) again(req Request, was *replayed) {
-	w.start(req)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if e := w.running[req.ID]; e != nil {
-		for _, s := range was.signals {
-			select {
-			case e.signals <- s:
-			default: // it reads none
-			}
-		}
-	}
 }
 
 // pausedSince is how much of the time from from on was paused.

@@ -39,6 +39,7 @@ type replayed struct {
 	last      json.RawMessage // what it last said
 	cancelled bool
 	signals   []SignalKind // in order
+	begun     bool         // in a recovery: the process that died had begun it
 }
 
 // NewReplay replays recs, which begin with the beginning of a run.

@@ -1,0 +1,141 @@
+package runtime
+
+import (
+	"slices"
+
+	"starquake/runtime/journal"
+)
+
+// Founder is a Performer some of whose held effects are what others stand on, as a listener
+// that others send to. A recovery has them on before it asks for anything else.
+type Founder interface {
+	Founds(req *Request) bool
+}
+
+// The ranks of effects in a recovery: those of one are asked for when all before them
+// that were on are on again.
+const (
+	rankFounding = iota // what others stand on
+	rankChaos           // faults: what meets them comes when they are there
+	rankHeld            // what else goes on: watched probes, load
+	rankRest            // what is asked once more, and what the run has asked for since
+	ranks
+)
+
+// comeback is the last part of a recovery: what was under way is asked for again.
+type comeback struct {
+	*recovery
+	// later are the effects that have not been asked for, by rank.
+	later [ranks][]Request
+	// missing are those asked for that were on when the process died and are not yet again.
+	missing map[journal.Place]bool
+}
+
+// rank is that of an effect that was under way when the process died.
+func (w *Real) rank(req *Request) int {
+	f, ok := w.performer.(Founder)
+	switch {
+	case !req.Held:
+		return rankRest
+	case req.Chaos:
+		return rankChaos
+	case ok && f.Founds(req):
+		return rankFounding
+	}
+	return rankHeld
+}
+
+// carryOutLater is carryOut while effects come back: what is to start waits for them.
+func (w *Real) carryOutLater(r *Ready) {
+	b := w.back
+	b.note(r)
+	if w.recorded(r) {
+		w.mu.Lock()
+		b.later[rankRest] = append(b.later[rankRest], r.Start...)
+		w.mu.Unlock()
+	}
+	w.tell(r)
+}
+
+// returned reports whether all that was on when the process died is on again, and asks for
+// what may come next.
+func (w *Real) returned() bool {
+	for {
+		w.mu.Lock()
+		b := w.back
+		if len(b.missing) > 0 {
+			w.mu.Unlock()
+			return false
+		}
+		at := slices.IndexFunc(b.later[:], func(reqs []Request) bool { return len(reqs) > 0 })
+		if at < 0 {
+			w.back = nil
+			w.mu.Unlock()
+			return true
+		}
+		next := b.later[at]
+		b.later[at] = nil
+		for i := range next {
+			req := &next[i]
+			was := b.state[req.ID]
+			if was.begun {
+				req.Again = w.againOf(was, b.recs)
+			}
+			if was.begun && was.on && req.Held {
+				b.missing[req.ID] = true
+			}
+		}
+		w.mu.Unlock()
+		for i := range next {
+			w.again(next[i], b.state[next[i].ID])
+		}
+	}
+}
+
+// backOn tells that an effect is on again, or has ended. The caller holds mu.
+func (w *Real) backOn(id journal.Place) {
+	if w.back != nil {
+		delete(w.back.missing, id)
+	}
+}
+
+// giveUpLater completes an effect that is cancelled before it was asked for again. The
+// caller holds mu.
+func (w *Real) giveUpLater(id journal.Place) {
+	if w.back == nil {
+		return
+	}
+	for at, reqs := range w.back.later {
+		i := slices.IndexFunc(reqs, func(req Request) bool { return req.ID == id })
+		if i >= 0 {
+			req := reqs[i]
+			w.back.later[at] = slices.Delete(reqs, i, i+1)
+			w.receiveDropped(w.back.recovery, &req)
+			return
+		}
+	}
+}
+
+// againOf says how an effect stood that was under way when the process died.
+func (w *Real) againOf(was *replayed, recs []journal.Record) *Again {
+	a := &Again{Report: was.report, Last: was.last}
+	if was.on {
+		a.Elapsed = max(0, w.elapsed()-was.since-pausedSince(recs, was.since))
+	}
+	return a
+}
+
+// again asks for an effect, and tells it the signals that it would have had.
+func (w *Real) again(req Request, was *replayed) {
+	w.start(req)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e := w.running[req.ID]; e != nil {
+		for _, s := range was.signals {
+			select {
+			case e.signals <- s:
+			default: // it reads none
+			}
+		}
+	}
+}
