@@ -158,9 +158,10 @@ func (p *answering) watched(req *runtime.Request, planned runtime.Planned, rule 
 	if err != nil {
 		return planned, err
 	}
+	watch := *req // of the watch alone: the caller's is that of the next effect when this returns
 	t := &tally{breaches: args.Breaches, ignoreErrors: args.IgnoreErrors, ignoreNoData: args.IgnoreNoData}
 	read := func(ran time.Duration) (any, error) {
-		data, err := p.answers.rules[rule].gives(p.question(req, rule, s))
+		data, err := p.answers.rules[rule].gives(p.question(&watch, rule, s))
 		p.readings[rule]++
 		r := probe.planned()
 		if err == nil && !isNull(data) {
