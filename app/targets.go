@@ -234,6 +234,9 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 	if err != nil {
 		return nil, t.notOn(ctx, plane, id, what, err)
 	}
+	if !args.Counted() {
+		applied = mute{applied}
+	}
 	counting := tellOf(ctx, applied, before, call.Report)
 	t.keep(place, counting)
 	defer t.keep(place, nil)

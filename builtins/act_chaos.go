@@ -132,7 +132,7 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) (asks []runtime.Ask,
 				if err := target.supports(&f.Fault); err != nil {
 					return nil, hits, runtime.Failf(runtime.ClassScript, CodeUnsupported, "%w", c.Errorf("chaos", "%v", err))
 				}
-				hits.add(target)
+				hits.add(target, &f.Fault)
 				args.Target, args.Engine = target.Name, target.Engine
 				if err := args.ask(&asks); err != nil {
 					return nil, hits, err
@@ -148,7 +148,7 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) (asks []runtime.Ask,
 
 // Counted reports whether anybody counts what meets the fault.
 func (a *FaultArgs) Counted() bool {
-	if a.Target == "" {
+	if a.Target == "" || !a.Fault.Counted() {
 		return false
 	}
 	if a.Engine == nil {

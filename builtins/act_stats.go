@@ -6,6 +6,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"starquake/chaos"
 	"starquake/chaos/engine"
 	"starquake/runtime"
 )
@@ -36,7 +37,11 @@ type countable struct {
 	not     string // why others are not, "" if all are
 }
 
-func (h *countable) add(t *Target) {
+func (h *countable) add(t *Target, f *chaos.Fault) {
+	if !f.Counted() {
+		h.not = "nobody counts the connections that the system refuses"
+		return
+	}
 	if t.Engine != nil {
 		if kind, err := engine.KindOf(t.Engine.Kind); err == nil && !kind.Counts {
 			h.not = kind.Name + " does not count what meets a fault"
@@ -154,7 +159,11 @@ func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
 			return nil, err
 		}
 		raw := h.Answer().Data
-		if !h.Off() {
+		switch {
+		case h.Off():
+		case !args.Counted(): // nobody to ask
+			raw = json.RawMessage(`{"uncounted":true}`)
+		default:
 			ask, _ := json.Marshal(FaultStatsArgs{ID: h.ID().String()}) // a string: cannot fail
 			ans, err := t.branch.Perform(runtime.Ask{Kind: KindFaultStats, Args: ask, Repeat: true})
 			if err != nil {

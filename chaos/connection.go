@@ -56,7 +56,7 @@ func resetKind() Kind {
 func refuseKind() Kind {
 	return Kind{
 		Name:      "refuse",
-		Doc:       "Refuses connections (ECONNREFUSED), as if nothing listened. The address stays the target's own, and listens again when the fault is gone.",
+		Doc:       "Refuses connections (ECONNREFUSED), as if nothing listened. The address stays the target's own, and listens again when the fault is gone. Nobody counts the connections that the system refuses, so min_hits does not judge them; with a probability or a match they are accepted and reset, and counted.",
 		Protocols: Protocols(),
 		Params:    []ParamSpec{openConnections("keep")},
 	}

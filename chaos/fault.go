@@ -90,6 +90,13 @@ func (f *Fault) set(row *Kind, name string, arg any) (err error) {
 	return nil
 }
 
+// Counted reports whether anybody can count what meets the fault. Connections to an
+// address at which nothing listens are refused by the system, which tells nobody: with a
+// probability or a match they are accepted first, and counted.
+func (f *Fault) Counted() bool {
+	return f.Kind != "refuse" || f.Probability != Const(1) || f.Match != nil
+}
+
 // Validate says what is wrong with the fault: the kind, a parameter with its range
 // and what was found, the probability, the match or the pulse.
 func (f Fault) Validate() error {

@@ -40,7 +40,7 @@ func prepareReset(f *chaos.Fault) acts {
 // a connection is accepted to know whether it is hit, and then reset.
 func prepareRefuse(f *chaos.Fault) acts {
 	a := acts{refuses: true}
-	if f.Probability != chaos.Const(1) || f.Match != nil {
+	if f.Counted() {
 		a = acts{onlyOpen: true, accept: func(*hit, int) bool { return false }}
 	}
 	if openConnections(f.Text("open_connections")) != openKeep {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"time"
 )
 
@@ -10,27 +11,19 @@ func (p *Proxy) listenOrNot(snap *snapshot) {
 	if p.down {
 		return // Up looks again
 	}
-	var by *active
 	now := time.Now()
-	for _, a := range snap.order {
-		if a.acts.refuses && a.fault.ActiveAt(a.clock.Load().elapsed(now)) {
-			by = a
-			break
-		}
-	}
+	wanted := slices.ContainsFunc(snap.order, func(a *active) bool {
+		return a.acts.refuses && a.fault.ActiveAt(a.clock.Load().elapsed(now))
+	})
 	deaf := p.deaf.Load()
 	switch {
-	case by != nil && deaf == nil:
+	case wanted && deaf == nil:
 		ends := make(chan struct{})
 		p.deaf.Store(&ends) // before the accepting goroutine comes to know
 		if err := deafen(p.listener.Load()); err != nil {
 			p.config.Logger.Error("cannot refuse connections", "proxy", p.config.Name, "error", err)
 		}
-		// Who is refused is not seen here: that the address refuses is the one hit.
-		by.seen.Add(1)
-		by.hit.Add(1)
-		p.hits.add(&Hit{At: now, Fault: by.id, Kind: by.fault.Kind})
-	case by == nil && deaf != nil:
+	case !wanted && deaf != nil:
 		if !p.refuses { // else the listener is closed
 			if err := undeafen(p.listener.Load()); err != nil {
 				p.config.Logger.Error("cannot listen any more", "proxy", p.config.Name, "address", p.Addr(), "error", err)
