@@ -44,6 +44,7 @@ func check(u *Unit, t *table) Diagnostics {
 		}
 	}
 	c.recursion()
+	c.nothingRuns()
 	c.chaosWithoutGuard()
 	return c.diags
 }
