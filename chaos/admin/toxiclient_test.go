@@ -100,6 +100,23 @@ func TestGoClient(t *testing.T) {
 func TestToxiproxyEngine(t *testing.T) {
 	s := start(t, admin.Options{})
 	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: http.DefaultClient, Base: s.URL}, Name: "orders"}
+	// One of a kind that Toxiproxy does not have: its attributes are not only numbers.
+	foreign := `{"name":"theirs","type":"http_error","attributes":{"codes":[503]}}`
+	if resp, err := http.Post(s.URL+"/proxies/orders/toxics", "application/json", strings.NewReader(foreign)); err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
+	if state, err := p.State(t.Context()); err != nil || len(state.Toxics) != 1 {
+		t.Fatalf("beside a toxic that is not Toxiproxy's: %+v, %v", state, err)
+	}
+	if req, err := http.NewRequest("DELETE", s.URL+"/proxies/orders/toxics/theirs", nil); err != nil {
+		t.Fatal(err)
+	} else if resp, err := http.DefaultClient.Do(req); err != nil || resp.StatusCode != 204 {
+		t.Fatalf("%v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
 	for kind, args := range map[string]map[string]any{
 		"latency": {"delay": "5ms"}, "bandwidth": {"rate": "100KB/s"}, "blackhole": nil, "partition": nil, "timeout": {"after": "20ms"}, "reset": nil,
 		"slow_close": {"delay": "5ms"}, "slicer": {"average": 2}, "limit_data": {"bytes": 3}, "refuse": {"open_connections": "close"},

@@ -3,6 +3,7 @@
 package toxiproxy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -16,11 +17,29 @@ import (
 
 // toxic is a toxic in the form of the API.
 type toxic struct {
-	Name       string             `json:"name"`
-	Type       string             `json:"type"`
-	Stream     string             `json:"stream"`
-	Toxicity   float64            `json:"toxicity"`
-	Attributes map[string]float64 `json:"attributes"`
+	Name       string     `json:"name"`
+	Type       string     `json:"type"`
+	Stream     string     `json:"stream"`
+	Toxicity   float64    `json:"toxicity"`
+	Attributes attributes `json:"attributes"`
+}
+
+// attributes are those that Toxiproxy's own toxics have: numbers.
+type attributes map[string]float64
+
+// UnmarshalJSON passes over what is no number: of toxics that others put there.
+func (a *attributes) UnmarshalJSON(data []byte) error {
+	var all map[string]any
+	if err := json.Unmarshal(data, &all); err != nil {
+		return err
+	}
+	*a = make(attributes, len(all))
+	for name, v := range all {
+		if n, ok := v.(float64); ok {
+			(*a)[name] = n
+		}
+	}
+	return nil
 }
 
 // The streams of a proxy: requests go upstream, answers downstream.
