@@ -101,10 +101,7 @@ func (s *Script) test(path, name string, opt *TestOptions) TestResult {
 	out := runtime.New(s.config(&Options{}, "virtual", runtime.VirtualOrigin), w).Execute(env.Function(s.Unit.Main.Name, name))
 	res := TestResult{Name: name, OK: out.Verdict == journal.VerdictPassed, Took: time.Since(begun), Log: kept.view().Log}
 	for _, f := range out.Failures {
-		res.Problem = append(res.Problem, f.Problem)
-		for _, other := range f.Others {
-			res.Problem = append(res.Problem, other.Problem)
-		}
+		res.Problem = append(res.Problem, f.Problem) // the others of one are among them
 	}
 	if !res.OK && len(res.Problem) == 0 {
 		res.Problem = []journal.Problem{{Code: out.Reason, Message: out.Message}}
