@@ -58,7 +58,8 @@ func NewGate(tokens *Tokens, oidc *OIDC, open bool) *Gate {
 // any other means that the tokens cannot be read.
 //
 // A token that is brought is checked wherever the server listens: who means to be
-// somebody is not made somebody else.
+// somebody is not made somebody else. One that is accepted always passes, whatever others
+// bring from the same address: behind one address are many.
 func (g *Gate) Identify(ctx context.Context, authorization, address string, now time.Time) (Identity, error) {
 	if authorization == "" {
 		if g.Open {
@@ -66,13 +67,11 @@ func (g *Gate) Identify(ctx context.Context, authorization, address string, now 
 		}
 		return Identity{}, fmt.Errorf("%w: Authorization: Bearer TOKEN", ErrAnonymous)
 	}
-	key := AddressKey(address)
-	if wait, empty := g.Failures.Empty(key, now); empty {
-		return Identity{}, &Throttled{wait, "too many tokens that are not accepted came from this address"}
-	}
 	id, err := g.bearer(ctx, authorization, now)
 	if errors.Is(err, ErrDenied) {
-		g.Failures.Take(key, now)
+		if wait, ok := g.Failures.Take(AddressKey(address), now); !ok {
+			return Identity{}, &Throttled{wait, "the token is not accepted, and too many that are not came from this address"}
+		}
 	}
 	return id, err
 }

@@ -48,18 +48,6 @@ func (l *Limiter) Take(key string, now time.Time) (wait time.Duration, ok bool) 
 	return 0, true
 }
 
-// Empty reports, without taking, whether Take would be refused now.
-func (l *Limiter) Empty(key string, now time.Time) (wait time.Duration, empty bool) {
-	if l.perSecond <= 0 {
-		return 0, false
-	}
-	have := l.bucket(key).TokensAt(now)
-	if have >= 1 {
-		return 0, false
-	}
-	return time.Duration((1 - have) / float64(l.perSecond) * float64(time.Second)), true
-}
-
 func (l *Limiter) bucket(key string) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()

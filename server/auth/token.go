@@ -27,6 +27,11 @@ type Tokens struct {
 	// names are the tokens' names by hash, as they were when last looked at. It only finds;
 	// what a token is worth says its document.
 	names map[[sha256.Size]byte]string
+	// looks counts how often the shelf has begun to be read for names, and namesOf is which
+	// time names are of; looking is held while it is read. Tokens that are known do not wait
+	// for that.
+	looks, namesOf int
+	looking        sync.Mutex
 }
 
 // shelfTokens is the tokens' shelf in a data folder.
@@ -177,10 +182,24 @@ func (t *Tokens) name(sum [sha256.Size]byte) (string, bool) {
 	return name, ok
 }
 
-// look reads which tokens there are.
+// look reads which tokens there are, after it is called. Many that look at once share one
+// reading: who brings tokens that are none costs others no more than that.
 func (t *Tokens) look() error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	seen := t.looks
+	t.mu.Unlock()
+	t.looking.Lock()
+	defer t.looking.Unlock()
+	t.mu.Lock()
+	fresh := t.namesOf > seen
+	if !fresh {
+		t.looks++
+	}
+	this := t.looks
+	t.mu.Unlock()
+	if fresh {
+		return nil
+	}
 	docs, err := t.shelf.List()
 	if err != nil {
 		return fmt.Errorf("the tokens: %w", err)
@@ -197,7 +216,9 @@ func (t *Tokens) look() error {
 		}
 		names[[sha256.Size]byte(sum)] = doc.Name
 	}
-	t.names = names
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.names, t.namesOf = names, this
 	return nil
 }
 
