@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"starquake/runtime/journal"
+	"starquake/store"
 )
 
 // Event is a record of a run's journal.
@@ -26,20 +27,23 @@ func event(id int, rec journal.Record) Event {
 	return Event{id, int64(rec.At), rec.Kind, rec.Place.String(), rec.Body}
 }
 
+// errParting ends a stream of a run that the next server goes on with.
+var errParting = errors.New("the server ends, the run does not")
+
 // records follows a run: fn is called with its records behind number after, as they
 // come, and with the number of the first of each call. It returns when the run has ended
-// and all were given, when ctx is done, or with the error of fn.
+// and all were given, when ctx is done, with the error of fn, or with errParting.
 func (s *Server) records(ctx context.Context, id string, after int, fn func(first int, recs []journal.Record) error) error {
 	r := s.runs.find(id)
 	if r == nil {
-		_, recs, err := s.runs.read(id)
-		if err != nil {
-			return err
+		e, recs, err := s.runs.read(id)
+		if err == nil && after < len(recs) {
+			err = fn(after+1, recs[after:])
 		}
-		if after >= len(recs) {
-			return nil
+		if err == nil && e.Status != store.Ended {
+			err = s.runs.parting()
 		}
-		return fn(after+1, recs[after:])
+		return err
 	}
 	for {
 		err := r.FollowFrom(ctx, after, func(recs []journal.Record) error {
@@ -51,7 +55,7 @@ func (s *Server) records(ctx context.Context, id string, after int, fn func(firs
 			return err
 		}
 		if r = s.runs.successor(r); r == nil {
-			return nil
+			return s.runs.parting() // else it cannot be taken up
 		}
 	}
 }
@@ -225,7 +229,8 @@ func (st *stream) send(first int, recs []journal.Record) error {
 }
 
 // streamEvents sends the events of a run until it has ended, the client is gone, or the
-// server ends.
+// server ends. Only the end of the run is told as one: a stream that is cut is taken up
+// again by its client, at the next server.
 func (s *Server) streamEvents(c *client, id string, after int) {
 	ctx, stop := context.WithCancel(s.ctx)
 	texts, done := s.watched(id)

@@ -410,6 +410,16 @@ func (m *manager) using(target string) []string {
 	return ids
 }
 
+// parting is errParting once the server ends.
+func (m *manager) parting() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return errParting
+	}
+	return nil
+}
+
 // park lets go of every run; see app.Running.Park. No run is started any more.
 func (m *manager) park(ctx context.Context) error {
 	m.mu.Lock()

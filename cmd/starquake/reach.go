@@ -107,15 +107,24 @@ func (s served) Watch(ctx context.Context, follow bool, fn func([]journal.Record
 	return s.client.Records(ctx, s.id, fn)
 }
 
-// askEvery is how often a run that waits for its turn is looked at.
-const askEvery = 500 * time.Millisecond
+// askEvery is how often a run that waits for its turn is looked at; the server may be away
+// for awayFor of these: it is restarted, and the run waits on in the next one.
+const (
+	askEvery = 500 * time.Millisecond
+	awayFor  = 30
+)
 
 // begun waits until a run that waits for its turn has begun. Of one that never does the
 // error ends the command as the run ended.
 func (s served) begun(ctx context.Context) error {
-	for {
+	for away := 0; ; {
 		now, err := s.client.Status(ctx, s.id)
+		var lost *client.Unreachable
+		if away++; !errors.As(err, &lost) {
+			away = 0
+		}
 		switch {
+		case away > 0 && away < awayFor && ctx.Err() == nil:
 		case err != nil:
 			return err
 		case now.Status == "ended" && now.Events == 0 && now.Verdict != "":
