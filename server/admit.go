@@ -1,9 +1,11 @@
 package server
 
 import (
+	"fmt"
 	"slices"
 
 	"starquake/app"
+	"starquake/store"
 )
 
 // Admission is which runs go on side by side.
@@ -14,6 +16,33 @@ type Admission struct {
 	Queue int
 	// Exclusive are targets that one run at a time is given; "*" is every target.
 	Exclusive []string
+}
+
+// Unmatched says which names of Admission.Exclusive are those of no target that there is, ""
+// if all are. They may be added later.
+func (c *Config) Unmatched() (string, error) {
+	kept, err := c.Store.Shelf(store.Targets).List()
+	if err != nil {
+		return "", err
+	}
+	var known, unknown []string
+	for _, doc := range kept {
+		known = append(known, doc.Name)
+	}
+	if c.Env != nil {
+		for _, t := range c.Env.Targets {
+			known = append(known, t.Name)
+		}
+	}
+	for _, name := range c.Admission.Exclusive {
+		if name != "*" && !slices.Contains(known, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("exclusive: there is no target %s, and nothing is for one run at a time by that name until one is added; there are: %s", nearby(unknown), nearby(known)), nil
 }
 
 // exclusive are those of a run's targets that no other may have meanwhile.

@@ -28,3 +28,22 @@ func TestAdmission(t *testing.T) {
 	l.do("POST", "/api/v1/runs/"+first+"/stop", map[string]any{}).is(200)
 	l.do("POST", "/api/v1/runs", long("db")).is(201)
 }
+
+// TestExclusiveUnknown: a name in --exclusive that is no target's is told, with those that are.
+func TestExclusiveUnknown(t *testing.T) {
+	data := t.TempDir()
+	args := []string{"--proxy", "db=127.0.0.1:0,127.0.0.1:1", "--exclusive", "db,dbb,*"}
+	out, err := command(append([]string{"serve", "--check", "--data", data}, args...)...)
+	if err != nil || !strings.Contains(out, "there is no target dbb,") || !strings.Contains(out, "there are: db\"") {
+		t.Errorf("--check: %v %s", err, out)
+	}
+	l := serveIn(t, data, args...)
+	if log := l.log.String(); !strings.Contains(log, "there is no target dbb,") {
+		t.Errorf("nothing is told:\n%s", log)
+	}
+	l.do("POST", "/api/v1/targets", map[string]any{"name": "dbb", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}).is(201)
+	l.stop()
+	if l = serveIn(t, data, args...); strings.Contains(l.log.String(), "there is no target") {
+		t.Errorf("told of a target that was added:\n%s", l.log)
+	}
+}

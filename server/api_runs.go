@@ -83,7 +83,7 @@ type RunDetail struct {
 // listing selects runs.
 type listing struct {
 	Status  string   `query:"status" enum:"queued,running,ended,interrupted" doc:"Only runs that are so; running includes paused ones."`
-	Verdict string   `query:"verdict" doc:"Only runs that ended so."`
+	Verdict string   `query:"verdict" enum:"passed,failed,invalid,aborted,errored,unclean,inconclusive,stopped" doc:"Only runs that ended so."`
 	Name    string   `query:"name" doc:"Only runs of the orchestration of that name."`
 	Label   []string `query:"label,explode" doc:"Only runs with this label, as NAME=VALUE; may be repeated."`
 	Since   string   `query:"since" format:"date-time" doc:"Only runs that began then or later."`

@@ -77,6 +77,25 @@ func scheduleProblem(name string, err error) error {
 	return asProblem(err)
 }
 
+// willStart says why a schedule that is written would never start a run. One that is written
+// again with a time that has passed meanwhile stays.
+func (s *Server) willStart(all *schedule.Scheduler, name string, d *schedule.Definition) error {
+	if now := time.Now(); !d.At.IsZero() && d.At.Before(now) {
+		if had, err := all.Get(name); err != nil || !had.Definition.At.Equal(d.At) {
+			return problemf(422, "schedule_past", "at: %s has passed, it is %s; give a time to come, or after: 0s to start at once", d.At.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		}
+	}
+	if d.Orchestration == "" {
+		return nil // which is told with all else that is wrong
+	}
+	if _, err := s.shelf.Get(d.Orchestration); errors.Is(err, store.ErrNoDocument) {
+		return problemf(422, "orchestration_not_found", "there is no orchestration %q; keep it first", d.Orchestration)
+	} else if err != nil {
+		return asProblem(err)
+	}
+	return nil
+}
+
 // SchedulePath is the schedule that a request is about.
 type SchedulePath struct {
 	Name string `path:"name" maxLength:"300" doc:"The schedule."`
@@ -147,6 +166,9 @@ func (s *Server) changeSchedules(tag, base string) {
 		}
 		etag, err := condition(in.IfMatch, in.IfNoneMatch)
 		if err != nil {
+			return nil, err
+		}
+		if err := s.willStart(all, unescape(in.Name), &in.Body); err != nil {
 			return nil, err
 		}
 		e, err := all.Put(unescape(in.Name), whoOf(ctx).Name, in.Body, etag)

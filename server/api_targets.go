@@ -10,6 +10,7 @@ import (
 
 	"starquake/builtins"
 	"starquake/chaos"
+	"starquake/effects"
 	"starquake/units"
 )
 
@@ -113,6 +114,9 @@ func (s *Server) targetRoutes() {
 		}
 		if err := builtins.CheckUpstream(t.Upstream); err != nil {
 			return nil, problemf(400, "invalid_target", "upstream: %v", err)
+		}
+		if err := effects.CheckRelay(t.Upstream); err != nil {
+			return nil, problemf(400, "invalid_target", "upstream: %v; a target that leads there can only be in the server's configuration", err)
 		}
 		var err error
 		if t.TLS, err = b.TLS.settled(); err != nil {

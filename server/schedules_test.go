@@ -62,8 +62,15 @@ func TestSchedules(t *testing.T) {
 	if by := l.do("GET", "/api/v1/runs/"+now.text("last.run"), nil).is(200).text("by"); by != "schedule:s" {
 		t.Errorf("its run is signed %q", by)
 	}
-	// What cannot be started is said.
-	l.do("PUT", base+"/none", map[string]any{"orchestration": "no such", "after": "0s"}).is(201)
+	// What would never start a run is refused; what is gone when it is due is told.
+	past := time.Now().Add(-time.Hour)
+	l.do("PUT", base+"/past", map[string]any{"orchestration": "long", "at": past}).is(422, "schedule_past")
+	l.do("PUT", base+"/none", map[string]any{"orchestration": "no such", "after": "0s"}).is(422, "orchestration_not_found")
+	l.do("GET", base+"/none", nil).is(404, "schedule_not_found")
+	l.do("PUT", "/api/v1/orchestrations/no%20such", map[string]any{"format": "starlark", "content": "def main():\n    pass\n"}).is(201)
+	l.do("PUT", base+"/none", map[string]any{"orchestration": "no such", "every": "1s", "disabled": true}).is(201)
+	l.do("DELETE", "/api/v1/orchestrations/no%20such", nil).is(204)
+	l.do("POST", base+"/none/enable", nil).is(200)
 	l.await("a failure", func() bool { now = l.do("GET", base+"/none", nil).is(200); return now.get("last") != nil })
 	if now.text("last.what") != "failed" || now.text("last.reason") == "" {
 		t.Errorf("of an orchestration that is not there: %s", now.body)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"starquake/chaos"
 	"starquake/chaos/admin"
 	"starquake/chaos/proxy"
+	"starquake/effects"
 	"starquake/store"
 )
 
@@ -44,7 +46,7 @@ func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, 
 	opened := *t.env
 	opened.Targets = nil
 	for _, target := range t.env.Targets {
-		target, err := t.open(ctx, target)
+		target, err := t.open(ctx, target, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +66,7 @@ func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, 
 		if t.find(doc.Name) != nil {
 			continue // the operator's wins
 		}
-		opened, err := t.open(ctx, &target)
+		opened, err := t.open(ctx, &target, unlessMetadata(&target))
 		if err != nil {
 			return nil, err
 		}
@@ -75,8 +77,9 @@ func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, 
 }
 
 // open opens the proxy of a target that is one of this process, and gives the target with
-// the address at which it is: any port may have been asked for.
-func (t *targets) open(ctx context.Context, target *builtins.Target) (*builtins.Target, error) {
+// the address at which it is: any port may have been asked for. permit may refuse what its
+// upstream is resolved to.
+func (t *targets) open(ctx context.Context, target *builtins.Target, permit func(netip.AddrPort) error) (*builtins.Target, error) {
 	if target.Engine != nil {
 		return target, nil
 	}
@@ -85,7 +88,7 @@ func (t *targets) open(ctx context.Context, target *builtins.Target) (*builtins.
 		return nil, problemf(400, "invalid_target", "target %s: %v", target.Name, err)
 	}
 	addr, _, err := t.plane.Open(ctx, proxy.Config{
-		Name: target.Name, Listen: target.Listen, Upstream: target.Upstream, Protocol: target.Protocol, Labels: target.Labels, TLS: tls,
+		Name: target.Name, Listen: target.Listen, Upstream: target.Upstream, Protocol: target.Protocol, Labels: target.Labels, TLS: tls, Permit: permit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("target %s: %w", target.Name, err)
@@ -93,6 +96,12 @@ func (t *targets) open(ctx context.Context, target *builtins.Target) (*builtins.
 	opened := *target
 	opened.Listen = addr
 	return &opened, nil
+}
+
+// unlessMetadata keeps a target that was added off the metadata addresses of clouds, as
+// proxies of scripts are: what leads there is the operator's alone.
+func unlessMetadata(target *builtins.Target) func(netip.AddrPort) error {
+	return func(to netip.AddrPort) error { return effects.CheckRelayed(target.Upstream, to) }
 }
 
 func (t *targets) find(name string) *builtins.Target {
@@ -122,7 +131,7 @@ func (t *targets) add(ctx context.Context, target *builtins.Target, by string) (
 		}
 		return nil, false, problemf(409, "target_differs", "there is a target %q already, and it is another; delete it first", target.Name)
 	}
-	if opened, err = t.open(ctx, target); err != nil {
+	if opened, err = t.open(ctx, target, unlessMetadata(target)); err != nil {
 		return nil, false, err
 	}
 	body, err := json.Marshal(target)

@@ -12,6 +12,20 @@ import (
 	"starquake/chaos"
 )
 
+// TestTargetMetadata: no target that is added leads to the metadata address of a cloud.
+func TestTargetMetadata(t *testing.T) {
+	l := serve(t)
+	for _, upstream := range []string{"169.254.169.254:80", "[::ffff:169.254.169.254]:80", "0xa9fea9fe:80", "[fd00:ec2::254]:80"} {
+		a := l.do("POST", "/api/v1/targets", map[string]any{"name": "meta", "listen": "127.0.0.1:0", "upstream": upstream}).is(400, "invalid_target")
+		if !strings.Contains(a.problem().Detail, "metadata") {
+			t.Errorf("%s: %s", upstream, a.body)
+		}
+	}
+	l.do("GET", "/api/v1/targets/meta", nil).is(404, "target_not_found")
+	l.do("GET", "/api/v1/runs?verdict=unclaen", nil).is(400)
+	l.do("GET", "/api/v1/runs?verdict=unclean", nil).is(200)
+}
+
 // TestTargetTLS: a target that is added takes the TLS that those of an environment and of
 // scripts take, has faults inside it, and has it again when the server does.
 func TestTargetTLS(t *testing.T) {

@@ -110,7 +110,27 @@ func mainCode() (code int) {
 	if err != nil {
 		return sh.usage(parser, args, err)
 	}
+	byHand(ctx)
 	return sh.code(ctx.Run(sh))
+}
+
+// byHand lets a data folder that is given by hand win over a server that only a variable
+// names.
+func byHand(ctx *kong.Context) {
+	given := map[string]bool{}
+	for _, p := range ctx.Path {
+		if p.Flag != nil && !p.Resolved {
+			given[p.Flag.Name] = true
+		}
+	}
+	if !given["data"] || given["base-url"] {
+		return
+	}
+	for _, f := range ctx.Flags() {
+		if f.Name == "base-url" {
+			f.Target.SetString("")
+		}
+	}
 }
 
 // parseInto reads flags into a struct, for arguments behind "--".

@@ -27,7 +27,7 @@ const defaultServer = "http://localhost:3000"
 
 // serverFlags name a server.
 type serverFlags struct {
-	BaseURL string `placeholder:"URL" env:"STARQUAKE_URL" help:"The server. Without it http://localhost:3000, where no run of this machine is meant."`
+	BaseURL string `placeholder:"URL" env:"STARQUAKE_URL" help:"The server. Without it http://localhost:3000, where no run of this machine is meant. A --data that is given by hand wins over the variable."`
 	Token   string `placeholder:"TOKEN" env:"STARQUAKE_TOKEN" help:"What the server knows you by."`
 }
 

@@ -27,7 +27,7 @@ type runsCmd struct {
 
 type runsListCmd struct {
 	Status  string            `enum:"queued,running,ended,interrupted," default:"" placeholder:"STATUS" help:"Only runs that are running, ended or interrupted, or that wait in a server's queue (queued)."`
-	Verdict string            `placeholder:"VERDICT" help:"Only runs that ended so."`
+	Verdict string            `enum:"passed,failed,invalid,aborted,errored,unclean,inconclusive,stopped," default:"" placeholder:"VERDICT" help:"Only runs that ended so: passed, failed, invalid, aborted, errored, unclean, inconclusive or stopped."`
 	Name    string            `placeholder:"NAME" help:"Only runs of the orchestration of that name."`
 	Label   map[string]string `placeholder:"NAME=VALUE" help:"Only runs with this label."`
 	Limit   int               `default:"20" help:"How many at most; 0 for all."`

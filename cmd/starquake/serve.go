@@ -107,6 +107,11 @@ func (c *serveCmd) serve(sh *shell) error {
 	if config.Store, err = c.openStore(); err != nil {
 		return err
 	}
+	if unmatched, err := config.Unmatched(); err != nil {
+		return errors.Join(errored("%w", err), config.Store.Close())
+	} else if unmatched != "" {
+		logger.Warn(unmatched)
+	}
 	if err := c.guard(&config); err != nil || c.Check {
 		if err == nil {
 			fmt.Fprintln(sh.out, "the settings are good")
