@@ -23,6 +23,8 @@ type Cleaned struct {
 	// Off are the faults that are confirmed off, for people; Left are those that are not,
 	// with what is to be done.
 	Off, Left []string
+	// NotRun are the on_exit handlers that did not run to their end.
+	NotRun []string
 }
 
 // TakeOff takes off what an interrupted run may have left on in other processes, as the
@@ -57,6 +59,7 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 		return nil, errors.Join(err, durable.Close())
 	}
 	done := was.cleanUp(ctx, id, recs, over, logger)
+	done.NotRun = runtime.OpenExits(recs)
 	end := store.End{Verdict: journal.VerdictStopped, Reason: "cleaned_up", Message: "its process died, and what it had left on was taken off"}
 	if len(recs) > 0 {
 		end.Duration = recs[len(recs)-1].At

@@ -175,6 +175,9 @@ func (c *cleanupCmd) Run(sh *shell) error {
 		if len(done.Left) == 0 {
 			fmt.Fprintf(sh.out, "run %s: nothing of it is on any more\n", id)
 		}
+		if len(done.NotRun) > 0 { // once it is kept as ended nobody can run them any more
+			fmt.Fprintf(sh.out, "run %s: on_exit handlers were not run: %s (cleanup executes nothing of the script; instead of it, starquake recover --recover=rollback runs them)\n", id, strings.Join(done.NotRun, ", "))
+		}
 		for _, what := range done.Left {
 			left = append(left, "run "+id+": "+what)
 		}

@@ -252,11 +252,11 @@ func (sh *shell) heed(signals <-chan os.Signal, running *app.Running, logs *asid
 
 // leave ends the process without waiting for the run.
 func (sh *shell) leave(running *app.Running) {
-	left := running.LeftBehind()
-	if len(left) == 0 {
-		fmt.Fprintln(sh.err, "\nstarquake: left at once; no fault was on, but on_exit handlers that had not ended were cut off")
+	exits := "on_exit handlers that had not ended were cut off: starquake recover " + running.ID + " --recover=rollback runs them"
+	if left := running.LeftBehind(); len(left) == 0 {
+		fmt.Fprintln(sh.err, "\nstarquake: left at once; no fault was on, but "+exits)
 	} else {
-		fmt.Fprintf(sh.err, "\nstarquake: left at once; this may still be on (what the embedded proxy does ends with this process, and a guardian takes off what does not), and on_exit handlers were cut off:\n  %s\n", strings.Join(left, "\n  "))
+		fmt.Fprintf(sh.err, "\nstarquake: left at once; this may still be on (what the embedded proxy does ends with this process, and a guardian takes off what does not), and %s:\n  %s\n", exits, strings.Join(left, "\n  "))
 	}
 	if sh.outTTY {
 		fmt.Fprint(sh.out, "\x1b[?25h") // the live view hid the cursor

@@ -9,16 +9,17 @@ import (
 
 // faultSum is what the faults of one text on one target did in the whole run.
 type faultSum struct {
-	label      string
-	times      int
-	on         time.Duration // summed
-	seen, hit  int64
-	inapplic   int64
-	uncounted  bool
-	unclean    int
-	expired    int
-	never      int
-	neverError string
+	label        string
+	times        int
+	on           time.Duration // summed
+	seen, hit    int64
+	inapplic     int64
+	uncounted    bool
+	unclean      int
+	expired      int
+	never        int
+	neverError   string
+	expiredError string // why the last of them went off before its end
 }
 
 // faults says what each fault met and did. A loop puts the same fault on again
@@ -43,6 +44,7 @@ func (s *summary) faults() {
 			sum.unclean++
 		case view.FaultExpired:
 			sum.expired++
+			sum.expiredError = errorText(f.Error)
 		case view.FaultFailed:
 			sum.never++
 			sum.neverError = errorText(f.Error)
@@ -78,7 +80,7 @@ func (s *summary) faultSum(f *faultSum) {
 		text += "never went on" + withMessage(f.neverError)
 	}
 	if f.expired > 0 {
-		text += ", off as its lease expired"
+		text += ", off before its end" + withMessage(f.expiredError)
 		if f.times > 1 {
 			text += fmt.Sprintf(" (%d times)", f.expired)
 		}
