@@ -62,6 +62,13 @@ func (m *manager) crowded() error {
 	return p
 }
 
+// full reports whether a start would have to wait now.
+func (m *manager) full() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.crowded() != nil
+}
+
 // wait puts a start at the end of the queue, if there is room. The caller holds mu.
 func (m *manager) wait(w *waiting) bool {
 	if len(m.queue) >= m.config.Admission.Queue {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 type keptStart struct {
 	Definition definition                 `json:"definition"`
 	Name       string                     `json:"name,omitempty"`
+	Own        string                     `json:"own,omitempty"`
 	Params     map[string]json.RawMessage `json:"params,omitempty"`
 	Seed       *uint64                    `json:"seed,omitempty"`
 	Labels     map[string]string          `json:"labels,omitempty"`
@@ -36,7 +38,7 @@ func (m *manager) keep(w *waiting) error {
 	}
 	a := w.asked
 	body, err := json.Marshal(keptStart{
-		Definition: a.loaded.from, Name: a.name, Params: a.params, Seed: a.seed, Labels: a.labels, Targets: a.targets,
+		Definition: a.loaded.from, Name: a.name, Own: a.own, Params: a.params, Seed: a.seed, Labels: a.labels, Targets: a.targets,
 		Key: a.key, Request: a.request, Who: a.who, Since: w.since,
 	})
 	if err == nil {
@@ -119,9 +121,9 @@ func (s *Server) waitOn(doc *store.Document) {
 	var kept keptStart
 	err := json.Unmarshal(doc.Body, &kept)
 	if err == nil {
-		w.name, w.labels = kept.Name, kept.Labels
+		w.name, w.labels = cmp.Or(kept.Name, kept.Own), kept.Labels
 		w.asked = &starting{
-			name: kept.Name, params: kept.Params, seed: kept.Seed, labels: kept.Labels, targets: kept.Targets,
+			name: kept.Name, own: kept.Own, params: kept.Params, seed: kept.Seed, labels: kept.Labels, targets: kept.Targets,
 			key: kept.Key, request: kept.Request, who: kept.Who, patient: true,
 		}
 		d := &kept.Definition

@@ -18,7 +18,7 @@ func TestQueue(t *testing.T) {
 	var ids []string
 	for i, name := range []string{"b", "c", "d"} {
 		a := l.do("POST", "/api/v1/runs", ask(name), "Idempotency-Key: "+name).is(202)
-		if a.text("status") != "queued" || a.get("queue_position") != float64(i+1) || a.header.Get("Location") != "/api/v1/runs/"+a.text("id") {
+		if a.text("status") != "queued" || a.text("name") != name || a.get("queue_position") != float64(i+1) || a.header.Get("Location") != "/api/v1/runs/"+a.text("id") {
 			t.Errorf("%s: %s", name, a.body)
 		}
 		ids = append(ids, a.text("id"))
@@ -70,7 +70,7 @@ func TestQueue(t *testing.T) {
 	}
 	for range 2 {
 		l = serveIn(t, l.data, "--max-runs", "1", "--queue", "3")
-		if a := l.do("GET", "/api/v1/runs/"+ids[2], nil).is(200); a.get("status") != "queued" || a.get("queue_position") != 1.0 || a.text("labels.n") != "d" || a.text("by") != "local" {
+		if a := l.do("GET", "/api/v1/runs/"+ids[2], nil).is(200); a.get("status") != "queued" || a.get("queue_position") != 1.0 || a.text("name") != "d" || a.text("labels.n") != "d" || a.text("by") != "local" {
 			t.Errorf("what waited: %s", a.body)
 		}
 		if a := l.do("GET", "/api/v1/runs/"+ids[1], nil).is(200); a.get("status") != "running" {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 type starting struct {
 	loaded *loaded
 	name   string // by which the orchestration is kept; "" for one that is not
+	own    string // what it calls itself, "" where nobody has looked
 	params map[string]json.RawMessage
 	seed   *uint64
 	labels map[string]string
@@ -88,6 +90,9 @@ func (s *Server) startNow(asked *starting) (string, error) {
 		return "", err
 	}
 	asked.targets = names
+	if asked.name == "" && asked.patient && s.runs.full() { // the run itself will say it
+		asked.own, _ = s.nameOf(asked.loaded, asked.who) // "" for one that has none
+	}
 	id, err := s.runs.begin(s.waiting(asked), asked.patient)
 	var refused app.Refusals
 	if errors.As(err, &refused) {
@@ -99,10 +104,7 @@ func (s *Server) startNow(asked *starting) (string, error) {
 // waiting makes a start of what is asked, whose targets are known to be there.
 func (s *Server) waiting(asked *starting) *waiting {
 	script := asked.loaded.script
-	name := asked.name
-	if name == "" {
-		name = script.Name()
-	}
+	name := cmp.Or(asked.name, asked.own, script.Name())
 	return &waiting{
 		name: name, by: asked.who.Name, labels: asked.labels, targets: asked.targets, key: startKey{asked.who.Name, asked.key}, asked: asked,
 		start: func(opt app.RunOptions) (*app.Running, error) {
