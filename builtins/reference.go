@@ -186,6 +186,9 @@ func Help(table []Builtin, name string) (string, error) {
 	if members != nil {
 		return list(members), nil
 	}
+	if name == "load" {
+		return "", fmt.Errorf("load is no builtin but a statement: load(\"file.star\", \"name\", other = \"name\") at the top level binds names of another file")
+	}
 	if near := nearest.Of(name, names); near != "" {
 		return "", fmt.Errorf("there is no builtin %s; did you mean %s?", clip(name, 60), near)
 	}

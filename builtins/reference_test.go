@@ -65,6 +65,9 @@ func TestHelp(t *testing.T) {
 		}
 		golden(t, path, text)
 	}
+	if _, err := Help(table, "load"); err == nil || !strings.Contains(err.Error(), `a statement: load("file.star"`) {
+		t.Errorf("load: %v", err)
+	}
 	if _, err := Help(table, "demo.tales"); err == nil || !strings.Contains(err.Error(), "did you mean demo.takes?") {
 		t.Errorf("got %v", err)
 	}

@@ -128,6 +128,7 @@ var runtimeHelps = []struct{ part, help string }{
 	{"referenced before assignment", "give it a value on every path before it is used"},
 	{"unhashable", "keys of a dict are strings, numbers or tuples: write tuple(xs)"},
 	{"out of range", "ask len(xs) first"},
+	{"unhandled index operation builtin_function_or_method[", "it is a method: call it, such as r.json()[key]"},
 	{"division by zero", "ask for zero first"},
 	{"too many steps", "the script computes without end: write sleep(d) into the loop, or do less"},
 }

@@ -99,6 +99,14 @@ func TestFromEvalErrorSpawned(t *testing.T) {
 	}
 }
 
+// A method that is not called is the slip of those who know a library in which it is a member.
+func TestIndexOfMethod(t *testing.T) {
+	d := FromEvalError(execute(t, "x = {}.get\ny = x[\"a\"]\n", nil))
+	if !strings.Contains(d.Help, "it is a method: call it") {
+		t.Errorf("%s: help %q", d.Message, d.Help)
+	}
+}
+
 // TestCallPosition holds what Untaken relies on: a frame's place is the opening
 // parenthesis of the call under way.
 func TestCallPosition(t *testing.T) {
