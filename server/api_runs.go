@@ -69,9 +69,25 @@ func (s *Server) runRoutes() {
 
 // Listing is one page of runs.
 type Listing struct {
-	Runs []Run `json:"runs" nullable:"false" doc:"The newest first."`
+	Runs []RunItem `json:"runs" nullable:"false" doc:"The newest first."`
 	// Next is "" on the last page.
 	Next string `json:"next_cursor,omitempty" doc:"The cursor of the next page; absent on the last one."`
+}
+
+// RunItem is a run in a list. What only a journal says is left out of those that this server
+// does not have in hand: a list reads no journals.
+type RunItem struct {
+	Run
+	Iteration   *int     `json:"current_iteration,omitempty" doc:"The turn of its outermost loop, from 1. Absent, as are the next ones, of a run that has ended or goes on elsewhere: its status has them."`
+	CurrentStep *int     `json:"current_step,omitempty" doc:"The number of the step that began last, from 1; 0 before the first."`
+	FailedSteps []string `json:"failed_steps,omitzero" doc:"The names of steps that failed and were not tolerated."`
+	FaultsOn    *int     `json:"faults_on,omitempty" doc:"How many faults are on now."`
+	Events      *int     `json:"events,omitempty" doc:"How many records its journal has; the last one's number."`
+}
+
+// item is a run of which all is known.
+func item(r Run) RunItem {
+	return RunItem{Run: r, Iteration: &r.Iteration, CurrentStep: &r.CurrentStep, FailedSteps: r.FailedSteps, FaultsOn: &r.FaultsOn, Events: &r.Events}
 }
 
 // RunDetail is a run with all that there is to see of it.
@@ -183,12 +199,12 @@ func (s *Server) export(id string, out *client) error {
 }
 
 // list gives runs as clients see them, the newest first.
-func (s *Server) list(f store.Filter) ([]Run, error) {
+func (s *Server) list(f store.Filter) ([]RunItem, error) {
 	ids, err := s.runs.ids()
 	if err != nil {
 		return nil, err
 	}
-	out := []Run{}
+	out := []RunItem{}
 	for _, id := range slices.Backward(s.runs.withWaiting(ids)) {
 		if f.Before != "" && id >= f.Before {
 			continue
@@ -205,13 +221,13 @@ func (s *Server) list(f store.Filter) ([]Run, error) {
 }
 
 // entry gives a run as a list has it, and as filters look at it.
-func (s *Server) entry(id string) (Run, store.Entry, bool) {
+func (s *Server) entry(id string) (RunItem, store.Entry, bool) {
 	if run, ok := s.runs.queued(id); ok {
 		e := store.Entry{Info: store.Info{ID: id, Name: run.Name, Started: run.Started, Labels: run.Labels, By: run.By}, Status: store.Status(run.Status)}
 		if run.Ended != nil {
 			e.End = &store.End{Verdict: run.Verdict}
 		}
-		return run, e, true
+		return item(run), e, true
 	}
 	if r := s.runs.find(id); r != nil {
 		run := shown(r.View(), r.Planned(), r.About())
@@ -219,14 +235,14 @@ func (s *Server) entry(id string) (Run, store.Entry, bool) {
 		if e.Name = run.Name; run.Ended != nil {
 			e.Status, e.End = store.Ended, &store.End{Verdict: run.Verdict}
 		}
-		return run, e, true
+		return item(run), e, true
 	}
 	if s.runs.store == nil {
-		return Run{}, store.Entry{}, false
+		return RunItem{}, store.Entry{}, false
 	}
 	e, err := s.runs.store.Entry(id)
 	if err != nil {
-		return Run{}, e, false // it was pruned, or is no run
+		return RunItem{}, e, false // it was pruned, or is no run
 	}
-	return listed(&e), e, true
+	return RunItem{Run: listed(&e)}, e, true
 }

@@ -138,7 +138,7 @@ func listed(e *store.Entry) Run {
 	planned := app.PlannedOf(&e.Info)
 	r := Run{
 		ID: e.ID, Name: e.Name, Status: string(e.Status), Started: e.Started.UTC(), Labels: e.Labels, By: e.By,
-		Seed: strconv.FormatUint(e.Seed, 10), TotalSteps: planned.Steps, FailedSteps: []string{}, Iteration: 1,
+		Seed: strconv.FormatUint(e.Seed, 10), TotalSteps: planned.Steps,
 	}
 	if planned.Total != nil {
 		seconds := planned.Total.Seconds()

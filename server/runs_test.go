@@ -330,3 +330,27 @@ func TestDeafStream(t *testing.T) {
 	l.do("POST", "/api/v1/runs/"+id+"/stop", nil).is(200)
 	l.stop() // with the streams open
 }
+
+// TestListItems: what a list says of a run is what its status says, or nothing.
+func TestListItems(t *testing.T) {
+	l := serve(t)
+	ended := l.begin("orchestration(name = \"listed\")\ndef main():\n    step(\"one\", lambda: check(\"it\", 1, above = 2))\n")
+	l.over(ended)
+	going := l.begin(waits)
+	l.await("its step", func() bool { return l.do("GET", "/api/v1/runs/"+going+"/status", nil).get("current_step") == 2.0 })
+	l.await("the list without the run's process", func() bool {
+		return l.do("GET", "/api/v1/runs?status=ended", nil).is(200).get("runs.0.events") == nil
+	})
+	list := l.do("GET", "/api/v1/runs", nil).is(200)
+	for i, id := range []string{going, ended} {
+		status := l.do("GET", "/api/v1/runs/"+id+"/status", nil).is(200)
+		for field, value := range list.get(fmt.Sprintf("runs.%d", i)).(map[string]any) {
+			if field != "elapsed_seconds" && field != "progress" && fmt.Sprint(value) != status.text(field) {
+				t.Errorf("run %d has %s %v in the list, and %s in its status", i, field, value, status.text(field))
+			}
+		}
+	}
+	if list.get("runs.0.current_step") != 2.0 || list.get("runs.0.events") == nil || list.get("runs.0.failed_steps") == nil {
+		t.Errorf("of one that goes on: %s", list.body)
+	}
+}

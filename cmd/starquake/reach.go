@@ -162,7 +162,7 @@ func onServer(ctx context.Context, c *client.Client, name string) (string, error
 			return name, nil
 		}
 		if name == "last" || strings.HasPrefix(r.ID, name) {
-			found = append(found, r)
+			found = append(found, r.Run)
 		}
 	}
 	switch {

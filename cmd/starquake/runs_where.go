@@ -117,7 +117,7 @@ func (f *keeperFlags) list(filter store.Filter) (runs []store.Entry, where strin
 			return nil, "", refusedBy(err, "", nil)
 		}
 		for i := range page.Runs {
-			runs = append(runs, entry(&page.Runs[i]))
+			runs = append(runs, entry(&page.Runs[i].Run))
 		}
 		if page.Next == "" || len(runs) == filter.Limit {
 			return runs, c.URL(), nil
