@@ -39,7 +39,7 @@ oidc_role: {sre: operator, platform: admin}
 
 func TestWrongFiles(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
-		{"listen: a\nmax-runs: 1\n", `s.yaml:2:1: "max-runs" is no setting; the settings are insecure, listen, max_runs`},
+		{"listen: a\nmax-runs: 1\n", `s.yaml:2:1: "max-runs" is no setting; the settings are allow_net, insecure, listen, max_runs`},
 		{"listen: a\nlisten: b\n", `s.yaml:2:1: "listen" is there twice`},
 		{"max_runs: many\n", `s.yaml:1:11: max_runs is "many"; expected a whole number`},
 		{"max_runs:\n", "s.yaml:1:10: max_runs: expected one value"},
