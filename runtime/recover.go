@@ -207,7 +207,7 @@ func (w *Real) nextOverdue(r *Ready) (Event, bool) {
 		at := w.rank(&req)
 		back.later[at] = append(back.later[at], req)
 	}
-	back.later[ranks-1] = append(back.later[ranks-1], p.fresh...)
+	back.later[rankRest] = append(back.later[rankRest], p.fresh...)
 	w.mu.Lock()
 	w.recovery, w.back = nil, back
 	w.mu.Unlock()

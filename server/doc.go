@@ -5,7 +5,7 @@
 //	server.go     Config, New, Serve: the listener, and what every request passes
 //	who.go        who asks, what a role may do, and what is noted of it
 //	admit.go      which runs go on side by side
-//	queue.go      starts that wait for their turn
+//	queue.go      starts that wait for their turn; queue_kept.go what of them is on disk
 //	schedules.go  runs at their times
 //	metrics.go    what /metrics tells
 //	problem.go    errors as problem+json with a stable code (RFC 9457)

@@ -175,7 +175,10 @@ func (m *manager) begin(w *waiting, patient bool) (string, error) {
 	case err != nil:
 		return "", err
 	case in == nil:
-		return w.id, m.keep(w)
+		if err := m.keep(w); err != nil {
+			return "", err
+		}
+		return w.id, nil
 	}
 	defer m.starting.Done()
 	defer func() {

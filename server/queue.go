@@ -104,15 +104,18 @@ func (m *manager) turn(w *waiting, in *place) {
 	defer m.starting.Done()
 	<-w.kept
 	r, err := guardedStart(w.start, m.options(w.id))
+	var lost error
 	if err == nil {
 		m.adopt(r, w.targets)
-		if lost := r.Begun(); lost != nil {
-			m.logger.Error("a run that waited cannot be kept", "run", w.id, "name", w.name, "error", lost)
-		}
+		lost = r.Begun()
 	} else {
 		m.logger.Error("a run that waited does not begin", "run", w.id, "name", w.name, "error", err)
 	}
-	m.unkeep(w) // not before it has begun: until then it would be lost with this process
+	if lost == nil { // until it has begun on disk it would be lost with this process
+		m.unkeep(w)
+	} else {
+		m.logger.Error("a run that waited cannot be kept", "run", w.id, "name", w.name, "error", lost)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.places, in)

@@ -1,24 +1,23 @@
 package server
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
-	"time"
 
 	"starquake/app"
 	"starquake/runtime/journal"
 	"starquake/store"
 )
 
-// keptStart is a start that waits as it is kept on disk, under the id that its run will have:
-// all that was asked, by whom, and when.
+// keptStart is a start that waits as it is kept on disk, under the id that its run will have
+// and with when it was asked for: all that was asked, and by whom.
 type keptStart struct {
 	Definition definition                 `json:"definition"`
-	Name       string                     `json:"name,omitempty"`
-	Own        string                     `json:"own,omitempty"`
+	Name       string                     `json:"name"`
 	Params     map[string]json.RawMessage `json:"params,omitempty"`
 	Seed       *uint64                    `json:"seed,omitempty"`
 	Labels     map[string]string          `json:"labels,omitempty"`
@@ -26,7 +25,6 @@ type keptStart struct {
 	Key        string                     `json:"key,omitempty"`
 	Request    string                     `json:"request,omitempty"`
 	Who        Who                        `json:"who"`
-	Since      time.Time                  `json:"since"`
 }
 
 // keep writes down a start that has been put into the queue. If it cannot, the start is out
@@ -38,8 +36,8 @@ func (m *manager) keep(w *waiting) error {
 	}
 	a := w.asked
 	body, err := json.Marshal(keptStart{
-		Definition: a.loaded.from, Name: a.name, Own: a.own, Params: a.params, Seed: a.seed, Labels: a.labels, Targets: a.targets,
-		Key: a.key, Request: a.request, Who: a.who, Since: w.since,
+		Definition: a.loaded.from, Name: w.name, Params: a.params, Seed: a.seed, Labels: a.labels, Targets: a.targets,
+		Key: a.key, Request: a.request, Who: a.who,
 	})
 	if err == nil {
 		_, err = m.shelf.Put(w.id, w.by, body, "none", w.since)
@@ -112,55 +110,70 @@ func (s *Server) openQueue() error {
 // cannot be read any more has come to nothing.
 func (s *Server) waitOn(doc *store.Document) {
 	m := s.runs
-	w := &waiting{id: doc.Name, by: doc.By, since: doc.Time, settled: make(chan struct{}), kept: make(chan struct{}), asked: &starting{}}
-	close(w.kept)
-	if m.hasBegun(w.id) {
-		m.unkeep(w)
+	begun, err := m.hasBegun(doc.Name)
+	if err != nil {
+		s.logger.Error("nobody can tell whether a run that waited has begun: it stays on disk, and is not begun", "run", doc.Name, "error", err)
 		return
 	}
-	var kept keptStart
-	err := json.Unmarshal(doc.Body, &kept)
-	if err == nil {
-		w.name, w.labels = cmp.Or(kept.Name, kept.Own), kept.Labels
-		w.asked = &starting{
-			name: kept.Name, own: kept.Own, params: kept.Params, seed: kept.Seed, labels: kept.Labels, targets: kept.Targets,
-			key: kept.Key, request: kept.Request, who: kept.Who, patient: true,
+	w := &waiting{by: doc.By, asked: &starting{}}
+	if !begun {
+		var asked *starting
+		if asked, err = s.askedBefore(doc); err == nil {
+			w = s.waiting(asked)
 		}
-		d := &kept.Definition
-		w.asked.loaded, err = s.scripts.load(d.Format, d.Content, d.Lenient)
 	}
-	if err == nil {
-		again := s.waiting(w.asked)
-		again.id, again.since, again.settled, again.kept = w.id, kept.Since, w.settled, w.kept
-		w = again
-		if w.asked.key != "" {
-			done := make(chan struct{})
-			close(done)
-			w.asked.started = &started{request: w.asked.request, done: done, id: w.id}
-			m.remember(w.key, w.asked.started)
-		}
+	w.id, w.since, w.settled, w.kept = doc.Name, doc.Time, make(chan struct{}), make(chan struct{})
+	close(w.kept)
+	if begun || err != nil {
+		m.unkeep(w)
+	}
+	if begun {
+		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits[w.id] = w
 	if err != nil {
-		s.logger.Error("a run that waited cannot begin any more", "run", w.id, "name", w.name, "error", err)
+		s.logger.Error("a run that waited cannot begin any more", "run", w.id, "error", err)
 		m.never(w, journal.VerdictErrored, "start_failed", err.Error())
-		m.unkeep(w)
 		return
 	}
 	m.queue = append(m.queue, w)
+	if w.asked.key != "" {
+		done := make(chan struct{})
+		close(done)
+		w.asked.started = &started{request: w.asked.request, done: done, id: w.id}
+		m.remember(w.key, w.asked.started)
+	}
+}
+
+// askedBefore reads what was asked of the server that put a start on disk.
+func (s *Server) askedBefore(doc *store.Document) (*starting, error) {
+	var kept keptStart
+	if err := json.Unmarshal(doc.Body, &kept); err != nil {
+		return nil, fmt.Errorf("what is on disk of it cannot be read: %w", err)
+	}
+	d := &kept.Definition
+	l, err := s.scripts.load(d.Format, d.Content, d.Lenient)
+	if err != nil {
+		return nil, err
+	}
+	return &starting{
+		loaded: l, name: kept.Name, params: kept.Params, seed: kept.Seed, labels: kept.Labels, targets: kept.Targets,
+		key: kept.Key, request: kept.Request, who: kept.Who, patient: true,
+	}, nil
 }
 
 // hasBegun reports whether there is a run of a start that is on disk. What is left of one
-// that died before it had begun is removed: it has done nothing, and will now.
-func (m *manager) hasBegun(id string) bool {
+// that died before it had begun is removed: it has done nothing, and will now. Of a run that
+// cannot be read nobody knows, and it is left as it is.
+func (m *manager) hasBegun(id string) (bool, error) {
+	if _, err := os.Lstat(m.store.RunDir(id)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	e, err := m.store.Entry(id)
-	if err == nil && (e.End == nil || e.End.Reason != app.ReasonNotBegun) {
-		return true
+	if err != nil || e.End == nil || e.End.Reason != app.ReasonNotBegun {
+		return err == nil, err
 	}
-	if err := m.store.Remove(id); err != nil {
-		m.logger.Debug("nothing is left of a run that had not begun", "run", id, "error", err)
-	}
-	return false
+	return false, m.store.Remove(id)
 }

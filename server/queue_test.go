@@ -1,7 +1,10 @@
 package server_test
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -85,6 +88,10 @@ func TestQueue(t *testing.T) {
 	// There is room at once: it begins, once, and is not in the queue of a later server.
 	l = serveIn(t, l.data)
 	l.await("its turn", func() bool { return l.do("GET", "/api/v1/runs/"+ids[2], nil).is(200).get("status") == "running" })
+	l.await("its start to be off the disk", func() bool {
+		_, err := os.Stat(filepath.Join(l.data, "queue", ids[2]))
+		return os.IsNotExist(err)
+	})
 	l.do("POST", "/api/v1/runs/"+ids[2]+"/stop", nil).is(200)
 	l.kill()
 	l = serveIn(t, l.data)
@@ -125,6 +132,67 @@ func TestQueueKilled(t *testing.T) {
 		}
 	}
 	l.do("GET", "/api/v1/runs/"+ids[7], nil).is(404, "run_not_found")
+}
+
+// TestQueueNotKept: a start that has to wait and cannot be written down is refused, and may be
+// tried again.
+func TestQueueNotKept(t *testing.T) {
+	l := serve(t, "--max-runs", "1", "--queue", "3")
+	l.begin("def main():\n    sleep(\"1h\")\n")
+	queue := filepath.Join(l.data, "queue")
+	for _, err := range []error{os.Rename(queue, queue+"-away"), os.WriteFile(queue, nil, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := map[string]any{"format": "starlark", "content": waits}
+	l.do("POST", "/api/v1/runs", ask, "Idempotency-Key: k").is(500, "internal_error")
+	if a := l.do("GET", "/api/v1/runs?status=queued", nil).is(200); a.get("runs.0") != nil {
+		t.Errorf("it waits all the same: %s", a.body)
+	}
+	for _, err := range []error{os.Remove(queue), os.Rename(queue+"-away", queue)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.do("POST", "/api/v1/runs", ask, "Idempotency-Key: k").is(202)
+}
+
+// TestQueueUnreadable: of a run that cannot be read nobody knows whether it has begun: it is
+// neither begun again nor removed.
+func TestQueueUnreadable(t *testing.T) {
+	l := serve(t, "--max-runs", "1", "--queue", "3")
+	first := l.begin("def main():\n    sleep(\"1h\")\n")
+	id := l.do("POST", "/api/v1/runs", map[string]any{"format": "starlark", "content": "def main():\n    log(\"once\")\n"}).is(202).text("id")
+	start := filepath.Join(l.data, "queue", id)
+	kept := t.TempDir()
+	if err := os.CopyFS(kept, os.DirFS(start)); err != nil {
+		t.Fatal(err)
+	}
+	l.do("POST", "/api/v1/runs/"+first+"/stop", nil).is(200)
+	l.over(id)
+	l.stop()
+	run := filepath.Join(l.data, "runs", id)
+	before, err := os.ReadFile(filepath.Join(run, "journal.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As a crash leaves it before the start is taken off the disk, and a file is damaged.
+	for _, err := range []error{os.CopyFS(start, os.DirFS(kept)), os.WriteFile(filepath.Join(run, "run.json"), []byte("{"), 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = serveIn(t, l.data)
+	if log := l.log.String(); !strings.Contains(log, "nobody can tell") || !strings.Contains(log, id) {
+		t.Errorf("nothing is told of %s:\n%s", id, log)
+	}
+	if after, err := os.ReadFile(filepath.Join(run, "journal.jsonl")); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("its journal is another: %v", err)
+	}
+	if _, err := os.Stat(start); err != nil {
+		t.Error(err)
+	}
 }
 
 // allEnded reports whether runs have ended.

@@ -58,8 +58,7 @@ func (m *manager) resume(id string, permits app.Options) (*app.Running, error) {
 		return nil, err
 	}
 	opt, known := m.options(id), func(*app.Running) {}
-	env := permits.Env
-	opt.Options, opt.Env = permits, env
+	opt.Options = permits
 	if app.IsolatedOf(&e.Info) { // it is of somebody below admin
 		known = m.limit(&opt)
 	}

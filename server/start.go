@@ -15,8 +15,7 @@ import (
 // starting is a run that is asked for.
 type starting struct {
 	loaded *loaded
-	name   string // by which the orchestration is kept; "" for one that is not
-	own    string // what it calls itself, "" where nobody has looked
+	name   string // by which the orchestration is kept, or what it calls itself; "" where nobody has looked
 	params map[string]json.RawMessage
 	seed   *uint64
 	labels map[string]string
@@ -91,7 +90,7 @@ func (s *Server) startNow(asked *starting) (string, error) {
 	}
 	asked.targets = names
 	if asked.name == "" && asked.patient && s.runs.full() { // the run itself will say it
-		asked.own, _ = s.nameOf(asked.loaded, asked.who) // "" for one that has none
+		asked.name, _ = s.nameOf(asked.loaded, asked.who) // "" for one that has none
 	}
 	id, err := s.runs.begin(s.waiting(asked), asked.patient)
 	var refused app.Refusals
@@ -104,9 +103,8 @@ func (s *Server) startNow(asked *starting) (string, error) {
 // waiting makes a start of what is asked, whose targets are known to be there.
 func (s *Server) waiting(asked *starting) *waiting {
 	script := asked.loaded.script
-	name := cmp.Or(asked.name, asked.own, script.Name())
 	return &waiting{
-		name: name, by: asked.who.Name, labels: asked.labels, targets: asked.targets, key: startKey{asked.who.Name, asked.key}, asked: asked,
+		name: cmp.Or(asked.name, script.Name()), by: asked.who.Name, labels: asked.labels, targets: asked.targets, key: startKey{asked.who.Name, asked.key}, asked: asked,
 		start: func(opt app.RunOptions) (*app.Running, error) {
 			env, _, err := s.targets.environment(asked.targets) // as they are when its turn has come
 			if err != nil {
