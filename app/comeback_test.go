@@ -6,7 +6,6 @@ import (
 
 	"starquake/app"
 	"starquake/runtime/journal"
-	"starquake/store"
 )
 
 // TestTargetsComeBackFirst: a run that is taken up sends load to a target that only its
@@ -14,15 +13,7 @@ import (
 func TestTargetsComeBackFirst(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	st, err := store.Open(t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := newStore(t)
 	opt := app.RunOptions{Store: st}
 	opt.CanApprove = true
 	r := begin(t, fmt.Sprintf(`

@@ -25,15 +25,7 @@ func killedAt(t *testing.T, r *app.Running, what string, fits func(journal.Recor
 	recs := r.Records(0)[:n]
 	_ = r.Control(runtime.Control{Action: runtime.ActionStop}) // what it held goes with its process
 	r.Wait()
-	st, err := store.Open(t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := newStore(t)
 	kept, err := st.Create(store.Info{ID: r.ID, Name: "t", Script: "t.star"})
 	if err == nil {
 		err = kept.Append(recs)
@@ -185,15 +177,7 @@ def main():
 func TestCountsOfAParkedRun(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	st, err := store.Open(t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := newStore(t)
 	r := begin(t, s.prelude()+`
 def main():
     apply_chaos(fault.http_error([503], match = fault.match(every = 3)), on = p)

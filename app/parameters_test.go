@@ -31,6 +31,7 @@ import (
 	"starquake/app"
 	"starquake/builtins"
 	"starquake/dsl"
+	"starquake/internal/dnstest"
 	"starquake/runtime/journal"
 )
 
@@ -432,11 +433,7 @@ func silentServer(t *testing.T) string {
 // nameServer knows one name, over UDP.
 func nameServer(t *testing.T) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+	return dnstest.Start(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
 		text := map[string]string{"shop.test. A": "shop.test. 60 IN A 192.0.2.9", "shop.test. TXT": `shop.test. 60 IN TXT "hello"`}[q.Question[0].Name+" "+dns.TypeToString[q.Question[0].Qtype]]
 		switch rr, err := dns.NewRR(text); {
@@ -448,9 +445,5 @@ func nameServer(t *testing.T) string {
 			m.Rcode = dns.RcodeNameError
 		}
 		_ = w.WriteMsg(m)
-	})}
-	served := make(chan struct{})
-	go func() { defer close(served); _ = s.ActivateAndServe() }()
-	t.Cleanup(func() { conn.Close(); <-served })
-	return conn.LocalAddr().String()
+	})
 }

@@ -9,6 +9,21 @@ import (
 	"starquake/store"
 )
 
+// newStore is an empty store; the test closes it.
+func newStore(t *testing.T) *store.Store {
+	t.Helper()
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return st
+}
+
 // TestUncertain: a call that was under way when the process died, and must not be made
 // twice, is a failure like any other: expect and whoever holds failures decide.
 func TestUncertain(t *testing.T) {
@@ -55,15 +70,7 @@ func interrupted(t *testing.T, text string) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := store.Open(t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	st := newStore(t)
 	begin := *plan.Records[0].Body.(*journal.RunBeginBody)
 	begin.Origin, begin.World = time.Now(), "real"
 	recs := []journal.Record{{Kind: journal.RunBegin, Place: plan.Records[0].Place, Body: &begin}}

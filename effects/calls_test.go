@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"starquake/internal/dnstest"
+
 	"github.com/miekg/dns"
 )
 
@@ -84,7 +86,7 @@ func TestTCP(t *testing.T) {
 // fit a datagram, one that fails, and one that is never answered.
 func nameServer(t *testing.T) string {
 	t.Helper()
-	handler := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+	return dnstest.Start(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
 		add := func(text string) {
 			rr, err := dns.NewRR(text)
@@ -117,23 +119,6 @@ func nameServer(t *testing.T) string {
 		}
 		_ = w.WriteMsg(m)
 	})
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		_ = udp.Close()
-		t.Skipf("the port that UDP got is taken for TCP: %v", err)
-	}
-	for _, s := range []*dns.Server{{PacketConn: udp, Handler: handler}, {Listener: tcp, Handler: handler}} {
-		started, ended := make(chan struct{}), make(chan struct{})
-		s.NotifyStartedFunc = func() { close(started) }
-		go func() { defer close(ended); _ = s.ActivateAndServe() }()
-		<-started
-		t.Cleanup(func() { _ = s.Shutdown(); <-ended })
-	}
-	return udp.LocalAddr().String()
 }
 
 func TestDNS(t *testing.T) {

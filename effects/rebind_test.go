@@ -1,61 +1,17 @@
 package effects
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
+	"starquake/internal/dnstest"
 	"starquake/runtime"
 )
-
-// turning answers every question for an address with the next of addrs, then with the
-// last, and is asked by this process in place of the system's name servers.
-func turning(t *testing.T, addrs ...string) {
-	t.Helper()
-	var mu sync.Mutex
-	left := addrs
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	started, ended := make(chan struct{}), make(chan struct{})
-	server := &dns.Server{PacketConn: conn, NotifyStartedFunc: func() { close(started) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		if q.Question[0].Qtype == dns.TypeA {
-			mu.Lock()
-			rr, err := dns.NewRR(q.Question[0].Name + " 0 IN A " + left[0])
-			if len(left) > 1 {
-				left = left[1:]
-			}
-			mu.Unlock()
-			if err != nil {
-				panic(err)
-			}
-			m.Answer = append(m.Answer, rr)
-		}
-		_ = w.WriteMsg(m)
-	})}
-	go func() { defer close(ended); _ = server.ActivateAndServe() }()
-	<-started
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
-	t.Cleanup(func() {
-		net.DefaultResolver = before
-		_ = server.Shutdown()
-		<-ended
-	})
-}
 
 // twoHouses serves one port on a permitted and on a forbidden loopback address, and
 // counts who comes to the forbidden one.
@@ -113,7 +69,7 @@ func TestNameThatTurns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			// Now it points where it may, then where it may not.
-			turning(t, "127.0.0.1", "127.0.0.2")
+			dnstest.Resolve(t, map[string][]string{"turns.test": {"127.0.0.1", "127.0.0.2"}})
 			e := newEffects(t, policy, Options{IdleTimeout: -1})
 			if got := ask(e); got != "" {
 				t.Errorf("the permitted address: %s", got)
@@ -143,7 +99,7 @@ func seen(r Reading) string {
 // policy is open and names the host itself.
 func TestNameOfMetadata(t *testing.T) {
 	for _, addr := range []string{"169.254.169.254", "100.100.100.200"} {
-		turning(t, addr)
+		dnstest.Resolve(t, map[string][]string{"innocent.test": {addr}})
 		e := newEffects(t, Policy{Network: []string{"*", "innocent.test"}, Load: []string{"*"}}, Options{})
 		if got := mustPerform[HTTPAnswer](t, e, KindHTTP, HTTPArgs{URL: "http://innocent.test/", Timeout: soon}); codeIn(got.Error) != CodeDenied {
 			t.Errorf("%s: %+v", addr, got)

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -169,14 +168,7 @@ func (l *lab) bodies() (all []string) {
 			Body any `json:"requestBody"`
 		}
 	}
-	resp, err := l.client.Get(l.url + "/api/v1/openapi.json")
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
-		l.t.Fatal(err)
-	}
+	l.document(&doc)
 	for path, methods := range doc.Paths {
 		for method, o := range methods {
 			if o.Body != nil {

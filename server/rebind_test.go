@@ -2,65 +2,16 @@ package server_test
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/miekg/dns"
-
+	"starquake/internal/dnstest"
 	"starquake/server"
 	"starquake/store"
 )
-
-// nameServer answers for names in place of the system's, in this process: each name has the
-// addresses that it resolves to one after the other, and then the last.
-func nameServer(t *testing.T, names map[string][]string) {
-	t.Helper()
-	var mu sync.Mutex
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	started, ended := make(chan struct{}), make(chan struct{})
-	s := &dns.Server{PacketConn: conn, NotifyStartedFunc: func() { close(started) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		mu.Lock()
-		defer mu.Unlock()
-		name := q.Question[0].Name
-		addrs := names[strings.TrimSuffix(name, ".")]
-		kind := dns.TypeA
-		if len(addrs) > 0 && strings.Contains(addrs[0], ":") {
-			kind = dns.TypeAAAA
-		}
-		if len(addrs) > 0 && q.Question[0].Qtype == kind {
-			rr, err := dns.NewRR(fmt.Sprintf("%s 0 IN %s %s", name, dns.TypeToString[kind], addrs[0]))
-			if err != nil {
-				panic(err)
-			}
-			m.Answer = append(m.Answer, rr)
-			if len(addrs) > 1 {
-				names[strings.TrimSuffix(name, ".")] = addrs[1:]
-			}
-		}
-		_ = w.WriteMsg(m)
-	})}
-	go func() { defer close(ended); _ = s.ActivateAndServe() }()
-	<-started
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
-	t.Cleanup(func() {
-		net.DefaultResolver = before
-		_ = s.Shutdown()
-		<-ended
-	})
-}
 
 // here serves in this process, for tests that have to answer for names: everybody is admin.
 func here(t *testing.T, config server.Config) *lab {
@@ -111,7 +62,7 @@ func TestNamesOfMetadata(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nameServer(t, map[string][]string{
+	dnstest.Resolve(t, map[string][]string{
 		"meta.test": {"169.254.169.254"}, "meta6.test": {"fd00:ec2::254"}, "mapped.test": {"::ffff:169.254.169.254"}, "good.test": {"127.0.0.1"},
 		// They are good when they are asked for first, and for as long as anybody could look beforehand.
 		"turns.test": {"127.0.0.1", "169.254.169.254"}, "relay.test": {"127.0.0.1", "127.0.0.1", "169.254.169.254"},

@@ -68,6 +68,19 @@ var need = map[string]string{
 	"chaos-pause": "operator", "chaos-resume": "operator", "chaos-skip": "operator",
 }
 
+// document reads the server's OpenAPI document.
+func (l *lab) document(doc any) {
+	l.t.Helper()
+	resp, err := l.client.Get(l.url + "/api/v1/openapi.json")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(doc); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // operations are all that the server's document has: "id METHOD path".
 func (l *lab) operations() (all [][3]string) {
 	var doc struct {
@@ -76,14 +89,7 @@ func (l *lab) operations() (all [][3]string) {
 			Role string `json:"x-role"`
 		}
 	}
-	resp, err := l.client.Get(l.url + "/api/v1/openapi.json")
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
-		l.t.Fatal(err)
-	}
+	l.document(&doc)
 	for path, methods := range doc.Paths {
 		for method, o := range methods {
 			want, known := need[o.ID]

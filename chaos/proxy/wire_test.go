@@ -3,7 +3,6 @@ package proxy
 import (
 	"io"
 	"net"
-	"strings"
 	"testing"
 )
 
@@ -97,9 +96,6 @@ func walkBytesPassAsTheyCame(t *testing.T, start starter) {
 	for _, protocol := range []string{"http", "auto"} {
 		for _, row := range wireRows() {
 			t.Run(protocol+" "+row.name, func(t *testing.T) {
-				if protocol == "auto" && strings.HasPrefix(row.talk[0].request, "BREW") {
-					t.Skip("is not taken for HTTP")
-				}
 				heard := make(chan string, len(row.talk))
 				upstream := startTCP(t, func(c net.Conn) {
 					for _, x := range row.talk {
