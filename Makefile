@@ -1,13 +1,16 @@
-# Targets: build test crash browser picture bench bench-proxy bench-server demo fmt docs. Each works on a fresh checkout with Go.
+# Targets: build test crash browser picture bench bench-proxy bench-server profile demo fmt docs. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build test crash browser picture bench bench-proxy bench-server demo fmt docs
+.PHONY: build test crash browser picture bench bench-proxy bench-server profile demo fmt docs
+
+# What the compiler is told of where time goes: see make profile.
+PROFILE = cmd/starquake/profile.pgo
 
 build: ## bin/starquake, static
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
+	CGO_ENABLED=0 $(GO) build -trimpath -pgo=$(PROFILE) -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
 
 test: ## layout, vet, and every test with the race detector
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.git/*')); \
@@ -46,6 +49,13 @@ bench-proxy: build ## the data plane beside other proxies; ROWS=http,tcp ROUNDS=
 		echo "missing, and not measured against: install the packages$$missing" >&2
 	$(GO) build -o bin/benchproxy ./internal/benchproxy
 	bin/benchproxy -rows '$(ROWS)' -rounds '$(ROUNDS)' -span '$(SPAN)'
+
+profile: ## the profile that builds are optimised by, from benchmarks of plans and of the proxy; on a quiet machine
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	$(GO) test -trimpath ./dsl/files -run '^$$' -bench ImportAndPlan -benchtime 8x -cpuprofile $$dir/files.pb -o $$dir/test && \
+	$(GO) test -trimpath ./app -run '^$$' -bench '^Benchmark(LoadAnd)?Plan$$' -benchtime 2s -cpuprofile $$dir/app.pb -o $$dir/test && \
+	$(GO) test -trimpath ./chaos/proxy -run '^$$' -bench 'HTTP100Faults|WebSocket|GRPC' -benchtime 2s -cpuprofile $$dir/proxy.pb -o $$dir/test && \
+	$(GO) tool pprof -proto $$dir/*.pb > $(PROFILE)
 
 demo: build ## a small shop, slow payments, a retry storm and the way back, in the terminal
 	bin/starquake demo

@@ -6,17 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"starquake/builtins"
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/runtime/view"
 	"starquake/store"
 )
 
 // cleanUpWithin is how long taking off one fault may take.
 const cleanUpWithin = time.Minute
+
+// ReasonCleanedUp is that of a run that was interrupted and ended by a clean-up.
+const ReasonCleanedUp = "cleaned_up"
 
 // Cleaned is what a clean-up did.
 type Cleaned struct {
@@ -27,15 +33,15 @@ type Cleaned struct {
 	NotRun []string
 }
 
-// TakeOff takes off what an interrupted run may have left on in other processes, as the
-// next start does. The run stays interrupted.
+// TakeOff takes off what a run that nobody runs may have left on in other processes, as the
+// next start does: one that was interrupted stays so.
 func TakeOff(ctx context.Context, st *store.Store, id string, logger *slog.Logger) (*Cleaned, error) {
 	return cleanUp(ctx, st, id, false, logger)
 }
 
-// CleanUp takes off what the journal of an interrupted run shows on, without executing
-// anything of the script. If all of it is off the run is over: it ended stopped, and
-// will not be recovered. If not it stays interrupted, so that one can try again.
+// CleanUp takes off what the journal of a run that was interrupted or ended unclean shows
+// on, without executing anything of the script. If all of it is off an interrupted run is
+// over: it ended stopped, and will not be recovered. If not it can be tried again.
 func CleanUp(ctx context.Context, st *store.Store, id string, logger *slog.Logger) (*Cleaned, error) {
 	return cleanUp(ctx, st, id, true, logger)
 }
@@ -46,8 +52,9 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 		return nil, err
 	}
 	entry, err := st.Entry(id)
-	if err == nil && entry.Status == store.Ended {
-		err = fmt.Errorf("run %s has ended", id)
+	ended := entry.Status == store.Ended
+	if err == nil && ended && entry.End.Verdict != journal.VerdictUnclean {
+		err = fmt.Errorf("run %s has ended, %s", id, entry.End.Verdict)
 	}
 	var was resumption
 	if err == nil && len(entry.Resume) > 0 {
@@ -55,17 +62,27 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 			err = fmt.Errorf("run %s: what was noted at its start: %w", id, err)
 		}
 	}
+	var off store.Cleaned
+	if err == nil {
+		off, err = durable.Cleaned()
+	}
 	if err != nil {
 		return nil, errors.Join(err, durable.Close())
 	}
-	done := was.cleanUp(ctx, id, recs, over, logger)
-	done.NotRun = runtime.OpenExits(recs)
-	end := store.End{Verdict: journal.VerdictStopped, Reason: "cleaned_up", Message: "its process died, and what it had left on was taken off"}
-	if len(recs) > 0 {
-		end.Duration = recs[len(recs)-1].At
+	known, all := len(off.Off), off.All
+	done := was.cleanUp(ctx, st, id, recs, &off, over, logger)
+	if len(off.Off) != known || off.All != all {
+		if err := durable.NoteCleaned(off); err != nil { // it would be done once more, and perhaps to another's
+			return done, errors.Join(err, durable.Close())
+		}
 	}
+	if !ended {
+		done.NotRun = runtime.OpenExits(recs)
+	}
+	end := store.End{Verdict: journal.VerdictStopped, Reason: ReasonCleanedUp, Message: "its process died, and what it had left on was taken off"}
+	end.Duration, end.Paused = timesOf(view.Of(recs))
 	switch {
-	case len(done.Left) > 0 || !over:
+	case len(done.Left) > 0 || !over || ended:
 		return done, durable.Close()
 	case len(recs) > 0 && recs[len(recs)-1].Kind == journal.RunEnd:
 		return done, durable.Close() // it only was not noted
@@ -73,27 +90,103 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 	return done, durable.End(end)
 }
 
-// cleanUp takes off what recs show on, the newest first: all, or only what outlives the
-// process that put it on.
-func (was *resumption) cleanUp(ctx context.Context, id string, recs []journal.Record, all bool, logger *slog.Logger) *Cleaned {
+// cleanUp takes off what recs show on and off does not have, the newest first, and adds to
+// off what is confirmed: all, or only what outlives the process that put it on.
+func (was *resumption) cleanUp(ctx context.Context, st *store.Store, id string, recs []journal.Record, off *store.Cleaned, all bool, logger *slog.Logger) *Cleaned {
 	env := &Environment{Name: was.Env.Environment, path: was.EnvFile, secrets: was.Secrets}
 	out := &outside{run: id, policy: was.Policy, logger: logger, redactor: redactor{env: env}}
 	defer out.close()
 	done := &Cleaned{}
-	for _, req := range slices.Backward(runtime.OpenEffects(recs)) {
-		if !req.Chaos || !all && !Outlives(&req) {
+	live := liveFaults{store: st, but: id}
+	for _, req := range slices.Backward(runtime.LeftOn(recs)) {
+		at := req.ID.String()
+		if _, known := off.Off[at]; known || !all && !Outlives(&req) {
 			continue
 		}
-		one, cancel := context.WithTimeout(ctx, cleanUpWithin)
-		err := out.Undo(one, req)
-		cancel()
-		if what := faultText(&req); err != nil {
-			done.Left = append(done.Left, what+": "+err.Error())
-		} else {
-			done.Off = append(done.Off, what)
+		err := live.spare(req.Args)
+		if err == nil {
+			one, cancel := context.WithTimeout(ctx, cleanUpWithin)
+			err = out.Undo(one, req)
+			cancel()
+		}
+		what := faultText(&req)
+		if err != nil {
+			done.Left = append(done.Left, what+": "+strings.TrimPrefix(err.Error(), what+": "))
+			continue
+		}
+		off.Note(at)
+		done.Off = append(done.Off, what)
+	}
+	off.All = len(done.Left) == 0
+	return done
+}
+
+// liveFaults are the faults of the runs that go on in a data folder, read once they are asked
+// for.
+type liveFaults struct {
+	store *store.Store // nil: there is none, and so no other run
+	but   string       // the run that is cleaned up, which this process holds
+	read  bool
+	all   []liveFault
+	err   error // why not all of them are known
+}
+
+type liveFault struct {
+	run  string
+	args builtins.FaultArgs
+}
+
+// spare is an error if taking off the fault of these arguments would take off one that a run which
+// goes on has put on, or if that cannot be known.
+func (l *liveFaults) spare(raw json.RawMessage) error {
+	var args builtins.FaultArgs
+	if l.store == nil || json.Unmarshal(raw, &args) != nil || !sharesUndo(&args, &args) {
+		return nil
+	}
+	if !l.read {
+		l.read = true
+		l.err = l.find()
+	}
+	for i := range l.all {
+		if sharesUndo(&args, &l.all[i].args) {
+			return fmt.Errorf("run %s, which goes on, has put on the same, and it would go with it; try again when that run has ended", l.all[i].run)
 		}
 	}
-	return done
+	if l.err != nil {
+		return fmt.Errorf("whether a run that goes on has put on the same cannot be known: %w", l.err)
+	}
+	return nil
+}
+
+func (l *liveFaults) find() error {
+	runs, err := l.store.Runs(store.Filter{Status: store.Running})
+	errs := []error{err}
+	for _, e := range runs {
+		if e.ID == l.but {
+			continue
+		}
+		_, recs, err := l.store.Read(e.ID)
+		errs = append(errs, err)
+		for _, req := range runtime.LeftOn(recs) {
+			var args builtins.FaultArgs
+			if json.Unmarshal(req.Args, &args) == nil {
+				l.all = append(l.all, liveFault{e.ID, args})
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sharesUndo reports whether what takes off the one fault takes off the other too: those of
+// the user's own that are undone alike, and those of an engine that is brought back as a
+// whole. Others have a name of their own for each fault.
+func sharesUndo(a, b *builtins.FaultArgs) bool {
+	if a.Engine != nil || b.Engine != nil {
+		return a.Engine != nil && b.Engine != nil && a.Engine.Prior != nil && a.Engine.Kind == b.Engine.Kind && a.Engine.URL == b.Engine.URL
+	}
+	one, own := changeOf(&a.Fault)
+	other, too := changeOf(&b.Fault)
+	return own && too && reflect.DeepEqual(one.Off, other.Off)
 }
 
 // faultText shows the fault of a request.

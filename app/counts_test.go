@@ -3,7 +3,6 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -11,6 +10,7 @@ import (
 
 	"starquake/app"
 	"starquake/chaos"
+	"starquake/internal/porttest"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/store"
@@ -69,17 +69,6 @@ func counted(met uint64, times int) func(journal.Record) bool {
 	}
 }
 
-// freePort is an address of this machine at which nobody listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer free.Close()
-	return free.Addr().String()
-}
-
 // TestCountsGoOn: the requests that meet a fault have the numbers, and with them the draws,
 // that they would have had if its process had not died, and its counts have what was before.
 func TestCountsGoOn(t *testing.T) {
@@ -93,7 +82,7 @@ func TestCountsGoOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
-			listen := freePort(t)
+			listen := porttest.Free(t)
 			script := fmt.Sprintf(`
 p = proxy("p", listen = %q, upstream = %q, protocol = "http")
 def main():

@@ -24,12 +24,58 @@ func (s *Script) diagnostic(err error) dsl.Diagnostic {
 }
 
 // Check is what validate says of a script besides its static checks: it executes the
-// top level of one that has main(), with parameters as they may be given.
+// top level of one that has main(), and plans it, with params and the defaults of the other
+// parameters. Without params those that are required may be missing; with some it is checked
+// as what a run with these would do.
 func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
-	if _, err := s.Declare(params); err != nil {
-		return dsl.Diagnostics{s.diagnostic(err)}
+	declared, err := s.Declare(params)
+	if err == nil {
+		return s.foreseen(params)
 	}
-	return nil
+	d := s.diagnostic(err)
+	var empty []string
+	for _, p := range declared.Params {
+		if _, given := params[p.Name]; p.Required && !given {
+			empty = append(empty, p.Name)
+		}
+	}
+	if len(empty) > 0 {
+		help := "without a default, and not given, this is 0 or empty here: " + strings.Join(empty, ", ") + "; give a value with --param NAME=VALUE"
+		if d.Help != "" {
+			help = d.Help + "; " + help
+		}
+		d.Help = help
+	}
+	return dsl.Diagnostics{d}
+}
+
+// foreseen is what a plan shows that holds wherever the script is run: what no run can
+// do, and what makes an experiment less than it seems. What the plan had to assume, or
+// lacks answers for, is none of that.
+func (s *Script) foreseen(params map[string]builtins.GivenParam) dsl.Diagnostics {
+	res, err := s.Plan(PlanOptions{Options: Options{Params: params}, Horizon: preflightHorizon, MaxRecords: preflightRecords})
+	if err != nil {
+		return nil
+	}
+	if len(params) > 0 && res.Outcome.Verdict == journal.VerdictInvalid {
+		return s.Errors(res)
+	}
+	var diags dsl.Diagnostics
+	for _, f := range res.Outcome.Failures {
+		if f.Problem.Code == builtins.CodeUnsupported || f.Problem.Code == builtins.CodeBadLimit {
+			diags = append(diags, s.located(Diagnostic(f.Problem)))
+		}
+	}
+	if res.trail == nil {
+		return diags
+	}
+	for _, n := range res.trail.Notices {
+		if n.Code != "" {
+			message, help, _ := strings.Cut(n.Message, "; ")
+			diags = append(diags, s.located(dsl.Diagnostic{Severity: dsl.Warning, Code: n.Code, Message: message, Help: help, File: n.At.File, Line: n.At.Line, Col: n.At.Col}))
+		}
+	}
+	return diags
 }
 
 // Errors gives what the script itself did wrong in a run or a plan, each where it
@@ -61,9 +107,12 @@ func (s *Script) located(d dsl.Diagnostic) dsl.Diagnostic {
 func Diagnostic(p journal.Problem) dsl.Diagnostic {
 	message, help, _ := strings.Cut(p.Message, "; ")
 	switch p.Code {
-	case "bad_argument", builtins.CodeNotGiven, builtins.CodeUnsupported, builtins.CodeUnknownParam:
+	case "bad_argument", builtins.CodeNotGiven, builtins.CodeUnsupported, builtins.CodeUnknownParam, builtins.CodeBadLimit:
 	default:
 		message, help = p.Message, ""
+		if hint := dsl.RuntimeHelp(p.Message); hint != "" && p.Code == "script_error" { // which the message of a run has
+			message, help = strings.TrimSuffix(p.Message, "; "+hint), hint
+		}
 	}
 	d := dsl.Diagnostic{Severity: dsl.Error, Code: p.Code, Message: message, Help: help}
 	for _, f := range p.Stack {

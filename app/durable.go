@@ -41,6 +41,8 @@ type resumption struct {
 	Folders folders `json:"folders"`
 	// Path is the file that the orchestration was read from, for messages.
 	Path string `json:"path,omitempty"`
+	// Given are the flags that the run was given, for people.
+	Given []string `json:"given,omitempty"`
 }
 
 // info is what the store keeps of a run that begins.
@@ -48,7 +50,7 @@ func (s *Script) info(id string, opt *RunOptions, policy effects.Policy, begin *
 	given := opt.env()
 	raw, err := json.Marshal(resumption{
 		Env: wireEnv(env), EnvFile: given.path, Secrets: given.secrets, Looks: given.plainLooks(), Policy: policy,
-		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CPULimit: opt.CPULimit, CanApprove: opt.CanApprove, Path: s.Path, Folders: where,
+		Isolate: opt.Isolate, MemoryLimit: opt.MemoryLimit, CPULimit: opt.CPULimit, CanApprove: opt.CanApprove, Path: s.Path, Given: opt.Given, Folders: where,
 		Served: opt.Confined, Confined: opt.Confined && !opt.OwnProxies, Planned: planned,
 	})
 	if err != nil {
@@ -74,6 +76,15 @@ func PathOf(info store.Info) string {
 		return ""
 	}
 	return r.Path
+}
+
+// GivenOf are the flags that a kept run was given; see RunOptions.
+func GivenOf(info store.Info) []string {
+	var r struct{ Given []string }
+	if json.Unmarshal(info.Resume, &r) != nil {
+		return nil
+	}
+	return r.Given
 }
 
 // IsolatedOf reports whether the script of a run was to have a process of its own.

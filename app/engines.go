@@ -119,14 +119,7 @@ func planAttach(req *runtime.Request) (runtime.Planned, error) {
 	if err := json.Unmarshal(req.Args, &args); err != nil {
 		return runtime.Planned{}, err
 	}
-	host := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-':
-			return r
-		}
-		return '-'
-	}, args.Name)
-	a := engine.Attached{Listen: host + unknownHost + ":1"}
+	a := engine.Attached{Listen: builtins.AssumedHost(args.Name) + ":1"}
 	if args.Engine.Kind == engine.MockForge {
 		a.Prior = map[string]any{}
 	}
@@ -213,7 +206,7 @@ func (t *targets) undo(ctx context.Context, run string, req *runtime.Request) er
 	if args.Engine == nil && args.Target != "" {
 		return nil // an embedded proxy, which went with its process
 	}
-	plane, err := t.plane(ctx, false, &args)
+	plane, err := t.plane(&args)
 	if err == nil {
 		err = plane.Undo(ctx, faultID(run, req.ID))
 	}

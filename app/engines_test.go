@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"starquake/chaos/remote/remotetest"
 	"starquake/chaos/toxiproxy/toxiproxytest"
 	"starquake/effects"
+	"starquake/internal/porttest"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -342,14 +342,8 @@ def main():
 
 // TestEngineUnreachable looks at an engine that is not there: nothing was injected.
 func TestEngineUnreachable(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
 	for _, script := range []string{`toxiproxy(URL).proxy("shop")`, `mockforge(URL)`, `starquake(URL).proxy("orders")`} {
-		r := begin(t, fmt.Sprintf("URL = \"http://%s\"\np = %s\ndef main(): apply_chaos(fault.latency(\"1s\"), on = p)\n", address, script), app.RunOptions{})
+		r := begin(t, fmt.Sprintf("URL = \"http://%s\"\np = %s\ndef main(): apply_chaos(fault.latency(\"1s\"), on = p)\n", porttest.Refused, script), app.RunOptions{})
 		res := finish(t, r, journal.VerdictErrored)
 		if !strings.Contains(res.Outcome.Message, "connection refused") {
 			t.Errorf("%s: %s", script, res.Outcome.Message)

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,6 +20,7 @@ import (
 	"starquake/builtins"
 	"starquake/chaos"
 	"starquake/effects"
+	"starquake/internal/nearest"
 )
 
 // Environment is what a script finds where it runs, so that the same script goes
@@ -44,6 +47,7 @@ type Environment struct {
 	looks       looks                 // what the two above were made of
 	path        string                // its file, for messages
 	secrets     map[string]envSecrets // by name; their texts are read when a run asks for them
+	proxies     map[string]string     // the --proxy of each target that was given so
 }
 
 // envFile is the form of an environment's file:
@@ -122,7 +126,7 @@ func LoadEnvironment(path string) (*Environment, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("environment %s: %w", path, err)
+		return nil, fmt.Errorf("environment %s: %w", path, unknownKeys(err))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("environment %s: expected one YAML document, and there is something behind it", path)
@@ -228,6 +232,13 @@ func (e *Environment) AddProxy(flag string) error {
 	if err != nil {
 		return fmt.Errorf("--proxy: %w", err)
 	}
+	if before, twice := e.proxies[name]; twice {
+		return fmt.Errorf("--proxy %q: target %q was given by --proxy %q already; leave one of them out, or give it another name", flag, name, before)
+	}
+	if e.proxies == nil {
+		e.proxies = map[string]string{}
+	}
+	e.proxies[name] = flag
 	t.TLS = tls
 	for i, have := range e.Targets {
 		if have.Name == name {
@@ -280,10 +291,10 @@ func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error
 	if all := append([]string{"auto"}, chaos.Protocols()...); !slices.Contains(all, protocol) {
 		return nil, fmt.Errorf("target %s: protocol: expected one of %s, got %q", name, strings.Join(all, ", "), protocol)
 	}
-	if err := builtins.CheckAddress(listen); err != nil {
+	if err := chaos.CheckAddress(listen); err != nil {
 		return nil, fmt.Errorf("target %s: listen: %w", name, err)
 	}
-	if err := builtins.CheckUpstream(upstream); err != nil {
+	if err := chaos.CheckUpstream(upstream); err != nil {
 		return nil, fmt.Errorf("target %s: upstream: %w", name, err)
 	}
 	return &builtins.Target{Name: name, Listen: listen, Upstream: upstream, Protocol: protocol, Open: true}, nil
@@ -345,4 +356,36 @@ func (e *Environment) loadHosts() []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// unknownKey is how the YAML package tells of a key that a type does not have.
+var unknownKey = regexp.MustCompile(`^line (\d+): field (.+) not found in type app\.(\w+)$`)
+
+// unknownKeys says of each unknown key which ones there are, in place of the name of a type.
+func unknownKeys(err error) error {
+	var wrong *yaml.TypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	kinds := map[string]reflect.Type{}
+	for _, v := range []any{envFile{}, envTarget{}, envSecrets{}, envChannel{}} {
+		kinds[reflect.TypeOf(v).Name()] = reflect.TypeOf(v)
+	}
+	out := make([]string, len(wrong.Errors))
+	for i, text := range wrong.Errors {
+		out[i] = text
+		found := unknownKey.FindStringSubmatch(text)
+		if found == nil || kinds[found[3]] == nil {
+			continue
+		}
+		var keys []string
+		for _, field := range reflect.VisibleFields(kinds[found[3]]) {
+			keys = append(keys, field.Tag.Get("yaml"))
+		}
+		out[i] = fmt.Sprintf("line %s: unknown key %q; there are %s", found[1], found[2], strings.Join(keys, ", "))
+		if near := nearest.Of(found[2], keys); near != "" {
+			out[i] += fmt.Sprintf("; did you mean %q?", near)
+		}
+	}
+	return errors.New(strings.Join(out, "; "))
 }

@@ -39,8 +39,10 @@ type guardian struct {
 // guarded is a fault that outlives its process, with its secrets revealed: only the pipe
 // has it.
 type guarded struct {
-	ID   string          `json:"id"`
-	Args json.RawMessage `json:"args"`
+	ID string `json:"id"`
+	// Place is where the run asked for it, in its journal.
+	Place string          `json:"place"`
+	Args  json.RawMessage `json:"args"`
 }
 
 // guardianLine is one line of the pipe. One field is set.
@@ -69,7 +71,7 @@ type guardianProcess struct {
 
 // add tells the guardian of a fault that is about to go on. Without a guardian the fault
 // goes on all the same: the next start, or a cleanup, would take it off.
-func (g *guardian) add(id string, args json.RawMessage) {
+func (g *guardian) add(id, place string, args json.RawMessage) {
 	if g == nil {
 		return
 	}
@@ -78,7 +80,7 @@ func (g *guardian) add(id string, args json.RawMessage) {
 	if g.ended {
 		return
 	}
-	f := guarded{id, args}
+	f := guarded{id, place, args}
 	g.held = append(g.held, f)
 	if g.child == nil {
 		g.start()

@@ -76,19 +76,25 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 	alone := func(ctx context.Context, f func(ctx context.Context) error) (over bool, err error) {
 		return false, f(ctx)
 	}
+	noted := func(string) error { return nil }
+	var runs *store.Store
 	if hello.Dir != "" {
-		alone = store.Orphaned(hello.Dir).Do
+		orphan := store.Orphaned(hello.Dir)
+		alone, noted, runs = orphan.Do, orphan.NoteOff, orphan.Store()
 	}
 	redactor := builtins.NewRedactor(hello.Secrets)
 	logger.Warn("the process of a run has died; taking its faults off", "run", hello.Run, "faults", len(held))
 	for pause := time.Second; ; pause = min(2*pause, guardianPause) {
 		var left []guarded
 		var errs []error
+		live := liveFaults{store: runs, but: hello.Run}
 		for _, f := range slices.Backward(held) {
 			what := f.ID
 			over, err := alone(ctx, func(ctx context.Context) (err error) {
-				what, err = undoGuarded(ctx, hello.Policy, f, logger)
-				return err
+				if what, err = undoGuarded(ctx, hello.Policy, f, &live, logger); err != nil {
+					return err
+				}
+				return noted(f.Place)
 			})
 			if over {
 				logger.Info("another process goes on with the run, or has ended it; the guardian stands down", "run", hello.Run)
@@ -99,12 +105,11 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 				logger.Warn("a fault is off", "run", hello.Run, "fault", what)
 				continue
 			}
+			busy := errors.Is(err, store.ErrBusy) // its holder sees to it, and perhaps in vain
 			err = errors.New(redactor.Redact(err.Error()))
-			if errors.Is(err, store.ErrBusy) { // its holder sees to it, and perhaps in vain
-				left, errs = append(left, f), append(errs, err)
-				continue
+			if !busy {
+				logger.Error("a fault cannot be taken off", "run", hello.Run, "fault", what, "error", err)
 			}
-			logger.Error("a fault cannot be taken off", "run", hello.Run, "fault", what, "error", err)
 			left, errs = append(left, f), append(errs, err)
 		}
 		if len(left) == 0 {
@@ -120,15 +125,19 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 	}
 }
 
-// undoGuarded takes one fault off; what describes it.
-func undoGuarded(ctx context.Context, policy effects.Policy, f guarded, logger *slog.Logger) (what string, err error) {
+// undoGuarded takes one fault off, unless a run that goes on has put on the same; what
+// describes it.
+func undoGuarded(ctx context.Context, policy effects.Policy, f guarded, live *liveFaults, logger *slog.Logger) (what string, err error) {
 	var args builtins.FaultArgs
 	if err := json.Unmarshal(f.Args, &args); err != nil {
 		return f.ID, err
 	}
+	if err := live.spare(f.Args); err != nil {
+		return describeFault(&args), err
+	}
 	base := effects.New(policy, effects.Options{})
 	defer base.Close()
-	plane, err := newTargets(logger, base).plane(ctx, false, &args)
+	plane, err := newTargets(logger, base).plane(&args)
 	if err == nil {
 		err = plane.Undo(ctx, f.ID)
 	}

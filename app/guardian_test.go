@@ -35,7 +35,7 @@ func guardedRemoval(t *testing.T, id, file string) guardianLine {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return guardianLine{Add: &guarded{id, args}}
+	return guardianLine{Add: &guarded{id, "0:1", args}}
 }
 
 // told is what a guardian reads.
@@ -188,13 +188,13 @@ func TestGuardianRestarts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mark")
 	g := &guardian{run: "r", policy: effects.Policy{AllowExec: []string{"rm", "touch"}}, secrets: func() map[string]string { return nil }, logger: slog.New(slog.DiscardHandler)}
 	line := guardedRemoval(t, "1", file)
-	g.add("1", line.Add.Args)
+	g.add("1", "0:1", line.Add.Args)
 	first := g.child.cmd.Process.Pid
 	if err := g.child.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); g.child.cmd.Process.Pid == first; time.Sleep(time.Millisecond) {
-		g.add(fmt.Sprint("more ", time.Now()), line.Add.Args) // until the pipe is known to be closed
+		g.add(fmt.Sprint("more ", time.Now()), "0:1", line.Add.Args) // until the pipe is known to be closed
 		if time.Now().After(deadline) {
 			t.Fatal("no other guardian was started")
 		}

@@ -30,12 +30,12 @@ const (
 	// its own.
 	DefaultIsolatedMemory = 320 << 20
 	// DefaultIsolatedCPU is how much processor time a script may use up in a process of its
-	// own. It is far away: a turn is bounded by its steps and by the wall clock.
+	// own. It is far away: a turn is bounded by its steps and by its own limit.
 	DefaultIsolatedCPU = 24 * time.Hour
-	// isolatedTurnLimit bounds a turn of such a script.
+	// isolatedTurnLimit bounds a turn of such a script, in processor time.
 	isolatedTurnLimit = 2 * time.Second
-	// isolatedStart bounds the start of the process.
-	isolatedStart = 10 * time.Second
+	// isolatedStart bounds the start of the process, which takes long on a busy machine.
+	isolatedStart = time.Minute
 )
 
 // isolated is a child that is ready to begin.
@@ -88,7 +88,7 @@ func (c *isolated) greet(setup []byte) error {
 	late := time.AfterFunc(isolatedStart, func() {
 		c.process.kill(&runtime.Death{Code: runtime.CodeScriptKilled, Message: "the script's process was not ready within " + units.FormatDuration(isolatedStart)})
 	})
-	defer func() { late.Stop() }()
+	defer late.Stop()
 	if _, err := c.process.in.Write(append(setup, '\n')); err != nil {
 		return err
 	}
@@ -96,9 +96,11 @@ func (c *isolated) greet(setup []byte) error {
 		return err
 	}
 	late.Stop()
-	late = time.AfterFunc(isolatedTurnLimit, func() {
+	turn := runtime.TurnTimer{Limit: isolatedTurnLimit, Used: c.process.used(), Late: func() {
 		c.process.kill(&runtime.Death{Code: runtime.CodeScriptTime, Script: true, Message: "the script computed for more than " + units.FormatDuration(isolatedTurnLimit) + " before it began"})
-	})
+	}}
+	turn.Begin()
+	defer turn.End()
 	hello, err := c.hello()
 	c.setup.Begin.Name = hello.Name
 	return err
@@ -124,7 +126,7 @@ func (c *isolated) hello() (hello isolatedHello, err error) {
 func (c *isolated) execute(world runtime.World, killed func()) runtime.Outcome {
 	defer c.process.close()
 	return runtime.ServePipe(c.said, c.process.in, world, runtime.PipeOptions{
-		Begin: &c.setup.Begin, Strict: c.setup.Strict, TurnLimit: isolatedTurnLimit,
+		Begin: &c.setup.Begin, Strict: c.setup.Strict, TurnLimit: isolatedTurnLimit, Used: c.process.used(),
 		Kill: func() { c.process.kill(nil) }, Died: func(err error) runtime.Death {
 			why := c.process.died(err)
 			if why.Code == runtime.CodeScriptKilled && killed != nil && c.process.killedByOthers() {

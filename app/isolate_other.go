@@ -3,6 +3,7 @@
 package app
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"time"
@@ -15,5 +16,7 @@ func ownProgram() (string, error) { return os.Executable() }
 func isolateProcess(*exec.Cmd) {}
 
 func wasKilled(*os.ProcessState) bool { return false }
+
+func processorTime(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
 
 func confine(int64, time.Duration) error { return nil }

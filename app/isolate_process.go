@@ -77,6 +77,19 @@ func (p *scriptProcess) start() error {
 	return <-started
 }
 
+// used gives the processor time that the process has used up, or nil where it cannot be
+// known while the process goes on.
+func (p *scriptProcess) used() func() time.Duration {
+	pid := p.cmd.Process.Pid
+	if _, err := processorTime(pid); err != nil {
+		return nil
+	}
+	return func() time.Duration {
+		used, _ := processorTime(pid) // it has ended: nobody waits for its turn
+		return used
+	}
+}
+
 // kill ends the process; the first reason is the one.
 func (p *scriptProcess) kill(why *runtime.Death) {
 	p.mu.Lock()

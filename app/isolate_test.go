@@ -124,14 +124,17 @@ func notes(opt *app.RunOptions) (on <-chan struct{}) {
 	return c
 }
 
-// result waits for the end, with a deadline that only a defect reaches.
+// patience is how long a test waits for a run that must end; only a defect reaches it.
+const patience = 4 * time.Minute
+
+// result waits for the end.
 func result(t testing.TB, r *app.Running) *app.Result {
 	t.Helper()
 	select {
 	case <-r.Done():
 		return r.Wait()
-	case <-time.After(60 * time.Second):
-		t.Fatal("the run has not ended after 60s")
+	case <-time.After(patience):
+		t.Fatalf("the run has not ended after %s", patience)
 		return nil
 	}
 }
@@ -168,11 +171,7 @@ def main():
 			r := start(t, s, app.RunOptions{Options: app.Options{Env: env, Isolate: true}})
 			began := time.Now()
 			res := result(t, r)
-			took := time.Since(began)
-			t.Logf("%s after %s: %s", res.Outcome.Reason, took.Round(time.Millisecond), res.Outcome.Message)
-			if took > 30*time.Second {
-				t.Errorf("it took %s", took)
-			}
+			t.Logf("%s after %s: %s", res.Outcome.Reason, time.Since(began).Round(time.Millisecond), res.Outcome.Message)
 			if res.Outcome.Verdict != journal.VerdictErrored || !blamed(res.Outcome.Reason) {
 				t.Errorf("got %v", res.Outcome.RunEndBody)
 			}
@@ -355,7 +354,7 @@ def main():
     approve("go on?", timeout = "30m")
 `)
 	want := &app.Result{Longest: time.Minute + time.Minute + 30*time.Minute, Warnings: []string{
-		`tells.star:6:75: target "shop" is not defined; give it with --proxy shop=LISTEN,UPSTREAM or in --env`,
+		`tells.star:6:75: target "shop" is not defined, and shop.invalid:1 → upstream.shop.invalid:1 stands for it; give it with --proxy shop=LISTEN,UPSTREAM or in --env`,
 		`tells.star:7:46: service "web" is not defined, and http://web.invalid stands for it; name its address under services in --env`,
 		`tells.star:3:32: run would refuse this: running kubectl is not permitted: the policy permits no program; --allow-exec=kubectl would permit it`,
 	}}
@@ -430,9 +429,10 @@ def main():
 			poll(t, "the fault to be off", func() bool { return len(r.LeftBehind()) == 0 })
 			off := time.Since(began)
 			res := result(t, r)
-			t.Logf("off after %s, ended after %s", off, time.Since(began))
-			if off > 50*time.Millisecond {
-				t.Errorf("the fault was off after %s", off)
+			// How soon it is, is a benchmark's business (ControlLatency in package runtime). What
+			// waits for the script is off when the run ends.
+			if took := time.Since(began); off > took/2 {
+				t.Errorf("the fault was off after %s, and the script computed for %s: it was waited for", off, took)
 			}
 			if res.Outcome.Verdict != journal.VerdictStopped {
 				t.Errorf("got %v", res.Outcome.RunEndBody)

@@ -21,8 +21,11 @@ const (
 	watchEvery = 50 * time.Millisecond
 	// turnLimit bounds a turn in this process. It is only there to end what the step
 	// budget does not see, a builtin that computes for ever: a machine under load must
-	// not fail a run by it. Under Isolate the limit is isolatedTurnLimit.
+	// not fail a run by it. So this process must have had as much processor time, too,
+	// unless it is heard of no more. Under Isolate the limit is isolatedTurnLimit.
 	turnLimit = 10 * time.Second
+	// stuckLimit is for how long it need not be heard of.
+	stuckLimit = time.Minute
 )
 
 // turnWorld is a world that knows whether the script computes: since an event was
@@ -36,8 +39,13 @@ type turnWorld struct {
 	// from the watch's goroutine.
 	fail func(code, message string)
 
-	began  atomic.Int64 // when the turn that goes on began, on the watch's clock; 0 between turns
-	failed bool         // the watch's own
+	began atomic.Int64 // when the turn that goes on began, on the watch's clock; 0 between turns
+
+	// The watch's own: failed says that fail was called; used is the process's processor
+	// time when the turn that began at looked was looked at first.
+	failed bool
+	looked int64
+	used   time.Duration
 }
 
 // Next implements runtime.World.
@@ -72,6 +80,7 @@ type watch struct {
 	epoch     time.Time
 	computing atomic.Int64 // turns that go on
 	heap      func() (inUse, live uint64)
+	used      func() (time.Duration, error) // processor time of the process
 
 	mu   sync.Mutex
 	runs map[*turnWorld]struct{}
@@ -79,7 +88,7 @@ type watch struct {
 }
 
 // processWatch is the watch of this process. Its goroutine lives while a run does.
-var processWatch = &watch{epoch: time.Now(), heap: heapInUse}
+var processWatch = &watch{epoch: time.Now(), heap: heapInUse, used: func() (time.Duration, error) { return processorTime(0) }}
 
 // over makes the world of a run that is watched from now on, its first turn included,
 // until leave.
@@ -143,7 +152,7 @@ func (h *watch) check() {
 	}
 	switch {
 	case w == nil || w.failed:
-	case since > turnLimit:
+	case since > turnLimit && (since > stuckLimit || h.computed(w) > turnLimit):
 		w.failed = true
 		w.fail(runtime.CodeScriptTime, "the script computed for more than "+units.FormatDuration(turnLimit)+" in one turn")
 	case heap > w.limit && live > w.limit/4*3, heap > 2*w.limit:
@@ -164,11 +173,27 @@ func (h *watch) oldestTurn() (oldest *turnWorld, since time.Duration) {
 		if w.failed {
 			return w, 0
 		}
-		if began := w.began.Load(); began != 0 && (oldest == nil || now-time.Duration(began) > since) {
+		began := w.began.Load()
+		if began != 0 && (oldest == nil || now-time.Duration(began) > since) {
 			oldest, since = w, now-time.Duration(began)
+		}
+		if began != 0 && began != w.looked {
+			w.looked = began
+			w.used, _ = h.used()
 		}
 	}
 	return oldest, since
+}
+
+// computed is for how long at most the turn of w has computed: no longer than the process
+// has used its processors since. Where that cannot be known it is taken to have computed
+// all the time.
+func (h *watch) computed(w *turnWorld) time.Duration {
+	used, err := h.used()
+	if err != nil {
+		return stuckLimit
+	}
+	return used - w.used
 }
 
 // heapInUse is what the process has in heap objects, garbage included, and stacks; and

@@ -32,7 +32,8 @@ type PlanOptions struct {
 	Answers func(planned runtime.Planner, now func() time.Duration) runtime.Planner
 	// FailSteps and BreachGuards name what is to fail: --fail, --breach.
 	FailSteps, BreachGuards []string
-	// OnRecord is given every record as it is written; it may be nil.
+	// OnRecord is given every record in order, all of them by when Plan returns, maybe on
+	// a goroutine of its own; it may be nil.
 	OnRecord func(journal.Record)
 	// Details asks for what takes more than the one plan: the branches of the script that
 	// were not taken, how long the run can take where waits decide, and what it would
@@ -66,6 +67,8 @@ type Result struct {
 	// script: what had to be assumed, and, where Details were asked for, what a run with
 	// these options would refuse.
 	Warnings []string
+	// Unused are the answers that were given and that nothing has asked for.
+	Unused []string
 
 	trail *trail // nil where the process of the script took it along
 }
@@ -118,7 +121,10 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	if opt.Answers != nil {
 		answers = opt.Answers(answers, func() time.Duration { return w.Now() })
 	}
-	kept := &keeper{onRecord: opt.OnRecord}
+	kept := &planKeeper{fold: view.New()}
+	if opt.OnRecord != nil {
+		kept.notes = append(kept.notes, opt.OnRecord)
+	}
 	var refuses *gate
 	if opt.details() {
 		policy, err := opt.policy()
@@ -128,13 +134,9 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 		refuses = newGate(policy)
 		defer refuses.close()
 		refuses.canApprove = true // who will start it knows
-		kept.onRecord = func(rec journal.Record) {
-			refuses.note(rec)
-			if opt.OnRecord != nil {
-				opt.OnRecord(rec)
-			}
-		}
+		kept.notes = append(kept.notes, refuses.note)
 	}
+	defer kept.finish() // before what its notes need is closed
 	w = runtime.NewVirtual(answers, kept)
 	w.Horizon, w.MaxRecords = opt.Horizon, opt.MaxRecords
 
@@ -145,7 +147,11 @@ func (s *Script) Plan(opt PlanOptions) (*Result, error) {
 	if err := w.Err(); err != nil {
 		return nil, err
 	}
-	res := &Result{Outcome: out, View: kept.view(), Records: kept.memory.Records(), Cut: w.Cut, trail: trail}
+	kept.finish()
+	res := &Result{Outcome: out, View: kept.fold.Run(), Records: kept.records(), Cut: w.Cut, trail: trail}
+	if out.Verdict != journal.VerdictInvalid { // of which nothing asks for anything
+		res.Unused = effects.Unused(answers)
+	}
 	if err := res.met(&opt); err != nil {
 		return nil, err
 	}
@@ -188,7 +194,8 @@ func (s *Script) planned(opt *PlanOptions) *builtins.Env {
 }
 
 // met refuses a step or guard that --fail or --breach names and the plan did not come
-// by: what was asked did not happen.
+// by, and a guard that was not breached: what was asked did not happen. Where another one
+// has aborted the run it could not.
 func (r *Result) met(opt *PlanOptions) error {
 	var steps, guards []string
 	for _, s := range r.View.Steps {
@@ -208,6 +215,21 @@ func (r *Result) met(opt *PlanOptions) error {
 			have := slices.Compact(slices.Sorted(slices.Values(asked.have)))
 			return Refusals{{Severity: dsl.Error, Code: "not_met", Message: fmt.Sprintf("%s %q: the plan came by no %s of that name", asked.flag, name, asked.what),
 				Help: fmt.Sprintf("it came by: %s", clipList(have))}}
+		}
+	}
+	if r.Outcome.Verdict == journal.VerdictAborted {
+		return nil
+	}
+	for _, name := range opt.BreachGuards {
+		breached, read := false, 0
+		for _, g := range r.View.Guards {
+			if g.Name == name {
+				breached, read = breached || g.Worst != nil, read+g.Bad
+			}
+		}
+		if !breached {
+			return Refusals{{Severity: dsl.Error, Code: "not_met", Message: fmt.Sprintf("--breach %q: the guard was not breached: of its readings %d fell into the time in which a fault was on", name, read),
+				Help: "it needs as many in a row as its breaches: a shorter every, a longer step, or a step with chaos in its scope"}}
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net/netip"
 
 	"starquake/builtins"
 	"starquake/chaos"
@@ -25,8 +26,8 @@ type dataPlane interface {
 	Outlives() bool
 }
 
-// plane gives where a fault is put on, or again says that it was by a process that died.
-func (t *targets) plane(ctx context.Context, again bool, args *builtins.FaultArgs) (dataPlane, error) {
+// plane gives where a fault is put on.
+func (t *targets) plane(args *builtins.FaultArgs) (dataPlane, error) {
 	if c, ok := changeOf(&args.Fault); ok {
 		return &ownPlane{t.effects, c}, nil
 	}
@@ -37,18 +38,21 @@ func (t *targets) plane(ctx context.Context, again bool, args *builtins.FaultArg
 		}
 		return &enginePlane{&t.engines, *args.Engine, kind}, nil
 	}
-	p, err := t.target(ctx, again, args.Target)
+	p, err := t.target(args.Target)
 	if err != nil {
 		return nil, err
 	}
-	return embeddedPlane{p}, nil
+	return embeddedPlane{p, t.effects.IsProbe}, nil
 }
 
 // embeddedPlane is a proxy of this process: its faults end with it.
-type embeddedPlane struct{ *proxy.Proxy }
+type embeddedPlane struct {
+	*proxy.Proxy
+	own func(source netip.AddrPort) bool // tells the run's own probes
+}
 
 func (p embeddedPlane) Apply(_ context.Context, put engine.Put) (engine.Applied, error) {
-	a, err := p.Proxy.ApplyFrom(put.Fault, put.ID, put.Seed, proxy.Start{Key: put.Place, Elapsed: put.Elapsed, Before: put.Before})
+	a, err := p.Proxy.ApplyFrom(put.Fault, put.ID, put.Seed, proxy.Start{Key: put.Place, Elapsed: put.Elapsed, Before: put.Before, Own: p.own})
 	if err != nil {
 		return nil, err
 	}

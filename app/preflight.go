@@ -76,7 +76,7 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) (
 // on by then.
 func isRefused(code string) bool {
 	switch code {
-	case builtins.CodeNotGiven, builtins.CodeUnsupported, builtins.CodeUnknownParam:
+	case builtins.CodeNotGiven, builtins.CodeUnsupported, builtins.CodeUnknownParam, builtins.CodeBadLimit:
 		return true
 	}
 	return false

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"starquake/builtins"
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/runtime/view"
 )
 
 // service is a real server behind the proxies of these tests.
@@ -364,12 +366,12 @@ def main():
     wait_until(lambda: True, "10s")
     first = step("first", traffic_load, chaos = [fault.latency("1ms"), fault.latency("2ms", match = fault.match(path = "/"))], on = p)
     check("counted", [f.kind for f in first.faults], equals = ["latency", "latency"])
-    step("timed", traffic_load, duration = "30ms", delay_before = "1ms", chaos = fault.latency("1ms").on(p), labels = {"a": "b"})
+    step("timed", traffic_load, duration = "3s", delay_before = "1ms", chaos = fault.latency("1ms").on(p), labels = {"a": "b"})
     def failing(): fail("on purpose")
     step("tolerated", failing, retries = 1, retry_delay = "1ms", on_failure = "tolerate")
     step("skipped", lambda: skip("not today"))
     step("not now", traffic_load, when = lambda: False)
-    parallel(a = lambda: sleep("60ms"), b = lambda: sleep("1ms"))
+    parallel(a = lambda: sleep("2s"), b = lambda: sleep("1ms"))
     parallel(lambda x: log(x), over = ["x", "y"], limit = 1)
     loop(lambda i: step("turn", lambda: sleep("1ms")), times = 2)
     bg = start(lambda: sleep("1h"), name = "behind")
@@ -496,6 +498,32 @@ steady_state("answers", probe.http("` + s.URL + `"), every = "10ms")
 step("slow", duration = "300ms", chaos = fault.latency("1ms"), on = p)
 `
 	finish(t, begin(t, watchedElsewhere, app.RunOptions{}), journal.VerdictInconclusive)
+}
+
+// TestLoadPastTarget: where the load of a step goes past the target, the run's own probes are
+// not what meets the chaos in its place, and a plan and the run say where it goes.
+func TestLoadPastTarget(t *testing.T) {
+	s := serve(t)
+	script := func(url string) string {
+		return s.prelude() + `
+steady_state("answers", probe.http("http://" + p.listen + "/"), every = "10ms")
+guard("answers a function", lambda: get().status == 200, every = "10ms", breaches = 1000)
+step("slow", traffic = traffic.http(` + url + `, rate = 20), duration = "300ms", chaos = fault.latency("1ms"), on = p)
+`
+	}
+	past := finish(t, begin(t, script(`"`+s.URL+`/"`), app.RunOptions{}), journal.VerdictInconclusive)
+	if !strings.Contains(past.View.Message, "0 requests met the chaos of this step beside") || past.View.Faults[0].Hit == 0 {
+		t.Errorf("%s; %d hits", past.View.Message, past.View.Faults[0].Hit)
+	}
+	warned := func(res *app.Result) bool {
+		return slices.ContainsFunc(res.View.Log, func(l view.Line) bool {
+			return l.Level == "warn" && strings.Contains(l.Message, strings.TrimPrefix(s.URL, "http://")+`, which is the upstream of target "p"`)
+		})
+	}
+	through := finish(t, begin(t, script(`"http://" + p.listen + "/"`), app.RunOptions{}), journal.VerdictPassed)
+	if !warned(past) || warned(through) {
+		t.Errorf("warned past the target: %t, through it: %t", warned(past), warned(through))
+	}
 }
 
 // TestDisconnect ends the connections of a target's clients from a script, and looks at

@@ -11,6 +11,7 @@ import (
 	"starquake/effects"
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/runtime/view"
 	"starquake/store"
 )
 
@@ -41,25 +42,43 @@ func Recover(id string, rollback bool, opt RunOptions) (*Running, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, run, err := takeUp(id, recs, rollback, &opt)
+	off, err := durable.Cleaned()
+	if err != nil {
+		return nil, errors.Join(err, durable.Close())
+	}
+	r, run, err := takeUp(id, runtime.Recovery{Records: recs, Alive: durable.Alive(), Rollback: rollback, Off: offPlaces(off)}, &opt)
 	if errors.Is(err, ErrNotBegun) {
 		return nil, errors.Join(fmt.Errorf("run %s: %w", id, err), durable.End(store.End{Verdict: journal.VerdictStopped, Reason: ReasonNotBegun, Message: err.Error()}))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("run %s: %w", id, err), durable.Close())
 	}
+	if err := durable.ForgetCleaned(); err != nil { // from here on it may be on again
+		return nil, errors.Join(err, durable.Close())
+	}
 	r.durable = durable
 	go r.execute(run.execute)
 	return r, nil
 }
 
+// offPlaces are the faults that were taken off, by their places.
+func offPlaces(c store.Cleaned) map[journal.Place]bool {
+	off := map[journal.Place]bool{}
+	for at := range c.Off {
+		if place, err := journal.ParsePlace(at); err == nil {
+			off[place] = true
+		}
+	}
+	return off
+}
+
 // takeUp makes the run that a journal tells of ready to go on.
-func takeUp(id string, recs []journal.Record, rollback bool, opt *RunOptions) (*Running, executor, error) {
+func takeUp(id string, from runtime.Recovery, opt *RunOptions) (*Running, executor, error) {
 	entry, err := opt.Store.Entry(id)
 	if err != nil {
 		return nil, executor{}, err
 	}
-	was, err := readRecorded(entry.Info, recs)
+	was, err := readRecorded(entry.Info, from.Records)
 	if err != nil {
 		return nil, executor{}, err
 	}
@@ -78,15 +97,15 @@ func takeUp(id string, recs []journal.Record, rollback bool, opt *RunOptions) (*
 	r.outside.folders, r.outside.began, r.outside.lent = was.Folders, &was.Policy, lends
 	r.planned = was.Planned
 	r.about = store.Info{ID: id, Name: entry.Name, Started: entry.Started, Labels: entry.Labels, By: entry.By}
-	if err := r.keep.memory.Append(recs); err != nil {
+	if err := r.keep.memory.Append(from.Records); err != nil {
 		return nil, executor{}, err
 	}
 	if opt.OnPast != nil {
-		opt.OnPast(recs)
+		opt.OnPast(from.Records)
 	}
 	// The run's clock went on while nobody ran it.
 	r.enter(time.Now().Add(-time.Since(was.begin.Origin)), was.begin.Compress, opt.Clock)
-	r.world.Recover(runtime.Recovery{Records: recs, Rollback: rollback})
+	r.world.Recover(from)
 	cfg := was.config()
 	run, err := was.script.executor(r, &Options{Isolate: was.Isolate, MemoryLimit: was.MemoryLimit, CPULimit: was.CPULimit}, &cfg, was.env())
 	return r, run, err
@@ -144,7 +163,9 @@ func (r *Running) judged(out runtime.Outcome) runtime.Outcome {
 		return out
 	}
 	if differs != nil && out.Verdict != journal.VerdictUnclean { // else cleanup has something to do
-		err = r.durable.End(store.End{Verdict: out.Verdict, Reason: out.Reason, Message: out.Message, Duration: r.elapsed()})
+		end := store.End{Verdict: out.Verdict, Reason: out.Reason, Message: out.Message}
+		end.Duration, end.Paused = timesOf(r.View())
+		err = r.durable.End(end)
 	} else {
 		err = r.durable.Close()
 	}
@@ -154,11 +175,5 @@ func (r *Running) judged(out runtime.Outcome) runtime.Outcome {
 	return out
 }
 
-// elapsed is the time of the run's last record.
-func (r *Running) elapsed() time.Duration {
-	recs := r.keep.memory.Records()
-	if len(recs) == 0 {
-		return 0
-	}
-	return recs[len(recs)-1].At
-}
+// timesOf are how long a run took that goes no further, and how much of that was pauses.
+func timesOf(v *view.Run) (took, paused time.Duration) { return v.Now, v.Now - v.Elapsed(v.Now) }

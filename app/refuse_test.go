@@ -195,7 +195,9 @@ func TestEnvironmentFiles(t *testing.T) {
 		"name: a\n---\nallow_net: [x]\n":                "one YAML document",
 		"secrets: {a: {}}":                              "exactly one",
 		"secrets: {'a b': {env: EMPTY}}":                "name",
-		"nmae: a":                                       "nmae",
+		"nmae: a":                                       `line 1: unknown key "nmae"; there are name, targets, services`,
+		"name: a\ntragets: {}":                          `line 2: unknown key "tragets"; there are name, targets, services, secrets, allow_net, allow_exec, allow_load, max_load_rate, prometheus, notify, descriptors, ca; did you mean "targets"?`,
+		"targets: {a: {lisen: x}}":                      `did you mean "listen"?`,
 		"name: a\nname: b":                              "already",
 		"a: &a [x, x]\nb: [*a, *a]\nname: [*a]":         "",
 	} {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -194,17 +195,19 @@ func (s *Script) Declare(params map[string]builtins.GivenParam) (Declared, error
 	return Declared{env.Meta, env.Declared}, err
 }
 
-// seed is the default seed: a hash of the script's texts and the parameters.
+// seed is the default seed: a hash of the script's texts and the parameters. What the
+// script's own file is called does not count; modules are loaded by their names.
 func (s *Script) seed(params json.RawMessage) uint64 {
 	h := fnv.New64a()
-	var names []string
-	for name := range s.Unit.Modules {
-		names = append(names, name)
+	write := func(name string, text []byte) {
+		fmt.Fprintf(h, "%q %d\n", name, len(text))
+		h.Write(text)
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		fmt.Fprintf(h, "%q %d\n", name, len(s.Unit.Modules[name].Text))
-		h.Write(s.Unit.Modules[name].Text)
+	write("", s.Unit.Main.Text)
+	for _, name := range slices.Sorted(maps.Keys(s.Unit.Modules)) {
+		if m := s.Unit.Modules[name]; m != s.Unit.Main {
+			write(name, m.Text)
+		}
 	}
 	h.Write(params)
 	return h.Sum64()

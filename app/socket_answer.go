@@ -41,10 +41,11 @@ type ControlAnswer struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	PID  int    `json:"pid"`
-	// State, Elapsed, in nanoseconds, and Verdict are those of the run.
+	// State, Elapsed, in nanoseconds, Verdict and Reason are those of the run.
 	State   view.State      `json:"state"`
 	Elapsed time.Duration   `json:"elapsed"`
 	Verdict journal.Verdict `json:"verdict,omitempty"`
+	Reason  string          `json:"reason,omitempty"`
 	// Records is how many there are; as many follow to a "watch" without Follow.
 	Records int `json:"records"`
 	// Loads are the figures of the load that is on, of an "info".

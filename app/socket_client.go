@@ -10,10 +10,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"starquake/runtime/journal"
+	"starquake/store"
 )
 
 // remotePatience is how long a run may take to answer a connection at all.
@@ -29,7 +31,11 @@ type Remote struct {
 
 // LiveRuns are the ids of the runs below the folder for data that go on and can be
 // controlled, oldest first.
-func LiveRuns(data string) ([]string, error) {
+func LiveRuns(data string) ([]string, error) { return heldRuns(data, true) }
+
+// heldRuns are the ids of the runs that a process holds, oldest first: those with a socket,
+// or the others, which are a server's.
+func heldRuns(data string, socket bool) ([]string, error) {
 	runs := filepath.Join(data, runsName)
 	entries, err := os.ReadDir(runs)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,25 +44,93 @@ func LiveRuns(data string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var live []string
+	var held []string
 	for _, e := range entries { // sorted by name, which is by time
 		dir := filepath.Join(runs, e.Name())
-		if _, err := os.Lstat(filepath.Join(dir, socketName)); err != nil || strings.HasPrefix(e.Name(), ".") {
-			continue // it has ended, or is not controlled from here
+		if _, err := os.Lstat(filepath.Join(dir, socketName)); (err == nil) != socket || strings.HasPrefix(e.Name(), ".") {
+			continue
 		}
 		if locked, err := isLocked(filepath.Join(dir, lockName)); err == nil && locked {
-			live = append(live, e.Name())
+			held = append(held, e.Name())
 		}
 	}
-	return live, nil
+	return held, nil
+}
+
+// ErrNoneLive says that no run of this machine goes on outside of a server.
+var ErrNoneLive = errors.New("no run is going on")
+
+// ServedError says that what is looked for goes on in a server of the data folder, or waits
+// there for its turn.
+type ServedError struct {
+	// IDs are the runs that are meant, or may be.
+	IDs []string
+	// URL is the server's, where the data folder has it.
+	URL string
+}
+
+func (e *ServedError) Error() string {
+	what := "run " + e.IDs[0] + " is"
+	if n := len(e.IDs); n > 1 {
+		what = fmt.Sprintf("%d runs are", n)
+	}
+	flag := "--base-url URL, its address"
+	if e.URL != "" {
+		flag = "--base-url " + e.URL
+	}
+	what += " a server's, which is asked with " + flag
+	if n := len(e.IDs); n > 1 {
+		what += ":\n  " + strings.Join(e.IDs[:min(n, maxDescribed)], "\n  ")
+		if n > maxDescribed {
+			what += fmt.Sprintf("\n  and %d more", n-maxDescribed)
+		}
+	}
+	return what
+}
+
+// servedBy finds what a person means who writes prefix among the runs that go on in servers
+// of the data folder, and those that wait there for their turn. The error is nil where there
+// is nothing.
+func servedBy(data, prefix string) error {
+	ids, err := heldRuns(data, false)
+	if err != nil {
+		return err
+	}
+	queue := store.ShelfIn(data, store.Queue)
+	waiting, err := queue.List()
+	if err != nil {
+		return err
+	}
+	for i := range waiting {
+		ids = append(ids, waiting[i].Name)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids) // one may begin just now
+	if prefix == "last" && len(ids) > 0 {
+		ids = ids[len(ids)-1:]
+	} else {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, prefix) })
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	url, err := queue.Owner()
+	if err != nil {
+		return err
+	}
+	return &ServedError{ids, url}
 }
 
 // FindRun gives the id of the one run that goes on, or of the one whose id begins
-// with prefix.
+// with prefix; of "last" that which began last. Of one that only a server can answer for
+// the error is a ServedError.
 func FindRun(ctx context.Context, data, prefix string) (string, error) {
 	live, err := LiveRuns(data)
 	if err != nil {
 		return "", err
+	}
+	if prefix == "last" && len(live) > 0 {
+		return live[len(live)-1], nil
 	}
 	var found []string
 	for _, id := range live {
@@ -67,11 +141,16 @@ func FindRun(ctx context.Context, data, prefix string) (string, error) {
 			found = append(found, id)
 		}
 	}
+	if len(found) == 0 {
+		if err := servedBy(data, prefix); err != nil {
+			return "", err
+		}
+	}
 	switch {
 	case len(found) == 1:
 		return found[0], nil
 	case len(live) == 0:
-		return "", fmt.Errorf("no run is going on (data folder %s); `starquake runs` lists those that were", data)
+		return "", fmt.Errorf("%w (data folder %s); `starquake runs` lists those that were", ErrNoneLive, data)
 	case len(found) == 0:
 		return "", fmt.Errorf("no run whose id begins with %q is going on; going on:%s", prefix, describeRuns(ctx, data, live))
 	case prefix == "":

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -16,7 +14,6 @@ import (
 	"starquake/builtins"
 	"starquake/chaos"
 	"starquake/chaos/engine"
-	"starquake/chaos/link"
 	"starquake/chaos/proxy"
 	"starquake/effects"
 	"starquake/runtime"
@@ -45,13 +42,12 @@ type targets struct {
 
 	mu      sync.Mutex
 	proxies map[string]*proxy.Proxy
-	opened  chan struct{}      // closed when another proxy is open
 	on      map[string]*teller // the faults that are on, by place in the run
 }
 
 // newTargets makes the targets of a run, or with a nil base of a plan.
 func newTargets(logger *slog.Logger, base *effects.Effects) *targets {
-	t := &targets{logger: logger, effects: base, proxies: map[string]*proxy.Proxy{}, opened: make(chan struct{}), on: map[string]*teller{}}
+	t := &targets{logger: logger, effects: base, proxies: map[string]*proxy.Proxy{}, on: map[string]*teller{}}
 	if base != nil {
 		t.engines.HTTP = base.HTTPClient()
 		t.engines.HTTP.Transport = marksDenied{t.engines.HTTP.Transport}
@@ -74,10 +70,6 @@ func (t *targets) with(e *effects.Effects) *effects.Effects {
 type performer func(context.Context, *runtime.Call) (any, error)
 
 func (p performer) Perform(ctx context.Context, call *runtime.Call) (any, error) { return p(ctx, call) }
-
-type planner func(*runtime.Request) (runtime.Planned, error)
-
-func (p planner) Plan(req *runtime.Request) (runtime.Planned, error) { return p(req) }
 
 // openProxy opens an embedded proxy until the run ends.
 func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error) {
@@ -152,8 +144,6 @@ func resolves(ctx context.Context, target *builtins.Target) error {
 func (t *targets) use(p *proxy.Proxy, upstream string, call *runtime.Call) {
 	t.mu.Lock()
 	t.proxies[p.Name()] = p
-	close(t.opened)
-	t.opened = make(chan struct{})
 	t.mu.Unlock()
 	if t.named != nil {
 		t.named(p.Addr(), upstream)
@@ -161,196 +151,16 @@ func (t *targets) use(p *proxy.Proxy, upstream string, call *runtime.Call) {
 	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 }
 
-func planProxy(req *runtime.Request) (runtime.Planned, error) {
-	var args builtins.Target
-	if err := json.Unmarshal(req.Args, &args); err != nil {
-		return runtime.Planned{}, err
-	}
-	return runtime.Planned{Reports: []runtime.PlannedEvent{{Data: builtins.ProxyReport{Listen: args.Listen}}}}, nil
-}
-
-// target gives the open target that an effect names. An effect that is asked again where a
-// run is recovered waits until its target is open: that may have been asked for beside it.
-func (t *targets) target(ctx context.Context, again bool, name string) (*proxy.Proxy, error) {
-	for {
-		t.mu.Lock()
-		p, opened := t.proxies[name], t.opened
-		t.mu.Unlock()
-		switch {
-		case p != nil:
-			return p, nil
-		case !again:
-			return nil, fmt.Errorf("target %q is not open", name)
-		}
-		select {
-		case <-opened:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("target %q did not open again: %w", name, ctx.Err())
-		}
-	}
-}
-
-// uncounted is the answer of a fault of which nobody counts what meets it.
-type uncounted struct {
-	Uncounted bool `json:"uncounted"`
-}
-
-// counts are the figures of a fault as its answer.
-func counts(s *chaos.Stats) any {
-	if s == nil {
-		return uncounted{true}
-	}
-	return *s
-}
-
-// fault puts one fault on until it is cancelled.
-func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
-	var args builtins.FaultArgs
-	if err := call.Decode(&args); err != nil {
-		return nil, err
-	}
-	plane, err := t.plane(ctx, call.Again != nil, &args)
-	if err != nil {
-		return nil, err
-	}
-	what, place, id := describeFault(&args), call.ID.String(), faultID(t.run, call.ID)
-	if plane.Outlives() {
-		t.guardian.add(id, call.Args)
-	}
-	var elapsed time.Duration
-	if call.Again != nil {
-		elapsed = call.Again.Elapsed / time.Duration(max(1, t.compress))
-	}
-	before, err := countsOf(call.Again)
-	if err != nil {
-		return nil, fmt.Errorf("%s: its last report cannot be read: %w", what, err)
-	}
-	applied, err := plane.Apply(ctx, engine.Put{
-		Fault: args.Fault.Compress(t.compress), ID: id, Place: place, Seed: call.Seed, Elapsed: elapsed, Before: before,
-		Warn: func(err error) {
-			t.logger.Warn("an engine does not do as it is told; trying on", "fault", what, "error", err)
-		},
-	})
-	if err != nil {
-		return nil, t.notOn(ctx, plane, id, what, err)
-	}
-	if !args.Counted() {
-		applied = mute{applied}
-	}
-	counting := tellOf(ctx, applied, before, call.Report)
-	t.keep(place, counting)
-	defer t.keep(place, nil)
-	defer counting.end()
-	call.Report(faultNote(before))
-	for {
-		select {
-		case <-ctx.Done():
-			return t.takeOff(applied, id, what)
-		case err := <-applied.Lost():
-			t.logger.Warn("a fault is gone before its time", "fault", what, "error", err)
-			if _, undo := applied.Remove(context.Background()); undo != nil && !link.IsLost(undo) { // what may be left of it
-				return nil, &journal.EffectError{Code: codeUnconfirmed, Message: fmt.Sprintf("%s: %v, and then: %v", what, err, undo)}
-			}
-			t.guardian.remove(id)
-			return nil, &journal.EffectError{Code: journal.CodeExpired, Message: fmt.Sprintf("%s: %v", what, err)}
-		case signal := <-call.Signals:
-			heed(applied, signal)
-			counting.ask()
-		case <-counting.timer.C:
-			counting.ask()
-		case news := <-counting.wanted:
-			counting.want(news)
-		case s := <-counting.answer:
-			counting.tell(s)
-		}
-	}
-}
-
-// codeUnconfirmed is the code of a fault whose end nobody confirms.
-const codeUnconfirmed = "undo_unconfirmed"
-
-// heed passes a signal of the run on to a fault.
-func heed(a engine.Applied, signal runtime.SignalKind) {
-	switch signal {
-	case runtime.SignalPause:
-		a.Pause()
-	case runtime.SignalLift:
-		a.Lift()
-	case runtime.SignalResume:
-		a.Resume()
-	case runtime.SignalRestore:
-		a.Restore()
-	}
-}
-
-// keep remembers a fault that is on, or with nil that it is not any more.
-func (t *targets) keep(place string, a *teller) {
+// target gives the open target that an effect names. Where a run is recovered its targets
+// are open before anything else is asked for again.
+func (t *targets) target(name string) (*proxy.Proxy, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if a == nil {
-		delete(t.on, place)
-		return
+	p := t.proxies[name]
+	if p == nil {
+		return nil, fmt.Errorf("target %q is not open", name)
 	}
-	t.on[place] = a
-}
-
-// tellers are those of the faults that are on, by place.
-func (t *targets) tellers() map[string]*teller {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return maps.Clone(t.on)
-}
-
-// takeOff takes a fault off. It goes on although the run's context is over.
-func (t *targets) takeOff(a engine.Applied, id, what string) (any, error) {
-	stats, err := a.Remove(context.Background())
-	switch {
-	case link.IsLost(err): // it is off, but was not on to its end
-		t.guardian.remove(id)
-		return nil, &journal.EffectError{Code: journal.CodeExpired, Message: fmt.Sprintf("%s: %v", what, err)}
-	case err != nil:
-		return nil, &journal.EffectError{Code: codeUnconfirmed, Message: fmt.Sprintf("%s: %v", what, err)}
-	}
-	t.guardian.remove(id)
-	return counts(stats), nil
-}
-
-// notOn is the error of a fault that could not be put on, of which nothing is left.
-func (t *targets) notOn(ctx context.Context, plane dataPlane, id, what string, why error) error {
-	if !link.IsUntouched(why) {
-		if err := plane.Undo(context.Background(), id); err != nil {
-			return &journal.EffectError{Code: journal.CodeUnclean, Message: fmt.Sprintf("%s could not be put on (%v), and a part of it may be on: %v", what, why, err)}
-		}
-	}
-	t.guardian.remove(id)
-	if ctx.Err() != nil {
-		return &journal.EffectError{Code: effects.CodeStopped, Message: what + " was stopped before it was on"}
-	}
-	return fmt.Errorf("%s: %w", what, why)
-}
-
-// planFault plans a fault: on at once, and met. Where no traffic is planned one
-// request a second is assumed, so that hits = seen × probability says something.
-func planFault(req *runtime.Request) (runtime.Planned, error) {
-	var args builtins.FaultArgs
-	if err := json.Unmarshal(req.Args, &args); err != nil {
-		return runtime.Planned{}, err
-	}
-	return runtime.Planned{
-		Reports: []runtime.PlannedEvent{{Data: json.RawMessage(`{"on":true}`)}},
-		End: func(ran time.Duration) (any, *journal.EffectError) {
-			if !args.Counted() {
-				return uncounted{true}, nil
-			}
-			seen := max(1, math.Ceil(ran.Seconds()))
-			probability := args.Fault.Probability.At(ran / 2)
-			hit := math.Round(seen * probability)
-			if probability > 0 {
-				hit = max(1, hit)
-			}
-			return chaos.Stats{Seen: uint64(seen), Hit: uint64(hit)}, nil
-		},
-	}, nil
+	return p, nil
 }
 
 // stats gives the counts of a fault that is on.
@@ -372,10 +182,6 @@ func (t *targets) stats(ctx context.Context, call *runtime.Call) (any, error) {
 	return counts(stats), nil
 }
 
-func planStats(*runtime.Request) (runtime.Planned, error) {
-	return answered(chaos.Stats{Seen: 1, Hit: 1}), nil
-}
-
 // window gives a target's traffic.
 func (t *targets) window(ctx context.Context, call *runtime.Call) (any, error) {
 	var args builtins.WindowArgs
@@ -391,7 +197,7 @@ func (t *targets) window(ctx context.Context, call *runtime.Call) (any, error) {
 		}
 		return t.engines.Window(ctx, *args.Engine, args.Last)
 	}
-	p, err := t.target(ctx, call.Again != nil, args.Target)
+	p, err := t.target(args.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -416,23 +222,9 @@ func (t *targets) disconnect(ctx context.Context, call *runtime.Call) (any, erro
 		done.Connections, err = t.engines.Disconnect(ctx, *args.Engine, args.How, args.Match)
 		return done, err
 	}
-	p, err := t.target(ctx, call.Again != nil, args.Target)
+	p, err := t.target(args.Target)
 	if err == nil {
 		done.Connections, err = p.Disconnect(args.How, args.Match)
 	}
 	return done, err
-}
-
-// planDisconnect plans that nobody is connected.
-func planDisconnect(*runtime.Request) (runtime.Planned, error) {
-	return answered(builtins.Disconnected{}), nil
-}
-
-func planWindow(*runtime.Request) (runtime.Planned, error) {
-	return answered(chaos.WindowStats{}), nil
-}
-
-// answered is a planned effect that completes at once.
-func answered(data any) runtime.Planned {
-	return runtime.Planned{Done: &runtime.PlannedEvent{Data: data}}
 }

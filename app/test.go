@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -28,6 +29,9 @@ type TestResult struct {
 	Took    time.Duration     `json:"took"`
 	Problem []journal.Problem `json:"problems,omitempty"`
 	Log     []view.Line       `json:"log,omitempty"`
+	// Simulated says, where the test failed, which of its runs did not pass and why: a check
+	// of a verdict knows only the word.
+	Simulated []string `json:"simulated,omitempty"`
 }
 
 // TestOptions select tests.
@@ -95,19 +99,31 @@ func (s *Script) test(path, name string, opt *TestOptions) TestResult {
 	w.Horizon = DefaultHorizon
 	env := s.newEnv()
 	env.AnyTarget = true
+	var ended []string
 	env.Simulate = func(sim builtins.Simulation) (*builtins.Simulated, error) {
-		return simulate(filepath.Dir(path), sim, opt)
+		run, err := simulate(filepath.Dir(path), sim, opt)
+		if err == nil && run.Run.Verdict != journal.VerdictPassed && len(ended) < maxSimulated {
+			ended = append(ended, fmt.Sprintf("%s: %s: %s", sim.File, run.Run.Verdict, run.Run.Message))
+		}
+		return run, err
 	}
 	out := runtime.New(s.config(&Options{}, "virtual", runtime.VirtualOrigin), w).Execute(env.Function(s.Unit.Main.Name, name))
-	res := TestResult{Name: name, OK: out.Verdict == journal.VerdictPassed, Took: time.Since(begun), Log: kept.view().Log}
+	passed := out.Verdict == journal.VerdictPassed || out.Reason == runtime.CodeNothingDone // it may only simulate
+	res := TestResult{Name: name, OK: passed, Took: time.Since(begun), Log: kept.view().Log}
 	for _, f := range out.Failures {
 		res.Problem = append(res.Problem, f.Problem) // the others of one are among them
 	}
 	if !res.OK && len(res.Problem) == 0 {
 		res.Problem = []journal.Problem{{Code: out.Reason, Message: out.Message}}
 	}
+	if !res.OK {
+		res.Simulated = ended
+	}
 	return res
 }
+
+// maxSimulated bounds the runs that a failed test tells of.
+const maxSimulated = 20
 
 // simulate carries out simulate(…): a plan of a script below the test's folder.
 func simulate(dir string, sim builtins.Simulation, test *TestOptions) (*builtins.Simulated, error) {
@@ -129,6 +145,9 @@ func simulate(dir string, sim builtins.Simulation, test *TestOptions) (*builtins
 	res, err := s.Plan(opt)
 	if err != nil {
 		return nil, err
+	}
+	if len(res.Unused) > 0 {
+		return nil, errors.New(strings.Join(res.Unused, "; "))
 	}
 	return &builtins.Simulated{Run: res.View, Records: res.Records}, nil
 }

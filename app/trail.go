@@ -92,7 +92,7 @@ func (t *tracker) onEffect() func(*runtime.Branch, *runtime.Request) {
 		return nil
 	}
 	return func(b *runtime.Branch, req *runtime.Request) {
-		if req.Chaos || len(t.asked) == maxAsked { // no policy refuses a fault
+		if len(t.asked) == maxAsked {
 			return
 		}
 		key := keyOf(req.Kind, req.Args)

@@ -12,16 +12,7 @@ import (
 // newStore is an empty store; the test closes it.
 func newStore(t *testing.T) *store.Store {
 	t.Helper()
-	st, err := store.Open(t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return st
+	return openStore(t, t.TempDir())
 }
 
 // TestUncertain: a call that was under way when the process died, and must not be made

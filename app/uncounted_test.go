@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -19,10 +20,19 @@ def main():
             check("refused", get().error, matches = "refused")
     step("refused", body, chaos = fault.refuse(open_connections = "close"), on = p)
     h = apply_chaos(fault.refuse(), on = p)
+    approve("go on?", faults = "keep")
     check("hit", h.stats().faults[0].hit == None)
     h.revert()
     step("some", get, chaos = fault.refuse(open_connections = "close", match = fault.match(source = ["127.0.0.0/8"])), on = p)
-`, app.RunOptions{})
+`, app.RunOptions{CanApprove: true})
+	// Also while they are on nobody is told of a zero that nobody has counted.
+	eventually(t, "the question", func() bool { return len(r.View().Approvals) == 1 })
+	if text, err := json.Marshal(r.View().Faults); err != nil || !strings.Contains(string(text), `"uncounted":true`) || strings.Contains(string(text), `"hit"`) || strings.Contains(string(text), `"seen"`) {
+		t.Errorf("while they are on: %s, %v", text, err)
+	}
+	if err := r.Answer("", true, "ann", ""); err != nil {
+		t.Error(err)
+	}
 	res := finish(t, r, journal.VerdictPassed)
 	for i, f := range res.View.Faults {
 		if counted := i == 2; f.Uncounted == counted || f.Hit > 0 != counted || f.Seen > 0 != counted {

@@ -62,7 +62,7 @@ func Outlives(req *runtime.Request) bool {
 	if args.Engine == nil && args.Target != "" {
 		return false // an embedded proxy
 	}
-	plane, err := new(targets).plane(context.Background(), false, &args)
+	plane, err := new(targets).plane(&args)
 	return err == nil && plane.Outlives()
 }
 

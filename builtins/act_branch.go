@@ -227,11 +227,11 @@ func waiting() []Builtin {
 		})},
 		{dsl.Builtin{
 			Sig: `now()`, Doc: "Gives the time of the world: in a plan it is the virtual clock, which starts at 2000-01-01T00:00:00Z.",
-			Family: "structure", Phase: dsl.Acting,
+			Family: "structure", Phase: dsl.Acting, Looks: true,
 		}, looks(func(c *Call, t *task) (starlark.Value, error) { return Time(t.branch.Now().UTC()), nil })},
 		{dsl.Builtin{
 			Sig: `elapsed()`, Doc: "Gives the time since the run began, without its pauses.",
-			Family: "structure", Phase: dsl.Acting,
+			Family: "structure", Phase: dsl.Acting, Looks: true,
 		}, looks(func(c *Call, t *task) (starlark.Value, error) { return Duration(t.branch.Elapsed()), nil })},
 		{dsl.Builtin{
 			Sig:     `wait_until(probe: probe|function, timeout: duration, every: duration = "1s", stable: duration = "0s", must: bool = True)`,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.starlark.net/starlark"
 
@@ -28,6 +29,70 @@ type FaultArgs struct {
 	Simulated json.RawMessage `json:"simulated,omitempty"`
 }
 
+// MarshalJSON writes what encoding/json would, which asks of its parts whether they are
+// JSON: a plan does it once for every fault.
+func (a FaultArgs) MarshalJSON() ([]byte, error) {
+	fault, err := a.Fault.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	w := argsWriter{out: make([]byte, 0, len(a.Target)+len(a.Name)+len(fault)+len(a.Text)+len(a.Simulated)+64)}
+	if a.Target != "" {
+		w.text("target", a.Target)
+	}
+	if a.Engine != nil {
+		w.any("engine", a.Engine)
+	}
+	if a.Name != "" {
+		w.text("name", a.Name)
+	}
+	w.key("fault")
+	w.out = append(w.out, fault...)
+	w.text("text", a.Text)
+	if len(a.Simulated) > 0 {
+		w.any("simulated", a.Simulated)
+	}
+	return append(w.out, '}'), w.err
+}
+
+// argsWriter writes an object of JSON, up to its end.
+type argsWriter struct {
+	out []byte
+	err error // the first of encoding/json
+}
+
+func (w *argsWriter) key(name string) {
+	mark := byte(',')
+	if len(w.out) == 0 {
+		mark = '{'
+	}
+	w.out = append(w.out, mark, '"')
+	w.out = append(w.out, name...)
+	w.out = append(w.out, '"', ':')
+}
+
+func (w *argsWriter) text(name, value string) {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c > '~' || strings.IndexByte("\"\\<>&", c) >= 0 { // may have to be escaped
+			w.any(name, value)
+			return
+		}
+	}
+	w.key(name)
+	w.out = append(w.out, '"')
+	w.out = append(w.out, value...)
+	w.out = append(w.out, '"')
+}
+
+func (w *argsWriter) any(name string, value any) {
+	text, err := json.Marshal(value)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	w.key(name)
+	w.out = append(w.out, text...)
+}
+
 // injecting are the builtins that put faults on.
 func injecting() []Builtin {
 	return []Builtin{
@@ -46,11 +111,16 @@ func applyChaos(c *Call, t *task) (starlark.Value, error) {
 	if len(c.Rest()) == 0 {
 		return nil, c.Errorf("faults", "expected at least one fault")
 	}
-	asks, hits, err := c.chaosAsks(t, c.Rest()...)
+	faults, hits, err := c.chaosAsked(t, c.Rest()...)
 	if err != nil {
 		return nil, err
 	}
+	c.warnDelay(t, faults)
 	minHits, err := c.minHits(hits)
+	if err != nil {
+		return nil, err
+	}
+	asks, err := asksFor(faults)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +150,9 @@ func applyChaos(c *Call, t *task) (starlark.Value, error) {
 	), nil
 }
 
-// chaosAsks makes the requests for faults: each bound to its targets, each target
-// able to do it. Nothing has been asked for when it returns an error.
-func (c *Call) chaosAsks(t *task, values ...starlark.Value) (asks []runtime.Ask, hits countable, err error) {
+// chaosAsked is what is asked for where faults are: each bound to its targets, each target
+// able to do it. Nothing has been asked for yet.
+func (c *Call) chaosAsked(t *task, values ...starlark.Value) (faults []FaultArgs, hits countable, err error) {
 	var on []*Target
 	if c.Has("on") {
 		v := c.Value("on")
@@ -100,11 +170,11 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) (asks []runtime.Ask,
 	name := c.String("name") // of the chaos, or of the step that has it
 	targeted := false
 	for _, v := range values {
-		bound, err := Faults(v)
+		bound, warnings, err := listFaults(v)
 		if err != nil {
 			return nil, hits, c.Errorf("chaos", "%v", err)
 		}
-		for _, warning := range FaultWarnings(v) {
+		for _, warning := range warnings {
 			t.branch.Log("warn", warning, nil)
 		}
 		if len(bound) == 0 { // else an experiment without its chaos would pass
@@ -115,9 +185,7 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) (asks []runtime.Ask,
 			if row, err := chaos.KindOf(f.Fault.Kind); err == nil && !row.Targeted() {
 				t.env.guarded(t.branch, "of kind "+f.Fault.Kind)
 				hits.not = "a fault of kind " + f.Fault.Kind + " meets no requests"
-				if err := args.ask(&asks); err != nil {
-					return nil, hits, err
-				}
+				faults = append(faults, args)
 				continue
 			}
 			targeted = true
@@ -134,16 +202,14 @@ func (c *Call) chaosAsks(t *task, values ...starlark.Value) (asks []runtime.Ask,
 				}
 				hits.add(target, &f.Fault)
 				args.Target, args.Engine = target.Name, target.Engine
-				if err := args.ask(&asks); err != nil {
-					return nil, hits, err
-				}
+				faults = append(faults, args)
 			}
 		}
 	}
 	if on != nil && !targeted {
 		return nil, hits, c.Errorf("on", "these faults are put on no target").WithHint("leave on out")
 	}
-	return asks, hits, nil
+	return faults, hits, nil
 }
 
 // Counted reports whether anybody counts what meets the fault.
@@ -158,14 +224,17 @@ func (a *FaultArgs) Counted() bool {
 	return err == nil && kind.Counts
 }
 
-// ask adds the request for the fault.
-func (a *FaultArgs) ask(asks *[]runtime.Ask) error {
-	args, err := json.Marshal(a)
-	if err != nil {
-		return fmt.Errorf("%s: %w", a.Fault.Kind, err)
+// asksFor makes the requests for faults.
+func asksFor(faults []FaultArgs) ([]runtime.Ask, error) {
+	asks := make([]runtime.Ask, len(faults))
+	for i := range faults {
+		args, err := faults[i].MarshalJSON()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", faults[i].Fault.Kind, err)
+		}
+		asks[i] = runtime.Ask{Kind: KindFault, Args: args, Value: &faults[i], Chaos: true, Repeat: true}
 	}
-	*asks = append(*asks, runtime.Ask{Kind: KindFault, Args: args, Chaos: true, Repeat: true})
-	return nil
+	return asks, nil
 }
 
 // faultTargets says where a fault goes: to the targets it is bound to, to those of

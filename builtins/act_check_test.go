@@ -95,6 +95,12 @@ func TestProbesOnlyLook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rows := map[string]*Builtin{}
+	table := Table()
+	for i := range table {
+		name, _, _ := strings.Cut(table[i].Sig, "(")
+		rows[name] = &table[i]
+	}
 	for line, may := range map[string]bool{
 		`record("r", 1)`:                             false,
 		`check("c", True)`:                           false,
@@ -111,6 +117,9 @@ func TestProbesOnlyLook(t *testing.T) {
 		for _, judge := range []string{"guard", "steady_state"} {
 			out, _ := planned(names, judge+`("judge", lambda: [`+line+`] != None)`)
 			word, _, _ := strings.Cut(strings.TrimPrefix(line, "one."), "(")
+			if row := rows[word]; row != nil && row.Looks != may {
+				t.Errorf("the reference of %s says that a function probe may call it: %v", word, row.Looks)
+			}
 			refused := strings.Contains(out.Message, word+": a function probe may only look")
 			if refused == may || may && out.Verdict != journal.VerdictPassed {
 				t.Errorf("%s in a function of %s: %s: %s", line, judge, out.Verdict, out.Message)

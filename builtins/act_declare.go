@@ -62,6 +62,9 @@ func orchestration(c *Call, e *Env) (starlark.Value, error) {
 		return nil, notGiven(c.Errorf("environments", "this orchestration runs in %s only, and this is %s",
 			strings.Join(envs, ", "), orElse(e.Environment, "no environment")).WithHint("give one with --env"))
 	}
+	if len(envs) > 0 && planned {
+		e.assumed(c, "this orchestration runs in %s only, and no environment is given: run would refuse this; give one with --env", strings.Join(envs, ", "))
+	}
 	if t := taskOf(c.Thread); t.branch != nil && e.Meta.MaxDuration > 0 {
 		t.branch.Run().SetMaxDuration(e.Meta.MaxDuration)
 	}

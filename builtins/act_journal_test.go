@@ -178,15 +178,18 @@ func TestUnknownHits(t *testing.T) {
 		name    string
 		min     int
 		answers []json.RawMessage
-		want    string // code of the last answer's failure
+		said    json.RawMessage // by each, before its end
+		want    string          // code of the last answer's failure
 	}{
-		{"met", 5, []json.RawMessage{counts}, ""},
-		{"not met", 6, []json.RawMessage{counts}, "no_hits"},
-		{"unknown", 1, []json.RawMessage{nil}, "no_stats"},
-		{"unknown, and enough met another", 5, []json.RawMessage{nil, counts}, ""},
-		{"unknown, and too few met another", 6, []json.RawMessage{nil, counts}, "no_stats"},
-		{"unreadable", 1, []json.RawMessage{json.RawMessage(`[]`)}, "no_stats"},
-		{"none asked for", 0, []json.RawMessage{nil}, ""},
+		{"met", 5, []json.RawMessage{counts}, nil, ""},
+		{"not met", 6, []json.RawMessage{counts}, nil, "no_hits"},
+		{"unknown", 1, []json.RawMessage{nil}, nil, "no_stats"},
+		{"unknown, and enough met another", 5, []json.RawMessage{nil, counts}, nil, ""},
+		{"unknown, and too few met another", 6, []json.RawMessage{nil, counts}, nil, "no_stats"},
+		{"unknown, but enough said before", 5, []json.RawMessage{nil}, counts, ""},
+		{"unknown, and too few said before", 6, []json.RawMessage{nil}, counts, "no_stats"},
+		{"unreadable", 1, []json.RawMessage{json.RawMessage(`[]`)}, nil, "no_stats"},
+		{"none asked for", 0, []json.RawMessage{nil}, nil, ""},
 	}
 	for _, test := range tests {
 		asks := make([]runtime.Ask, len(test.answers))
@@ -196,7 +199,7 @@ func TestUnknownHits(t *testing.T) {
 			if asks[i].Judge == nil {
 				continue
 			}
-			if f := asks[i].Judge(answer); f != nil {
+			if f := asks[i].Judge(answer, test.said); f != nil {
 				got = f.Problem.Code
 			}
 		}

@@ -46,17 +46,21 @@ func judging() []Builtin {
 			return starlark.None, nil
 		})},
 		{dsl.Builtin{
-			Sig: `recorded(name: string, default: any = None)`,
-			Doc: "Gives the last figure recorded under the name, or default.", Family: "judging", Phase: dsl.Acting,
+			Sig: `recorded(name: string, default: any = None, must: bool = False)`,
+			Doc: "Gives the last figure recorded under the name, or default. With must it is an error if there is none so far.", Family: "judging", Phase: dsl.Acting, Looks: true,
 		}, looks(func(c *Call, t *task) (starlark.Value, error) {
 			if v := t.env.figures[c.String("name")]; v != nil {
 				return v, nil
+			}
+			if c.Bool("must") {
+				return nil, c.Errorf("name", "no figure %s has been recorded so far", quote(c.String("name"))).
+					WithHint("let a step before this record it: record(…), in a file an action of type record_metric")
 			}
 			return c.Value("default"), nil
 		})},
 		{dsl.Builtin{
 			Sig: `log(message: any, level: string = "info", **fields)`,
-			Doc: "Writes a line to the run's log, with fields.", Family: "judging", Phase: dsl.Acting,
+			Doc: "Writes a line to the run's log, with fields.", Family: "judging", Phase: dsl.Acting, Looks: true,
 			Choices: map[string][]string{"level": {"debug", "info", "warn", "error"}},
 		}, looks(logLine)},
 	}

@@ -21,7 +21,7 @@ func requesting() []Builtin {
 			Sig:     `http.request(method: string, url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, ` + tlsParams + `, simulated: dict|None = None)`,
 			Doc:     "Sends a request. The result has .ok .status .headers .text .json() .elapsed .error .truncated; .ok is True for a status of 200 to 399, whatever expect says; .headers is read with names in any case; an unmet expect fails and says what came; expect = \"any\" returns it as it is, .elapsed being None where there was no answer.",
 			Planned: "the first status of expect (200 without one), an empty body, elapsed 10 ms, for which the plan's clock does not move; an elapsed in simulated moves it",
-			Family:  "effects", Phase: dsl.Acting, Blocks: true,
+			Family:  "effects", Phase: dsl.Acting, Looks: true, Blocks: true,
 			Ranges: map[string][2]float64{"timeout": someTime},
 			Help: tlsHelp(map[string]string{
 				"headers": "names and values", "json": "sent as JSON, instead of body", "expect": `statuses such as "2xx", "200,404", 201 or "any"`,
@@ -38,14 +38,14 @@ func requesting() []Builtin {
 			Sig:     `exec.run(argv: list, *, env: dict = {}, timeout: duration = "1m", stdin: string|secret = "", expect: int|list|string = 0, simulated: dict|None = None)`,
 			Doc:     "Runs a program with a clean environment, where permitted (--allow-exec). The result has .code .stdout .stderr .elapsed .error .truncated; another exit code than expect fails; expect = \"any\" returns it as it is. No shell reads argv.",
 			Planned: "the exit code of expect, no output, elapsed 10 ms",
-			Family:  "effects", Phase: dsl.Acting, Blocks: true,
+			Family:  "effects", Phase: dsl.Acting, Looks: true, Blocks: true,
 			Ranges: map[string][2]float64{"timeout": someTime},
 		}, looks(execRun)},
 	}
 	for _, method := range []string{"get", "head", "delete", "post", "put", "patch"} {
 		rows = append(rows, Builtin{dsl.Builtin{
 			Sig: `http.` + method + `(url: string|secret, *, headers: headers = {}, body: string|bytes|secret|None = None, json: any = None, timeout: duration = "10s", expect: string|int|list = "2xx,3xx", follow: bool = True, ` + tlsParams + `, simulated: dict|None = None)`,
-			Doc: "Sends a " + strings.ToUpper(method) + " request; see http.request.", Planned: "as http.request", Family: "effects", Phase: dsl.Acting, Blocks: true,
+			Doc: "Sends a " + strings.ToUpper(method) + " request; see http.request.", Planned: "as http.request", Family: "effects", Phase: dsl.Acting, Looks: true, Blocks: true,
 			Ranges: map[string][2]float64{"timeout": someTime},
 		}, looks(func(c *Call, t *task) (starlark.Value, error) { return httpRequest(c, t, strings.ToUpper(method)) })})
 	}

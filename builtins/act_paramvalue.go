@@ -70,10 +70,7 @@ func paramText(typ, items, s string) (starlark.Value, error) {
 		}
 		return nil, fmt.Errorf("expected true or false, got %s", quote(s))
 	case "duration":
-		if n, err := strconv.ParseFloat(s, 64); err == nil {
-			return paramValue(typ, starlark.Float(n))
-		}
-		return paramValue(typ, starlark.String(s))
+		return paramValue(typ, starlark.String(s)) // with a unit, as in a script: 100 may be meant as anything
 	case "size":
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return paramValue(typ, starlark.MakeInt64(n))

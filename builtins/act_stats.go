@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -23,6 +24,7 @@ type FaultStatsArgs struct {
 type faultResult struct {
 	Seen         uint64 `json:"seen"`
 	Hit          uint64 `json:"hit"`
+	Probed       uint64 `json:"probed"`
 	Inapplicable uint64 `json:"inapplicable"`
 	// Delayed and Dropped are bytes.
 	Delayed uint64 `json:"delayed_bytes"`
@@ -71,16 +73,38 @@ func hitTerms(min int) json.RawMessage {
 	return fmt.Appendf(nil, `{"min_hits":%d}`, min)
 }
 
-// resultOf reads the counts that a fault's end tells; known is false where it tells
-// none, as after its lease ran out with nobody there to ask.
-func resultOf(answer json.RawMessage) (res faultResult, known bool, f *runtime.Failure) {
+// told says when a fault that is off told its counts.
+type told uint8
+
+const (
+	toldNever  told = iota
+	toldBefore      // they may have grown since
+	toldAtEnd
+)
+
+// lastCounts reads the counts of a fault that is off: those of its end, or where that tells
+// none, as after its lease ran out with nobody there to ask, those that it said last.
+func lastCounts(answer, said json.RawMessage) (faultResult, told, *runtime.Failure) {
+	from, when := answer, toldAtEnd
 	if len(answer) == 0 {
-		return res, false, nil
+		from, when = said, toldBefore
+		if !bytes.Contains(said, []byte(`"seen"`)) { // it said no more than that it was on
+			return faultResult{}, toldNever, nil
+		}
 	}
-	if err := json.Unmarshal(answer, &res); err != nil {
-		return res, false, runtime.Failf(runtime.ClassErrored, "no_stats", "a fault gave no counts when it went off: %v", err)
+	res, err := readCounts(from)
+	if err != nil {
+		return res, toldNever, runtime.Failf(runtime.ClassErrored, "no_stats", "a fault gave no counts when it went off: %v", err)
 	}
-	return res, true, nil
+	return res, when, nil
+}
+
+// readCounts reads what counts a fault, which may be another process: whatever it says, the
+// probes' hits are some of the hits.
+func readCounts(raw json.RawMessage) (res faultResult, err error) {
+	err = json.Unmarshal(raw, &res)
+	res.Probed = min(res.Probed, res.Hit)
+	return res, err
 }
 
 // unknownHits is for chaos of which nobody can say whether requests met it.
@@ -89,25 +113,33 @@ func unknownHits(hit uint64, min int) *runtime.Failure {
 		"%d requests are known to have met the chaos, expected at least %d, and a fault gave no counts when it went off: it says nothing about the system", hit, min)
 }
 
-// judgeHits makes the run inconclusive if fewer requests than min met the faults.
-func judgeHits(held []*runtime.Held, min int) error {
+// judgeHits makes the run inconclusive if fewer requests than min met the faults. Where
+// the step has load of its own, the run's own probes are none: that they met the faults
+// says nothing of the load.
+func judgeHits(held []*runtime.Held, min int, loaded bool) error {
 	if min == 0 {
 		return nil
 	}
-	var seen, hit uint64
+	var seen, hit, probed uint64
 	all := true
 	for _, h := range held {
-		res, known, f := resultOf(h.Answer().Data)
+		res, when, f := lastCounts(h.Answer().Data, h.Said)
 		if f != nil {
 			return f
 		}
-		seen, hit, all = seen+res.Seen, hit+res.Hit, all && known
+		seen, hit, probed, all = seen+res.Seen, hit+res.Hit, probed+res.Probed, all && when == toldAtEnd
 	}
-	switch {
+	if !loaded {
+		probed = 0
+	}
+	switch hit -= probed; {
 	case hit >= uint64(min):
 		return nil
 	case !all:
 		return unknownHits(hit, min)
+	case probed > 0:
+		return runtime.Failf(runtime.ClassInconclusive, "no_hits",
+			"%d requests met the chaos of this step beside %d of the run's own probes, expected at least %d: it says nothing about the load; send it through the target, or say min_hits = 0", hit, probed, min)
 	}
 	return runtime.Failf(runtime.ClassInconclusive, "no_hits",
 		"%d requests met the chaos of this step, expected at least %d (%d passed the target): it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min, seen)
@@ -121,9 +153,9 @@ func faultStats(held []*runtime.Held) starlark.Value {
 		if json.Unmarshal(h.Args(), &args) != nil {
 			continue // what this package marshalled can be read
 		}
-		var res faultResult
-		if json.Unmarshal(h.Answer().Data, &res) != nil {
-			continue // it never was on
+		res, when, f := lastCounts(h.Answer().Data, h.Said)
+		if f != nil || when == toldNever {
+			continue // it never was on, or never said
 		}
 		out = append(out, statsObject(args, res))
 	}
@@ -158,28 +190,9 @@ func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
 		if err := json.Unmarshal(h.Args(), &args); err != nil {
 			return nil, err
 		}
-		raw := h.Answer().Data
-		switch {
-		case h.Off():
-		case !args.Counted(): // nobody to ask
-			raw = json.RawMessage(`{"uncounted":true}`)
-		default:
-			ask, _ := json.Marshal(FaultStatsArgs{ID: h.ID().String()}) // a string: cannot fail
-			ans, err := t.branch.Perform(runtime.Ask{Kind: KindFaultStats, Args: ask, Repeat: true})
-			if err != nil {
-				return nil, err
-			}
-			if ans.Err != nil {
-				return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "the counts of %s on %q: %s", args.Fault.Kind, args.Target, ans.Err.Message)
-			}
-			raw = ans.Data
-			if h.Off() { // it went off meanwhile: these are its last
-				raw = h.Answer().Data
-			}
-		}
-		var res faultResult
-		if err := json.Unmarshal(raw, &res); err != nil {
-			return nil, runtime.Failf(runtime.ClassErrored, "no_stats", "%s on %q gave no counts when it went off: %v", args.Fault.Kind, args.Target, err)
+		res, err := counts(t, h, args)
+		if err != nil {
+			return nil, err
 		}
 		sum.Seen, sum.Hit, sum.Inapplicable = sum.Seen+res.Seen, sum.Hit+res.Hit, sum.Inapplicable+res.Inapplicable
 		sum.Delayed, sum.Dropped = sum.Delayed+res.Delayed, sum.Dropped+res.Dropped
@@ -195,6 +208,38 @@ func currentStats(t *task, held []*runtime.Held) (starlark.Value, error) {
 	), nil
 }
 
+// counts are those of a fault now, or its last ones.
+func counts(t *task, h *runtime.Held, args FaultArgs) (faultResult, error) {
+	if !h.Off() {
+		if !args.Counted() { // nobody to ask
+			return faultResult{Uncounted: true}, nil
+		}
+		ask, _ := json.Marshal(FaultStatsArgs{ID: h.ID().String()}) // a string: cannot fail
+		ans, err := t.branch.Perform(runtime.Ask{Kind: KindFaultStats, Args: ask, Repeat: true})
+		if err != nil {
+			return faultResult{}, err
+		}
+		if ans.Err != nil {
+			return faultResult{}, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "the counts of %s on %q: %s", args.Fault.Kind, args.Target, ans.Err.Message)
+		}
+		if !h.Off() {
+			res, err := readCounts(ans.Data)
+			if err != nil {
+				return res, runtime.Failf(runtime.ClassErrored, "no_stats", "the counts of %s on %q cannot be read: %v", args.Fault.Kind, args.Target, err)
+			}
+			return res, nil
+		}
+	}
+	res, when, f := lastCounts(h.Answer().Data, h.Said)
+	switch {
+	case f != nil:
+		return res, f
+	case when == toldNever:
+		return res, runtime.Failf(runtime.ClassErrored, "no_stats", "%s on %q gave no counts when it went off", args.Fault.Kind, args.Target)
+	}
+	return res, nil
+}
+
 // judgeTogether makes the run inconclusive if fewer requests than min have met all the
 // faults of one apply_chaos when the last of them is off.
 func judgeTogether(asks []runtime.Ask, min int) {
@@ -202,12 +247,12 @@ func judgeTogether(asks []runtime.Ask, min int) {
 		return
 	}
 	left, hit, all := len(asks), uint64(0), true
-	judge := func(answer json.RawMessage) *runtime.Failure {
-		res, known, f := resultOf(answer)
+	judge := func(answer, said json.RawMessage) *runtime.Failure {
+		res, when, f := lastCounts(answer, said)
 		if f != nil {
 			return f
 		}
-		left, hit, all = left-1, hit+res.Hit, all && known
+		left, hit, all = left-1, hit+res.Hit, all && when == toldAtEnd
 		switch {
 		case left > 0 || hit >= uint64(min):
 			return nil

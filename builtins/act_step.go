@@ -1,8 +1,8 @@
 package builtins
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -26,7 +26,7 @@ func stepping() []Builtin {
 			Ranges:  map[string][2]float64{"retries": {0, 10_000}, "backoff": {1, 100}, "min_hits": {0, 1e9}, "recovered": someTime},
 			Choices: map[string][]string{"on_failure": {"stop", "continue", "tolerate"}},
 			Help: map[string]string{
-				"min_hits": "how many requests must meet the chaos, those of probes among them: a probe through a faulted target is a request like any other",
+				"min_hits": "how many requests must meet the chaos. Those of probes count in a step without traffic; in one with traffic they do not, as far as this process makes both probe and proxy",
 				"run":      "called with args; what it returns is .value", "backoff": "retry_delay × backoffⁿ passes between tries",
 				"traffic": "sent for its own duration, else for that of the step, else while run goes", "when": "a bool or a function, evaluated after delay_before", "on_failure": `"continue" goes on and the run will be failed; "tolerate" goes on, and the failure is shown and counted as tolerated`,
 			},
@@ -42,7 +42,7 @@ func stepping() []Builtin {
 		})},
 		{dsl.Builtin{
 			Sig: `fail(*message)`, Doc: "Ends the innermost step, attempt or run as failed. The message is its arguments, joined by spaces.",
-			Family: "structure", Phase: dsl.Acting,
+			Family: "structure", Phase: dsl.Acting, Looks: true,
 		}, looks(func(c *Call, t *task) (starlark.Value, error) {
 			return nil, runtime.Failf(runtime.ClassFailed, "failed", "%s", join(c.Rest()))
 		})},
@@ -96,7 +96,7 @@ func step(c *Call, t *task) (starlark.Value, error) {
 			WithHint("a try takes at least its duration")
 	}
 	if pos := c.Pos(); pos.Line > 0 {
-		spec.Pos = fmt.Sprintf("%s:%d:%d", pos.Filename(), pos.Line, pos.Col)
+		spec.Pos = pos.Filename() + ":" + strconv.Itoa(int(pos.Line)) + ":" + strconv.Itoa(int(pos.Col))
 	}
 	var err error
 	if spec.Labels, err = c.labels("labels"); err != nil {
@@ -119,6 +119,7 @@ func step(c *Call, t *task) (starlark.Value, error) {
 		return nil, err
 	}
 	traffic.judges(spec)
+	c.warnLimits(t, traffic)
 	if slices.Contains(t.env.FailSteps, spec.Name) {
 		failInPlan(spec)
 	}
@@ -159,17 +160,23 @@ func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
 		return c.Errorf("chaos", "there is neither run, traffic nor duration, so the chaos would be over at once").
 			WithHint("add duration = \"30s\", or a function to run meanwhile")
 	}
-	asks, hits, err := c.chaosAsks(t, c.Value("chaos"))
+	faults, hits, err := c.chaosAsked(t, c.Value("chaos"))
 	if err != nil {
 		return err
 	}
+	c.warnDelay(t, faults)
+	c.warnPast(t, faults)
 	minHits, err := c.minHits(hits)
+	if err != nil {
+		return err
+	}
+	asks, err := asksFor(faults)
 	if err != nil {
 		return err
 	}
 	spec.Chaos = func() ([]runtime.Ask, error) { return asks, nil }
 	spec.Terms = hitTerms(c.Int("min_hits"))
-	spec.Judge = func(b *runtime.Branch, try *runtime.Try) error { return judgeHits(try.Held, minHits) }
+	spec.Judge = func(b *runtime.Branch, try *runtime.Try) error { return judgeHits(try.Held, minHits, c.Has("traffic")) }
 	return nil
 }
 

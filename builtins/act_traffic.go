@@ -27,7 +27,7 @@ func (t *Traffic) ask(duration time.Duration) (runtime.Ask, error) {
 		return runtime.Ask{}, err
 	}
 	raw, err := json.Marshal(args)
-	return runtime.Ask{Kind: effects.KindLoad, Args: raw, Repeat: true}, err
+	return runtime.Ask{Kind: effects.KindLoad, Args: raw, Repeat: true, Anew: true}, err
 }
 
 // figuresOf reads the figures of load that has ended.
@@ -56,7 +56,7 @@ func judgeGenerator(f *load.Figures) *runtime.Failure {
 }
 
 // judged is the Judge of load that no step judges.
-func judged(answer json.RawMessage) *runtime.Failure {
+func judged(answer, _ json.RawMessage) *runtime.Failure {
 	f, failure := figuresOf(runtime.Answer{Data: answer})
 	if failure != nil {
 		return failure
@@ -65,7 +65,7 @@ func judged(answer json.RawMessage) *runtime.Failure {
 }
 
 // hold puts load on for the innermost scope.
-func (t *Traffic) hold(b *runtime.Branch, duration time.Duration, judge func(json.RawMessage) *runtime.Failure) (*runtime.Held, error) {
+func (t *Traffic) hold(b *runtime.Branch, duration time.Duration, judge func(answer, said json.RawMessage) *runtime.Failure) (*runtime.Held, error) {
 	ask, err := t.ask(duration)
 	if err != nil {
 		return nil, err
@@ -80,6 +80,9 @@ func (t *Traffic) hold(b *runtime.Branch, duration time.Duration, judge func(jso
 
 // ended gives the figures of load that has ended as a script sees them.
 func ended(held *runtime.Held) (starlark.Value, error) {
+	if torn := held.Torn(); torn != nil {
+		return nil, torn
+	}
 	f, failure := figuresOf(held.Answer())
 	if failure != nil {
 		return nil, failure
@@ -217,7 +220,7 @@ func (c *Call) stepTraffic(spec *runtime.StepSpec) (*stepTraffic, error) {
 	for name, op := range map[string]syntax.Token{"below": syntax.LT, "above": syntax.GT} {
 		limits, err := c.trafficLimits(name, op)
 		if err != nil {
-			return nil, err
+			return nil, runtime.Failf(runtime.ClassScript, CodeBadLimit, "%w", err)
 		}
 		st.limits = append(st.limits, limits...)
 	}
@@ -266,8 +269,12 @@ func (st *stepTraffic) send(b *runtime.Branch, run runtime.Body) (v any, err err
 	return v, b.Release(st.held)
 }
 
-// judge checks the figures. Those of a generator that was the limit say nothing.
+// judge checks the figures. Those of a generator that was the limit say nothing, and
+// those of load that a crash has torn.
 func (st *stepTraffic) judge(b *runtime.Branch) error {
+	if torn := st.held.Torn(); torn != nil {
+		return torn
+	}
 	f, failure := figuresOf(st.held.Answer())
 	if failure == nil {
 		failure = judgeGenerator(f)

@@ -43,12 +43,13 @@ func (e *ArgError) Error() string {
 
 // The codes of errors that a plan can find where the run itself would only find them
 // with faults on: something that the script names was not given to the run, or cannot
-// do what is asked, or was given and is not the script's. A run is not started where
+// do what is asked, or was given and is not the script's, or limits what there is not. A run is not started where
 // its plan has one.
 const (
 	CodeNotGiven     = "not_given"
 	CodeUnsupported  = "unsupported"
 	CodeUnknownParam = "unknown_parameter"
+	CodeBadLimit     = "bad_limit"
 )
 
 // notGiven is an error about something that nobody gave to the run.

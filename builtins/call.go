@@ -2,6 +2,7 @@ package builtins
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,11 +136,14 @@ func elements(v starlark.Value) []starlark.Value {
 	if !ok {
 		return nil
 	}
-	var out []starlark.Value
-	for e := range starlark.Elements(seq) {
-		out = append(out, e)
+	if list, ok := v.(starlark.Indexable); ok && list.Len() > 0 { // a list or a tuple
+		out := make([]starlark.Value, list.Len())
+		for i := range out {
+			out[i] = list.Index(i)
+		}
+		return out
 	}
-	return out
+	return slices.Collect(starlark.Elements(seq))
 }
 
 // Strings returns the strings of a list, or the one string given in place of it.

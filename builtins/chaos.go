@@ -62,16 +62,17 @@ func faultRow(k chaos.Kind) Builtin {
 			b.Ranges[p.Name] = [2]float64{lo / unit, hi / unit}
 		}
 	}
-	return Builtin{b, func(c *Call) (starlark.Value, error) { return newFault(c, &k) }}
-}
-
-func newFault(c *Call, k *chaos.Kind) (starlark.Value, error) {
-	args := map[string]any{}
 	params := k.Params
 	if k.Targeted() {
 		params = append(params[:len(params):len(params)], chaos.ParamSpec{Name: "probability", Type: chaos.TypeShare}, chaos.ParamSpec{Name: "match"})
 	}
-	for _, p := range params {
+	return Builtin{b, func(c *Call) (starlark.Value, error) { return newFault(c, k.Name, params) }}
+}
+
+func newFault(c *Call, kind string, params []chaos.ParamSpec) (starlark.Value, error) {
+	args := map[string]any{}
+	for i := range params {
+		p := &params[i]
 		if !c.Has(p.Name) {
 			continue
 		}
@@ -81,7 +82,7 @@ func newFault(c *Call, k *chaos.Kind) (starlark.Value, error) {
 		}
 		args[p.Name] = arg
 	}
-	f, err := chaos.New(k.Name, args)
+	f, err := chaos.New(kind, args)
 	if err != nil {
 		return nil, faultError(c, err)
 	}

@@ -3,8 +3,6 @@ package builtins
 import (
 	"fmt"
 	"math"
-	"net"
-	"strconv"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -251,25 +249,4 @@ func headerText(v starlark.Value) (string, bool) {
 		return fmt.Sprint(i), small
 	}
 	return text(v)
-}
-
-// CheckUpstream checks "host:port" of something to connect to.
-func CheckUpstream(s string) error {
-	host, port, err := net.SplitHostPort(s)
-	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
-		return fmt.Errorf("expected an address to connect to such as \"127.0.0.1:8081\", got %s", quote(s))
-	}
-	return nil
-}
-
-// CheckAddress checks "host:port"; the host may be empty, the port 0.
-func CheckAddress(s string) error {
-	_, port, err := net.SplitHostPort(s)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return fmt.Errorf("expected an address such as \"127.0.0.1:8080\", got %s", quote(s))
-	}
-	return nil
 }

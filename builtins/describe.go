@@ -1,12 +1,14 @@
 package builtins
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
 
 	"go.starlark.net/starlark"
 
+	"starquake/dsl"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 )
@@ -48,7 +50,7 @@ func Describe(b *runtime.Branch, err error, p *journal.Problem) {
 	} else if eval != nil && p.Code == "script_error" {
 		p.Message = eval.Msg
 		t, _ := b.Local.(*task)
-		switch hint := ExplainOperator(eval.Msg); {
+		switch hint := cmp.Or(ExplainOperator(eval.Msg), dsl.RuntimeHelp(eval.Msg)); {
 		case t != nil && t.env.describe(eval.Msg, p):
 		case strings.Contains(eval.Msg, "too many steps"):
 			p.Code = "step_budget"

@@ -46,7 +46,7 @@ func FaultReference() []byte {
 
 // faultEntry is a kind's section of the reference.
 func faultEntry(b *strings.Builder, k *chaos.Kind) {
-	fmt.Fprintf(b, "\n## %s\n\n```python\n%s\n```\n\n%s\n\n", k.Name, k.Sig, k.Doc)
+	fmt.Fprintf(b, "\n## %s\n\n```python signature\n%s\n```\n\n%s\n\n", k.Name, k.Sig, k.Doc)
 	fmt.Fprintf(b, "%s\n", faultProtocols(k))
 	if len(k.Params) == 0 {
 		return

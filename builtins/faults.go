@@ -2,6 +2,7 @@ package builtins
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -183,16 +184,15 @@ const maxFaults = 1000
 // the orchestration files' config, or a list of these that may hold further lists.
 // None holds none.
 func Faults(v starlark.Value) ([]BoundFault, error) {
-	var l faultLister
-	err := l.collect(v, "", 0)
-	return l.faults, err
+	faults, _, err := listFaults(v)
+	return faults, err
 }
 
-// FaultWarnings lists what the dicts among v's faults say without effect.
-func FaultWarnings(v starlark.Value) []string {
+// listFaults is Faults, with what the dicts among them say without effect.
+func listFaults(v starlark.Value) (faults []BoundFault, warnings []string, err error) {
 	var l faultLister
-	_ = l.collect(v, "", 0) // Faults says what is wrong
-	return l.warnings
+	err = l.collect(v, nil, 0)
+	return l.faults, l.warnings, err
 }
 
 // faultLister goes through what holds faults.
@@ -201,10 +201,13 @@ type faultLister struct {
 	warnings []string
 }
 
-func (l *faultLister) collect(v starlark.Value, where string, depth int) error {
-	at := ""
-	if where != "" {
-		at = " at position " + strings.TrimSuffix(where, ".")
+// collect adds the faults of v. where is its place: the numbers of the lists around it.
+func (l *faultLister) collect(v starlark.Value, where []int, depth int) error {
+	at := func() string {
+		if len(where) == 0 {
+			return ""
+		}
+		return " at position " + placeText(where)
 	}
 	switch v := v.(type) {
 	case starlark.NoneType:
@@ -217,27 +220,37 @@ func (l *faultLister) collect(v starlark.Value, where string, depth int) error {
 		}
 	case *starlark.Dict:
 		if err := l.config(v); err != nil {
-			return fmt.Errorf("the dict%s: %w", at, err)
+			return fmt.Errorf("the dict%s: %w", at(), err)
 		}
 	case *starlark.List, starlark.Tuple:
 		if depth > 20 {
 			return fmt.Errorf("the list of faults is nested more than 20 deep, or holds itself")
 		}
 		for i, e := range elements(v) {
+			here := append(where, i)
 			if e == starlark.None {
-				return fmt.Errorf("expected a fault at position %s%d, got None", where, i)
+				return fmt.Errorf("expected a fault at position %s, got None", placeText(here))
 			}
-			if err := l.collect(e, fmt.Sprintf("%s%d.", where, i), depth+1); err != nil {
+			if err := l.collect(e, here, depth+1); err != nil {
 				return err
 			}
 		}
 	default:
-		return fmt.Errorf(`expected a fault such as fault.latency("100ms")%s, got %s`, at, describe(v))
+		return fmt.Errorf(`expected a fault such as fault.latency("100ms")%s, got %s`, at(), describe(v))
 	}
 	if len(l.faults) > maxFaults {
 		return fmt.Errorf("more than %d faults at once", maxFaults)
 	}
 	return nil
+}
+
+// placeText writes a place in lists of lists: "2.0".
+func placeText(where []int) string {
+	parts := make([]string, len(where))
+	for i, n := range where {
+		parts[i] = strconv.Itoa(n)
+	}
+	return strings.Join(parts, ".")
 }
 
 // config reads a dict as the orchestration files have it under config.

@@ -14,6 +14,9 @@ import (
 // that the run was given.
 type Notice struct {
 	Message string `json:"message"`
+	// Code names the rule of a warning: that the experiment is not what it seems. Others,
+	// of the script's surroundings, have none.
+	Code string `json:"code,omitempty"`
 	// At is the call that it is about.
 	At journal.Frame `json:"at"`
 
@@ -34,13 +37,26 @@ const maxNotices = 100
 
 // notice adds a notice, once, and gives it; nil where it is there already.
 func (e *Env) notice(c *Call, fact bool, format string, args ...any) *Notice {
-	n := Notice{Message: fmt.Sprintf(format, args...), fact: fact}
+	return e.noticed(c, fact, fmt.Sprintf(format, args...))
+}
+
+// noticed is notice of a text.
+func (e *Env) noticed(c *Call, fact bool, message string) *Notice {
+	n := Notice{Message: message, fact: fact}
 	if len(e.Notices) == maxNotices || slices.ContainsFunc(e.Notices, func(o Notice) bool { return o.Message == n.Message }) {
 		return nil
 	}
 	n.At = c.at()
 	e.Notices = append(e.Notices, n)
 	return &e.Notices[len(e.Notices)-1]
+}
+
+// warn says of an experiment that it is not what it seems, in a plan and in a run.
+func (e *Env) warn(c *Call, b *runtime.Branch, code, format string, args ...any) {
+	if n := e.notice(c, false, format, args...); n != nil {
+		n.Code = code
+		b.Log("warn", n.Message, nil)
+	}
 }
 
 // at is the place of the call in the script.
@@ -54,12 +70,13 @@ func (c *Call) at() journal.Frame {
 // assumed notes what a plan takes for granted and a run must be given.
 func (e *Env) assumed(c *Call, format string, args ...any) { e.notice(c, false, format, args...) }
 
+const everyTarget = "every target"
+
 // assumeEvery gives what stands for all targets where a script without any is only
 // planned.
 func (e *Env) assumeEvery(c *Call, why string) *Target {
-	t := &Target{Name: "every target", Protocol: "auto"}
-	e.assumed(c, "%s, and %q stands for those that it will have; declare one with proxy(…), in an orchestration file under targets:, or give one with --proxy NAME=LISTEN,UPSTREAM or --env", why, t.Name)
-	return t
+	e.noticed(c, false, why+`, and "`+everyTarget+`" stands for those that it will have; declare one with proxy(…), in an orchestration file under targets:, or give one with --proxy NAME=LISTEN,UPSTREAM or --env`)
+	return &Target{Name: everyTarget, Protocol: "auto"}
 }
 
 // giveWay lets a proxy that the script declares give way to the target of that name

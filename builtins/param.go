@@ -10,7 +10,6 @@ import (
 
 	"starquake/dsl"
 	"starquake/internal/nearest"
-	"starquake/units"
 )
 
 // param is a parameter of a function, ready to check arguments.
@@ -187,30 +186,7 @@ func isNumeric(v starlark.Value) bool {
 }
 
 // within words the range in the parameter's own unit.
-func (p *param) within() string {
-	write := func(n float64) string {
-		switch p.Types[0] {
-		case "duration":
-			if d, err := units.Seconds(n); err == nil {
-				return fmt.Sprintf("%q", units.FormatDuration(d))
-			}
-		case "size":
-			if n >= 1000 && n < 1<<62 {
-				return fmt.Sprintf("%q", units.FormatSize(int64(n)))
-			}
-		}
-		return trimNumber(n)
-	}
-	switch {
-	case math.IsInf(p.hi, 1) && math.IsInf(p.lo, -1):
-		return ""
-	case math.IsInf(p.hi, 1):
-		return "at least " + write(p.lo)
-	case math.IsInf(p.lo, -1):
-		return "at most " + write(p.hi)
-	}
-	return "from " + write(p.lo) + " to " + write(p.hi)
-}
+func (p *param) within() string { return p.Within(p.lo, p.hi) }
 
 // trimNumber writes n as Starlark would read it, whole numbers without ".0".
 func trimNumber(n float64) string {

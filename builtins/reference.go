@@ -73,7 +73,7 @@ func entry(b *Builtin) (string, error) {
 		return "", err
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "\n### `%s`\n\n```python\n%s\n```\n\n%s\n", sig.Name, signatureText(b), b.Doc)
+	fmt.Fprintf(&out, "\n### `%s`\n\n```python signature\n%s\n```\n\n%s\n", sig.Name, signatureText(b), b.Doc)
 	if notes := notes(b); notes != "" {
 		out.WriteString("\n" + notes + "\n")
 	}
@@ -105,8 +105,11 @@ func notes(b *Builtin) string {
 	case dsl.Acting:
 		out = append(out, "Only in `main()` and what it calls, or in a script without `main()`.")
 	}
+	if b.Phase == dsl.Acting && !b.Looks {
+		out = append(out, "Not in a function probe, which may only look.")
+	}
 	if b.Blocks {
-		out = append(out, "Other branches go on meanwhile; not possible in a function probe.")
+		out = append(out, "Other branches go on meanwhile.")
 	}
 	return strings.Join(out, " ")
 }

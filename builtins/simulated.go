@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -52,26 +53,43 @@ func simulationObject(sim *Simulated) *Object {
 	for _, line := range run.Log {
 		log = append(log, starlark.String(line.Message))
 	}
-	return NewObject("simulation",
-		Field{Name: "verdict", Value: starlark.String(run.Verdict)},
-		Field{Name: "ok", Value: starlark.Bool(run.Verdict == journal.VerdictPassed)},
-		Field{Name: "exit", Value: starlark.MakeInt(run.Verdict.ExitCode())},
-		Field{Name: "reason", Value: starlark.String(run.Reason)},
-		Field{Name: "message", Value: starlark.String(run.Message)},
-		Field{Name: "total", Value: Duration(run.Now)},
-		Field{Name: "tolerated", Value: starlark.MakeInt(run.Tolerated)},
-		Field{Name: "flaky", Value: starlark.MakeInt(run.Flaky)},
+	verdict := []Field{
+		{Name: "verdict", Value: starlark.String(run.Verdict)},
+		{Name: "exit", Value: starlark.MakeInt(run.Verdict.ExitCode())},
+		{Name: "reason", Value: starlark.String(run.Reason)},
+		{Name: "message", Value: starlark.String(run.Message)},
+	}
+	rest := []Field{
+		{Name: "ok", Value: starlark.Bool(run.Verdict == journal.VerdictPassed)},
+		{Name: "total", Value: Duration(run.Now)},
+		{Name: "tolerated", Value: starlark.MakeInt(run.Tolerated)},
+		{Name: "flaky", Value: starlark.MakeInt(run.Flaky)},
 		steps.list("steps"), checks.list("checks"), guards.list("guards"), figures.list("figures"),
-		Field{Name: "faults", Value: starlark.NewList(faults)},
-		Field{Name: "timeline", Lazy: func() (starlark.Value, error) { return timeline(sim), nil }},
-		Field{Name: "log", Value: starlark.NewList(log)},
-		Field{Name: "targets", Value: starlark.NewList(targets)},
-		Field{Name: "hosts", Value: stringList(run.Hosts)},
-		Field{Name: "commands", Value: stringList(run.Commands)},
-		Field{Name: "secrets", Value: stringList(run.Secrets)},
-		Field{Name: "max_faults", Value: starlark.MakeInt(run.MaxFaults)},
+		{Name: "faults", Value: starlark.NewList(faults)},
+		{Name: "timeline", Lazy: func() (starlark.Value, error) { return timeline(sim), nil }},
+		{Name: "log", Value: starlark.NewList(log)},
+		{Name: "targets", Value: starlark.NewList(targets)},
+		{Name: "hosts", Value: stringList(run.Hosts)},
+		{Name: "commands", Value: stringList(run.Commands)},
+		{Name: "secrets", Value: stringList(run.Secrets)},
+		{Name: "max_faults", Value: starlark.MakeInt(run.MaxFaults)},
 		steps.method("path"), checks.method("name"), guards.method("name"), figures.method("name"),
-	)
+	}
+	if run.Verdict == journal.VerdictInvalid {
+		rest = nothingRan(run, rest)
+	}
+	return NewObject("simulation", append(verdict, rest...)...)
+}
+
+// nothingRan makes the fields of a run that was invalid fail when they are read: there is
+// nothing in it, and what is checked of it would hold or not for no reason.
+func nothingRan(run *view.Run, fields []Field) []Field {
+	for i, f := range fields {
+		fields[i] = Field{Name: f.Name, Lazy: func() (starlark.Value, error) {
+			return nil, fmt.Errorf("%s: the run is invalid, and nothing of it was done: %s; a test that wants it so reads .verdict, .reason, .message or .exit", f.Name, run.Message)
+		}}
+	}
+	return fields
 }
 
 // named are things of a run that are asked for by name.

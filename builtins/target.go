@@ -1,10 +1,7 @@
 package builtins
 
 import (
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -14,7 +11,6 @@ import (
 	"starquake/chaos/engine"
 	"starquake/dsl"
 	"starquake/internal/nearest"
-	"starquake/runtime"
 	"starquake/runtime/journal"
 )
 
@@ -33,10 +29,11 @@ type Target struct {
 	// Open says that the run opens it itself, with an effect of KindProxy.
 	Open bool `json:"-"`
 
-	at     journal.Frame // the call that declared it; zero: it was given
-	opened bool          // or attached
-	named  bool          // by the script: what an engine has and nobody names is not asked for
-	kinds  []string      // of fault that its engine said it can do; nil: those of its protocol
+	at      journal.Frame // the call that declared it; zero: it was given
+	opened  bool          // or attached
+	named   bool          // by the script: what an engine has and nobody names is not asked for
+	assumed bool          // by a plan: nobody has said what it is
+	kinds   []string      // of fault that its engine said it can do; nil: those of its protocol
 }
 
 // KindProxy is the kind of the held effect that opens an embedded proxy. Its
@@ -72,6 +69,10 @@ func (t *Target) Attr(name string) (starlark.Value, error) {
 	case "name":
 		return starlark.String(t.Name), nil
 	case "listen":
+		if t.Open && !t.opened && strings.HasSuffix(t.Listen, ":0") {
+			return nil, &ArgError{Builtin: "target.listen", Message: fmt.Sprintf("target %q takes a port that is free, which is known once main() begins", t.Name),
+				Hint: "read it in main(), or give the proxy a fixed port"}
+		}
 		return starlark.String(t.Listen), nil
 	case "upstream":
 		return starlark.String(t.Upstream), nil
@@ -185,10 +186,10 @@ func proxy(c *Call, e *Env) (starlark.Value, error) {
 	if err := c.nameGiven(); err != nil {
 		return nil, err
 	}
-	if err := CheckAddress(t.Listen); err != nil {
+	if err := chaos.CheckAddress(t.Listen); err != nil {
 		return nil, c.Errorf("listen", "%v", err)
 	}
-	if err := CheckUpstream(t.Upstream); err != nil {
+	if err := chaos.CheckUpstream(t.Upstream); err != nil {
 		return nil, c.Errorf("upstream", "%v", err)
 	}
 	if have := e.find(t.Name); have != nil {
@@ -212,106 +213,6 @@ func proxy(c *Call, e *Env) (starlark.Value, error) {
 	return t, nil
 }
 
-// find gives the run's target of a name, or nil.
-func (e *Env) find(name string) *Target {
-	for _, t := range e.targets {
-		if t.Name == name {
-			return t
-		}
-	}
-	return nil
-}
-
-// listens gives the proxy of the run that takes an address of its own already, or nil. One
-// that gives way opens nothing.
-func (e *Env) listens(addr string) *Target {
-	for _, t := range e.targets {
-		if t.Open && t.Engine == nil && sameListener(t.Listen, addr) {
-			return t
-		}
-	}
-	return nil
-}
-
-// sameListener says whether two listeners cannot be open at once: one port of one
-// host, where no host and the unspecified address are all of them.
-func sameListener(a, b string) bool {
-	hostA, portA, errA := net.SplitHostPort(a)
-	hostB, portB, errB := net.SplitHostPort(b)
-	if errA != nil || errB != nil || portA != portB || portA == "0" {
-		return false
-	}
-	canonical := func(host string) string {
-		if host == "localhost" {
-			return "127.0.0.1"
-		}
-		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-			return ""
-		}
-		return host
-	}
-	hostA, hostB = canonical(hostA), canonical(hostB)
-	return hostA == hostB || hostA == "" || hostB == ""
-}
-
-// firstAt says where a target came from, behind an error about a second one.
-func (t *Target) firstAt() string {
-	if t.at.File == "" {
-		return ""
-	}
-	return fmt.Sprintf(", declared at %s:%d:%d", t.at.File, t.at.Line, t.at.Col)
-}
-
-// openGiven opens the proxies that --proxy and the environment ask for.
-func (e *Env) openGiven(t *task) error {
-	for _, target := range e.Targets {
-		target.opened, target.named = false, false
-		if err := e.open(t, target); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// openDeclared opens the proxies that the script's top level declared.
-func (e *Env) openDeclared(t *task) error {
-	for _, target := range e.targets {
-		if err := e.open(t, target); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// open opens a proxy of the run; other targets are there already. Its listener is
-// open when open returns.
-func (e *Env) open(t *task, target *Target) error {
-	switch {
-	case target.opened:
-		return nil
-	case target.Engine != nil && !target.named:
-		return nil
-	case target.Engine != nil:
-		return e.attach(t, target)
-	case !target.Open:
-		return nil
-	}
-	args, err := json.Marshal(target)
-	if err != nil {
-		return err
-	}
-	held, err := t.branch.HoldForRun(runtime.Ask{Kind: KindProxy, Args: args, Setup: true})
-	if err != nil {
-		return err
-	}
-	target.opened = true
-	var rep ProxyReport
-	if err := json.Unmarshal(held.First, &rep); err == nil && rep.Listen != "" {
-		target.Listen = rep.Listen
-	}
-	return nil
-}
-
 // name notes that the script names a target, which is attached now if it acts, or else
 // when it begins to.
 func (e *Env) name(c *Call, target *Target) error {
@@ -327,18 +228,26 @@ func target(c *Call, e *Env) (starlark.Value, error) {
 	if t := e.find(name); t != nil {
 		return t, e.name(c, t)
 	}
-	if e.AnyTarget {
-		t := &Target{Name: name, Protocol: "auto"}
-		e.targets = append(e.targets, t)
-		e.assumed(c, "target %q is not defined; give it with --proxy %s=LISTEN,UPSTREAM or in --env", name, name)
-		return t, nil
-	}
 	var names []string
 	for _, t := range e.targets {
-		names = append(names, t.Name)
+		if !t.assumed {
+			names = append(names, t.Name)
+		}
+	}
+	near := nearest.Of(name, names)
+	if e.AnyTarget {
+		host := AssumedHost(name)
+		t := &Target{Name: name, Protocol: "auto", Listen: host + ":1", Upstream: "upstream." + host + ":1", assumed: true}
+		e.targets = append(e.targets, t)
+		help := fmt.Sprintf("give it with --proxy %s=LISTEN,UPSTREAM or in --env", name)
+		if near != "" {
+			help = fmt.Sprintf("did you mean %q? Else %s", near, help)
+		}
+		e.assumed(c, "target %q is not defined, and %s → %s stands for it; %s", name, t.Listen, t.Upstream, help)
+		return t, nil
 	}
 	err := c.Errorf("name", "there is no target %q", name)
-	if near := nearest.Of(name, names); near != "" {
+	if near != "" {
 		return nil, notGiven(err.WithHint("did you mean %q?", near))
 	}
 	return nil, notGiven(err.WithHint("give it with --proxy %s=LISTEN,UPSTREAM or in the environment (--env)", name))
@@ -384,22 +293,16 @@ func targets(c *Call, e *Env) (starlark.Value, error) {
 	return starlark.NewList(found), nil
 }
 
-func (e *Env) targetList() string {
-	var list []string
-	for _, t := range e.targets {
-		item := t.Name
-		for _, k := range keys(t.Labels) {
-			item += fmt.Sprintf(" %s=%s", k, t.Labels[k])
+// AssumedHost stands in a plan for the host of something by that name, of which nobody has
+// said where it is: none ever has such a name.
+func AssumedHost(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-':
+			return r
 		}
-		list = append(list, item)
-	}
-	return orElse(strings.Join(list, "; "), "none")
-}
-
-// noTarget is the error for chaos that would reach nothing.
-func (c *Call) noTarget() error {
-	return notGiven(c.Errorf("", "this run has no target, so chaos would reach nothing").
-		WithHint("declare one with proxy(…), in an orchestration file under targets:, or give one with --proxy NAME=LISTEN,UPSTREAM or --env FILE"))
+		return '-'
+	}, name) + ".invalid"
 }
 
 func service(c *Call, e *Env) (starlark.Value, error) {

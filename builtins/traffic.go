@@ -9,6 +9,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"starquake/chaos"
 	"starquake/dsl"
 	"starquake/effects"
 	"starquake/effects/load"
@@ -126,7 +127,7 @@ func trafficHTTP(c *Call) (starlark.Value, error) {
 
 func trafficGRPC(c *Call) (starlark.Value, error) {
 	g := &load.GRPC{Addr: c.String("addr"), Method: strings.TrimPrefix(c.String("method"), "/"), TLS: c.Bool("tls")}
-	if err := CheckAddress(g.Addr); err != nil {
+	if err := chaos.CheckAddress(g.Addr); err != nil {
 		return nil, c.Errorf("addr", "%v", err)
 	}
 	raw, err := ToJSON(c.Value("message"))

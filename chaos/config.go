@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/netip"
@@ -22,7 +21,7 @@ import (
 func FromConfig(config map[string]any) (faults []Fault, warnings []ConfigNote, err error) {
 	r := configReader{}
 	root := configKeys()
-	r.mapping(nil, root, config)
+	r.mapping(make([]string, 0, 8), root, config) // room for the path of any key
 	for i := range root {
 		block := &root[i]
 		values, ok := config[block.Name].(map[string]any)
@@ -69,15 +68,10 @@ func (b *configBlock) value(key string) any {
 	if v := b.values[key]; v != nil {
 		return v
 	}
-	i := slices.IndexFunc(b.keys, func(k ConfigKey) bool { return k.Name == key })
-	if i < 0 || b.keys[i].Default == "" {
-		return nil
+	if row := keyNamed(b.keys, key); row != nil {
+		return row.standard
 	}
-	var v any
-	if err := json.Unmarshal([]byte(b.keys[i].Default), &v); err != nil {
-		return nil
-	}
-	return v
+	return nil
 }
 
 func (b *configBlock) flag(key string) bool {

@@ -77,13 +77,12 @@ func (c *configChecker) mapping(path []string, keys []ConfigKey, values map[stri
 	variant, _ := values["type"].(string)
 	for _, name := range sortedKeys(values) {
 		at := append(path, name)
-		i := slices.IndexFunc(keys, func(k ConfigKey) bool { return k.Name == name })
-		if i < 0 {
+		key := keyNamed(keys, name)
+		if key == nil {
 			c.fail(ConfigNote{Path: at, AtKey: true, Code: "unknown_key", Choices: keyNames(keys, variant),
 				Message: "unknown key " + describe(name)})
 			continue
 		}
-		key := &keys[i]
 		switch {
 		case !key.fits(variant):
 			c.fail(ConfigNote{Path: at, AtKey: true, Code: "misplaced_key",
@@ -105,6 +104,16 @@ func (c *configChecker) mapping(path []string, keys []ConfigKey, values map[stri
 			}
 		}
 	}
+}
+
+// keyNamed returns the row of a key, or nil.
+func keyNamed(keys []ConfigKey, name string) *ConfigKey {
+	for i := range keys {
+		if keys[i].Name == name {
+			return &keys[i]
+		}
+	}
+	return nil
 }
 
 // fits reports whether the key stands beside a type.

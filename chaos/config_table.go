@@ -1,6 +1,8 @@
 package chaos
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 )
@@ -18,7 +20,8 @@ type ConfigKey struct {
 	// Choices are what a string may be; empty is anything.
 	Choices []string
 	// Default is JSON; empty where the key has none.
-	Default string
+	Default  string
+	standard any // Default, read
 	// Required keys have to be there if their mapping is.
 	Required bool
 	// For lists the values of the mapping's key "type" beside which this key may stand;
@@ -65,8 +68,23 @@ var configTable struct {
 }
 
 func configKeys() []ConfigKey {
-	configTable.once.Do(func() { configTable.keys = makeConfigKeys() })
+	configTable.once.Do(func() {
+		configTable.keys = makeConfigKeys()
+		readDefaults(configTable.keys)
+	})
 	return configTable.keys
+}
+
+func readDefaults(keys []ConfigKey) {
+	for i := range keys {
+		k := &keys[i]
+		if k.Default != "" {
+			if err := json.Unmarshal([]byte(k.Default), &k.standard); err != nil {
+				panic(fmt.Sprintf("chaos: the default of %s, %s: %v", k.Name, k.Default, err))
+			}
+		}
+		readDefaults(k.Keys)
+	}
 }
 
 func makeConfigKeys() []ConfigKey {

@@ -56,7 +56,10 @@ func New(kind string, args map[string]any) (Fault, error) {
 			return Fault{}, fmt.Errorf("fault %s: %w", kind, err)
 		}
 	}
-	return f, f.Validate()
+	if err := f.validate(&row); err != nil {
+		return f, fmt.Errorf("fault %s: %w", kind, err)
+	}
+	return f, nil
 }
 
 // set reads one argument.
@@ -120,8 +123,12 @@ func (f *Fault) validate(row *Kind) error {
 			return err
 		}
 	}
-	for _, spec := range row.Params {
-		if _, given := f.Params[spec.Name]; !given && spec.Default == "" {
+	for i := range row.Params {
+		spec := &row.Params[i]
+		if spec.Default != "" {
+			continue
+		}
+		if _, given := f.Params[spec.Name]; !given {
 			return fmt.Errorf("parameter %s is missing; expected %s", spec.Name, spec.Type.expected())
 		}
 	}
@@ -240,4 +247,14 @@ func readPulse(arg any) (*Pulse, error) {
 		*into = time.Duration(v.Start)
 	}
 	return p, nil
+}
+
+// LeastDelay is how long the fault holds back, at least, what it hits; 0 if it does not.
+func (f *Fault) LeastDelay() time.Duration {
+	delay, _ := f.Value("delay")
+	least := delay.Min()
+	if between, ok := f.Range("between"); ok {
+		least += between[0].Min()
+	}
+	return time.Duration(least)
 }

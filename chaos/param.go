@@ -292,6 +292,10 @@ func (spec *ParamSpec) readDefault() any {
 
 func (spec *ParamSpec) isDefault(v any) bool {
 	d := spec.value
+	if n, ok := v.(Value); ok { // as most are
+		standard, ok := d.(Value)
+		return ok && n == standard
+	}
 	return d != nil && reflect.DeepEqual(v, d)
 }
 

@@ -12,6 +12,9 @@ type Stats struct {
 	Seen uint64
 	// Hit counts what it acted on; Hit <= Seen.
 	Hit uint64
+	// Probed counts what it acted on of the run's own probes, where that is known;
+	// Probed <= Hit.
+	Probed uint64
 	// Inapplicable counts connections that speak a protocol the fault cannot act on, and,
 	// where GraphQL operations are asked about, requests and answers that are none of
 	// GraphQL, as far as could be told.
@@ -28,7 +31,7 @@ type Stats struct {
 // Plus adds up what a fault has done in two times.
 func (s Stats) Plus(o Stats) Stats {
 	return Stats{
-		Seen: s.Seen + o.Seen, Hit: s.Hit + o.Hit, Inapplicable: s.Inapplicable + o.Inapplicable,
+		Seen: s.Seen + o.Seen, Hit: s.Hit + o.Hit, Probed: s.Probed + o.Probed, Inapplicable: s.Inapplicable + o.Inapplicable,
 		Asked: s.Asked + o.Asked, Achieved: s.Achieved + o.Achieved, Released: s.Released + o.Released,
 		Delayed: s.Delayed + o.Delayed, Dropped: s.Dropped + o.Dropped,
 	}
@@ -38,6 +41,7 @@ func (s Stats) Plus(o Stats) Stats {
 type statsJSON struct {
 	Seen         uint64  `json:"seen"`
 	Hit          uint64  `json:"hit"`
+	Probed       uint64  `json:"probed,omitempty"`
 	Inapplicable uint64  `json:"inapplicable"`
 	AskedMS      float64 `json:"asked_ms"`
 	AchievedMS   float64 `json:"achieved_ms"`
@@ -46,10 +50,29 @@ type statsJSON struct {
 	Dropped      uint64  `json:"dropped_bytes,omitempty"`
 }
 
-// MarshalJSON writes the durations as milliseconds.
+// MarshalJSON writes the durations as milliseconds, and what statsJSON omits not where it
+// is 0. A plan writes it once for every fault.
 func (s Stats) MarshalJSON() ([]byte, error) {
-	return json.Marshal(statsJSON{s.Seen, s.Hit, s.Inapplicable,
-		float64(s.Asked) / float64(time.Millisecond), float64(s.Achieved) / float64(time.Millisecond), s.Released, s.Delayed, s.Dropped})
+	w := jsonWriter{out: make([]byte, 0, 128)}
+	w.count(`{"seen":`, s.Seen)
+	w.count(`,"hit":`, s.Hit)
+	if s.Probed > 0 {
+		w.count(`,"probed":`, s.Probed)
+	}
+	w.count(`,"inapplicable":`, s.Inapplicable)
+	w.raw(`,"asked_ms":`)
+	w.number(TypeNumber, float64(s.Asked)/float64(time.Millisecond))
+	w.raw(`,"achieved_ms":`)
+	w.number(TypeNumber, float64(s.Achieved)/float64(time.Millisecond))
+	w.count(`,"released":`, s.Released)
+	if s.Delayed > 0 {
+		w.count(`,"delayed_bytes":`, s.Delayed)
+	}
+	if s.Dropped > 0 {
+		w.count(`,"dropped_bytes":`, s.Dropped)
+	}
+	w.raw("}")
+	return w.out, w.err
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -58,7 +81,7 @@ func (s *Stats) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
-	*s = Stats{j.Seen, j.Hit, j.Inapplicable,
+	*s = Stats{j.Seen, j.Hit, j.Probed, j.Inapplicable,
 		time.Duration(j.AskedMS * float64(time.Millisecond)), time.Duration(j.AchievedMS * float64(time.Millisecond)), j.Released, j.Delayed, j.Dropped}
 	return nil
 }

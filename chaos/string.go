@@ -41,7 +41,9 @@ func (f Fault) String() string {
 // that must be given without their names, the others with.
 func paramsText(f *Fault) string {
 	var parts []string
-	for _, spec := range rowOf(f.Kind).Params {
+	params := rowOf(f.Kind).Params
+	for i := range params {
+		spec := &params[i]
 		value, given := f.Params[spec.Name]
 		if !given {
 			continue

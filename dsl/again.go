@@ -2,10 +2,11 @@ package dsl
 
 import (
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 )
 
-// recompiled is the program of a module with an Origin, made of a second tree whose places
-// are those of the person's file; the checks need the first, in the order of its own
+// recompiled is the program of a module with an Origin, made of a copy of its tree whose
+// places are those of the person's file; the checks need the tree in the places of its own
 // text. It is made beside them: a file may have ten thousand steps.
 type recompiled struct {
 	module  *Module
@@ -16,23 +17,14 @@ type recompiled struct {
 	wanted bool
 }
 
-// compileAgain begins to make the program of m.
-func (l *loader) compileAgain(m *Module) *recompiled {
+// compileAgain begins to make the program of m, of which file is the tree. That may be
+// resolved meanwhile.
+func (l *loader) compileAgain(m *Module, file *syntax.File) *recompiled {
 	r := &recompiled{module: m, done: make(chan struct{})}
-	limit := l.opt.maxFile() * maxGrowth
-	name, text := m.Name, m.Text
 	go func() {
 		defer close(r.done)
-		if int64(len(text)) > limit {
-			return // which is said of the first tree
-		}
-		file, err := FileOptions().Parse(name, text, 0)
-		if err != nil || tooDeep(file) != nil {
-			return // as well
-		}
-		m.relocate(file)
 		// Names that nobody defines are found in the first tree.
-		r.program, r.err = starlark.FileProgram(file, func(name string) bool {
+		r.program, r.err = starlark.FileProgram(m.relocated(file), func(name string) bool {
 			return l.table.top[name] || !starlark.Universe.Has(name)
 		})
 	}()

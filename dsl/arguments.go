@@ -2,7 +2,6 @@ package dsl
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"go.starlark.net/syntax"
@@ -32,7 +31,6 @@ type arguments struct {
 
 func bindArguments(sig *Signature, call *syntax.CallExpr) arguments {
 	out := arguments{list: make([]argument, 0, len(call.Args))}
-	given := map[string]bool{}
 	next := 0
 	for _, arg := range call.Args {
 		switch a := arg.(type) {
@@ -43,14 +41,12 @@ func bindArguments(sig *Signature, call *syntax.CallExpr) arguments {
 			}
 		case *syntax.BinaryExpr:
 			if a.Op == syntax.EQ {
-				out.keyword(sig, a.X.(*syntax.Ident), a.Y, given)
+				out.keyword(sig, a.X.(*syntax.Ident), a.Y)
 				continue
 			}
 		}
 		if next < len(sig.Params) && !sig.Params[next].KeywordOnly {
-			p := &sig.Params[next]
-			given[p.Name] = true
-			out.list = append(out.list, argument{param: p, value: arg})
+			out.list = append(out.list, argument{param: &sig.Params[next], value: arg})
 			next++
 		} else if sig.Args != "" {
 			out.list = append(out.list, argument{param: &sig.Rest, value: arg, rest: true})
@@ -58,22 +54,21 @@ func bindArguments(sig *Signature, call *syntax.CallExpr) arguments {
 			out.extra = append(out.extra, arg)
 		}
 	}
-	for _, p := range sig.Params {
-		if p.Required && !given[p.Name] && !out.open {
-			out.missing = append(out.missing, p)
+	for i := range sig.Params {
+		if p := &sig.Params[i]; p.Required && !out.open && out.get(p.Name) == nil {
+			out.missing = append(out.missing, *p)
 		}
 	}
 	return out
 }
 
-func (a *arguments) keyword(sig *Signature, name *syntax.Ident, value syntax.Expr, given map[string]bool) {
-	i := slices.IndexFunc(sig.Params, func(p Param) bool { return p.Name == name.Name })
+func (a *arguments) keyword(sig *Signature, name *syntax.Ident, value syntax.Expr) {
+	p := sig.param(name.Name)
 	switch {
-	case i >= 0 && given[name.Name]:
+	case p != nil && a.get(name.Name) != nil:
 		a.twice = append(a.twice, name)
-	case i >= 0:
-		given[name.Name] = true
-		a.list = append(a.list, argument{param: &sig.Params[i], value: value})
+	case p != nil:
+		a.list = append(a.list, argument{param: p, value: value})
 	case sig.Kwargs != "":
 		p := sig.KwRest
 		p.Name = name.Name
@@ -85,8 +80,8 @@ func (a *arguments) keyword(sig *Signature, name *syntax.Ident, value syntax.Exp
 
 // get returns what is given for a parameter, nil if nothing is.
 func (a *arguments) get(name string) syntax.Expr {
-	for _, arg := range a.list {
-		if arg.param.Name == name && !arg.rest {
+	for i := range a.list {
+		if arg := &a.list[i]; arg.param.Name == name && !arg.rest {
 			return arg.value
 		}
 	}
@@ -107,12 +102,11 @@ func isName(e syntax.Expr, name string) bool {
 
 // call checks one call of a builtin.
 func (c *checker) call(f *facts, call *syntax.CallExpr, parents []syntax.Node) {
-	name := c.table.callee(call.Fn)
+	name, e := c.table.callee(call.Fn)
 	if name == "" {
 		c.topLevelHelper(f, call, parents)
 		return
 	}
-	e := c.table.byName[name]
 	if e == nil {
 		if c.table.namespace(name) {
 			c.report(atNode(call.Fn, "not_a_function", "%s is a namespace and cannot be called", name).
@@ -121,15 +115,16 @@ func (c *checker) call(f *facts, call *syntax.CallExpr, parents []syntax.Node) {
 		return
 	}
 	c.phase(f, call, e, parents)
+	args := bindArguments(e.sig, call)
+	c.noteChaos(f, call, e, &args)
 	if disordered(call) {
 		return // the resolver has said so
 	}
-	args := bindArguments(e.sig, call)
 	c.argumentNames(call, e, &args)
 	for _, a := range args.list {
 		c.argument(f, e, a)
 	}
-	c.special(call, e, &args)
+	c.special(f, call, e, &args)
 }
 
 // disordered tells whether an argument without a name follows one with a name.

@@ -124,7 +124,7 @@ func (c *checker) argumentAtOnce(parents []syntax.Node) bool {
 		case *syntax.ParenExpr, *syntax.ListExpr, *syntax.TupleExpr, *syntax.DictExpr, *syntax.DictEntry, *syntax.CondExpr:
 			continue
 		case *syntax.CallExpr:
-			if name := c.table.callee(p.Fn); name != "" {
+			if name, _ := c.table.callee(p.Fn); name != "" {
 				return c.callsAtOnce(name)
 			}
 			// What the script's own functions do with it is not known; a method such as append keeps it.

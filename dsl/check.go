@@ -18,6 +18,9 @@ type checker struct {
 	// graph is who calls whom, over all modules.
 	graph *callGraph
 	diags Diagnostics
+	// firstChaos is the first call that puts chaos on, guarded says that there is a guard.
+	firstChaos *syntax.CallExpr
+	guarded    bool
 	// budget is how many more nodes the rules may visit that look at some nodes more
 	// than once; without it a hostile script makes them quadratic. When it is used
 	// up they say nothing more.

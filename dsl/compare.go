@@ -61,7 +61,7 @@ func (c *checker) maybeString(f *facts, e syntax.Expr) bool {
 	case *syntax.BinaryExpr:
 		return c.maybeString(f, e.X) && c.maybeString(f, e.Y)
 	case *syntax.CallExpr:
-		name := c.table.callee(e.Fn)
+		name, _ := c.table.callee(e.Fn)
 		return name != "now" && name != "elapsed" && name != "duration"
 	case *syntax.Ident:
 		if v := variable(e); v != nil && f.values[v] != nil {

@@ -53,7 +53,7 @@ func FromEvalError(err error, spawned ...starlark.CallStack) Diagnostic {
 		last := d.Stack[n-1]
 		d.File, d.Line, d.Col = last.File, last.Line, last.Col
 	}
-	d.Help = runtimeHelp(d.Message)
+	d.Help = RuntimeHelp(d.Message)
 	return d
 }
 
@@ -125,15 +125,18 @@ var runtimeHelps = []struct{ part, help string }{
 	{"unknown binary op: string + int", "write str(n), or \"… {}\".format(n)"},
 	{"unknown binary op: int + string", "write str(n), or int(s)"},
 	{"not in dict", "write d.get(key, default), or ask: if key in d"},
+	{"local variable", "what a function assigns is its own: to change a value outside of it keep that in a dict, state = {\"n\": 0}, and write state[\"n\"] += 1, or return the new one; if it is the function's own, give it a value on every path before it is used"},
 	{"referenced before assignment", "give it a value on every path before it is used"},
 	{"unhashable", "keys of a dict are strings, numbers or tuples: write tuple(xs)"},
 	{"out of range", "ask len(xs) first"},
-	{"unhandled index operation builtin_function_or_method[", "it is a method: call it, such as r.json()[key]"},
+	{"builtin_function_or_method", `it is a method: call it, such as r.json()["key"]`},
+	{"NoneType", "there is no value here (None): ask if x != None first, or give a default, as in recorded(name, default = 0) and d.get(key, 0)"},
 	{"division by zero", "ask for zero first"},
 	{"too many steps", "the script computes without end: write sleep(d) into the loop, or do less"},
 }
 
-func runtimeHelp(msg string) string {
+// RuntimeHelp says what to write where Starlark's own message does not; "" for others.
+func RuntimeHelp(msg string) string {
 	switch {
 	case strings.Contains(msg, "duration") && strings.Contains(msg, "not implemented"), strings.Contains(msg, "duration") && strings.Contains(msg, "unknown binary op"):
 		return `durations compare and add with durations: write duration("1s")`

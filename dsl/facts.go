@@ -21,6 +21,8 @@ type facts struct {
 	exported map[string]*syntax.Ident
 	// binders are all identifiers that bind a name, in the order of the text.
 	binders []binder
+	// written are all defs and lambdas, in the order of the text.
+	written []syntax.Node
 }
 
 // origin is a name of another module.
@@ -86,12 +88,14 @@ func (f *facts) node(n syntax.Node) {
 	case *syntax.ForClause:
 		f.target(n.Vars)
 	case *syntax.DefStmt:
+		f.written = append(f.written, n)
 		f.bind(n.Name, bindsFunction)
 		if v := variable(n.Name); v != nil {
 			f.functions[v] = append(f.functions[v], n)
 		}
 		f.params(n.Params)
 	case *syntax.LambdaExpr:
+		f.written = append(f.written, n)
 		f.params(n.Params)
 	case *syntax.LoadStmt:
 		for i, id := range n.To {

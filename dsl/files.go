@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func (f folder) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return readAll(file, f.max)
+	return readAll(file, info.Size(), f.max)
 }
 
 // readPath reads the main script, which may be anywhere.
@@ -106,7 +107,7 @@ func readPath(path string, max int64) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return readAll(file, max)
+	return readAll(file, info.Size(), max)
 }
 
 func readable(info fs.FileInfo, max int64) error {
@@ -121,13 +122,15 @@ func readable(info fs.FileInfo, max int64) error {
 	return nil
 }
 
-// readAll reads at most max bytes: a file may have grown since it was looked at.
-func readAll(r io.Reader, max int64) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, max+1))
-	if err == nil && int64(len(text)) > max {
+// readAll reads at most max bytes: a file may have grown since it was looked at, when it
+// had size.
+func readAll(r io.Reader, size, max int64) ([]byte, error) {
+	text := bytes.NewBuffer(make([]byte, 0, min(size, max)+bytes.MinRead))
+	_, err := text.ReadFrom(io.LimitReader(r, max+1))
+	if err == nil && int64(text.Len()) > max {
 		return nil, fmt.Errorf("%w: more than %d bytes", errTooBig, max)
 	}
-	return text, err
+	return text.Bytes(), err
 }
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -31,25 +31,39 @@ func (c *checker) argument(f *facts, e *entry, a argument) {
 	c.choices(f, e, a, v)
 	if limits, bounded := e.Ranges[a.param.Name]; bounded && !a.rest && (v.kind == "int" || v.kind == "float" || v.kind == "string") {
 		if base < limits[0] || base > limits[1] {
-			d := atNode(a.value, "out_of_range", "%s of %s is %s, and must be from %s to %s",
-				a.param.Name, e.sig.Name, v.source(), inUnit(a.param, limits[0]), inUnit(a.param, limits[1]))
+			d := atNode(a.value, "out_of_range", "%s of %s is %s, and must be %s",
+				a.param.Name, e.sig.Name, v.source(), a.param.Within(limits[0], limits[1]))
 			c.report(c.constantNote(f, a.value, d))
 		}
 	}
 }
 
+// Within words the range from lo to hi as values of the parameter are written: "from 1 to
+// 10", "at least 1". A bound that no number of its type passes is none; "" without any.
+func (p *Param) Within(lo, hi float64) string {
+	const exact = 1 << 53 // up to which every whole number is a float64
+	low, high := lo > -exact, hi < exact
+	switch {
+	case low && high:
+		return "from " + p.inUnit(lo) + " to " + p.inUnit(hi)
+	case low:
+		return "at least " + p.inUnit(lo)
+	case high:
+		return "at most " + p.inUnit(hi)
+	}
+	return ""
+}
+
 // inUnit writes a limit as a value of the parameter is written.
-func inUnit(p *Param, n float64) string {
-	for _, t := range p.Types {
-		switch t {
-		case "duration":
-			if d, err := units.Seconds(n); err == nil {
-				return units.FormatDuration(d)
-			}
-		case "size":
-			return units.FormatSize(int64(n))
-		case "bandwidth":
-			return units.FormatBandwidth(n)
+func (p *Param) inUnit(n float64) string {
+	switch p.Types[0] {
+	case "duration":
+		if d, err := units.Seconds(n); err == nil {
+			return strconv.Quote(units.FormatDuration(d))
+		}
+	case "size":
+		if n >= 1000 {
+			return strconv.Quote(units.FormatSize(int64(n)))
 		}
 	}
 	return strconv.FormatFloat(n, 'f', -1, 64)
@@ -91,6 +105,8 @@ func (c *checker) misfit(f *facts, e *entry, a argument, v value, why error) Dia
 		d.Help = fmt.Sprintf("write probe.http(%q)", v.text)
 	case v.kind == "string" && takes("traffic"):
 		d.Help = fmt.Sprintf("write traffic.http(%q, rate = …)", v.text)
+	case v.kind == "string" && takes("int") && isNumber(v.text):
+		d.Help = fmt.Sprintf("write %s, without quotes", v.text)
 	case v.kind == "string" && takes("list"):
 		d.Help = fmt.Sprintf("write [%q]", v.text)
 	case v.kind == "string" && takes("bool"):
@@ -103,6 +119,11 @@ func (c *checker) misfit(f *facts, e *entry, a argument, v value, why error) Dia
 		d.Help = "write the name of a function, or lambda: …"
 	}
 	return c.constantNote(f, a.value, d)
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.Atoi(s)
+	return err == nil
 }
 
 // constantNote adds where the name is assigned through which a value came.

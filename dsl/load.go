@@ -32,7 +32,7 @@ func Load(path string, opt Options) (*Unit, Diagnostics) {
 }
 
 // LoadText loads a script that is not a file of its own, under the name that
-// positions are to show. Its loads are served by opt.Files.
+// positions are to show. Its loads are served by opt.Files. text is the unit's from then on.
 func LoadText(name string, text []byte, opt Options) (*Unit, Diagnostics) {
 	return load(name, text, opt, folder{opt.Files, opt.maxFile()}.read)
 }
@@ -121,7 +121,6 @@ func (l *loader) main(name string, text []byte) Diagnostics {
 	}
 	m.Origin.Text = bytes.TrimPrefix(text, utf8BOM)
 	if l.unit.Main = m; !diags.HasErrors() {
-		l.again = l.compileAgain(m)
 		l.module(m)
 	}
 	return diags
@@ -139,6 +138,9 @@ func (l *loader) module(m *Module) *Module {
 	file, diags := parse(m, limit)
 	l.diags = append(l.diags, diags...)
 	if file != nil {
+		if m.Origin != nil {
+			l.again = l.compileAgain(m, file)
+		}
 		l.path = append(l.path, name)
 		for _, stmt := range file.Stmts {
 			if load, ok := stmt.(*syntax.LoadStmt); ok {

@@ -1,6 +1,7 @@
 package dsl
 
 import (
+	"slices"
 	"strings"
 
 	"go.starlark.net/syntax"
@@ -18,7 +19,7 @@ func (c *checker) nothingRuns() {
 	if f == nil || main.HasMain || strings.HasSuffix(main.Name, "_test.star") || c.topLevelActs(f) {
 		return
 	}
-	var idle, misspelled *syntax.DefStmt
+	var idle, near, misspelled *syntax.DefStmt
 	for _, s := range main.File.Stmts {
 		def, ok := s.(*syntax.DefStmt)
 		if !ok || c.graph.acts(def) == "" {
@@ -27,7 +28,13 @@ func (c *checker) nothingRuns() {
 		if idle == nil {
 			idle = def
 		}
-		if misspelled == nil && len(def.Params) == 0 && nearest.Within(def.Name.Name, []string{"main"}, 2) != "" {
+		if len(def.Params) > 0 || nearest.Within(def.Name.Name, []string{"main"}, 1) == "" {
+			continue
+		}
+		if near == nil {
+			near = def
+		}
+		if misspelled == nil && lettersOfMain(def.Name.Name) {
 			misspelled = def
 		}
 	}
@@ -36,11 +43,24 @@ func (c *checker) nothingRuns() {
 	case misspelled != nil:
 		name := misspelled.Name
 		c.report(atNode(name, "nothing_runs", what, name.Name).help("did you mean main?"))
+	case near != nil:
+		name := near.Name
+		c.report(atNode(name, "nothing_runs", what, name.Name).as(Warning).
+			help("did you mean main? A module that others load needs none"))
 	case idle != nil:
 		name := idle.Name
 		c.report(atNode(name, "nothing_runs", what, name.Name).as(Warning).
 			help("name the function main that the run begins with; a module that others load needs none"))
 	}
+}
+
+// lettersOfMain reports whether a name has the letters of main, in another order or case, and
+// no other. Such a one is a slip; one that is as near but has other letters, such as mail or
+// drain, may well be what a module's function is called.
+func lettersOfMain(name string) bool {
+	letters := []byte(strings.ToLower(name))
+	slices.Sort(letters)
+	return string(letters) == "aimn"
 }
 
 // topLevelActs reports whether the top level of a module does something, itself or through

@@ -36,7 +36,10 @@ func (m mark) of() Span {
 
 // compare orders marks by their places in the module.
 func (m mark) compare(other mark) int {
-	return cmp.Or(cmp.Compare(m.line, other.line), cmp.Compare(m.col, other.col))
+	if m.line != other.line {
+		return cmp.Compare(m.line, other.line)
+	}
+	return cmp.Compare(m.col, other.col)
 }
 
 // Mark says that the module's text from line and col on, up to the next mark, was
@@ -55,14 +58,28 @@ func (o *Origin) Mark(line, col int, of Span) {
 
 // At gives what a place of the module was made of, the zero Span where nobody wrote it.
 func (o *Origin) At(line, col int) Span {
-	i, found := slices.BinarySearchFunc(o.marks, newMark(line, col, Span{}), mark.compare)
-	switch {
-	case found:
+	if i := o.index(newMark(line, col, Span{}), -1); i >= 0 {
 		return o.marks[i].of()
-	case i == 0:
-		return Span{}
 	}
-	return o.marks[i-1].of()
+	return Span{}
+}
+
+// index gives the last mark that is not behind a place, -1 if there is none. near is where
+// to look first, the answer for a place a little before this one; -1 for nowhere.
+func (o *Origin) index(at mark, near int) int {
+	const few = 16
+	if near >= 0 && o.marks[near].compare(at) <= 0 {
+		for i := near; i < near+few; i++ {
+			if i+1 == len(o.marks) || o.marks[i+1].compare(at) > 0 {
+				return i
+			}
+		}
+	}
+	i, found := slices.BinarySearchFunc(o.marks, at, mark.compare)
+	if !found {
+		i--
+	}
+	return i
 }
 
 // locate puts a place of a module where a person can look it up.
@@ -103,52 +120,6 @@ func (u *Unit) locateAll(ds Diagnostics) Diagnostics {
 func (u *Unit) origin(name string) *Origin {
 	if m := u.Modules[name]; m != nil {
 		return m.Origin
-	}
-	return nil
-}
-
-// relocate changes every place of a tree that can come up at run time to that of the
-// person's file.
-func (m *Module) relocate(file *syntax.File) {
-	walk(file, func(n syntax.Node, _ []syntax.Node) bool {
-		for _, pos := range positions(n) {
-			*pos = m.locate(*pos)
-		}
-		return true
-	})
-}
-
-// positions are the places of a node that the interpreter gives at run time.
-func positions(n syntax.Node) []*syntax.Position {
-	switch n := n.(type) {
-	case *syntax.Ident:
-		return []*syntax.Position{&n.NamePos}
-	case *syntax.AssignStmt:
-		return []*syntax.Position{&n.OpPos}
-	case *syntax.DefStmt:
-		return []*syntax.Position{&n.Def, &n.Name.NamePos}
-	case *syntax.LambdaExpr:
-		return []*syntax.Position{&n.Lambda}
-	case *syntax.LoadStmt:
-		return []*syntax.Position{&n.Load}
-	case *syntax.ForStmt:
-		return []*syntax.Position{&n.For}
-	case *syntax.ForClause:
-		return []*syntax.Position{&n.For}
-	case *syntax.CallExpr:
-		return []*syntax.Position{&n.Lparen}
-	case *syntax.DotExpr:
-		return []*syntax.Position{&n.Dot}
-	case *syntax.IndexExpr:
-		return []*syntax.Position{&n.Lbrack}
-	case *syntax.SliceExpr:
-		return []*syntax.Position{&n.Lbrack}
-	case *syntax.DictEntry:
-		return []*syntax.Position{&n.Colon}
-	case *syntax.UnaryExpr:
-		return []*syntax.Position{&n.OpPos}
-	case *syntax.BinaryExpr:
-		return []*syntax.Position{&n.OpPos}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.starlark.net/starlark"
+	"pgregory.net/rapid"
 )
 
 // lineLanguage makes a script of a file of which every line is a statement of main. It
@@ -127,4 +128,26 @@ func TestOriginAt(t *testing.T) {
 	if len(o.marks) != 2 {
 		t.Errorf("%d marks, want 2: %v", len(o.marks), o.marks)
 	}
+}
+
+// Where a place is looked for first does not change what is found.
+func TestOriginIndexFromNearby(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		o := new(Origin)
+		line, col := 1, 1
+		for i := range rapid.IntRange(0, 80).Draw(r, "marks") {
+			line, col = line+rapid.IntRange(0, 1).Draw(r, "lines"), col+rapid.IntRange(0, 3).Draw(r, "cols")
+			o.Mark(line, col, Span{Line: i + 1, Col: 1})
+		}
+		at := newMark(rapid.IntRange(0, 80).Draw(r, "line"), rapid.IntRange(0, 200).Draw(r, "col"), Span{})
+		want := o.index(at, -1)
+		for near := range o.marks {
+			if got := o.index(at, near); got != want {
+				r.Fatalf("from mark %d: %d, want %d of %v", near, got, want, o.marks)
+			}
+		}
+		if want >= 0 && o.At(int(at.line), int(at.col)) != o.marks[want].of() {
+			r.Fatalf("At gives another mark than %d", want)
+		}
+	})
 }

@@ -46,25 +46,31 @@ func nesting(file string, pos *syntax.Position) Diagnostic {
 	}
 }
 
-// tooDeep walks the tree without recursion and returns a place at which it is
-// deeper than maxDepth, or nil.
+// tooDeep returns a place at which the tree is deeper than maxDepth, or nil. It looks at
+// nothing that is deeper than twice that.
 func tooDeep(file *syntax.File) *syntax.Position {
-	type item struct {
-		node  syntax.Node
-		depth int
-	}
-	stack := []item{{file, 0}}
-	for len(stack) > 0 {
-		top := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if top.depth > maxDepth {
-			if pos := firstToken(top.node); pos != nil {
-				return pos
+	var deep *syntax.Position
+	depth, over := 0, false
+	var visit func(syntax.Node)
+	visit = func(n syntax.Node) {
+		if depth > maxDepth {
+			if over = true; deep == nil {
+				deep = firstToken(n)
+			}
+			if deep != nil || depth > 2*maxDepth {
+				return
 			}
 		}
-		eachChild(top.node, func(n syntax.Node) { stack = append(stack, item{n, top.depth + 1}) })
+		depth++
+		eachChild(n, visit)
+		depth--
 	}
-	return nil
+	visit(file)
+	if over && deep == nil { // nothing there has a place of its own
+		begin := syntax.MakePosition(&file.Path, 1, 1)
+		deep = &begin
+	}
+	return deep
 }
 
 // firstToken gives the place of a node without recursing into its operands.

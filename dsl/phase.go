@@ -69,15 +69,13 @@ func (c *checker) newCallGraph() *callGraph {
 		if f == nil {
 			continue
 		}
-		walk(m.File, func(n syntax.Node, _ []syntax.Node) bool {
-			if body, ok := functionBody(n); ok {
-				g.order = append(g.order, n)
-				for _, b := range body {
-					c.follow(g, f, n, b)
-				}
+		for _, fn := range f.written {
+			g.order = append(g.order, fn)
+			body, _ := functionBody(fn)
+			for _, b := range body {
+				c.follow(g, f, fn, b)
 			}
-			return true
-		})
+		}
 	}
 	return g
 }
@@ -96,8 +94,8 @@ func (c *checker) follow(g *callGraph, f *facts, fn, part syntax.Node) {
 		for _, to := range c.defined(f, call.Fn) {
 			g.edges[fn] = append(g.edges[fn], edge{to, call})
 		}
-		name := c.table.callee(call.Fn)
-		if e := c.table.byName[name]; e != nil && e.Phase == Acting && g.direct[fn] == "" {
+		name, e := c.table.callee(call.Fn)
+		if e != nil && e.Phase == Acting && g.direct[fn] == "" {
 			g.direct[fn] = name
 		}
 		if name != "" {

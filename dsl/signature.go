@@ -26,9 +26,10 @@ type Builtin struct {
 	Family string
 	// Phase says when it may be called.
 	Phase Phase
-	// Blocks is set for builtins that can hand over to another branch, and which
-	// are therefore forbidden in function probes.
+	// Blocks is set for builtins that can hand over to another branch.
 	Blocks bool
+	// Looks is set for those that act and may be called in a function probe, too.
+	Looks bool
 	// Ranges bounds number-like parameters by name, for example {"percent": {0, 100}}.
 	Ranges map[string][2]float64
 	// Choices lists the strings that a parameter accepts.
@@ -77,6 +78,16 @@ type Param struct {
 	Default     string   // Starlark source
 	Required    bool
 	KeywordOnly bool
+}
+
+// param returns the parameter of a name, or nil.
+func (s *Signature) param(name string) *Param {
+	for i := range s.Params {
+		if s.Params[i].Name == name {
+			return &s.Params[i]
+		}
+	}
+	return nil
 }
 
 // ParseSignature reads a Builtin.Sig.

@@ -5,10 +5,12 @@ import (
 	"strings"
 
 	"go.starlark.net/syntax"
+
+	"starquake/units"
 )
 
 // special holds the rules of single builtins that no signature can say.
-func (c *checker) special(call *syntax.CallExpr, e *entry, args *arguments) {
+func (c *checker) special(f *facts, call *syntax.CallExpr, e *entry, args *arguments) {
 	switch e.sig.Name {
 	case "loop":
 		c.loopBound(call, args)
@@ -17,6 +19,27 @@ func (c *checker) special(call *syntax.CallExpr, e *entry, args *arguments) {
 		c.boundTwice(args)
 	case "apply_chaos":
 		c.boundTwice(args)
+	}
+	if strings.HasPrefix(e.sig.Name, "fault.") {
+		c.manySeconds(f, args)
+	}
+}
+
+// manySeconds hints at a delay that is a plain number, and as one of seconds so long that
+// milliseconds may be meant.
+func (c *checker) manySeconds(f *facts, args *arguments) {
+	const many = 30
+	for _, a := range args.list {
+		if a.param.Name != "delay" && a.param.Name != "jitter" || !slices.Contains(a.param.Types, "duration") {
+			continue
+		}
+		v := c.valueOf(f, a.value)
+		d, err := units.Seconds(v.number)
+		if v.kind != "int" && v.kind != "float" || v.number <= many || err != nil {
+			continue
+		}
+		c.report(c.constantNote(f, a.value, atNode(a.value, "many_seconds", "%s is a number of seconds: %s", v.source(), units.FormatDuration(d)).as(Hint).
+			help("write \"%sms\" if milliseconds are meant, and \"%s\" if not", v.source(), units.FormatDuration(d))))
 	}
 }
 
@@ -64,44 +87,31 @@ func (c *checker) boundTwice(args *arguments) {
 	}
 }
 
-// chaosWithoutGuard hints at the first chaos of a script that has no guard anywhere.
-func (c *checker) chaosWithoutGuard() {
-	var first *syntax.CallExpr
-	for _, m := range c.unit.Order {
-		if c.facts[m.Name] == nil {
-			continue
-		}
-		guarded, library := false, strings.HasPrefix(m.Name, libraryPrefix)
-		walk(m.File, func(n syntax.Node, _ []syntax.Node) bool {
-			call, ok := n.(*syntax.CallExpr)
-			if !ok {
-				return true
-			}
-			e := c.table.called(call)
-			if e == nil || library {
-				return true
-			}
-			switch e.sig.Name {
-			case "guard":
-				guarded = true
-			case "apply_chaos":
-				first = earlier(first, call)
-			case "step":
-				if args := bindArguments(e.sig, call); args.given("chaos") {
-					first = earlier(first, call)
-				}
-			}
-			return true
-		})
-		if guarded {
-			return
-		}
-	}
-	// A builtin that the table lacks cannot be asked for.
-	if first == nil || c.table.byName["guard"] == nil {
+// noteChaos notes for chaosWithoutGuard what a call says of chaos and guards.
+func (c *checker) noteChaos(f *facts, call *syntax.CallExpr, e *entry, args *arguments) {
+	if strings.HasPrefix(f.module.Name, libraryPrefix) {
 		return
 	}
-	help := `write guard("name", probe.http(url), breaches = 2) before it`
+	switch e.sig.Name {
+	case "guard":
+		c.guarded = true
+	case "apply_chaos":
+		c.firstChaos = earlier(c.firstChaos, call)
+	case "step":
+		if args.given("chaos") {
+			c.firstChaos = earlier(c.firstChaos, call)
+		}
+	}
+}
+
+// chaosWithoutGuard hints at the first chaos of a script that has no guard anywhere.
+func (c *checker) chaosWithoutGuard() {
+	first := c.firstChaos
+	// A builtin that the table lacks cannot be asked for.
+	if first == nil || c.guarded || c.table.byName["guard"] == nil {
+		return
+	}
+	help := `write guard("the service is there", probe.tcp(target.upstream), breaches = 3) before it: look at the service itself, not through the fault`
 	if start := syntax.Start(first); c.unit.origin(start.Filename()) != nil {
 		help = "an orchestration file has no guards: starquake import makes a script of it, to which one can be added"
 	}

@@ -67,7 +67,10 @@ func (s *stepScan) steps(n syntax.Node) {
 			return false
 		}
 		call, ok := n.(*syntax.CallExpr)
-		if !ok || s.checker.table.callee(call.Fn) != "step" || len(call.Args) == 0 {
+		if !ok || len(call.Args) == 0 {
+			return true
+		}
+		if name, _ := s.checker.table.callee(call.Fn); name != "step" {
 			return true
 		}
 		name, ok := unparen(argValue(call.Args[0])).(*syntax.Literal)

@@ -17,6 +17,8 @@ import (
 type table struct {
 	// byName holds every builtin by its full name, "step" or "fault.latency".
 	byName map[string]*entry
+	// inSpace holds those of each namespace by their names in it.
+	inSpace map[string]map[string]*entry
 	// members holds the sorted names of each namespace.
 	members map[string][]string
 	// top holds every predeclared name.
@@ -32,7 +34,7 @@ type entry struct {
 }
 
 func newTable(builtins []Builtin) (*table, error) {
-	t := &table{byName: map[string]*entry{}, members: map[string][]string{}, top: map[string]bool{}}
+	t := &table{byName: map[string]*entry{}, inSpace: map[string]map[string]*entry{}, members: map[string][]string{}, top: map[string]bool{}}
 	t.addNamespace("json", starlarkjson.Module.Members)
 	t.addNamespace("math", starlarkmath.Module.Members)
 	t.addNamespace("time", starlarktime.Module.Members)
@@ -44,9 +46,16 @@ func newTable(builtins []Builtin) (*table, error) {
 		if t.byName[sig.Name] != nil {
 			return nil, fmt.Errorf("the builtin %s is in the table twice", sig.Name)
 		}
-		t.byName[sig.Name] = &entry{b, sig}
+		e := &entry{b, sig}
+		t.byName[sig.Name] = e
 		space, member, dotted := strings.Cut(sig.Name, ".")
 		t.top[space] = true
+		if dotted {
+			if t.inSpace[space] == nil {
+				t.inSpace[space] = map[string]*entry{}
+			}
+			t.inSpace[space][member] = e
+		}
 		if dotted && !slices.Contains(t.members[space], member) {
 			t.members[space] = append(t.members[space], member)
 		}
@@ -77,24 +86,34 @@ func (t *table) namespace(name string) bool {
 	return len(t.members[name]) > 0 && t.byName[name] == nil
 }
 
-// callee resolves the function of a call to a builtin's full name, or "" if it is
-// not one of the language's.
-func (t *table) callee(fn syntax.Expr) string {
+// callee resolves the function of a call to a name of the language, "" if it is none, and
+// to its row, nil if the table does not have it.
+func (t *table) callee(fn syntax.Expr) (name string, e *entry) {
 	switch fn := unparen(fn).(type) {
 	case *syntax.Ident:
 		if scope(fn) == resolve.Predeclared || scope(fn) == resolve.Universal {
-			return fn.Name
+			return fn.Name, t.byName[fn.Name]
 		}
 	case *syntax.DotExpr:
-		if x, ok := unparen(fn.X).(*syntax.Ident); ok && scope(x) == resolve.Predeclared && len(t.members[x.Name]) > 0 {
-			return x.Name + "." + fn.Name.Name
+		x, ok := unparen(fn.X).(*syntax.Ident)
+		if !ok || scope(x) != resolve.Predeclared {
+			break
+		}
+		if e := t.inSpace[x.Name][fn.Name.Name]; e != nil {
+			return e.sig.Name, e
+		}
+		if len(t.members[x.Name]) > 0 {
+			return x.Name + "." + fn.Name.Name, nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // called returns the builtin that a call calls, or nil.
-func (t *table) called(call *syntax.CallExpr) *entry { return t.byName[t.callee(call.Fn)] }
+func (t *table) called(call *syntax.CallExpr) *entry {
+	_, e := t.callee(call.Fn)
+	return e
+}
 
 // binding returns what the resolver found out about an identifier, never nil.
 func binding(id *syntax.Ident) *resolve.Binding {

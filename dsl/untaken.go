@@ -58,7 +58,7 @@ func arms(u *Unit, opt Options, reached func(file string, line, col int32) bool,
 	w := untaken{checker: sync.OnceValue(func() *checker { return newChecker(u, t) }), reached: reached, all: all}
 	for _, m := range u.Order {
 		if m.File != nil {
-			w.module, w.lines = m, newLineIndex(m.Text)
+			w.module, w.lines = m, sync.OnceValue(func() *lineIndex { return newLineIndex(m.Text) })
 			w.node(m.File)
 		}
 	}
@@ -68,7 +68,7 @@ func arms(u *Unit, opt Options, reached func(file string, line, col int32) bool,
 type untaken struct {
 	checker func() *checker // made when there is an if
 	module  *Module
-	lines   *lineIndex
+	lines   func() *lineIndex // likewise
 	reached func(file string, line, col int32) bool
 	all     bool // list what was taken, too, and go on below what was not
 	sites   []Site
@@ -81,7 +81,8 @@ func (w *untaken) node(n syntax.Node) {
 	walk(n, func(n syntax.Node, _ []syntax.Node) bool {
 		s, ok := n.(*syntax.IfStmt)
 		if !ok {
-			return true
+			_, expression := n.(syntax.Expr) // in which there is no if of this sort
+			return !expression
 		}
 		w.arm(s.If, s, false, s.True)
 		if elif := asElif(s); elif != nil {
@@ -169,7 +170,7 @@ func (w *untaken) firstText(call *syntax.CallExpr) string {
 // source is the text of an expression on one line, cut to a readable length.
 func (w *untaken) source(e syntax.Expr) string {
 	start, end := e.Span()
-	text := w.lines.span(int(start.Line), int(start.Col), int(end.Line), int(end.Col))
+	text := w.lines().span(int(start.Line), int(start.Col), int(end.Line), int(end.Col))
 	text = clean(strings.Join(strings.Fields(text), " "))
 	if r := []rune(text); len(r) > 120 {
 		return string(r[:119]) + "…"

@@ -104,8 +104,8 @@ var resultTypes = map[string]string{
 }
 
 func (c *checker) resultOf(call *syntax.CallExpr) value {
-	name := c.table.callee(call.Fn)
-	if e := c.table.byName[name]; e != nil {
+	name, e := c.table.callee(call.Fn)
+	if e != nil {
 		if e.Returns == "any" {
 			return value{}
 		}

@@ -1,9 +1,12 @@
 package effects
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +72,7 @@ func (a *Answers) Let(rule int, gives AnswerFunc) { a.rules[rule].gives = gives 
 // answer, so every run needs a planner of its own; it is for one goroutine at a time.
 // now gives the time of the run.
 func (a *Answers) Over(next runtime.Planner, now func() time.Duration) runtime.Planner {
-	return &answering{answers: a, next: next, now: now, calls: make([]int, len(a.rules)), readings: make([]int, len(a.rules))}
+	return &answering{answers: a, next: next, now: now, calls: make([]int, len(a.rules)), readings: make([]int, len(a.rules)), used: make([]bool, len(a.rules))}
 }
 
 // answering is Answers in one run.
@@ -80,6 +83,65 @@ type answering struct {
 	// calls and readings are how often each rule has answered either: a probe that is read
 	// uses up nothing of what a sequence has for calls.
 	calls, readings []int
+	// used says which rules have matched an effect, and asked are the first effects that
+	// rules can tell apart.
+	used  []bool
+	asked []string
+}
+
+// maxAskedFor bounds what is said of what a run asked for.
+const maxAskedFor = 10
+
+// Unused says of each rule that no effect has matched what it is for, and what was asked
+// for in its place. planner is one that Over has returned; of another it says nothing.
+func Unused(planner runtime.Planner) (unused []string) {
+	p, ok := planner.(*answering)
+	if !ok {
+		return nil
+	}
+	asked := "nothing"
+	if len(p.asked) > 0 {
+		asked = strings.Join(p.asked, ", ")
+	}
+	for i, rule := range p.answers.rules {
+		if !p.used[i] {
+			unused = append(unused, fmt.Sprintf("%s:%d: nothing has asked for %s; the run asked for %s", p.answers.name, rule.line, rule.match, asked))
+		}
+	}
+	return unused
+}
+
+// note keeps what an effect asks for.
+func (p *answering) note(s subject) {
+	for _, at := range s.seen {
+		if text := at.String(); len(p.asked) < maxAskedFor && !slices.Contains(p.asked, text) {
+			p.asked = append(p.asked, text)
+		}
+	}
+}
+
+// String is a sighting as the short form of answers names it.
+func (s sighting) String() string {
+	return strings.TrimSpace(s.method + " " + cmp.Or(s.url, s.addr, s.argv0, s.name, s.query))
+}
+
+// String is what the rule is for.
+func (m answerMatch) String() string {
+	var out []string
+	for _, part := range []struct {
+		name string
+		glob *glob
+	}{{"url", m.url}, {"addr", m.addr}, {"path", m.path}, {"name", m.name}, {"query", m.query}} {
+		if part.glob != nil {
+			out = append(out, part.name+" "+strconv.Quote(part.glob.text))
+		}
+	}
+	for _, part := range [][2]string{{"kind", m.kind}, {"method", m.method}, {"argv0", m.argv0}} {
+		if part[1] != "" {
+			out = append(out, part[0]+" "+strconv.Quote(part[1]))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // Plan implements runtime.Planner.
@@ -99,9 +161,13 @@ func (p *answering) plan(req *runtime.Request) (planned runtime.Planned, trouble
 	}
 	subject := subjectOf(req)
 	i := slices.IndexFunc(p.answers.rules, func(r answerRule) bool { return r.match.matches(subject) })
+	if simulations()[req.Kind] != nil {
+		p.note(subject)
+	}
 	if i < 0 {
 		return planned, nil, nil
 	}
+	p.used[i] = true
 	rule, asked := &p.answers.rules[i], p.counts(req)
 	if rule.gives != nil && req.Kind == KindWatch {
 		planned, trouble = p.watched(req, planned, i, subject)

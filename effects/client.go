@@ -25,6 +25,7 @@ type client struct {
 	fresh   *http.Transport
 	redact  func(string) string
 	tls     *tls.Config // may be nil
+	probed  probeConns
 }
 
 // newClient makes the client of Effects.
@@ -82,7 +83,11 @@ func (c *client) dial(ctx context.Context, network, address string) (net.Conn, e
 		}
 		return c.network.checkAddr(host, to)
 	}}
-	return dialer.DialContext(ctx, network, address)
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil || !probes(ctx) {
+		return conn, err
+	}
+	return c.probed.add(conn), nil
 }
 
 // pick is the http.Client for a request. One with a TLS of its own keeps no

@@ -160,6 +160,9 @@ func (e *Effects) Perform(ctx context.Context, call *runtime.Call) (any, error) 
 	if row.Performer == nil {
 		return nil, problem(CodeInvalid, "effects of kind %q are not performed here, only planned", call.Kind)
 	}
+	if call.Looking {
+		ctx = asProbe(ctx)
+	}
 	if e.opts.Reveal == nil && e.opts.Redact == nil {
 		return row.Performer.Perform(ctx, call)
 	}

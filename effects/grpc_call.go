@@ -59,7 +59,7 @@ func (e *Effects) invoke(ctx context.Context, args *GRPCArgs, answer *GRPCAnswer
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no complete answer within %s", timeout))
 	defer cancel()
 	var met dialError
-	conn, err := e.client.grpcConn(args, &met)
+	conn, err := e.client.grpcConn(ctx, args, &met)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (d *dialError) get() error {
 
 // grpcConn makes a connection for one call, under the policy and bounded in what it
 // reads. Nothing in it asks again by itself: a call must meet the fault on its way.
-func (c *client) grpcConn(args *GRPCArgs, met *dialError) (*grpc.ClientConn, error) {
+func (c *client) grpcConn(call context.Context, args *GRPCArgs, met *dialError) (*grpc.ClientConn, error) {
 	secure := insecure.NewCredentials()
 	if args.TLS != nil {
 		conf, err := args.TLS.config(c.tls)
@@ -244,7 +244,7 @@ func (c *client) grpcConn(args *GRPCArgs, met *dialError) (*grpc.ClientConn, err
 	return grpc.NewClient("passthrough:///"+args.Addr,
 		grpc.WithTransportCredentials(secure),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-			conn, err := c.dial(ctx, "tcp", addr)
+			conn, err := c.dial(probesAs(ctx, call), "tcp", addr)
 			met.set(err)
 			if err != nil {
 				return nil, err

@@ -100,6 +100,10 @@ func (e *Effects) performHTTP(ctx context.Context, call *runtime.Call) (any, err
 func (e *Effects) fetch(ctx context.Context, args *HTTPArgs) *HTTPAnswer {
 	start := time.Now()
 	answer := new(HTTPAnswer)
+	if probes(ctx) && !args.Fresh { // a kept connection may be another's, or hide that it was dead
+		fresh := *args
+		fresh.Fresh, args = true, &fresh
+	}
 	if err := e.client.exchange(ctx, args, answer); err != nil {
 		answer.Error = e.opts.hideProblem(classify(err))
 	}

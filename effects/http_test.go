@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"starquake/internal/porttest"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -138,11 +139,6 @@ func TestHTTPAnswers(t *testing.T) {
 }
 
 func TestHTTPFailures(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of clients that do not trust it
 	secure.StartTLS()
@@ -154,7 +150,7 @@ func TestHTTPFailures(t *testing.T) {
 		body   string
 		code   string
 	}{
-		{name: "refused", url: "http://" + closed.Addr().String(), code: CodeRefused},
+		{name: "refused", url: "http://" + porttest.Refused, code: CodeRefused},
 		{name: "never answers", url: serveRaw(t, func(c *net.TCPConn) { io.Copy(io.Discard, c) }), code: CodeTimeout},
 		{name: "stalls in the body", url: serveRaw(t, func(c *net.TCPConn) {
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")

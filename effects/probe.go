@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"starquake/runtime"
+	"starquake/units"
 )
 
 // KindProbe reads a probe once. Its arguments are the probe; its answer is a
@@ -219,4 +220,24 @@ func simulatedReading() *simulation {
 			return nil
 		},
 	}
+}
+
+// tookTooLong is the error of a reading that was not fast enough.
+func tookTooLong(took, below time.Duration) string {
+	limit := "below " + units.FormatDuration(below)
+	return "took " + units.Measured(took, limit) + ", expected " + limit
+}
+
+// besideLimit writes a number, or a latency in seconds, and the limit that it does not keep.
+func besideLimit(n float64, side string, bound float64, latency bool) (value, limit string) {
+	if latency {
+		d, err := units.Seconds(n)
+		most, err2 := units.Seconds(bound)
+		if err == nil && err2 == nil {
+			limit = side + " " + units.FormatDuration(most)
+			return units.Measured(d, limit), limit
+		}
+	}
+	limit = fmt.Sprintf("%s %v", side, bound)
+	return units.MeasuredNumber(n, limit), limit
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func (p *DNSProbe) judge(answer *DNSAnswer) error {
 	case p.Contains != "" && !slices.Contains(answer.Records, p.Contains):
 		return fmt.Errorf("%s of %s is %s, expected %s among them", kind, p.Name, excerpt([]byte(strings.Join(answer.Records, ", "))), p.Contains)
 	case p.Below > 0 && answer.Elapsed >= p.Below:
-		return fmt.Errorf("took %s, expected below %s", answer.Elapsed.Round(time.Microsecond), p.Below)
+		return errors.New(tookTooLong(answer.Elapsed, p.Below))
 	}
 	return nil
 }

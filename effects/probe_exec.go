@@ -64,7 +64,7 @@ func (p *ExecProbe) judge(answer *ExecAnswer, stdout string) error {
 	case !strings.Contains(answer.Stdout, stdout):
 		return fmt.Errorf("output %q does not contain %q", excerpt([]byte(answer.Stdout)), stdout)
 	case p.Below > 0 && answer.Elapsed >= p.Below:
-		return fmt.Errorf("took %s, expected below %s", answer.Elapsed.Round(time.Microsecond), p.Below)
+		return errors.New(tookTooLong(answer.Elapsed, p.Below))
 	}
 	return nil
 }

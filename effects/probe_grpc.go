@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -77,7 +78,7 @@ func (p *GRPCProbe) judge(answer *GRPCAnswer) error {
 	case status != GRPCServing:
 		return fmt.Errorf("status %s, expected %s", status, GRPCServing)
 	case p.Below > 0 && answer.Elapsed >= p.Below:
-		return fmt.Errorf("took %s, expected below %s", answer.Elapsed.Round(time.Microsecond), p.Below)
+		return errors.New(tookTooLong(answer.Elapsed, p.Below))
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func (p *HTTPProbe) judge(answer *HTTPAnswer) error {
 	case !p.Status.Has(answer.Status):
 		return fmt.Errorf("status %d, expected %s", answer.Status, p.Status)
 	case p.Below > 0 && answer.Elapsed >= p.Below:
-		return fmt.Errorf("took %s, expected below %s", answer.Elapsed.Round(time.Microsecond), p.Below)
+		return errors.New(tookTooLong(answer.Elapsed, p.Below))
 	case p.Contains != "" && !bytes.Contains(answer.Bytes(), []byte(p.Contains)):
 		return fmt.Errorf("body %q does not contain %q", excerpt(answer.Bytes()), p.Contains)
 	case len(p.JSON) > 0 && answer.Truncated:

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -86,11 +85,15 @@ func (p *PrometheusProbe) judge(samples []Sample, r *Reading) {
 	default:
 		r.Value = worst
 	}
+	beside := func(side string, bound float64) string {
+		value, limit := besideLimit(worst, side, bound, false)
+		return value + ", expected " + limit
+	}
 	switch {
 	case p.Below != nil && !(worst < *p.Below):
-		r.Error = fmt.Sprintf("%v, expected below %v", worst, *p.Below)
+		r.Error = beside("below", *p.Below)
 	case p.Above != nil && !(worst > *p.Above):
-		r.Error = fmt.Sprintf("%v, expected above %v", worst, *p.Above)
+		r.Error = beside("above", *p.Above)
 	default:
 		r.OK = true
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -38,7 +37,7 @@ func (p *TCPProbe) read(ctx context.Context, e *Effects) Reading {
 	case answer.Error != nil:
 		reading.Error = answer.Error.Code + ": " + answer.Error.Message
 	case p.Below > 0 && reading.Elapsed >= p.Below:
-		reading.Error = fmt.Sprintf("connecting took %s, expected below %s", reading.Elapsed.Round(time.Microsecond), p.Below)
+		reading.Error = "connecting " + tookTooLong(reading.Elapsed, p.Below)
 	default:
 		reading.OK = true
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"starquake/effects/load"
+	"starquake/units"
 )
 
 // TrafficProbe looks at a figure of load that is on. It holds while none is: what was
@@ -64,15 +65,15 @@ func (p *TrafficProbe) judge(w *load.Window) Reading {
 		return Reading{OK: true} // it has just begun, or every request found no slot
 	}
 	reading := Reading{OK: true, Value: v}
-	unit := ""
-	if load.IsLatency(p.Figure) {
-		unit = "s"
+	beside := func(side string, bound float64) string {
+		value, limit := besideLimit(v, side, bound, load.IsLatency(p.Figure))
+		return fmt.Sprintf("%s is %s in the last %s, expected %s", p.Figure, value, units.FormatDuration(p.Window), limit)
 	}
 	switch {
 	case p.Below != nil && v >= *p.Below:
-		reading.OK, reading.Error = false, fmt.Sprintf("%s is %.4g%s in the last %s, expected below %g%s", p.Figure, v, unit, p.Window, *p.Below, unit)
+		reading.OK, reading.Error = false, beside("below", *p.Below)
 	case p.Above != nil && v <= *p.Above:
-		reading.OK, reading.Error = false, fmt.Sprintf("%s is %.4g%s in the last %s, expected above %g%s", p.Figure, v, unit, p.Window, *p.Above, unit)
+		reading.OK, reading.Error = false, beside("above", *p.Above)
 	}
 	return reading
 }

@@ -44,7 +44,7 @@ func (o *Options) hideProblem(p *journal.EffectError) *journal.EffectError {
 // look reads a probe. What its reading says is without the text of secrets, whatever
 // the probe did about them.
 func (e *Effects) look(ctx context.Context, p probe) Reading {
-	r := p.read(ctx, e)
+	r := p.read(asProbe(ctx), e)
 	if s, ok := p.(simulatedProbe); ok {
 		p = s.probe
 	}

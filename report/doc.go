@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"starquake/runtime/view"
@@ -33,11 +34,15 @@ type Run struct {
 	// Path is the file that the script was read from, as the person named it: places in
 	// the script are told from its folder.
 	Path string
+	// Again is the command that runs its script again, but for seed and parameters, where
+	// that is not run, or plan, with the file.
+	Again string
+	// Given are the flags that the run was given besides what its journal has, word by word:
+	// environment, targets, permissions, limits.
+	Given []string
 	// By is who started it, Version that of the program.
 	By, Version string
 	Labels      map[string]string
-	// Interrupted says that nobody runs it though it has no end.
-	Interrupted bool
 }
 
 // Format is one way to write a run.
@@ -63,10 +68,10 @@ func Formats() []Format {
 	}
 }
 
-// Named is the format of a name.
+// Named is the format of a name, or of an ending without its dot.
 func Named(name string) (Format, error) {
 	for _, f := range Formats() {
-		if f.Name == name {
+		if f.Name == name || slices.Contains(f.Endings, "."+name) {
 			return f, nil
 		}
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -20,6 +21,7 @@ type finding struct {
 	Tolerated bool
 	File      string // "" where no place in the script is known
 	Line, Col int
+	Steady    string // the steady state that did not hold, by its ID; "" where it is none
 }
 
 // maxFindings bounds what is listed one by one.
@@ -46,7 +48,7 @@ func findings(r *Run) (list []finding, more int) {
 		}
 		checked[c.Path] = true
 		file, line, col := r.place(c.Stack, "")
-		add(finding{"check_failed", fmt.Sprintf("check %q: %s", c.Name, text.Found(c.Value, c.Unit, c.Limit, c.Detail)) + in(c.Path), c.Path, c.Tolerated, file, line, col})
+		add(finding{"check_failed", fmt.Sprintf("check %q: %s", c.Name, text.Found(c.Value, c.Unit, c.Limit, c.Detail)) + in(c.Path), c.Path, c.Tolerated, file, line, col, ""})
 	}
 	told := map[string]bool{}
 	for _, s := range r.Steps {
@@ -58,6 +60,7 @@ func findings(r *Run) (list []finding, more int) {
 		if s.Error != nil {
 			stack = s.Error.Stack
 			f.Code, f.Message = s.Error.Code, fmt.Sprintf("step %q: %s", s.Path, s.Error.Message)
+			f.Steady = s.Error.Steady
 			told[s.Error.Message] = true
 		}
 		f.File, f.Line, f.Col = r.place(stack, s.Pos)
@@ -75,12 +78,25 @@ func findings(r *Run) (list []finding, more int) {
 		}
 		told[p.Message] = true
 		file, line, col := r.place(p.Stack, "")
-		add(finding{p.Code, p.Message, p.Path, p.Tolerated, file, line, col})
+		add(finding{p.Code, p.Message, p.Path, p.Tolerated, file, line, col, p.Steady})
 	}
 	if len(counted) == 0 && (r.State != view.Ended || r.Verdict != journal.VerdictPassed) {
 		counted = append(counted, finding{Code: r.reason(), Message: r.because()})
 	}
 	return append(counted, held...), more
+}
+
+// unheld are the findings that a steady state did not hold when it had to, the first of each
+// by its ID. Another one may have deviated, but no more than it was permitted.
+func unheld(r *Run) map[string]*finding {
+	out := map[string]*finding{}
+	list, _ := findings(r)
+	for i, f := range list {
+		if f.Steady != "" && out[f.Steady] == nil {
+			out[f.Steady] = &list[i]
+		}
+	}
+	return out
 }
 
 // in names the step that something belongs to.
@@ -121,8 +137,6 @@ func (r *Run) verdict() string {
 		return line(string(r.Verdict))
 	case r.State == view.Ended:
 		return "unknown"
-	case r.Interrupted:
-		return "interrupted"
 	}
 	return string(r.State)
 }
@@ -141,16 +155,24 @@ func (r *Run) reason() string {
 // because is why, for people.
 func (r *Run) because() string {
 	switch {
-	case r.State != view.Ended && r.Interrupted:
+	case r.State == view.Interrupted:
 		return "the process that ran it has died; starquake recover goes on with it"
 	case r.State != view.Ended:
 		return "the run is not over"
 	case r.Message != "":
-		return text.Because(r.Run)
+		return r.Message
 	case r.Verdict == journal.VerdictPassed:
 		return ""
 	}
 	return r.Reason
+}
+
+// behind is because behind the word of the verdict, which it does not say again.
+func (r *Run) behind() string {
+	if r.State == view.Ended && r.Message != "" {
+		return text.Because(r.Run)
+	}
+	return r.because()
 }
 
 // place is where in the script a failure is: the innermost frame that is in a file of
@@ -180,17 +202,20 @@ func (r *Run) file(module string) string {
 
 // command is what makes the same run again.
 func (r *Run) command() string {
-	file := r.Path
-	if file == "" {
-		file = r.Script
+	command := r.Again
+	if command == "" {
+		command = "starquake run "
+		if r.World == "virtual" {
+			command = "starquake plan "
+		}
+		command += text.Quote(cmp.Or(r.Path, r.Script))
 	}
-	command := "starquake run"
-	if r.World == "virtual" {
-		command = "starquake plan"
-	}
-	command += " " + text.Quote(file) + " " + text.Repeat(r.Run)
+	command += " " + text.Repeat(r.Run)
 	if r.Strict {
 		command += " --strict"
+	}
+	for _, word := range r.Given {
+		command += " " + text.Quote(word)
 	}
 	return command
 }

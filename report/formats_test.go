@@ -126,6 +126,24 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestStopped: who stopped a run, and why, is told as a sentence wherever the verdict does not
+// stand before it.
+func TestStopped(t *testing.T) {
+	j := viewtest.New("x", "real")
+	r := &report.Run{Run: j.Finish(journal.RunEndBody{Verdict: "stopped", Reason: "stopped", Message: "stopped by ci2: enough seen"}).Run()}
+	for format, want := range map[string]string{
+		"md":    "**stopped by ci2: enough seen** (`stopped`)\n\n0 steps · 0s\n\n### What failed\n\n- ❌ stopped by ci2: enough seen\n",
+		"json":  `"message": "stopped by ci2: enough seen"`,
+		"sarif": `"stopped by ci2: enough seen"`,
+		"junit": "stopped: by ci2: enough seen&#xA;stopped by ci2: enough seen",
+		"html":  "stopped</span><p>by ci2: enough seen ",
+	} {
+		if got := write(t, format, r); !bytes.Contains(got, []byte(want)) {
+			t.Errorf("%s has no %q:\n%s", format, want, got)
+		}
+	}
+}
+
 // TestNeverASuccess: of a run that did not pass, or is not over, no format says so.
 func TestNeverASuccess(t *testing.T) {
 	for _, verdict := range []journal.Verdict{"failed", "invalid", "aborted", "errored", "unclean", "inconclusive", "stopped", "", "nonsense"} {
@@ -136,7 +154,10 @@ func TestNeverASuccess(t *testing.T) {
 	}
 	j := viewtest.New("x", "real")
 	j.Step("0", "a", time.Second)
-	bad(t, "not over", &report.Run{Run: j.Run(), Interrupted: true})
+	bad(t, "not over", &report.Run{Run: j.Run()})
+	cut := j.Run()
+	cut.Interrupt()
+	bad(t, "interrupted", &report.Run{Run: cut})
 }
 
 func bad(t *testing.T, what string, r *report.Run) {

@@ -122,7 +122,7 @@ func newPage(r *Run) *page {
 	p := &page{
 		CSP: ContentSecurityPolicy(), CSS: template.CSS(pageStyle),
 		Name: cmp.Or(line(r.Name), "unnamed"), Planned: r.World == "virtual",
-		Tone: tone(r), Mark: pageMark(r), Verdict: line(r.verdict()), Because: line(r.because()), Reason: line(r.reason()),
+		Tone: tone(r), Mark: pageMark(r), Verdict: line(r.verdict()), Because: line(r.behind()), Reason: line(r.reason()),
 		Command: line(r.command()), Given: r.given(), Scripts: r.scripts(),
 		Footer: r.footer(),
 	}

@@ -23,7 +23,7 @@ func (r *Run) cards() []card {
 			worst = min(worst, p.Fault.Availability)
 			detect = least(detect, p.Detect)
 			recover = most(recover, p.Recover)
-			lost = lost || p.Recover == nil && p.Recovery != nil
+			lost = lost || p.Lost
 		}
 		out = append(out, card{"lowest availability under faults", text.Percent(worst), ""})
 		if detect != nil {
@@ -39,7 +39,7 @@ func (r *Run) cards() []card {
 		case recover != nil:
 			out = append(out, card{"from last fault until well", text.Took(*recover), ""})
 		}
-		out = append(out, card{"requests hit by faults", fmt.Sprint(s.Faults.Hits), fmt.Sprintf("of %d", s.Faults.Requests)})
+		out = append(out, card{"hits of all faults", fmt.Sprint(s.Faults.Hits), fmt.Sprintf("of %d seen", s.Faults.Requests)})
 	}
 	c := r.Counts
 	if c.Steps > 0 {
@@ -96,7 +96,7 @@ func newMeasure(p *view.ProbeSummary) *measure {
 		pill("warn", "first sign "+detected(p))
 	}
 	switch {
-	case p.Recover == nil && p.Recovery != nil:
+	case p.Lost:
 		pill("bad", "not recovered")
 	case p.Recover != nil && p.Detect != nil:
 		pill("good", "well again "+recovered(p))

@@ -80,8 +80,8 @@ type (
 		State     string  `json:"state"`
 		Start     float64 `json:"start"`
 		Seconds   float64 `json:"seconds"`
-		Seen      int64   `json:"seen"`
-		Hit       int64   `json:"hit"`
+		Seen      *int64  `json:"seen,omitempty"` // nil where nobody counts
+		Hit       *int64  `json:"hit,omitempty"`
 		Uncounted bool    `json:"uncounted,omitempty"`
 		Error     string  `json:"error,omitempty"`
 	}
@@ -153,6 +153,7 @@ type (
 		Score    *float64   `json:"score"`
 		Detect   *float64   `json:"time_to_detect"`
 		Recover  *float64   `json:"time_to_recover"`
+		Lost     bool       `json:"lost"`
 		Baseline *jsonPhase `json:"baseline"`
 		Fault    *jsonPhase `json:"fault"`
 		Recovery *jsonPhase `json:"recovery"`
@@ -185,7 +186,7 @@ func writeJSON(w io.Writer, r *Run) error {
 	list, more := findings(r)
 	out.More = more
 	for _, f := range list {
-		out.Findings = append(out.Findings, jsonFinding(f))
+		out.Findings = append(out.Findings, jsonFinding{f.Code, f.Message, f.Path, f.Tolerated, f.File, f.Line, f.Col})
 	}
 	r.jsonLists(&out)
 	if r.Summary != nil {
@@ -208,7 +209,10 @@ func (r *Run) jsonLists(out *jsonReport) {
 	faults, left := pick(r.Faults, maxJSON, troubled)
 	cut("faults", left)
 	for _, f := range faults {
-		jf := jsonFault{f.Target, f.Kind, f.Text, f.Path, string(f.State), f.Start.Seconds(), r.OnFor(f, r.Now).Seconds(), f.Seen, f.Hit, f.Uncounted, ""}
+		jf := jsonFault{f.Target, f.Kind, f.Text, f.Path, string(f.State), f.Start.Seconds(), r.OnFor(f, r.Now).Seconds(), nil, nil, f.Uncounted, ""}
+		if !f.Uncounted {
+			jf.Seen, jf.Hit = &f.Seen, &f.Hit
+		}
 		if f.Error != nil {
 			jf.Error = f.Error.Message
 		}
@@ -281,5 +285,5 @@ func jsonMeasureOf(p *view.ProbeSummary) jsonMeasure {
 		}
 		return &jsonPhase{p.Readings, p.Bad, p.Availability, p.ErrorRate, p.P50.Seconds(), p.P99.Seconds()}
 	}
-	return jsonMeasure{p.Name, p.Score, in(p.Detect), in(p.Recover), phase(p.Baseline), phase(p.Fault), phase(p.Recovery)}
+	return jsonMeasure{p.Name, p.Score, in(p.Detect), in(p.Recover), p.Lost, phase(p.Baseline), phase(p.Fault), phase(p.Recovery)}
 }

@@ -50,7 +50,7 @@ func (r *Run) junitVerdict() junit.Case {
 	trace := &junit.Problem{Message: line(r.because()), Type: line(r.reason())}
 	list, more := findings(r)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", text.Verdict(r.Run), r.because())
+	fmt.Fprintf(&b, "%s: %s\n", text.Verdict(r.Run), r.behind())
 	for _, f := range list {
 		b.WriteString(f.text() + "\n")
 	}
@@ -95,7 +95,7 @@ func (r *Run) junitSteps() []junit.Case {
 			tolerated(c.Failure, s.Tolerated)
 		case s.Status == journal.Skipped:
 			c.Skipped = &junit.Skipped{Message: line(s.Reason)}
-		case s.Over():
+		case s.Over() && s.Status != view.StepInterrupted:
 			c.Skipped = &junit.Skipped{Message: "stopped before it had ended"}
 		default:
 			c.Error = &junit.Problem{Message: "the step has not ended", Type: "not_over"}
@@ -121,6 +121,7 @@ func (r *Run) junitChecks() []junit.Case {
 
 func (r *Run) junitWatches() []junit.Case {
 	var out []junit.Case
+	lost := unheld(r)
 	for _, kind := range []struct {
 		name string
 		all  []*view.Watch
@@ -129,6 +130,14 @@ func (r *Run) junitWatches() []junit.Case {
 			c := junit.Case{Name: kind.name + line(w.Name), Class: line(strings.Trim(r.Name+"."+w.Path, ".")), Time: junit.Seconds(max(0, w.At-w.Since))}
 			if w.Worst != nil && w.Worst.State != "deviates" {
 				c.Failure = &junit.Problem{Message: line(reading(w)), Type: "guard_breached", Text: block(fmt.Sprintf("%d of %d readings were bad", w.Bad, w.Seen))}
+			} else if f := lost[w.ID]; f != nil && w.Worst != nil {
+				problem := &junit.Problem{Message: line(f.Message), Type: line(f.Code), Text: block(f.text())}
+				tolerated(problem, f.Tolerated)
+				if f.Code == "steady_state_unmet" { // beforehand: nothing was tried
+					c.Error = problem
+				} else {
+					c.Failure = problem
+				}
 			}
 			out = append(out, c)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"starquake/report"
 	"starquake/report/junit/junittest"
+	"starquake/runtime/journal"
 	"starquake/runtime/view/viewtest"
 )
 
@@ -18,6 +19,28 @@ func TestJUnitSchema(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// TestSteadyOfOneName: of two steady states of one name the one that failed is said to have.
+func TestSteadyOfOneName(t *testing.T) {
+	j := viewtest.New("x", "real")
+	deviates := func() journal.Place {
+		at := j.Place("0")
+		j.Add(journal.SteadyBegin, at, &journal.SteadyBody{Name: "answers", During: true})
+		j.Add(journal.Steady, at, &journal.WatchBody{Name: "answers", Phase: "during", State: "deviates", Seen: 2, Bad: 1})
+		return at
+	}
+	failed := journal.Problem{Code: "steady_state_deviated", Message: `steady state "answers" held for 50% of 2 readings`, Steady: deviates().String()}
+	deviates() // as much as it may
+	j.Add(journal.Failure, j.Place("0"), &journal.FailureBody{Problem: failed})
+	run := &report.Run{Run: j.Finish(journal.RunEndBody{Verdict: journal.VerdictFailed, Reason: failed.Code, Message: failed.Message}).Run()}
+	if out := write(t, "junit", run); bytes.Count(out, []byte(`type="steady_state_deviated"`)) != 2 { // the verdict's, too
+		t.Errorf("the failure is not told once:\n%s", out)
+	}
+	out := write(t, "html", run)
+	if bytes.Count(out, []byte("pill\">did not hold<")) != 1 || bytes.Count(out, []byte("pill\">deviated<")) != 1 {
+		t.Errorf("one did not hold, and one deviated:\n%s", out)
 	}
 }
 

@@ -135,6 +135,14 @@ func (m *markdown) left(n int, what string) {
 	}
 }
 
+// eachSeen says what is counted where several faults may see one request.
+func eachSeen(faults int) string {
+	if faults == 1 {
+		return ""
+	}
+	return " (a request counts for each fault that it meets)"
+}
+
 func (m *markdown) resilience() {
 	s := m.run.Summary
 	if s == nil {
@@ -144,7 +152,7 @@ func (m *markdown) resilience() {
 	if s.Score != nil {
 		fmt.Fprintf(m, ": %s of 100", score(s.Score))
 	}
-	fmt.Fprintf(m, "\n\n%s on, %d of them met requests: %d of %d requests hit.\n\n", plural(s.Faults.On, "fault"), s.Faults.Met, s.Faults.Hits, s.Faults.Requests)
+	fmt.Fprintf(m, "\n\n%s on, %d of them met requests: %s of all faults, of %d that they saw%s.\n\n", plural(s.Faults.On, "fault"), s.Faults.Met, plural(int(s.Faults.Hits), "hit"), s.Faults.Requests, eachSeen(s.Faults.On))
 	m.row("", "availability", "p50", "p99", "detected", "recovered", "score")
 	m.row("---", "---", "---", "---", "---", "---", "---:")
 	for _, p := range slices.Concat(s.Probes, s.Loads) {
@@ -187,7 +195,7 @@ func recovered(p *view.ProbeSummary) string {
 		return "after " + text.Took(*p.Recover)
 	case p.Recover != nil:
 		return "at once"
-	case p.Recovery != nil:
+	case p.Lost:
 		return "not recovered"
 	}
 	return "not looked at"

@@ -123,6 +123,9 @@ func faultTone(f *view.Fault) string {
 	case view.FaultExpired:
 		return "warn"
 	case view.FaultOff:
+		if f.Cleaned != nil {
+			return "warn"
+		}
 		if !f.Uncounted && f.Hit == 0 {
 			return "warn"
 		}
@@ -140,6 +143,10 @@ func faultWords(f *view.Fault) string {
 		return "never went on"
 	case view.FaultExpired:
 		return "off when its lease ran out"
+	case view.FaultOff:
+		if f.Cleaned != nil {
+			return "taken off later"
+		}
 	}
 	return string(f.State)
 }
@@ -173,6 +180,7 @@ func (r *Run) faultTable() *table {
 }
 
 func (r *Run) watchTable() *table {
+	lost := unheld(r)
 	t := newTable("guards", "Guards and steady states", "What was watched, and what did not hold first", "name", "kind", "held", "readings|", "bad|")
 	for _, kind := range []struct {
 		name string
@@ -182,6 +190,8 @@ func (r *Run) watchTable() *table {
 		for _, w := range watches {
 			tone, word, why := "good", "held", ""
 			switch {
+			case w.Worst != nil && w.Worst.State == "deviates" && lost[w.ID] != nil:
+				tone, word = "bad", "did not hold"
 			case w.Worst != nil && w.Worst.State == "deviates":
 				tone, word = "warn", "deviated"
 			case w.Worst != nil:

@@ -29,6 +29,8 @@ type comeback struct {
 	later [ranks][]Request
 	// missing are those asked for that were on when the process died and are not yet again.
 	missing map[journal.Place]bool
+	// ground are those that others stand on.
+	ground []journal.Place
 }
 
 // rank is that of an effect that was under way when the process died.
@@ -84,12 +86,29 @@ func (w *Real) returned() bool {
 			if was.begun && was.on && req.Held {
 				b.missing[req.ID] = true
 			}
+			if at == rankFounding {
+				b.ground = append(b.ground, req.ID)
+			}
 		}
 		w.mu.Unlock()
 		for i := range next {
 			w.again(next[i], b.state[next[i].ID])
 		}
 	}
+}
+
+// takeLost returns the next event for as long as one of them tells that what others stand on
+// has ended instead of coming back: the run decides what then becomes of the others.
+func (w *Real) takeLost() (Event, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lost := slices.ContainsFunc(w.inbox, func(ev Event) bool {
+		return ev.Kind == EventDone && slices.Contains(w.back.ground, ev.ID)
+	})
+	if !lost {
+		return Event{}, false
+	}
+	return w.takeInbox(w.elapsed()), true
 }
 
 // backOn tells that an effect is on again, or has ended. The caller holds mu.
@@ -120,7 +139,8 @@ func (w *Real) giveUpLater(id journal.Place) {
 func (w *Real) againOf(was *replayed, recs []journal.Record) *Again {
 	a := &Again{Report: was.report, Last: was.last}
 	if was.on {
-		a.Elapsed = max(0, w.elapsed()-was.since-pausedSince(recs, was.since))
+		now := w.elapsed()
+		a.Elapsed = max(0, now-was.since-pausedSince(recs, was.since, now))
 	}
 	return a
 }

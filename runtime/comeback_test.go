@@ -2,7 +2,9 @@ package runtime_test
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,26 +20,28 @@ func (founded) Founds(req *runtime.Request) bool {
 	return req.Kind == "load" && string(req.Args) == `{"name":"ground"}`
 }
 
+// startFounded runs a program for real with founded, from the start or from a journal.
+func startFounded(f *fake, mem *journal.Memory, origin time.Time, program string, was []journal.Record) (*runtime.Real, chan runtime.Outcome) {
+	w := runtime.NewReal(founded{f}, mem, origin)
+	if was != nil {
+		w.Recover(runtime.Recovery{Records: was})
+	}
+	done := make(chan runtime.Outcome, 1)
+	run := runtime.New(runtime.Config{Begin: journal.RunBeginBody{Name: "test", Origin: origin, World: "real"}}, w)
+	go func() { done <- run.Execute(newInterp(nil).body(parseTree(program))) }()
+	return w, done
+}
+
 // TestComeBackInOrder: what a recovery asks for again it asks in the order in which it
 // stands on each other, however long each takes, and in whatever order the run had asked.
 func TestComeBackInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const program = "load traffic\nload ground\nhold f\neffect slow"
-		start := func(mem *journal.Memory, origin time.Time, does map[string]func(context.Context, *runtime.Call) (any, error), was []journal.Record) (*fake, *runtime.Real, chan runtime.Outcome) {
-			f := newFake()
-			f.does = does
-			w := runtime.NewReal(founded{f}, mem, origin)
-			if was != nil {
-				w.Recover(runtime.Recovery{Records: was})
-			}
-			done := make(chan runtime.Outcome, 1)
-			run := runtime.New(runtime.Config{Begin: journal.RunBeginBody{Name: "test", Origin: origin, World: "real"}}, w)
-			go func() { done <- run.Execute(newInterp(nil).body(parseTree(program))) }()
-			return f, w, done
-		}
 		origin := time.Now()
 		mem := &journal.Memory{}
-		_, w, done := start(mem, origin, map[string]func(context.Context, *runtime.Call) (any, error){"slow": until}, nil)
+		f := newFake()
+		f.does["slow"] = until
+		w, done := startFounded(f, mem, origin, program, nil)
 		synctest.Wait()
 		was := slices.Clone(mem.Records())
 		w.Control(runtime.Control{Action: runtime.ActionStop})
@@ -56,9 +60,11 @@ func TestComeBackInOrder(t *testing.T) {
 			}
 		}
 		again := &journal.Memory{}
-		f, _, done := start(again, origin, map[string]func(context.Context, *runtime.Call) (any, error){
+		f = newFake()
+		f.does = map[string]func(context.Context, *runtime.Call) (any, error){
 			"ground": late("ground", 3*time.Second), "f": late("f", 2*time.Second), "traffic": late("traffic", time.Second),
-		}, was)
+		}
+		_, done = startFounded(f, again, origin, program, was)
 		out := <-done
 		want := []string{"ground asked", "ground on", "f asked", "f on", "traffic asked", "traffic on"}
 		if !slices.Equal(said, want) {
@@ -68,5 +74,72 @@ func TestComeBackInOrder(t *testing.T) {
 			t.Errorf("begun %v, %d are on", begun, on)
 		}
 		wantVerdict(t, out, journal.VerdictFailed) // slow may have been done, or not
+	})
+}
+
+// TestNothingStandsOnWhatIsLost: where what others stand on does not come back, the run is
+// told before anything else is asked for again.
+func TestNothingStandsOnWhatIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const program = "load traffic\nfound ground\nhold f\nsleep 1h"
+		f, origin, mem := newFake(), time.Now(), &journal.Memory{}
+		w, done := startFounded(f, mem, origin, program, nil)
+		synctest.Wait()
+		was := slices.Clone(mem.Records())
+		w.Control(runtime.Control{Action: runtime.ActionStop})
+		<-done
+
+		f = newFake()
+		f.does["ground"] = func(context.Context, *runtime.Call) (any, error) {
+			time.Sleep(time.Second)
+			return nil, errors.New("the ground is somebody else's")
+		}
+		_, done = startFounded(f, &journal.Memory{}, origin, program, was)
+		out := <-done
+		wantVerdict(t, out, journal.VerdictErrored)
+		if begun, _, _ := f.state(); !slices.Equal(begun, []string{"ground"}) {
+			t.Errorf("asked again %v, expected only what is lost", begun)
+		}
+		if len(out.Failures) == 0 || !strings.Contains(out.Failures[0].Problem.Message, "the ground is somebody else's") {
+			t.Errorf("failures %v, expected why", out.Failures)
+		}
+	})
+}
+
+// TestElapsedIsWithoutPauses: a fault that comes back is told how long it has been on, and a
+// pause that the process did not survive, but the run did, is none of it.
+func TestElapsedIsWithoutPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const program = "hold f\nsleep 1h"
+		origin, mem := time.Now(), &journal.Memory{}
+		w, done := startFounded(newFake(), mem, origin, program, nil)
+		time.Sleep(10 * time.Second)
+		w.Control(runtime.Control{Action: runtime.ActionPause})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		was := slices.Clone(mem.Records())
+		w.Control(runtime.Control{Action: runtime.ActionStop})
+		<-done
+
+		for range 2 { // the second one has a recovery in its journal
+			time.Sleep(time.Minute)
+			var elapsed time.Duration
+			f, again := newFake(), &journal.Memory{}
+			f.does["f"] = func(ctx context.Context, call *runtime.Call) (any, error) {
+				elapsed = call.Again.Elapsed
+				call.Report(true)
+				<-ctx.Done()
+				return nil, nil
+			}
+			w, done = startFounded(f, again, origin, program, was)
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if elapsed != 10*time.Second {
+				t.Errorf("it is told that it was on for %s, expected the 10s before the pause", elapsed)
+			}
+			was = slices.Concat(was, again.Records())
+			w.Control(runtime.Control{Action: runtime.ActionStop})
+			<-done
+		}
 	})
 }

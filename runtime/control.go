@@ -25,14 +25,22 @@ func (r *Run) control(c Control) {
 		r.end.abort("aborted", said("aborted", c))
 		r.cancel(r.rootScope(), &cause{kind: causeAbort})
 	case ActionFail:
-		r.unpause()
-		r.end.fail(Failf(ClassErrored, c.By, "%s", c.Detail))
-		r.cancel(r.rootScope(), &cause{kind: causeAbort})
+		r.fail(Failf(ClassErrored, c.By, "%s", c.Detail))
 	case ActionSkip:
 		r.skip(c)
 	case ActionRecover:
 		r.missed(c.Gap)
+		for _, h := range r.allHeld() {
+			h.again = h.again || h.anew && !h.e.cancelled
+		}
 	}
+}
+
+// fail ends the run, which cannot go on.
+func (r *Run) fail(f *Failure) {
+	r.unpause()
+	r.end.fail(f)
+	r.cancel(r.rootScope(), &cause{kind: causeAbort})
 }
 
 // missed notes that nobody ran the run for a while: the faults that are on were off.

@@ -37,14 +37,19 @@ type Answer struct {
 type Ask struct {
 	Kind   string
 	Args   json.RawMessage
+	Value  any  // what Args were written of, if a planner is to have it: see Request
 	Chaos  bool // disturbs the system: see Request
 	Repeat bool // may be asked again after a crash
+	// Anew says of a held effect that asked again after a crash it begins anew: its answer
+	// is of that time alone. It measures, so what it met must have stayed the same; see Torn.
+	Anew bool
 	// Setup effects prepare a run (a listener): they alone do not make it started.
 	Setup bool
 	// Judge, if set, looks at the answer of a held effect that was on and went off as
 	// asked; what it finds fails the run, or makes it inconclusive.
-	// The answer is empty where the undo could not be asked for and the effect expired.
-	Judge func(answer json.RawMessage) *Failure
+	// The answer is empty where the undo could not be asked for and the effect expired;
+	// said is what it reported last.
+	Judge func(answer, said json.RawMessage) *Failure
 	// Terms are what Judge, or the caller, judges by, as plain data: for the record.
 	Terms json.RawMessage
 	// Live effects go on in a pause, and what they say then is a fact at once. Who waits
@@ -55,9 +60,10 @@ type Ask struct {
 
 // start asks the world for an effect, named by the branch's next operation.
 func (r *Run) start(b *Branch, ask Ask, held bool) *effect {
-	e := &effect{run: r, id: b.place(), live: b.livetime || ask.Live}
+	r.idle = r.idle && ask.Setup
+	e := &effect{run: r, id: b.nextPlace(), live: b.livetime || ask.Live}
 	req := Request{
-		ID: e.id, Kind: ask.Kind, Args: ask.Args, Held: held, Chaos: ask.Chaos, Repeat: ask.Repeat, Path: b.scope.path,
+		ID: e.id, Kind: ask.Kind, Args: ask.Args, Value: ask.Value, Held: held, Chaos: ask.Chaos, Repeat: ask.Repeat, Looking: b.Watching(), Path: b.scope.path,
 	}
 	if ask.Chaos {
 		req.Seed = r.seedOf(e.id.String())
@@ -102,6 +108,9 @@ func (e *effect) deliver(ev Event) {
 		e.reports++
 		tells := e.tells(ev)
 		r.record(journal.EffectNote, e.id, &journal.EffectNoteBody{Data: ev.Data})
+		if e.held != nil {
+			e.held.Said = ev.Data
+		}
 		if tells {
 			return
 		}

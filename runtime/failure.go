@@ -29,6 +29,9 @@ const (
 	ClassInconclusive
 )
 
+// CodeNothingDone is the reason of a run whose script did nothing.
+const CodeNothingDone = "nothing_done"
+
 // CodeProbeActs is the code of the error that a function probe does more than look.
 const CodeProbeActs = "probe_acts"
 

@@ -13,12 +13,19 @@ type Held struct {
 	scope *scope
 	chaos bool
 	on    bool // its first report came
-	args  json.RawMessage
-	judge func(json.RawMessage) *Failure
+	// anew is Ask.Anew, again that a crash has cut it off, changes what Run.chaosChanges was
+	// when it was asked for, and torn is what Torn says, once it has ended.
+	anew, again, torn bool
+	changes           int
+	kind              string
+	args              json.RawMessage
+	judge             func(answer, said json.RawMessage) *Failure
 	// watchedBy are the hypotheses that are watched because of it.
 	watchedBy []*steadyState
 	// First is the data of its first report.
 	First json.RawMessage
+	// Said is the data of its latest.
+	Said json.RawMessage
 }
 
 // Off reports whether the effect has ended.
@@ -27,13 +34,30 @@ func (h *Held) Off() bool { return h.e.done }
 // Answer is the completion, once Off.
 func (h *Held) Answer() Answer { return Answer{Data: h.e.data, Err: h.e.err} }
 
+// Torn is a failure if what the effect measured is not what the script meant: a crash cut
+// it off, it was asked again whole, and from when it was first asked for until it ended a
+// fault went on or off, which then did not lie over it as meant.
+func (h *Held) Torn() *Failure {
+	if !h.torn {
+		return nil
+	}
+	return Failf(ClassInconclusive, CodeDisturbed,
+		"the %s was cut off when the process of the run died, and was asked again whole, and faults went on or off in its time: they did not lie over it as meant, so its figures say nothing about the system; run it again", h.kind)
+}
+
+// CodeDisturbed is the code of what a crash has spoiled.
+const CodeDisturbed = "disturbed"
+
 // ID is the effect's place in the run.
 func (h *Held) ID() journal.Place { return h.e.id }
 
 // hold starts a held effect that belongs to s.
 func (b *Branch) hold(s *scope, ask Ask) *Held {
 	r := b.run
-	h := &Held{e: r.start(b, ask, true), scope: s, chaos: ask.Chaos, args: ask.Args, judge: ask.Judge}
+	h := &Held{
+		e: r.start(b, ask, true), scope: s, chaos: ask.Chaos, args: ask.Args, judge: ask.Judge,
+		kind: ask.Kind, anew: ask.Anew, changes: r.chaosChanges,
+	}
 	h.e.held = h
 	h.e.waiter = b
 	h.e.notify = h.note
@@ -65,9 +89,7 @@ func (h *Held) ended() {
 	expired := h.e.err != nil && h.e.err.Code == journal.CodeExpired
 	// What is no chaos and ended by itself needs no undo: its caller sees the error.
 	// What expired is off; that is right only where its end was asked for.
-	// What never was on, but could not be taken off either, may be on in part.
-	half := !h.on && h.e.err != nil && h.e.err.Code == journal.CodeUnclean
-	if half || h.on && h.e.err != nil && !expired && (h.chaos || h.e.cancelled) {
+	if unconfirmed(h.on, h.e.err) && (!h.on || h.chaos || h.e.cancelled) {
 		r.end.unclean = append(r.end.unclean, journal.Problem{Code: h.e.err.Code, Message: h.e.err.Message, Path: h.scope.path})
 	} else if h.on && h.chaos && !h.e.cancelled {
 		f := Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off")
@@ -77,10 +99,15 @@ func (h *Held) ended() {
 		f.Problem.Path = h.scope.path
 		r.end.fail(f)
 	} else if h.on && h.scope == r.base && !h.e.cancelled {
-		r.end.fail(Failf(ClassErrored, "listener_lost", "what the run needs to its end has ended: %s", h.args))
+		why := "by itself"
+		if h.e.err != nil {
+			why = h.e.err.Message
+		}
+		r.fail(Failf(ClassErrored, "listener_lost", "what the run needs to its end has ended: %s", why))
 	}
+	h.torn = h.again && h.changes != r.chaosChanges
 	if h.judge != nil && h.on && (h.e.err == nil || expired) {
-		if f := h.judge(h.e.data); f != nil {
+		if f := h.judge(h.e.data, h.Said); f != nil {
 			f.Problem.Path = h.scope.path
 			r.end.fail(f)
 		}
@@ -91,6 +118,15 @@ func (h *Held) ended() {
 	if h.scope.releasing && len(h.scope.held) == 0 {
 		r.wakeUp(h.scope.branch)
 	}
+}
+
+// unconfirmed reports whether a held effect may still be on after its end. What never was
+// on, but could not be taken off either, may be on in part.
+func unconfirmed(on bool, err *journal.EffectError) bool {
+	if err == nil || err.Code == journal.CodeExpired {
+		return false
+	}
+	return on || err.Code == journal.CodeUnclean
 }
 
 // release asks for a held effect's end; see Release for waiting.

@@ -65,6 +65,9 @@ func (in *interp) one(b *runtime.Branch, n *node) error {
 		return b.Check(runtime.CheckSpec{Name: n.arg(0), OK: !n.has("bad"), Value: json.RawMessage("1"), Limit: "below 2"})
 	case "effect", "within":
 		return in.effect(b, n)
+	case "found": // found ground: a held effect that the run needs to its end
+		_, err := b.HoldForRun(ask("load", n.arg(0)))
+		return err
 	case "hold", "load", "release":
 		return in.hold(b, n)
 	case "wait", "guard", "steady":

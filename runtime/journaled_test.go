@@ -106,7 +106,7 @@ func TestEveryArgumentIsJournaled(t *testing.T) {
 		"Chaos":  func(a *runtime.Ask) { a.Chaos = true },
 		"Repeat": func(a *runtime.Ask) { a.Repeat = true },
 		"Terms":  func(a *runtime.Ask) { a.Terms = raw(`{"min_hits":2}`) },
-	}, "Judge", "Setup", "Live") // Live goes with the kind
+	}, "Judge", "Setup", "Live", "Anew", "Value") // Live and Anew go with the kind, and Value with Args
 	varies(t, "effect with a limit", sleep{time.Second}, func(b *runtime.Branch, a sleep) error {
 		_, _, err := b.PerformWithin(ask("effect", "e"), a.D)
 		return err

@@ -43,7 +43,7 @@ func (b *Branch) Check(c CheckSpec) error {
 func (b *Branch) failedCheck(c *CheckSpec, place journal.Place) *Failure {
 	msg := fmt.Sprintf("check %q failed", c.Name)
 	if c.Limit != "" {
-		msg += fmt.Sprintf(": %s is not %s", journal.Text(c.Value, c.Unit), c.Limit)
+		msg += fmt.Sprintf(": %s is not %s", journal.Measured(c.Value, c.Unit, c.Limit), c.Limit)
 	}
 	if c.Detail != "" {
 		msg += ": " + c.Detail
@@ -69,7 +69,7 @@ func (p Reading) String() string {
 	case p.Error != "":
 		return p.Error
 	case len(p.Value) > 0:
-		return string(p.Value)
+		return journal.Measured(p.Value, "", "")
 	case p.OK:
 		return "ok"
 	}

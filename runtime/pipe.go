@@ -69,8 +69,9 @@ type pipeReady struct {
 }
 
 type pipeStart struct {
-	ID   pipePlace `json:"id"`
-	Seed uint64    `json:"seed,string,omitempty"`
+	ID      pipePlace `json:"id"`
+	Seed    uint64    `json:"seed,string,omitempty"`
+	Looking bool      `json:"looking,omitempty"`
 }
 
 type pipeSignal struct {
@@ -119,7 +120,7 @@ var eventKinds = [...]string{EventTick: "tick", EventReport: "report", EventDone
 func wireReady(r *Ready) *pipeReady {
 	out := &pipeReady{Records: r.Records}
 	for i := range r.Start {
-		out.Start = append(out.Start, pipeStart{pipePlace(r.Start[i].ID), r.Start[i].Seed})
+		out.Start = append(out.Start, pipeStart{pipePlace(r.Start[i].ID), r.Start[i].Seed, r.Start[i].Looking})
 	}
 	for _, id := range r.Cancel {
 		out.Cancel = append(out.Cancel, pipePlace(id))
@@ -150,7 +151,7 @@ func (p *pipeReady) ready() (*Ready, error) {
 		}
 		r.Start = append(r.Start, Request{
 			ID: rec.Place, Kind: body.Kind, Args: body.Args, Held: body.Held, Chaos: body.Chaos, Repeat: body.Repeat,
-			Seed: p.Start[asked].Seed, Path: body.Path,
+			Seed: p.Start[asked].Seed, Looking: p.Start[asked].Looking, Path: body.Path,
 		})
 		asked++
 	}

@@ -120,7 +120,7 @@ func (f *pipeFacts) close(kind journal.Kind, at journal.Place) {
 // end ends a run whose process is gone: what is under way is undone and awaited,
 // what is open in the journal is closed, and the verdict says why.
 func (s *pipeServer) end(d Death) Outcome {
-	s.watchdog.Stop()
+	s.watchdog.End()
 	s.opt.Kill()
 	s.control(Control{Action: ActionFail, By: d.Code, Detail: d.Message})
 	f := &s.facts

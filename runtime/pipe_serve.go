@@ -18,8 +18,11 @@ type PipeOptions struct {
 	Begin *journal.RunBeginBody
 	// Strict is Config.Strict.
 	Strict bool
-	// TurnLimit bounds the time between an event and the next message; 0: 2 seconds.
+	// TurnLimit bounds what the process computes between an event and the next message;
+	// 0: 2 seconds.
 	TurnLimit time.Duration
+	// Used is the processor time that the process has used up: see TurnTimer.
+	Used func() time.Duration
 	// MaxMessage bounds one message, in bytes; 0: 32 MiB.
 	MaxMessage int
 	// MaxJournal bounds all messages of a run together, in bytes; 0: 128 MiB, which the
@@ -42,7 +45,7 @@ type pipeServer struct {
 	lines chan []byte // closed after death was set
 	death Death       // why lines were closed
 
-	watchdog *time.Timer
+	watchdog *TurnTimer
 	late     bool // the watchdog bit; guarded by mu
 	mu       sync.Mutex
 	failed   bool // the world was told; guarded by mu
@@ -81,8 +84,9 @@ func ServePipe(in io.Reader, out io.Writer, world World, opt PipeOptions) Outcom
 		}
 	}
 	s := &pipeServer{world: world, out: out, opt: opt, lines: make(chan []byte, 1)}
-	s.watchdog = time.AfterFunc(opt.TurnLimit, s.bite)
-	defer s.watchdog.Stop()
+	s.watchdog = &TurnTimer{Limit: opt.TurnLimit, Used: opt.Used, Late: s.bite}
+	s.watchdog.Begin()
+	defer s.watchdog.End()
 	go s.read(in)
 	result := s.serve()
 	opt.Kill()
@@ -135,7 +139,7 @@ func (s *pipeServer) next() (*pipeMessage, error) {
 
 // turn carries out one Next.
 func (s *pipeServer) turn(msg *pipeMessage) error {
-	if !s.watchdog.Stop() {
+	if !s.watchdog.End() {
 		return errLate
 	}
 	r, err := s.check(msg.Next)
@@ -148,7 +152,7 @@ func (s *pipeServer) turn(msg *pipeMessage) error {
 	ev := s.world.Next(r)
 	s.last = ev.At
 	s.facts.deliver(ev)
-	s.watchdog.Reset(s.opt.TurnLimit)
+	s.watchdog.Begin()
 	return s.write(&pipeAnswer{Event: wireEvent(ev)})
 }
 
@@ -176,7 +180,7 @@ func (s *pipeServer) finish(msg *pipeMessage) (Outcome, error) {
 	s.mu.Unlock()
 	r.Records = append(r.Records, journal.Record{At: s.last, Kind: journal.RunEnd, Place: journal.Place{Branch: "0"}, Body: end})
 	s.world.Finish(r)
-	s.watchdog.Reset(s.opt.TurnLimit)
+	s.watchdog.Begin()
 	out := Outcome{RunEndBody: *end, Took: s.last}
 	if last, err := s.next(); err == nil && last.Outcome != nil { // else only the details are lost
 		out.Failures, _ = last.Outcome.failures()

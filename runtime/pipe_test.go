@@ -126,6 +126,7 @@ func TestPipeAsk(t *testing.T) {
 	go func() {
 		defer p.cut()
 		ended <- child.Execute(runtime.Config{}, func(b *runtime.Branch) (any, error) {
+			b.Log("info", "asks", nil)
 			return nil, child.Ask("who", &got)
 		})
 	}()

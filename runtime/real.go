@@ -172,15 +172,20 @@ func (w *Real) take(due time.Duration) (Event, bool) {
 	case due <= now && (len(w.inbox) == 0 || due <= w.inbox[0].At):
 		return Event{Kind: EventTick, At: now}, true
 	case len(w.inbox) > 0: // came before the timer: a loop of short sleeps starves nobody
-		ev := w.inbox[0]
-		w.inbox[0] = Event{}
-		if w.inbox = w.inbox[1:]; len(w.inbox) == 0 {
-			w.inbox = nil
-		}
-		ev.At = now
-		return ev, true
+		return w.takeInbox(now), true
 	}
 	return Event{}, false
+}
+
+// takeInbox takes the oldest of what came in, of which there is some. The caller holds mu.
+func (w *Real) takeInbox(now time.Duration) Event {
+	ev := w.inbox[0]
+	w.inbox[0] = Event{}
+	if w.inbox = w.inbox[1:]; len(w.inbox) == 0 {
+		w.inbox = nil
+	}
+	ev.At = now
+	return ev
 }
 
 // wait returns when something may have happened.

@@ -27,14 +27,21 @@ const undoWithin = time.Minute
 type Recovery struct {
 	// Records is the journal.
 	Records []journal.Record
+	// Alive is when the process that ran it is last known to have been there. Before the last
+	// record, or zero, it says nothing: then the gap is counted from that record.
+	Alive time.Time
 	// Rollback stops the run instead: its clean-ups run.
 	Rollback bool
+	// Off are the faults of the journal that somebody has taken off already.
+	Off map[journal.Place]bool
 }
 
 // recovery is the recovery of a real world that is under way.
 type recovery struct {
 	*Replay
+	alive    time.Time
 	rollback bool
+	off      map[journal.Place]bool // taken off already
 	// found holds the effects that were under way and have not been asked again, fresh
 	// those that the run has asked for since: they begin when all of found are on.
 	found, fresh []Request
@@ -55,7 +62,7 @@ type recovery struct {
 // It must be called before the run begins. A run that asks for something else than the
 // journal has is ended, with nothing more written; Err tells the difference.
 func (w *Real) Recover(r Recovery) {
-	w.recovery = &recovery{Replay: NewReplay(r.Records), rollback: r.Rollback}
+	w.recovery = &recovery{Replay: NewReplay(r.Records), alive: r.Alive, rollback: r.Rollback, off: r.Off}
 }
 
 // nextRecovered is Next for as long as a recovery is under way; ok is false when it is
@@ -81,13 +88,18 @@ func (w *Real) nextRecovered(r *Ready) (ev Event, ok bool) {
 		return Event{}, false
 	}
 	w.carryOutLater(r)
-	for !w.returned() {
+	for {
+		if ev, ok := w.takeLost(); ok {
+			return ev, true
+		}
+		if w.returned() {
+			return Event{}, false
+		}
 		if ev, ok := w.takeControl(); ok {
 			return ev, true
 		}
 		w.wait(Never)
 	}
-	return Event{}, false
 }
 
 // finishRecovered gives the last records of a run that the journal does not have: its
@@ -131,9 +143,12 @@ func (w *Real) goLive(fresh []journal.Record) Event {
 		w.Control(Control{Action: ActionStop, By: "recover", Detail: "rolled back: the process that ran it died"})
 	}
 	_ = w.keep(&Ready{Records: fresh}) // Err tells, and the run is being failed
-	now := w.elapsed()
+	now, alive := w.elapsed(), time.Duration(0)
+	if p.alive.After(w.origin) {
+		alive = w.at(p.alive)
+	}
 	return Event{Kind: EventControl, At: now, Control: Control{
-		Action: ActionRecover, Detail: "the process that ran it died", Gap: now - last,
+		Action: ActionRecover, Detail: "the process that ran it died", Gap: max(0, now-max(last, alive)),
 	}}
 }
 
@@ -156,6 +171,31 @@ func OpenEffects(recs []journal.Record) []Request {
 	return open
 }
 
+// LeftOn lists the faults of a run that nobody runs any more of which its journal does not
+// say that they are off, the oldest first: those that are open, and those that ended unclean.
+func LeftOn(recs []journal.Record) []Request {
+	var left []Request
+	open, on := map[journal.Place]Request{}, map[journal.Place]bool{}
+	for i := range recs {
+		at := recs[i].Place
+		switch body := recs[i].Body.(type) {
+		case *journal.EffectStartBody:
+			if body.Held && body.Chaos {
+				open[at] = Request{ID: at, Kind: body.Kind, Args: body.Args, Held: true, Chaos: true, Repeat: body.Repeat, Path: body.Path}
+				left = append(left, open[at])
+			}
+		case *journal.EffectNoteBody:
+			on[at] = true
+		case *journal.EffectEndBody:
+			if _, chaos := open[at]; chaos && !unconfirmed(on[at], body.Error) {
+				left = slices.DeleteFunc(left, func(req Request) bool { return req.ID == at })
+			}
+			delete(open, at)
+		}
+	}
+	return left
+}
+
 // undoAll takes off what the journal shows on, the newest first, where it may have
 // outlived the process.
 func (w *Real) undoAll(p *recovery) error {
@@ -166,6 +206,9 @@ func (w *Real) undoAll(p *recovery) error {
 	var errs []error
 	p.left = map[journal.Place]error{}
 	for _, req := range slices.Backward(OpenEffects(p.recs)) {
+		if p.off[req.ID] {
+			continue
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), undoWithin)
 		if err := u.Undo(ctx, req); err != nil {
 			p.left[req.ID] = fmt.Errorf("%w: %w", ErrLeftOn, err)
@@ -250,20 +293,32 @@ func lost(req *Request) *journal.EffectError {
 	return &journal.EffectError{Code: journal.CodeUncertain, Message: "the process died while this was under way: it may have been done, or not"}
 }
 
-// pausedSince is how much of the time from from on was paused.
-func pausedSince(recs []journal.Record, from time.Duration) (sum time.Duration) {
+// pausedSince is how much of the time from from until now was paused. A pause survives the
+// process in which it began.
+func pausedSince(recs []journal.Record, from, now time.Duration) (sum time.Duration) {
 	began := time.Duration(-1)
-	for i := range recs {
-		c, ok := recs[i].Body.(*journal.ControlBody)
-		switch {
-		case !ok:
-		case c.Action == ActionPause && began < 0:
-			began = recs[i].At
-		case c.Action != ActionSkip && c.Action != ActionPause && began >= 0:
-			sum += max(0, recs[i].At-max(began, from))
+	end := func(at time.Duration) {
+		if began >= 0 {
+			sum += max(0, at-max(began, from))
 			began = -1
 		}
 	}
+	for i := range recs {
+		c, ok := recs[i].Body.(*journal.ControlBody)
+		if !ok {
+			continue
+		}
+		switch c.Action {
+		case ActionPause:
+			if began < 0 {
+				began = recs[i].At
+			}
+		case ActionSkip, ActionRecover:
+		default:
+			end(recs[i].At)
+		}
+	}
+	end(now)
 	return sum
 }
 

@@ -150,8 +150,7 @@ func (p *Replay) event(rec *journal.Record) (Event, error) {
 	return ev, &Divergence{Number: p.next + 1, Was: rec}
 }
 
-// same compares two records as the journal holds them. What the interpreter of the
-// beginning calls itself is no difference: a later one may go on with the run.
+// same compares two records as the journal holds them, but for what plainRecord leaves out.
 func (p *Replay) same(was, is *journal.Record) bool {
 	if was.Kind != is.Kind || was.At != is.At || was.Place != is.Place {
 		return false
@@ -188,12 +187,29 @@ func unplaced(record []byte) []byte {
 	return text
 }
 
+// plainRecord is a record without what a later version may make anew: what the interpreter
+// calls itself, since another may go on with the run, and the fields that older journals
+// lack and whose values follow from the rest.
 func plainRecord(rec *journal.Record) journal.Record {
-	begin, ok := rec.Body.(*journal.RunBeginBody)
-	if !ok {
-		return *rec
+	plain := *rec
+	switch b := rec.Body.(type) {
+	case *journal.RunBeginBody:
+		body := *b
+		body.Interpreter, body.Format = "", 0
+		plain.Body = &body
+	case *journal.FailureBody:
+		if b.Steady != "" {
+			body := *b
+			body.Steady = ""
+			plain.Body = &body
+		}
+	case *journal.StepEndBody:
+		if b.Error != nil && b.Error.Steady != "" {
+			body, problem := *b, *b.Error
+			problem.Steady = ""
+			body.Error = &problem
+			plain.Body = &body
+		}
 	}
-	body := *begin
-	body.Interpreter, body.Format = "", 0
-	return journal.Record{At: rec.At, Kind: rec.Kind, Place: rec.Place, Body: &body}
+	return plain
 }

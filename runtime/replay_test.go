@@ -38,6 +38,41 @@ func (c *testCase) replay(recs []journal.Record) error {
 	return w.Err()
 }
 
+// TestReplayOlder: a journal from before failures named the steady state is replayed.
+func TestReplayOlder(t *testing.T) {
+	text, err := os.ReadFile("testdata/steady.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, part := range strings.Split(string(text), "=== ")[1:] {
+		name, rest, _ := strings.Cut(part, "\n")
+		source, _, _ := strings.Cut(rest, "----\n")
+		c := parseCase(source)
+		j := &journal.Memory{}
+		c.execute(j)
+		older := read(t, j.Records())
+		for _, rec := range older {
+			switch b := rec.Body.(type) {
+			case *journal.FailureBody:
+				if b.Steady != "" {
+					b.Steady, named = "", named+1
+				}
+			case *journal.StepEndBody:
+				if b.Error != nil && b.Error.Steady != "" {
+					b.Error.Steady, named = "", named+1
+				}
+			}
+		}
+		if err := c.replay(older); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if named == 0 {
+		t.Error("no failure names a steady state")
+	}
+}
+
 // TestReplayGolden: every golden case, replayed against its journal, makes the same
 // records, and against the first half of it notices that it ends.
 func TestReplayGolden(t *testing.T) {

@@ -63,8 +63,11 @@ type Run struct {
 
 	effects map[journal.Place]*effect // not completed yet
 	chaosOn int                       // held effects with Chaos that are on
-	started bool                      // an effect went out or time passed
-	limit   time.Duration             // what SetMaxDuration said; 0: nothing
+	// chaosChanges is how often one was asked for or has ended.
+	chaosChanges int
+	started      bool          // an effect went out or time passed
+	idle         bool          // no operation yet but what prepares the run
+	limit        time.Duration // what SetMaxDuration said; 0: nothing
 
 	steps map[string]*stepState // running steps by path, for skip
 
@@ -99,7 +102,7 @@ func New(cfg Config, w World) *Run {
 	if cfg.CleanupTimeout != defaultCleanup {
 		cfg.Begin.CleanupTimeout = cfg.CleanupTimeout
 	}
-	r := &Run{cfg: cfg, world: w}
+	r := &Run{cfg: cfg, world: w, idle: true}
 	r.end.tell = r.tellFailure
 	return r
 }
@@ -138,6 +141,7 @@ func (r *Run) Execute(body Body) Outcome {
 	r.root.shield++
 	r.root.releaseAll(r.base)
 	out := r.verdict()
+	out.Paused = r.now - r.heldNow()
 	r.record(journal.RunEnd, journal.Place{Branch: "0"}, &out.RunEndBody)
 	r.ready.Due = Never
 	r.world.Finish(&r.ready)
@@ -263,6 +267,12 @@ func (b *Branch) Rand() *rand.Rand {
 
 // place numbers the branch's next operation.
 func (b *Branch) place() journal.Place {
+	b.run.idle = false
+	return b.nextPlace()
+}
+
+// nextPlace is place for an operation that only prepares the run.
+func (b *Branch) nextPlace() journal.Place {
 	b.ops++
 	b.run.turnOps++
 	return journal.Place{Branch: b.path, Op: b.ops}

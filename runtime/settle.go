@@ -14,8 +14,8 @@ func (b *Branch) settle(s *scope, err error) error {
 	r := b.run
 	for _, st := range s.steady {
 		if st.disturbed && st.seen > 0 && float64(st.seen-st.bad) < st.spec.Share*float64(st.seen) {
-			f := Failf(ClassFailed, "steady_state_deviated", "steady state %q held for %.4g%% of %d readings while faults were on, expected %.4g%%",
-				st.spec.Name, 100*float64(st.seen-st.bad)/float64(st.seen), st.seen, 100*st.spec.Share)
+			f := st.failure(ClassFailed, "steady_state_deviated", "held for %.4g%% of %d readings while faults were on, expected %.4g%%",
+				100*float64(st.seen-st.bad)/float64(st.seen), st.seen, 100*st.spec.Share)
 			f.Problem.Path = s.path
 			r.end.fail(f)
 		}
@@ -28,7 +28,7 @@ func (b *Branch) settle(s *scope, err error) error {
 		}
 		st.record(r, "after", ok, reading)
 		if !ok {
-			f := Failf(ClassFailed, "steady_state_lost", "steady state %q does not hold again %s after the faults: %s", st.spec.Name, units.FormatDuration(st.spec.Settle), reading)
+			f := st.failure(ClassFailed, "steady_state_lost", "does not hold again %s after the faults: %s", units.FormatDuration(st.spec.Settle), reading)
 			f.Problem.Path = s.path
 			r.end.fail(f)
 		}
@@ -76,8 +76,8 @@ func (b *Branch) recovered(st *stepState) error {
 				return err
 			}
 			if !ok {
-				return Failf(ClassFailed, "not_recovered", "steady state %q is not back %s after the faults of step %q: %s",
-					hyp.spec.Name, units.FormatDuration(st.spec.Recovered), st.spec.Name, reading)
+				return hyp.failure(ClassFailed, "not_recovered", "is not back %s after the faults of step %q: %s",
+					units.FormatDuration(st.spec.Recovered), st.spec.Name, reading)
 			}
 		}
 	}

@@ -69,10 +69,16 @@ func (b *Branch) holdsBefore(st *steadyState) error {
 
 func (st *steadyState) unmetErr(reading Reading) error {
 	if st.unmet {
-		return Failf(ClassInconclusive, "steady_state_unmet",
-			"steady state %q does not hold before any fault: %s; nothing was injected", st.spec.Name, reading)
+		return st.failure(ClassInconclusive, "steady_state_unmet", "does not hold before any fault: %s; nothing was injected", reading)
 	}
 	return nil
+}
+
+// failure says how the hypothesis failed.
+func (st *steadyState) failure(class Class, code, format string, args ...any) *Failure {
+	f := Failf(class, code, "steady state %q "+format, append([]any{st.spec.Name}, args...)...)
+	f.Problem.Steady = st.place.String()
+	return f
 }
 
 // look reads a probe once on this branch, a function under the rules of function
@@ -151,6 +157,7 @@ func (b *Branch) beforeFault(st *steadyState) error {
 // watched from the first to the last.
 func (r *Run) chaosAsked(b *Branch, h *Held) {
 	r.chaosOn++
+	r.chaosChanges++
 	for s := h.scope; s != nil; s = s.parent {
 		for _, st := range s.steady {
 			if !st.spec.During {
@@ -167,6 +174,7 @@ func (r *Run) chaosAsked(b *Branch, h *Held) {
 // chaosEnded is told of every fault that is gone, or never came.
 func (r *Run) chaosEnded(h *Held) {
 	r.chaosOn--
+	r.chaosChanges++
 	for _, st := range h.watchedBy {
 		if st.faults--; st.faults > 0 {
 			continue

@@ -165,6 +165,8 @@ func (r *Run) verdict() Outcome {
 			"--strict: %d failures were tolerated and %d steps passed only after a retry", v.tolerated, v.flaky)})
 	case v.stopped != nil: // a plan that was cut: up to there nothing failed
 		set(journal.VerdictPassed, *v.stopped)
+	case r.idle:
+		set(journal.VerdictInconclusive, journal.Problem{Code: CodeNothingDone, Message: "the script did nothing: no step, check or effect; where that is meant, let it log() why"})
 	default:
 		set(journal.VerdictPassed, journal.Problem{Code: "passed"})
 	}

@@ -111,7 +111,7 @@ func (w *Virtual) Next(r *Ready) Event {
 			return Event{Kind: EventTick, At: w.now}
 		}
 	default:
-		ev := heap.Pop(&w.due).(plannedEvent).Event
+		ev := heap.Pop(&w.due).(*plannedEvent).Event
 		w.now = max(w.now, ev.At)
 		if ev.Kind == EventDone {
 			delete(w.running, ev.ID)
@@ -137,7 +137,7 @@ func (w *Virtual) dueBefore(r *Ready) time.Duration {
 
 // ask asks the effect that is due to be asked what it reports.
 func (w *Virtual) ask() {
-	at := heap.Pop(&w.due).(plannedEvent)
+	at := heap.Pop(&w.due).(*plannedEvent)
 	e := w.running[at.ID]
 	w.now = max(w.now, at.At)
 	data, err := e.next(w.now - e.began)
@@ -155,7 +155,7 @@ func (w *Virtual) ask() {
 // askAfter schedules that an effect is asked.
 func (w *Virtual) askAfter(id journal.Place, after time.Duration) {
 	w.seq++
-	heap.Push(&w.due, plannedEvent{Event: Event{At: w.now + after, ID: id}, seq: w.seq, ask: true})
+	heap.Push(&w.due, &plannedEvent{Event: Event{At: w.now + after, ID: id}, seq: w.seq, ask: true})
 }
 
 // moved counts events since time last moved, and reports whether the run may go on.
@@ -245,7 +245,7 @@ func (w *Virtual) plan(kind EventKind, id journal.Place, after time.Duration, da
 		err = &journal.EffectError{Code: "invalid", Message: bad.Error()}
 	}
 	w.seq++
-	heap.Push(&w.due, plannedEvent{Event: Event{Kind: kind, At: w.now + after, ID: id, Data: raw, Err: err}, seq: w.seq})
+	heap.Push(&w.due, &plannedEvent{Event: Event{Kind: kind, At: w.now + after, ID: id, Data: raw, Err: err}, seq: w.seq})
 }
 
 // toRaw gives data as JSON; what already is JSON stays as it is.
@@ -271,17 +271,18 @@ type plannedEvent struct {
 }
 
 // eventHeap orders events by time, then by when they were planned.
-type eventHeap []plannedEvent
+type eventHeap []*plannedEvent
 
 func (h eventHeap) Len() int { return len(h) }
 func (h eventHeap) Less(i, j int) bool {
 	return h[i].At < h[j].At || h[i].At == h[j].At && h[i].seq < h[j].seq
 }
 func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *eventHeap) Push(x any)   { *h = append(*h, x.(plannedEvent)) }
+func (h *eventHeap) Push(x any)   { *h = append(*h, x.(*plannedEvent)) }
 func (h *eventHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]
+	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
 	return last
 }

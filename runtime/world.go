@@ -52,6 +52,9 @@ type Request struct {
 	Kind string
 	// Args are plain data, as the performer of Kind defines them.
 	Args json.RawMessage
+	// Value is what Args were written of, so that a planner need not read them; nil where
+	// they came from a record or over a pipe. It must not be changed.
+	Value any
 	// Held effects go on until they are cancelled, and their end is an undo. The
 	// first report says that it is on; a completion before that, that it never was.
 	Held bool
@@ -63,6 +66,8 @@ type Request struct {
 	Repeat bool
 	// Seed is for the effect's random decisions: a function of the run's seed and ID.
 	Seed uint64
+	// Looking says that a function probe asks.
+	Looking bool
 	// Path is the step it belongs to, for people.
 	Path string
 	// Again is set where a process that died had begun the effect: it goes on from there.

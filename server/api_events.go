@@ -27,7 +27,7 @@ type EventPage struct {
 
 // eventRoutes are those of a run's records.
 func (s *Server) eventRoutes(tag, base string) {
-	o := op("GET", base+"/{id}/events", "get-events", Viewer, "The records of a run's journal: a page of them as JSON, or with Accept: text/event-stream all as they come, until the run has ended. The id of an event is its number; with Last-Event-ID a stream goes on behind it.", tag)
+	o := op("GET", base+"/{id}/events", "get-events", Viewer, "The records of a run's journal: a page of them as JSON, or with Accept: text/event-stream all as they come, until the run has ended. The id of an event is its number; with Last-Event-ID a stream goes on behind it. A stream of a run that waits for its turn waits with it; a page of one has no events yet.", tag)
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[EventPage](), true, "EventPage")
 	o.Responses["200"] = &huma.Response{Description: "The events.", Content: map[string]*huma.MediaType{
 		"application/json": {Schema: schema}, eventStream: {Schema: &huma.Schema{Type: huma.TypeString}},
@@ -39,10 +39,10 @@ func (s *Server) eventRoutes(tag, base string) {
 		Last   string `header:"Last-Event-ID" doc:"What a stream goes on behind; it wins over after."`
 		Accept string `header:"Accept" doc:"text/event-stream for a stream."`
 	}) (*huma.StreamResponse, error) {
-		if err := s.runs.notBegun(in.ID); err != nil {
-			return nil, asProblem(err)
-		}
 		r, _, err := s.look(in.ID)
+		if err == nil && r.Status != statusQueued {
+			err = s.runs.notBegun(in.ID) // and never will
+		}
 		if err != nil {
 			return nil, asProblem(err)
 		}
@@ -56,6 +56,9 @@ func (s *Server) eventRoutes(tag, base string) {
 			return s.streamed(eventStream, func(c *client) { s.streamEvents(c, in.ID, after) }), nil
 		}
 		p := EventPage{Events: []Event{}, Next: after, Ended: r.Status == string(view.Ended)}
+		if r.Status == statusQueued {
+			return s.page(&p), nil
+		}
 		err = s.past(in.ID, after, in.Limit, func(first int, recs []journal.Record) {
 			for i, rec := range recs {
 				p.Events = append(p.Events, event(first+i, rec))
@@ -66,14 +69,19 @@ func (s *Server) eventRoutes(tag, base string) {
 			return nil, asProblem(err)
 		}
 		p.Ended = p.Ended && p.Next >= r.Events
-		return &huma.StreamResponse{Body: func(ctx huma.Context) {
-			ctx.SetHeader("Content-Type", "application/json")
-			ctx.SetStatus(http.StatusOK)
-			if err := s.api.Marshal(ctx.BodyWriter(), "application/json", p); err != nil {
-				panic(err) // into memory, of plain data
-			}
-		}}, nil
+		return s.page(&p), nil
 	})
+}
+
+// page is an answer with some events.
+func (s *Server) page(p *EventPage) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		ctx.SetHeader("Content-Type", "application/json")
+		ctx.SetStatus(http.StatusOK)
+		if err := s.api.Marshal(ctx.BodyWriter(), "application/json", p); err != nil {
+			panic(err) // into memory, of plain data
+		}
+	}}
 }
 
 // streamed is an answer that a function writes after the handler has returned.

@@ -20,12 +20,12 @@ import (
 // Source is an orchestration as text.
 type Source struct {
 	Content string `json:"content" minLength:"1" doc:"The orchestration's text."`
-	Format  string `json:"format,omitempty" enum:"yaml,json,starlark" doc:"What the text is; without it yaml, or json for a text that begins with a brace."`
+	Format  string `json:"format,omitempty" enum:"yaml,json,starlark,star" doc:"What the text is; without it yaml, or json for a text that begins with a brace."`
 	Lenient bool   `json:"lenient,omitempty" doc:"Warn of keys that an orchestration file may not have, where they are errors otherwise."`
 }
 
 func (src *Source) definition() definition {
-	d := definition{Format: src.Format, Content: src.Content, Lenient: src.Lenient}
+	d := definition{Format: formatNamed(src.Format), Content: src.Content, Lenient: src.Lenient}
 	if d.Format == "" {
 		d.Format = formatOf(d.Content)
 	}
@@ -106,6 +106,7 @@ func unescape(part string) string {
 
 func (s *Server) orchestrations() {
 	const tag, base = "orchestrations", "/api/v1/orchestrations"
+	const known = "There is one of that name: this is its next version, or, where nothing has changed, its latest."
 	type importBody struct {
 		Source
 		Name string `json:"name,omitempty" maxLength:"200" doc:"What to keep it by; without it the name that it gives itself."`
@@ -131,13 +132,13 @@ func (s *Server) orchestrations() {
 		out.ETag = quoted(kept.doc.ETag())
 		return out, nil
 	}
-	huma.Register(s.api, created(op("POST", base+"/import", "import-orchestration", Operator, "Keep an orchestration, by the name that it gives itself.", tag)), func(ctx context.Context, in *struct {
+	huma.Register(s.api, created(op("POST", base+"/import", "import-orchestration", Operator, "Keep an orchestration, by the name that it gives itself.", tag), known), func(ctx context.Context, in *struct {
 		Writing
 		Body importBody
 	}) (*importOut, error) {
 		return keep(ctx, &in.Body.Source, in.Body.Name, &in.Writing)
 	})
-	huma.Register(s.api, created(op("PUT", base+"/{name}", "put-orchestration", Operator, "Keep an orchestration by a name.", tag)), func(ctx context.Context, in *struct {
+	huma.Register(s.api, created(op("PUT", base+"/{name}", "put-orchestration", Operator, "Keep an orchestration by a name.", tag), known), func(ctx context.Context, in *struct {
 		Writing
 		Name string `path:"name" doc:"The orchestration."`
 		Body Source
@@ -146,7 +147,7 @@ func (s *Server) orchestrations() {
 	})
 	s.readOrchestrations(tag, base)
 	s.judgeOrchestrations(tag, base)
-	huma.Register(s.api, op("DELETE", base+"/{name}", "delete-orchestration", Operator, "Forget an orchestration with all its versions. Runs of it stay.", tag), func(_ context.Context, in *struct {
+	huma.Register(s.api, op("DELETE", base+"/{name}", "delete-orchestration", Operator, "Forget an orchestration with all its versions, unless a schedule starts it. Runs of it stay.", tag), func(_ context.Context, in *struct {
 		Name    string `path:"name" doc:"The orchestration."`
 		IfMatch string `header:"If-Match" doc:"Only if the latest version has this ETag."`
 	}) (*struct{}, error) {
@@ -155,6 +156,11 @@ func (s *Server) orchestrations() {
 			return nil, err
 		}
 		name := unescape(in.Name)
+		if names, err := s.schedulesOf(name); err != nil {
+			return nil, asProblem(err)
+		} else if len(names) > 0 {
+			return nil, problemf(409, "orchestration_in_use", "orchestration %q is started by schedules: %s; delete them first, or let them start another", name, nearby(names))
+		}
 		err = s.shelf.Delete(name, etag)
 		if errors.Is(err, store.ErrNoDocument) {
 			return nil, problemf(404, "orchestration_not_found", "there is no orchestration %q", name)
@@ -225,9 +231,7 @@ func (s *Server) readOrchestrations(tag, base string) {
 		if err != nil {
 			return nil, asProblem(err)
 		}
-		if in.Format == "star" {
-			in.Format = formatStarlark
-		}
+		in.Format = formatNamed(in.Format)
 		out := &one{Tagged{quoted(doc.ETag())}, orchestration(d, doc)}
 		if in.IfNoneMatch == out.ETag {
 			return nil, huma.ErrorWithHeaders(problemf(http.StatusNotModified, "not_modified", "it is the version that you have"), http.Header{"ETag": {out.ETag}})
@@ -253,7 +257,7 @@ type Asked struct {
 	Orchestration string `json:"orchestration,omitempty" maxLength:"200" doc:"The name of one that is kept; or else content."`
 	Version       int    `json:"version,omitempty" minimum:"0" doc:"A version of it; without it the latest."`
 	Content       string `json:"content,omitempty" doc:"The orchestration's text, where it is not kept."`
-	Format        string `json:"format,omitempty" enum:"yaml,json,starlark" doc:"What the text is; without it yaml, or json for a text that begins with a brace."`
+	Format        string `json:"format,omitempty" enum:"yaml,json,starlark,star" doc:"What the text is; without it yaml, or json for a text that begins with a brace."`
 	Lenient       bool   `json:"lenient,omitempty" doc:"Warn of keys that an orchestration file may not have."`
 
 	Params map[string]json.RawMessage `json:"params,omitempty" doc:"The parameters by name."`
@@ -313,6 +317,12 @@ func (s *Server) planned(l *loaded, who Who, details bool, params map[string]jso
 // maxPlan bounds the records of a plan that is asked for: its answer has them all.
 const maxPlan = 20_000
 
+// Checked is an orchestration as text that is to be validated.
+type Checked struct {
+	Source
+	Params map[string]json.RawMessage `json:"params,omitempty" doc:"The parameters by name: those without a default are needed."`
+}
+
 // Validated is what there is to say of an orchestration.
 type Validated struct {
 	Valid    bool      `json:"valid" doc:"Whether it can be run."`
@@ -324,14 +334,14 @@ type Validated struct {
 // judgeOrchestrations are the routes that say what is wrong, and what a run would do.
 func (s *Server) judgeOrchestrations(tag, base string) {
 	type validated struct{ Body Validated }
-	huma.Register(s.api, op("POST", base+"/validate", "validate-orchestration", Viewer, "Say everything that is wrong with an orchestration. One that is wrong is a 400, as wherever it is sent.", tag), func(ctx context.Context, in *struct{ Body Source }) (*validated, error) {
+	huma.Register(s.api, op("POST", base+"/validate", "validate-orchestration", Viewer, "Say everything that is wrong with an orchestration. One that is wrong is a 400, as wherever it is sent.", tag), func(ctx context.Context, in *struct{ Body Checked }) (*validated, error) {
 		d := in.Body.definition()
 		l, err := s.scripts.load(d.Format, d.Content, d.Lenient)
 		if err != nil {
 			return nil, asProblem(err)
 		}
 		out := Validated{Valid: true, Name: l.script.Name(), Steps: l.script.Steps(), Findings: findings(l.diags, l.source(d.Content))}
-		res, err := s.planned(l, whoOf(ctx), false, nil, nil)
+		res, err := s.planned(l, whoOf(ctx), false, in.Body.Params, nil)
 		if err != nil {
 			return nil, failedPlan(err, l, d.Content)
 		}

@@ -15,44 +15,48 @@ type Preset struct {
 	Faults []string `json:"faults" nullable:"false" doc:"What it does, a line for each fault."`
 }
 
-// PresetList are scenarios or profiles.
-type PresetList struct {
-	Scenarios []Preset `json:"scenarios,omitempty" doc:"The predefined scenarios."`
-	Profiles  []Preset `json:"profiles,omitempty" doc:"The network profiles."`
+// ScenarioList are scenarios.
+type ScenarioList struct {
+	Scenarios []Preset `json:"scenarios" nullable:"false" doc:"The predefined scenarios."`
 }
 
-type presetList struct{ Body PresetList }
+// ProfileList are network profiles.
+type ProfileList struct {
+	Profiles []Preset `json:"profiles" nullable:"false" doc:"The network profiles."`
+}
 
 // presets are the routes that list scenarios and profiles.
 func (s *Server) presets() {
 	const tag = "scenarios"
-	list := func(kind string) func(context.Context, *struct{}) (*presetList, error) {
-		return func(context.Context, *struct{}) (*presetList, error) {
-			all, script, diags := app.Scenarios("")
-			if diags.HasErrors() {
-				return nil, diagnosed(500, diags, script.SourceOf)
-			}
-			var out presetList
-			for _, p := range all {
-				shown := Preset{Name: p.Name, Doc: p.Doc, Faults: p.Texts}
-				switch {
-				case p.Kind != kind:
-				case kind == "profile":
-					out.Body.Profiles = append(out.Body.Profiles, shown)
-				default:
-					out.Body.Scenarios = append(out.Body.Scenarios, shown)
-				}
-			}
-			return &out, nil
+	type scenarios struct{ Body ScenarioList }
+	for path, id := range map[string]string{
+		"/api/v1/scenarios": "list-scenarios", "/api/chaos/scenarios": "chaos-scenarios", "/api/chaos/scenarios/predefined": "chaos-scenarios-predefined",
+	} {
+		huma.Register(s.api, op("GET", path, id, Viewer, "The predefined scenarios.", tag), func(context.Context, *struct{}) (*scenarios, error) {
+			all, err := presetsOf("scenario")
+			return &scenarios{ScenarioList{all}}, err
+		})
+	}
+	type profiles struct{ Body ProfileList }
+	for path, id := range map[string]string{"/api/v1/profiles": "list-profiles", "/api/chaos/profiles": "chaos-profiles"} {
+		huma.Register(s.api, op("GET", path, id, Viewer, "The network profiles.", tag), func(context.Context, *struct{}) (*profiles, error) {
+			all, err := presetsOf("profile")
+			return &profiles{ProfileList{all}}, err
+		})
+	}
+}
+
+// presetsOf are the scenarios, or the profiles.
+func presetsOf(kind string) ([]Preset, error) {
+	all, script, diags := app.Scenarios("")
+	if diags.HasErrors() {
+		return nil, diagnosed(500, diags, script.SourceOf)
+	}
+	out := []Preset{}
+	for _, p := range all {
+		if p.Kind == kind {
+			out = append(out, Preset{Name: p.Name, Doc: p.Doc, Faults: p.Texts})
 		}
 	}
-	for _, route := range []struct{ path, id, kind, summary string }{
-		{"/api/v1/scenarios", "list-scenarios", "scenario", "The predefined scenarios."},
-		{"/api/v1/profiles", "list-profiles", "profile", "The network profiles."},
-		{"/api/chaos/scenarios", "chaos-scenarios", "scenario", "The predefined scenarios."},
-		{"/api/chaos/scenarios/predefined", "chaos-scenarios-predefined", "scenario", "The predefined scenarios."},
-		{"/api/chaos/profiles", "chaos-profiles", "profile", "The network profiles."},
-	} {
-		huma.Register(s.api, op("GET", route.path, route.id, Viewer, route.summary, tag), list(route.kind))
-	}
+	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"starquake/app"
 	"starquake/report"
 	"starquake/runtime/view"
 	"starquake/store"
@@ -18,7 +19,7 @@ func pagePolicy() string { return report.ContentSecurityPolicy() + "; frame-ance
 
 // reportRoute is that of a run's report. It is made of the journal whenever it is asked for.
 func (s *Server) reportRoute(tag, base string) {
-	o := op("GET", base+"/{id}/report", "get-report", Viewer, "A report of a run as it stands, made of its journal: a page for people, Markdown, JSON, JUnit XML or SARIF.", tag)
+	o := op("GET", base+"/{id}/report", "get-report", Viewer, "A report of a run as it stands, made of its journal: a page for people, Markdown, JSON, JUnit XML or SARIF. Of one that waits for its turn there is none: 409 run_queued, whose help names the calls that tell when.", tag)
 	content := map[string]*huma.MediaType{}
 	for _, f := range report.Formats() {
 		content[f.MediaType] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Description: f.Doc}}
@@ -29,7 +30,7 @@ func (s *Server) reportRoute(tag, base string) {
 	o.Responses["200"] = &huma.Response{Description: "The report.", Content: content}
 	huma.Register(s.api, o, func(_ context.Context, in *struct {
 		RunPath
-		Format string `query:"format" enum:"html,md,json,junit,sarif" default:"html" doc:"How it is written."`
+		Format string `query:"format" enum:"html,md,markdown,json,junit,sarif" default:"html" doc:"How it is written."`
 	}) (*huma.StreamResponse, error) {
 		f, err := report.Named(in.Format)
 		if err != nil {
@@ -56,10 +57,14 @@ func (s *Server) reportRoute(tag, base string) {
 // isJSON reports whether a format is read as JSON.
 func isJSON(f report.Format) bool { return slices.Contains([]string{"json", "sarif"}, f.Name) }
 
+// again is what runs the script of a run again. It came as text, so no file of this machine
+// is it; the report has the text.
+const again = "starquake start --file FILE"
+
 // reported is a run for a report.
 func (s *Server) reported(id string) (*report.Run, error) {
 	about := func(info *store.Info, v *view.Run) *report.Run {
-		return &report.Run{Run: v, ID: info.ID, By: info.By, Version: info.Version, Labels: info.Labels}
+		return &report.Run{Run: v, ID: info.ID, Again: again, By: info.By, Version: info.Version, Labels: info.Labels}
 	}
 	if err := s.runs.notBegun(id); err != nil {
 		return nil, err
@@ -71,9 +76,7 @@ func (s *Server) reported(id string) (*report.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := about(&e.Info, view.Of(recs))
-	run.Interrupted = e.Status == store.Interrupted
-	return run, nil
+	return about(&e.Info, app.ViewOf(&e, recs)), nil
 }
 
 // reportPath is where the report of a run is.

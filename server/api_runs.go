@@ -33,8 +33,8 @@ func (s *Server) runRoutes() {
 		Location string `header:"Location" doc:"Where the run is."`
 		Body     Run
 	}
-	huma.Register(s.api, queues(created(op("POST", base, "start-run", Operator, "Start a run; status 202 says that it waits for its turn, as too many go on. With an Idempotency-Key that was used for the same request it is the run that was started then, with status 200.", tag))), func(ctx context.Context, in *struct {
-		Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Makes asking twice one start. Kept with the run."`
+	huma.Register(s.api, queues(created(op("POST", base, "start-run", Operator, "Start a run; status 202 says that it waits for its turn, as too many go on.", tag), "The run that was started when this Idempotency-Key came first.")), func(ctx context.Context, in *struct {
+		Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Makes asking twice one start, of the same person: the same request with the same key answers with the run that was started then, another request with it is a 422. Keys of different people have nothing to do with each other. It is kept with the run."`
 		Body StartBody
 	}) (*startOut, error) {
 		l, _, err := in.Body.find(s)
@@ -81,7 +81,7 @@ type RunItem struct {
 	Iteration   *int     `json:"current_iteration,omitempty" doc:"The turn of its outermost loop, from 1. Absent, as are the next ones, of a run that has ended or goes on elsewhere: its status has them."`
 	CurrentStep *int     `json:"current_step,omitempty" doc:"The number of the step that began last, from 1; 0 before the first."`
 	FailedSteps []string `json:"failed_steps,omitzero" doc:"The names of steps that failed and were not tolerated."`
-	FaultsOn    *int     `json:"faults_on,omitempty" doc:"How many faults are on now."`
+	FaultsOn    *int     `json:"faults_on,omitempty" doc:"How many faults are on now. While they are lifted, in a pause or an approval, they are not."`
 	Events      *int     `json:"events,omitempty" doc:"How many records its journal has; the last one's number."`
 }
 
@@ -93,7 +93,9 @@ func item(r Run) RunItem {
 // RunDetail is a run with all that there is to see of it.
 type RunDetail struct {
 	Run
-	View *view.Run `json:"view" doc:"Steps, faults, checks, guards, log; times in nanoseconds."`
+	// Warnings are those of the summary and of reports.
+	Warnings []string  `json:"warnings" nullable:"false" doc:"What one should know of the run although nothing failed, such as that no request met any fault."`
+	View     *view.Run `json:"view" doc:"Steps, faults, checks, guards, log; times in nanoseconds."`
 }
 
 // listing selects runs.
@@ -155,7 +157,7 @@ func (s *Server) readRuns(tag, base string) {
 		if err != nil {
 			return nil, asProblem(err)
 		}
-		return &one{RunDetail{r, v}}, nil
+		return &one{RunDetail{r, append([]string{}, v.Warnings()...), v}}, nil
 	})
 	type statusOut struct{ Body Run }
 	huma.Register(s.api, op("GET", base+"/{id}/status", "get-run-status", Viewer, "How a run stands, in a few lines.", tag), func(_ context.Context, in *RunPath) (*statusOut, error) {
@@ -166,7 +168,7 @@ func (s *Server) readRuns(tag, base string) {
 		return &statusOut{r}, nil
 	})
 	s.eventRoutes(tag, base)
-	journalOp := op("GET", base+"/{id}/journal", "download-journal", Viewer, "A run as JSON lines: what was asked, then its journal, as starquake runs import takes it.", tag)
+	journalOp := op("GET", base+"/{id}/journal", "download-journal", Viewer, "A run as JSON lines: what was asked, then its journal, as starquake runs import takes it. Of one that waits for its turn there is none: 409 run_queued, whose help names the calls that tell when.", tag)
 	journalOp.Responses["200"] = &huma.Response{Description: "The lines.", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	huma.Register(s.api, journalOp, func(_ context.Context, in *RunPath) (*huma.StreamResponse, error) {
 		if err := s.runs.notBegun(in.ID); err != nil {
@@ -230,7 +232,7 @@ func (s *Server) entry(id string) (RunItem, store.Entry, bool) {
 		return item(run), e, true
 	}
 	if r := s.runs.find(id); r != nil {
-		run := shown(r.View(), r.Planned(), r.About())
+		run := shown(r.View(), r.Planned(), r.About(), true)
 		e := store.Entry{Info: *r.About(), Status: store.Running}
 		if e.Name = run.Name; run.Ended != nil {
 			e.Status, e.End = store.Ended, &store.End{Verdict: run.Verdict}

@@ -93,7 +93,14 @@ func (s *Server) willStart(all *schedule.Scheduler, name string, d *schedule.Def
 	} else if err != nil {
 		return asProblem(err)
 	}
-	return nil
+	if d.Check() != nil {
+		return nil // likewise
+	}
+	asked, err := s.scheduledStart(schedule.Start{Schedule: name, Definition: *d})
+	if err == nil {
+		err = s.refused(asked)
+	}
+	return failure(err)
 }
 
 // SchedulePath is the schedule that a request is about.
@@ -155,7 +162,7 @@ func (s *Server) scheduleRoutes() {
 }
 
 func (s *Server) changeSchedules(tag, base string) {
-	huma.Register(s.api, created(op("PUT", base+"/{name}", "put-schedule", Operator, "Make a schedule, or change one. Its runs are those of an operator, whoever writes it.", tag)), func(ctx context.Context, in *struct {
+	huma.Register(s.api, created(op("PUT", base+"/{name}", "put-schedule", Operator, "Make a schedule, or change one. Its runs are those of an operator, whoever writes it.", tag), "There was one of that name: it was changed, or is as asked already."), func(ctx context.Context, in *struct {
 		SchedulePath
 		Writing
 		Body schedule.Definition
@@ -171,9 +178,10 @@ func (s *Server) changeSchedules(tag, base string) {
 		if err := s.willStart(all, unescape(in.Name), &in.Body); err != nil {
 			return nil, err
 		}
+		now := time.Now()
 		e, err := all.Put(unescape(in.Name), whoOf(ctx).Name, in.Body, etag)
 		out, err := scheduleAnswer(in.Name, e, err)
-		if err == nil && e.Version == 1 {
+		if err == nil && e.Version == 1 && !e.Time.Before(now) {
 			out.Status = http.StatusCreated
 		}
 		return out, err
@@ -211,8 +219,7 @@ func (s *Server) changeSchedules(tag, base string) {
 		Location string `header:"Location" doc:"Where the run is."`
 		Body     Triggered
 	}
-	trigger := queues(created(op("POST", base+"/{name}/trigger", "trigger-schedule", Operator, "Start a run of a schedule now, also of one that is disabled or over; status 202 says that it waits for its turn, as too many go on. When it is due, and how many runs it may still start, stay as they are.", tag)))
-	delete(trigger.Metadata, alsoOK)
+	trigger := queues(created(op("POST", base+"/{name}/trigger", "trigger-schedule", Operator, "Start a run of a schedule now, also of one that is disabled or over; status 202 says that it waits for its turn, as too many go on. When it is due, and how many runs it may still start, stay as they are.", tag), ""))
 	huma.Register(s.api, trigger, func(ctx context.Context, in *SchedulePath) (*triggered, error) {
 		all, err := s.scheduler()
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"starquake/builtins"
 	"starquake/chaos"
+	"starquake/chaos/proxy"
 	"starquake/effects"
 	"starquake/units"
 )
@@ -84,8 +85,8 @@ func (s *Server) targetRoutes() {
 		Last string `query:"last" default:"1m" maxLength:"20" doc:"How far back: a duration of up to ten minutes."`
 	}) (*window, error) {
 		last, err := units.ParseDuration(in.Last)
-		if err != nil || last < time.Second {
-			return nil, problemf(400, "invalid_request", "last %q: expected a duration of at least 1s", in.Last)
+		if err != nil || last < time.Second || last > proxy.MaxWindow {
+			return nil, problemf(400, "invalid_request", "last %q: expected a duration from 1s to %s, which is as long as figures are kept", in.Last, units.FormatDuration(proxy.MaxWindow))
 		}
 		name := unescape(in.Name)
 		p, err := s.plane.Proxy(name)
@@ -100,7 +101,7 @@ func (s *Server) targetRoutes() {
 		Body     TargetState
 	}
 	add := op("POST", base, "add-target", Admin, "Open a proxy as a target. It is kept, and opened again when the server starts. The same once more changes nothing.", tag)
-	huma.Register(s.api, created(add), func(ctx context.Context, in *struct{ Body NewTarget }) (*createdOut, error) {
+	huma.Register(s.api, created(add, "There is such a target: nothing has changed."), func(ctx context.Context, in *struct{ Body NewTarget }) (*createdOut, error) {
 		b := &in.Body
 		if err := checkName(b.Name); err != nil {
 			return nil, err
@@ -109,10 +110,10 @@ func (s *Server) targetRoutes() {
 			return nil, err
 		}
 		t := &builtins.Target{Name: b.Name, Listen: b.Listen, Upstream: b.Upstream, Protocol: b.Protocol, Labels: b.Labels, Open: true}
-		if err := builtins.CheckAddress(t.Listen); err != nil {
+		if err := chaos.CheckAddress(t.Listen); err != nil {
 			return nil, problemf(400, "invalid_target", "listen: %v", err)
 		}
-		if err := builtins.CheckUpstream(t.Upstream); err != nil {
+		if err := chaos.CheckUpstream(t.Upstream); err != nil {
 			return nil, problemf(400, "invalid_target", "upstream: %v", err)
 		}
 		if err := effects.CheckRelay(t.Upstream); err != nil {

@@ -56,14 +56,15 @@ func (s *Server) keep(asked *importing) (*imported, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := s.shelf.Put(name, asked.by.Name, body, asked.etag, time.Now())
+	now := time.Now()
+	doc, err := s.shelf.Put(name, asked.by.Name, body, asked.etag, now)
 	if err != nil {
 		if errors.Is(err, store.ErrNoDocument) { // it was to be changed, and is not there
 			err = problemf(412, "changed", "there is no orchestration %q any more", name)
 		}
 		return nil, err
 	}
-	return &imported{name: name, doc: doc, loaded: l, fresh: doc.Version == 1}, nil
+	return &imported{name: name, doc: doc, loaded: l, fresh: doc.Version == 1 && doc.Time.Equal(now)}, nil
 }
 
 func checkName(name string) error {

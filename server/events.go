@@ -34,6 +34,9 @@ var errParting = errors.New("the server ends, the run does not")
 // come, and with the number of the first of each call. It returns when the run has ended
 // and all were given, when ctx is done, with the error of fn, or with errParting.
 func (s *Server) records(ctx context.Context, id string, after int, fn func(first int, recs []journal.Record) error) error {
+	if begun, err := s.runs.turnCame(ctx, id); err != nil || !begun {
+		return err
+	}
 	r := s.runs.find(id)
 	if r == nil {
 		e, recs, err := s.runs.read(id)

@@ -36,7 +36,7 @@ func TestPolicy(t *testing.T) {
 	}
 	l.do("POST", "/api/v1/runs", run(`http.get("http://"+target("api").listen+"/")`)).is(201)
 	l = serve(t, "--proxy", flag, "--allow-net", "127.0.0.1", "--allow-exec", "true", "--allow-proxies")
-	for _, body := range []string{`exec.run(["true"])`, `http.get("http://` + elsewhere + `/")`, `proxy("mine", listen = "127.0.0.1:0", upstream = "` + elsewhere + `")`} {
+	for _, body := range []string{`exec.run(["true"])`, `http.get("http://` + elsewhere + `/")`, `proxy("mine", listen = "127.0.0.1:0", upstream = "` + elsewhere + `"); log("it is open")`} {
 		id := l.do("POST", "/api/v1/runs", run(body)).is(201).text("id")
 		if end := l.over(id); end.text("verdict") != "passed" {
 			t.Errorf("%s: %s", body, end.body)
@@ -209,4 +209,33 @@ func FuzzBody(f *testing.F) {
 			t.Errorf("%s: %d %s", a.what, a.status, a.body)
 		}
 	})
+}
+
+// TestWrongRequests: what is said of a request that is wrong leads to one that is right.
+func TestWrongRequests(t *testing.T) {
+	l := serve(t)
+	for _, test := range []struct {
+		body, kind string
+		status     int
+		detail     string
+	}{
+		{`{"content": "x", "seed": "abc"}`, "application/json", 400, "body.seed: expected a whole number, or its digits in a string"},
+		{"{\"content\": \"x\",\n  seed: 1}", "application/json", 400, "body: line 2, column 3: invalid character 's'"},
+		{"{}", "application/x-www-form-urlencoded", 415, "send -H 'Content-Type: application/json'"},
+	} {
+		if p := l.do("POST", "/api/v1/runs", test.body, "Content-Type: "+test.kind).is(test.status).problem(); !strings.Contains(p.Detail, test.detail) {
+			t.Errorf("%s: %q, expected %q", test.body, p.Detail, test.detail)
+		}
+	}
+	// A HEAD is a GET without the body.
+	for path, status := range map[string]int{"/healthz": 200, "/api/v1/runs": 200, "/api/v1/runs/none": 404, "/": 200} {
+		resp, err := l.client.Head(l.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if resp.Body.Close(); err != nil || len(body) > 0 || resp.StatusCode != status || resp.ContentLength <= 0 {
+			t.Errorf("HEAD %s: %d, %d bytes announced, %q, %v", path, resp.StatusCode, resp.ContentLength, body, err)
+		}
+	}
 }

@@ -268,6 +268,7 @@ type problem struct {
 	Line   int
 	Column int
 	Source string
+	Help   string
 	Errors []struct{ Code, Message, Location string }
 }
 

@@ -59,7 +59,7 @@ func (s *Server) legacy() {
 	legacyStart := queues(op("POST", base+"/start", "chaos-start", Operator, "Start the orchestration that is the body, or one that is kept: {\"name\": …, \"params\": …}. Status 202 says that it waits for its turn, as too many runs go on.", tag))
 	legacyStart.DefaultStatus = http.StatusOK
 	huma.Register(s.api, legacyStart, func(ctx context.Context, in *struct {
-		Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Makes asking twice one start."`
+		Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Makes asking twice one start, of the same person."`
 		Body json.RawMessage
 	}) (*startOut, error) {
 		asked, err := s.legacyStart(in.Body)
@@ -94,7 +94,7 @@ func (s *Server) legacy() {
 	type exportOut struct{ Body LegacyExport }
 	huma.Register(s.api, op("GET", base+"/export", "chaos-export", Viewer, "A kept orchestration as text.", tag), func(ctx context.Context, in *struct {
 		Name   string `query:"name" doc:"The orchestration; without it that of the newest run."`
-		Format string `query:"format" enum:"yaml,json,starlark" default:"yaml" doc:"The format of the text."`
+		Format string `query:"format" enum:"yaml,json,starlark,star" default:"yaml" doc:"The format of the text."`
 	}) (*exportOut, error) {
 		name := in.Name
 		if name == "" {
@@ -112,6 +112,7 @@ func (s *Server) legacy() {
 			return nil, asProblem(err)
 		}
 		var out exportOut
+		in.Format = formatNamed(in.Format)
 		out.Body.Format = in.Format
 		if out.Body.Content, err = s.in(d, in.Format, whoOf(ctx)); err != nil {
 			return nil, asProblem(err)

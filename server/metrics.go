@@ -15,10 +15,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
 
+	"starquake/builtins"
 	"starquake/chaos/admin"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
+	"starquake/server/schedule"
 )
 
 // metrics are what /metrics tells. What runs do is counted from their records as they are
@@ -28,12 +30,15 @@ type metrics struct {
 	started  prometheus.Counter
 	ended    *prometheus.CounterVec
 	steps    *prometheus.CounterVec
-	faults   prometheus.Gauge
 	effects  *prometheus.HistogramVec
 	records  prometheus.Counter
 	requests *prometheus.HistogramVec
-	// paused and stopping are how many of the runs that go on are so.
-	paused, stopping atomic.Int64
+	times    *prometheus.CounterVec
+	// paused and stopping are how many of the runs that go on are so; faults how many faults
+	// of theirs are on, those that are lifted among them.
+	paused, stopping, faults atomic.Int64
+	// lifting has the ids of the runs whose faults may be lifted: they are paused, or ask.
+	lifting sync.Map
 }
 
 // buckets go from what an answer from memory takes to a minute.
@@ -48,7 +53,6 @@ func newMetrics(runs *manager, plane *admin.Plane) *metrics {
 		started:  prometheus.NewCounter(prometheus.CounterOpts{Name: "starquake_runs_started_total", Help: "Runs that began in this process."}),
 		ended:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starquake_runs_ended_total", Help: "Runs that ended in this process, by verdict."}, []string{"verdict"}),
 		steps:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starquake_steps_ended_total", Help: "Steps that ended, by how."}, []string{"status"}),
-		faults:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "starquake_faults_on", Help: "Faults of runs of this process that are on."}),
 		effects: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "starquake_effect_seconds", Help: "How long effects took that are not held, by kind and whether they were done as asked.", Buckets: buckets(),
 		}, []string{"kind", "ok"}),
@@ -56,11 +60,15 @@ func newMetrics(runs *manager, plane *admin.Plane) *metrics {
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "starquake_http_request_seconds", Help: "How long requests of the API took, by method and status.", Buckets: buckets(),
 		}, []string{"method", "status"}),
+		times: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starquake_schedule_times_total", Help: "Times of schedules, by what became of them."}, []string{"what"}),
 	}
-	m.registry.MustRegister(&states{m, runs}, m.started, m.ended, m.steps, m.faults, m.effects, m.records, m.requests,
+	m.registry.MustRegister(&states{m, runs}, m.started, m.times, m.ended, m.steps, m.effects, m.records, m.requests,
 		admin.NewCollector(plane), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, v := range []journal.Verdict{journal.VerdictPassed, journal.VerdictFailed, journal.VerdictAborted, journal.VerdictErrored, journal.VerdictUnclean, journal.VerdictStopped, journal.VerdictInconclusive} {
 		m.ended.WithLabelValues(string(v)) // so that a rate over the first one is right
+	}
+	for _, what := range []string{schedule.Started, schedule.Skipped, schedule.Missed, schedule.Failed} {
+		m.times.WithLabelValues(what) // likewise
 	}
 	return m
 }
@@ -71,11 +79,16 @@ type states struct {
 	runs    *manager
 }
 
+var faultsDesc = prometheus.NewDesc("starquake_faults_on", "Faults of runs of this process that are on, and not lifted.", nil, nil)
+
 var runsDesc = prometheus.NewDesc("starquake_runs",
 	"Runs that have not ended, by what they are doing: queued, running, paused, stopping, or parked (let go when a server ended or died, and not taken up by this one).", []string{"state"}, nil)
 
 // Describe implements prometheus.Collector.
-func (s *states) Describe(ch chan<- *prometheus.Desc) { ch <- runsDesc }
+func (s *states) Describe(ch chan<- *prometheus.Desc) {
+	ch <- runsDesc
+	ch <- faultsDesc
+}
 
 // Collect implements prometheus.Collector.
 func (s *states) Collect(ch chan<- prometheus.Metric) {
@@ -88,15 +101,33 @@ func (s *states) Collect(ch chan<- prometheus.Metric) {
 	} {
 		ch <- prometheus.MustNewConstMetric(runsDesc, prometheus.GaugeValue, float64(n), state)
 	}
+	ch <- prometheus.MustNewConstMetric(faultsDesc, prometheus.GaugeValue, float64(max(0, s.metrics.faults.Load()-s.lifted())))
+}
+
+// lifted is how many faults are on but lifted.
+func (s *states) lifted() (n int64) {
+	s.metrics.lifting.Range(func(id, _ any) bool {
+		s.runs.mu.Lock()
+		run := s.runs.live[id.(string)]
+		s.runs.mu.Unlock()
+		if run != nil {
+			v := run.View()
+			n += int64(v.FaultsOn - v.FaultsNow())
+		}
+		return true
+	})
+	return n
 }
 
 // counted is a run that is counted. Its records come to record in their order; those that a
 // run which is taken up has from before come to past.
 type counted struct {
 	metrics          *metrics
+	id               string
 	mu               sync.Mutex
 	open             map[journal.Place]*openEffect // nil before the first
 	paused, stopping bool
+	asking           int // approvals that wait
 }
 
 // openEffect is an effect that has not ended.
@@ -149,6 +180,7 @@ func (c *counted) follow(rec journal.Record) {
 		case runtime.ActionStop, runtime.ActionAbort: // which end a pause
 			c.does(false, true)
 		}
+		c.maybeLifts()
 	case *journal.RunEndBody:
 		c.end()
 	case *journal.EffectStartBody:
@@ -156,10 +188,14 @@ func (c *counted) follow(rec journal.Record) {
 			c.open = map[journal.Place]*openEffect{}
 		}
 		c.open[rec.Place] = &openEffect{kind: b.Kind, at: rec.At, fault: b.Held && b.Chaos, timing: !b.Held}
+		if b.Kind == builtins.KindApprove {
+			c.asking++
+			c.maybeLifts()
+		}
 	case *journal.EffectNoteBody:
 		if e := c.open[rec.Place]; e != nil && e.fault && !e.on {
 			e.on = true
-			c.metrics.faults.Inc()
+			c.metrics.faults.Add(1)
 		}
 	case *journal.EffectEndBody:
 		c.close(rec.Place)
@@ -183,6 +219,15 @@ func (c *counted) does(paused, stopping bool) {
 	}
 }
 
+// maybeLifts notes whether the run's faults may be lifted. The caller holds mu.
+func (c *counted) maybeLifts() {
+	if c.paused || c.asking > 0 {
+		c.metrics.lifting.Store(c.id, true)
+	} else {
+		c.metrics.lifting.Delete(c.id)
+	}
+}
+
 // over is told that the run is not of this process any more: it has ended, or was parked.
 func (c *counted) over() {
 	c.mu.Lock()
@@ -193,6 +238,7 @@ func (c *counted) over() {
 // end forgets the run: what has no end has one now. The caller holds mu.
 func (c *counted) end() {
 	c.does(false, false)
+	defer c.maybeLifts()
 	for place := range c.open {
 		c.close(place)
 	}
@@ -200,10 +246,18 @@ func (c *counted) end() {
 
 // close forgets an effect. The caller holds mu.
 func (c *counted) close(place journal.Place) {
-	if e := c.open[place]; e != nil && e.on {
-		c.metrics.faults.Dec()
+	e := c.open[place]
+	if e == nil {
+		return
 	}
 	delete(c.open, place)
+	if e.on {
+		c.metrics.faults.Add(-1)
+	}
+	if e.kind == builtins.KindApprove {
+		c.asking--
+		c.maybeLifts()
+	}
 }
 
 // request counts a request that was answered.

@@ -1,6 +1,10 @@
 package server
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"path"
 	"reflect"
@@ -11,17 +15,35 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
 )
 
+// APIVersion is that of the API, as its paths have it: /api/v1. It is another only where
+// what clients rely on is.
+const APIVersion = 1
+
 // newAPI makes the API that documents itself at /api/v1/openapi.json.
 func (s *Server) newAPI() huma.API {
 	config := huma.DefaultConfig("Starquake", s.config.Version)
 	config.Info.Description = "Chaos orchestrations: definitions, runs, targets. Errors are application/problem+json with a stable code."
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/api/v1/openapi", "", ""
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	form := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: readJSON}
+	config.Formats = map[string]huma.Format{"application/json": form, "json": form}
 	config.CreateHooks = nil // no links to schemas in answers
 	config.Transformers = []huma.Transformer{problems}
 	api := humafiber.New(s.app, config)
 	api.UseMiddleware(s.admit)
 	return api
+}
+
+// readJSON is json.Unmarshal, with where a text is no JSON.
+func readJSON(text []byte, v any) error {
+	err := json.Unmarshal(text, v)
+	var wrong *json.SyntaxError
+	if errors.As(err, &wrong) {
+		before := text[:min(int(wrong.Offset), len(text))]
+		line := bytes.Count(before, []byte("\n")) + 1
+		err = fmt.Errorf("line %d, column %d: %w", line, max(1, len(before)-bytes.LastIndexByte(before, '\n')-1), err)
+	}
+	return err
 }
 
 // op describes an operation: what it is called, which role it needs, and what it does.
@@ -36,8 +58,8 @@ func op(method, route, id string, role Role, summary string, tags ...string) hum
 	return o
 }
 
-// alsoOK is the key of an operation's metadata that says that it answers 200 where there
-// was nothing to create.
+// alsoOK is the key of an operation's metadata that says when it answers 200, as there was
+// nothing to create.
 const alsoOK = "also ok"
 
 // schemaName names the schema of a type. Those of other packages have their package's name
@@ -53,10 +75,12 @@ func schemaName(t reflect.Type, hint string) string {
 	return name
 }
 
-// created makes 201 the status of what went well.
-func created(o huma.Operation) huma.Operation {
+// created makes 201 the status of what went well, and 200, unless "", that of something.
+func created(o huma.Operation, ok string) huma.Operation {
 	o.DefaultStatus = http.StatusCreated
-	o.Metadata[alsoOK] = true
+	if ok != "" {
+		o.Metadata[alsoOK] = ok
+	}
 	return o
 }
 
@@ -90,11 +114,13 @@ func (s *Server) finish() {
 				o.Extensions = map[string]any{"x-role": role}
 				o.Security = []map[string][]string{{"token": {}}}
 			}
+			well := o.Responses[strconv.Itoa(o.DefaultStatus)]
 			if o.Metadata[maybeQueued] != nil {
-				o.Responses["202"] = o.Responses[strconv.Itoa(o.DefaultStatus)]
+				o.Responses["202"] = &huma.Response{Description: "It waits for its turn.", Headers: well.Headers, Content: well.Content}
 			}
-			if o.Metadata[alsoOK] != nil {
-				o.Responses["200"] = o.Responses["201"]
+			if ok, is := o.Metadata[alsoOK].(string); is {
+				o.Responses["200"] = &huma.Response{Description: ok, Headers: well.Headers, Content: well.Content}
+				well.Description = "It was created."
 			}
 		}
 	}

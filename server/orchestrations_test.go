@@ -30,6 +30,10 @@ func TestOrchestrations(t *testing.T) {
 	if js := l.do("GET", one+"?format=json", nil).is(200).text("content"); !strings.Contains(js, `"name": "Chaos Suite"`) {
 		t.Errorf("as JSON:\n%s", js)
 	}
+	l.do("PUT", one, map[string]any{"content": suite, "format": "yaml"}).is(200) // nothing was created
+	if p := l.do("PUT", one, map[string]any{"content": suite, "format": "yaml"}, "If-None-Match: *").is(412, "changed").problem(); !strings.Contains(p.Detail, "it is there already, with version 1") {
+		t.Errorf("one that is there: %s", p.Detail)
+	}
 	changed := map[string]any{"content": strings.Replace(suite, "0.05", "0.06", 1), "format": "yaml"}
 	l.do("PUT", one, changed, `If-Match: "1-0000000000000000"`).is(412, "changed")
 	l.do("PUT", one, changed, "If-None-Match: *").is(412, "changed")
@@ -50,6 +54,18 @@ func TestOrchestrations(t *testing.T) {
 	if v := l.do("GET", base, nil).is(200); len(v.get("orchestrations").([]any)) != 2 {
 		t.Errorf("list: %s", v.body)
 	}
+	// The other word for the format, wherever one is asked for; answers have one.
+	for _, body := range []map[string]any{{"content": waits, "format": "star"}, {"content": waits, "format": "starlark"}} {
+		l.do("POST", base+"/validate", body).is(200)
+		l.do("POST", base+"/plan", body).is(200)
+	}
+	l.do("POST", base+"/import", map[string]any{"content": waits, "format": "star"}).is(201)
+	for _, path := range []string{base + "/waits", base + "/waits?format=star", base + "/waits?format=starlark", "/api/chaos/orchestration/export?name=waits&format=star"} {
+		if got := l.do("GET", path, nil).is(200); got.text("format") != "starlark" || got.text("content") != waits {
+			t.Errorf("%s: %s", path, got.body)
+		}
+	}
+	l.do("DELETE", base+"/waits", nil).is(204)
 	if y := l.do("GET", base+"/script?format=yaml", nil).is(200).text("content"); !strings.Contains(y, "name: waits") {
 		t.Errorf("a script as YAML:\n%s", y)
 	}
@@ -100,6 +116,10 @@ func TestJudged(t *testing.T) {
 	if p.Line != 2 || p.Column != 5 || p.Source != `    stepp("x")` || len(p.Errors) == 0 {
 		t.Errorf("wrong: %+v", p)
 	}
+	needs := map[string]any{"content": "n = param(\"n\", type = \"int\")\n" + waits, "format": "starlark"}
+	l.do("POST", base+"/validate", needs).is(400, "bad_argument")
+	needs["params"] = map[string]any{"n": 1}
+	l.do("POST", base+"/validate", needs).is(200)
 	plan := l.do("POST", base+"/plan", map[string]any{"content": waits, "format": "starlark", "seed": 7}).is(200)
 	if plan.get("total_seconds") != 3600.01 || plan.text("seed") != "7" || plan.text("steps.1.name") != "long" {
 		t.Errorf("plan: %s", plan.body)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/danielgtaylor/huma/v2/validation"
 	"github.com/gofiber/fiber/v2"
 
 	"starquake/app"
@@ -92,7 +93,7 @@ func asProblem(err error) *Problem {
 		return problemf(409, "refused", "%s", refused)
 	case errors.Is(err, store.ErrNoDocument):
 		return problemf(404, "not_found", "%v", err)
-	case errors.Is(err, store.ErrChanged):
+	case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrThere):
 		return problemf(412, "changed", "%v", err)
 	}
 	return problemf(500, codeInternal, "%v", err)
@@ -162,10 +163,16 @@ func problems(ctx huma.Context, _ string, v any) (any, error) {
 		humafiber.Unwrap(ctx).Locals(wrongRequest, true)
 	}
 	for _, d := range e.Errors {
+		if d.Message == validation.MsgExpectedMatchExactlyOneSchema { // which only a Seed has
+			d.Message = "expected a whole number, or its digits in a string"
+		}
 		p.Errors = append(p.Errors, Finding{Severity: "error", Code: p.Code, Message: d.Message, Location: d.Location})
 	}
 	if len(e.Errors) == 1 {
 		p.Detail += ": " + strings.TrimPrefix(e.Errors[0].Location+": ", ": ") + e.Errors[0].Message
+	}
+	if e.Status == http.StatusUnsupportedMediaType {
+		p.Detail += "; the body is to be JSON that says so: send -H 'Content-Type: application/json'"
 	}
 	return p, nil
 }

@@ -233,6 +233,23 @@ func (m *manager) waitsFor(id string) bool {
 	return w != nil && w.end == nil
 }
 
+// turnCame waits until a start has had its turn, where it waits for that. False: it came to
+// nothing.
+func (m *manager) turnCame(ctx context.Context, id string) (bool, error) {
+	m.mu.Lock()
+	w := m.waits[id]
+	m.mu.Unlock()
+	if w == nil {
+		return true, nil
+	}
+	select {
+	case <-w.settled:
+		return w.end == nil, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
 // withWaiting puts the ids of what waits, or never began, among others, which it leaves as
 // they are.
 func (m *manager) withWaiting(ids []string) []string {
@@ -257,7 +274,13 @@ func (m *manager) notBegun(id string) error {
 	case !ok:
 		return nil
 	case r.Status == statusQueued:
-		return problemf(409, "run_queued", "run %s waits in the queue and has not begun", id)
+		where := "its turn has come"
+		if r.QueuePosition > 0 {
+			where = fmt.Sprintf("at queue_position %d", r.QueuePosition)
+		}
+		p := problemf(409, "run_queued", "run %s is %s, %s, and has not begun: it has nothing to show yet, and cannot be steered", id, r.Status, where)
+		p.Help = fmt.Sprintf("wait until its status is another: GET /api/v1/runs/%[1]s tells it, and GET /api/v1/runs/%[1]s/events with Accept: text/event-stream begins with the run; POST /api/v1/runs/%[1]s/stop takes it out of the queue", id)
+		return p
 	}
 	return problemf(409, codeRunEnded, "run %s never began: %s", id, r.Message)
 }

@@ -56,6 +56,26 @@ func (m *manager) keep(w *waiting) error {
 	return fmt.Errorf("a start that has to wait cannot be kept: %w", err)
 }
 
+// Waiting are the starts that wait on disk for their turn, as a data folder lists runs, the
+// oldest first.
+func Waiting(st *store.Store) ([]store.Entry, error) {
+	docs, err := st.Shelf(store.Queue).List()
+	if err != nil {
+		return nil, fmt.Errorf("the queue cannot be read: %w", err)
+	}
+	var out []store.Entry
+	for i := range docs {
+		var kept keptStart
+		if err := json.Unmarshal(docs[i].Body, &kept); err != nil {
+			return nil, fmt.Errorf("the start %s of the queue: %w", docs[i].Name, err)
+		}
+		e := store.Entry{Status: statusQueued}
+		e.ID, e.Name, e.Started, e.Labels, e.By = docs[i].Name, kept.Name, docs[i].Time, kept.Labels, docs[i].By
+		out = append(out, e)
+	}
+	return out, nil
+}
+
 // forgetStart takes a start off the disk.
 func (m *manager) forgetStart(w *waiting) error {
 	if m.shelf == nil {
@@ -83,7 +103,7 @@ func (s *Server) openQueue() error {
 		return nil
 	}
 	shelf := m.store.Shelf(store.Queue)
-	release, err := shelf.Own()
+	release, err := shelf.Own(s.config.URL)
 	if errors.Is(err, store.ErrOwned) {
 		s.logger.Warn("another process has the queue of this data folder: starts that wait in this one are not kept")
 		return nil

@@ -37,9 +37,29 @@ func TestQueue(t *testing.T) {
 	if list.text("runs.0.id") != ids[2] || list.text("runs.2.id") != ids[0] || list.get("runs.3") != nil || list.get("runs.0.queue_position") != 3.0 || list.text("runs.0.labels.n") != "d" {
 		t.Errorf("the queue: %s", list.body)
 	}
-	for _, path := range []string{"/events", "/journal", "/report"} {
-		l.do("GET", "/api/v1/runs/"+ids[0]+path, nil).is(409, "run_queued")
+	for _, path := range []string{"/journal", "/report"} {
+		p := l.do("GET", "/api/v1/runs/"+ids[0]+path, nil).is(409, "run_queued").problem()
+		if !strings.Contains(p.Detail, "is queued, at queue_position 1,") || !strings.Contains(p.Help, "GET /api/v1/runs/"+ids[0]+" tells") || !strings.Contains(p.Help, "/events") {
+			t.Errorf("of what waits: %+v", p)
+		}
 	}
+	if page := l.do("GET", "/api/v1/runs/"+ids[0]+"/events", nil).is(200); page.get("events.0") != nil || page.get("ended") != false {
+		t.Errorf("the events of one that waits: %s", page.body)
+	}
+	if one := l.do("GET", "/api/v1/runs/"+ids[0], nil).is(200); one.text("view.state") != "queued" || one.text("view.origin") != one.text("started_at") {
+		t.Errorf("one that waits: %s", one.body)
+	}
+	if out, err := command("runs", "--data", l.data, "--status", "queued"); err != nil || strings.Count(out, "queued") != 3 || !strings.Contains(out, ids[2]) {
+		t.Errorf("what waits in the data folder: %v\n%s", err, out)
+	}
+	// Streams wait with what they are of.
+	gone, waits := l.follow(ids[0]), l.follow(ids[1])
+	watch, seen := exec.Command(program, "watch", ids[0], "--base-url", l.url), &said{}
+	watch.Stdout, watch.Stderr = seen, seen
+	if err := watch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.await("the watch to tell", func() bool { return strings.Contains(seen.String(), "run "+ids[0]+" waits for its turn") })
 	l.do("POST", "/api/v1/runs/"+ids[0]+"/pause", nil).is(409, "run_queued")
 
 	// One that is taken out never began; those behind it move up.
@@ -48,6 +68,12 @@ func TestQueue(t *testing.T) {
 		t.Errorf("taken out: %s", out.body)
 	}
 	l.do("POST", "/api/v1/runs/"+ids[0]+"/stop", nil).is(409, "run_ended")
+	if text := <-gone; !strings.HasSuffix(text, "event: end\ndata: {}\n\n") || strings.Contains(text, "id: ") {
+		t.Errorf("the stream of what was taken out: %q", text)
+	}
+	if err := watch.Wait(); err == nil || !strings.Contains(seen.String(), "never began") {
+		t.Errorf("watch of what was taken out: %v\n%s", err, seen)
+	}
 	if again := l.do("POST", "/api/v1/runs", ask("b"), "Idempotency-Key: b").is(200); again.text("id") != ids[0] || again.text("reason") != "cancelled" {
 		t.Errorf("asked again for what was taken out: %s", again.body)
 	}
@@ -70,6 +96,9 @@ func TestQueue(t *testing.T) {
 	l.stop()
 	if log := l.log.String(); !strings.Contains(log, "waits for its turn in the next server") || !strings.Contains(log, ids[2]) {
 		t.Errorf("nothing is told of %s:\n%s", ids[2], log)
+	}
+	if text := <-waits; !strings.Contains(text, `"kind":"run.begin"`) || strings.Contains(text, "event: end") {
+		t.Errorf("the stream of what waited: %q", text)
 	}
 	for range 2 {
 		l = serveIn(t, l.data, "--max-runs", "1", "--queue", "3")

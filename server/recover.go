@@ -1,8 +1,10 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"starquake/app"
 	"starquake/store"
@@ -24,13 +26,17 @@ func (m *manager) recover(permits func() app.Options) {
 	if m.store == nil {
 		return
 	}
-	runs, err := m.store.Runs(store.Filter{Status: store.Interrupted})
+	runs, err := m.store.Runs(store.Filter{})
 	if err != nil {
 		m.logger.Error("interrupted runs cannot be found", "error", err)
 		return
 	}
 	for _, e := range slices.Backward(runs) {
-		if e.Imported {
+		switch {
+		case e.Status == store.Ended && e.MayBeOn():
+			m.takeOff(e.ID)
+			continue
+		case e.Imported || e.Status != store.Interrupted:
 			continue
 		}
 		r, err := m.takeUp(e.ID)
@@ -47,6 +53,28 @@ func (m *manager) recover(permits func() app.Options) {
 			m.stays(e.ID, err)
 		default:
 			m.logger.Info("an interrupted run goes on", "run", r.ID, "name", e.Name)
+		}
+	}
+}
+
+// takeOffWithin is how long the start of a server may be held up by what one run has left on.
+const takeOffWithin = 10 * time.Second
+
+// takeOff tries once more to take off what a run has left on that ended unclean.
+func (m *manager) takeOff(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), takeOffWithin)
+	defer cancel()
+	done, err := app.TakeOff(ctx, m.store, id, m.logger)
+	switch {
+	case errors.Is(err, store.ErrBusy): // somebody cleans it up
+	case err != nil:
+		m.logger.Error("what a run that ended unclean may have left on cannot be found out", "run", id, "error", err)
+	default:
+		for _, what := range done.Off {
+			m.logger.Warn("a run that ended unclean had left on, and now is off", "run", id, "fault", what)
+		}
+		for _, what := range done.Left {
+			m.logger.Error("a run that ended unclean may have left on; mend what keeps it on, then starquake cleanup takes it off", "run", id, "fault", what)
 		}
 	}
 }

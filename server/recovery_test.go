@@ -232,3 +232,36 @@ func (l *lab) faultsOf(target string) (ids []string) {
 	}
 	return ids
 }
+
+// TestUncleanIsTriedAgain: what a run has left on that ended unclean the next start of the
+// server takes off, if it can by then, and the run says so; its verdict stays.
+func TestUncleanIsTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	mark, hold := filepath.Join(dir, "mark"), filepath.Join(dir, "hold")
+	if err := os.WriteFile(hold, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--allow-exec", "touch,sh"}
+	l := serve(t, args...)
+	id := l.begin(fmt.Sprintf(`
+def main():
+    step("s", duration = "1ms", min_hits = 0,
+         chaos = fault.exec("flag", on = ["touch", %q], off = ["sh", "-c", "test ! -e %s && rm -f %s"], off_timeout = "5s"))
+`, mark, hold, mark))
+	if end := l.over(id); end.text("verdict") != "unclean" || end.text("view.faults.0.state") != "unclean" {
+		t.Fatalf("the run ended: %s", end.body)
+	}
+	l.stop()
+	if err := os.Remove(hold); err != nil {
+		t.Fatal(err)
+	}
+	l = serveIn(t, l.data, args...)
+	l.await("the server", func() bool { return l.do("GET", "/readyz", nil).status == 200 })
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("the fault is still on")
+	}
+	run := l.do("GET", "/api/v1/runs/"+id, nil).is(200)
+	if run.text("verdict") != "unclean" || run.text("view.faults.0.state") != "off" || run.text("view.faults.0.cleaned") == "" {
+		t.Errorf("the run: %s", run.body)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -138,6 +139,7 @@ In the calls ` + "`$URL`" + ` is the server, such as ` + "`http://localhost:3000
 		}
 		answers(&out, doc, c)
 	}
+	types(&out, doc)
 	return append(bytes.TrimRight(out.Bytes(), "\n"), '\n')
 }
 
@@ -171,8 +173,34 @@ func parameters(out *bytes.Buffer, c call) {
 		if means == "" && p.Schema != nil {
 			means = p.Schema.Description
 		}
+		if bounds := boundsOf(p.Schema); bounds != "" {
+			means = strings.TrimSpace(means + " " + bounds)
+		}
 		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", p.Name, p.In, typeOf(p.Schema), inCell(means))
 	}
+}
+
+// boundsOf says in which range a number is, and what it is if nobody says.
+func boundsOf(s *huma.Schema) string {
+	var parts []string
+	switch {
+	case s == nil:
+		return ""
+	case s.Minimum != nil && s.Maximum != nil:
+		parts = append(parts, fmt.Sprintf("from %v to %v", *s.Minimum, *s.Maximum))
+	case s.Minimum != nil:
+		parts = append(parts, fmt.Sprintf("from %v on", *s.Minimum))
+	case s.Maximum != nil:
+		parts = append(parts, fmt.Sprintf("up to %v", *s.Maximum))
+	}
+	if s.Default != nil {
+		parts = append(parts, fmt.Sprintf("without it %v", s.Default))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	text := strings.Join(parts, "; ")
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // typeOf names a schema's type in a few words.
@@ -214,9 +242,6 @@ func fields(out *bytes.Buffer, doc *huma.OpenAPI, what string, schema *huma.Sche
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		p := s.Properties[name]
 		kind := typeOf(p)
-		if to := resolve(doc, p); to != nil && p.Ref != "" {
-			kind = to.Type
-		}
 		if slices.Contains(s.Required, name) && what == "body" {
 			kind += ", required"
 		}
@@ -224,20 +249,68 @@ func fields(out *bytes.Buffer, doc *huma.OpenAPI, what string, schema *huma.Sche
 	}
 }
 
+// types are tables of what stands in lists and fields of bodies and answers, where its
+// fields have meanings written.
+func types(out *bytes.Buffer, doc *huma.OpenAPI) {
+	within := map[string]*huma.Schema{}
+	var look func(s *huma.Schema)
+	look = func(s *huma.Schema) {
+		for _, p := range resolve(doc, s).Properties {
+			if p.Type == huma.TypeArray {
+				p = p.Items
+			}
+			if to := resolve(doc, p); p.Ref != "" && within[typeOf(p)] == nil {
+				within[typeOf(p)] = to
+				look(to)
+			}
+		}
+	}
+	for _, c := range calls(doc) {
+		bodies := []map[string]*huma.MediaType{}
+		if c.RequestBody != nil {
+			bodies = append(bodies, c.RequestBody.Content)
+		}
+		for _, r := range c.Responses {
+			bodies = append(bodies, r.Content)
+		}
+		for _, body := range bodies {
+			for _, m := range body {
+				look(m.Schema)
+			}
+		}
+	}
+	out.WriteString("\n## Types\n")
+	for _, name := range slices.Sorted(maps.Keys(within)) {
+		for _, p := range within[name].Properties {
+			if p.Description != "" {
+				fmt.Fprintf(out, "\n### %s\n", name)
+				fields(out, doc, "field", within[name])
+				break
+			}
+		}
+	}
+}
+
 // answers says what an operation answers where it does what it is asked.
 func answers(out *bytes.Buffer, doc *huma.OpenAPI, c call) {
+	told := false
 	for _, status := range slices.Sorted(maps.Keys(c.Responses)) {
 		if status == "default" {
 			continue
 		}
 		r := c.Responses[status]
 		fmt.Fprintf(out, "\nStatus %s", status)
+		why := ""
+		if number, _ := strconv.Atoi(status); r.Description != http.StatusText(number) {
+			why = " " + r.Description
+		}
 		if len(r.Content) == 0 {
-			out.WriteString(": no body.\n")
+			out.WriteString(": no body." + why + "\n")
 			continue
 		}
-		fmt.Fprintf(out, ": `%s`.\n", strings.Join(slices.Sorted(maps.Keys(r.Content)), "`, `"))
-		if m := r.Content["application/json"]; m != nil && (status != "201" || c.Responses["200"] == nil) {
+		fmt.Fprintf(out, ": `%s`.%s\n", strings.Join(slices.Sorted(maps.Keys(r.Content)), "`, `"), why)
+		if m := r.Content["application/json"]; m != nil && !told {
+			told = true // the others are of the same form
 			fields(out, doc, "answer", m.Schema)
 		}
 	}

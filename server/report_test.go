@@ -73,4 +73,7 @@ func TestReportPath(t *testing.T) {
 	begun := l.do("POST", "/api/chaos/orchestration/start", map[string]any{"name": "asks"}).is(200)
 	l.over(begun.text("run_id"))
 	l.do("GET", begun.text("report")+"?format=junit", nil).is(200)
+	if a := l.do("GET", begun.text("report")+"?format=md", nil).is(200); !strings.Contains(string(a.body), "Run it again: `starquake start --file FILE --seed ") {
+		t.Errorf("what makes the run again, which came as text:\n%s", a.body)
+	}
 }

@@ -36,7 +36,7 @@ type Run struct {
 	Step        string   `json:"current_step_path,omitempty" doc:"The path of the innermost step that runs."`
 	TotalSteps  int      `json:"total_steps" doc:"How many steps a turn has, as the plan had it."`
 	FailedSteps []string `json:"failed_steps" nullable:"false" doc:"The names of steps that failed and were not tolerated."`
-	FaultsOn    int      `json:"faults_on" doc:"How many faults are on now."`
+	FaultsOn    int      `json:"faults_on" doc:"How many faults are on now. While they are lifted, in a pause or an approval, they are not."`
 	Events      int      `json:"events" doc:"How many records its journal has; the last one's number."`
 
 	Labels map[string]string `json:"labels,omitempty" doc:"What it can be found by."`
@@ -54,16 +54,16 @@ type Run struct {
 const statusStopping = "stopping"
 
 // shown is a run as clients see it: a fold over its journal, and what was asked at its
-// start.
-func shown(v *view.Run, planned app.Planned, info *store.Info) Run {
+// start. One that goes on does so since its last record.
+func shown(v *view.Run, planned app.Planned, info *store.Info, goesOn bool) Run {
 	now := v.Now
-	if v.State != view.Ended && !v.Origin.IsZero() {
+	if goesOn && v.State != view.Ended && !v.Origin.IsZero() {
 		now = max(now, time.Since(v.Origin)*time.Duration(max(1, v.Compress)))
 	}
 	r := Run{
 		ID: info.ID, Name: v.Name, Status: string(v.State), Verdict: v.Verdict, Reason: v.Reason, Message: v.Message,
 		ElapsedSeconds: v.Elapsed(now).Seconds(), Progress: v.Progress(planned.Total, now),
-		TotalSteps: planned.Steps, FailedSteps: []string{}, FaultsOn: v.FaultsOn, Events: v.Counts.Events,
+		TotalSteps: planned.Steps, FailedSteps: []string{}, FaultsOn: v.FaultsNow(), Events: v.Counts.Events,
 		Iteration: 1, Approvals: v.Approvals,
 	}
 	r.Labels, r.By, r.Started = info.Labels, info.By, info.Started.UTC()
@@ -78,7 +78,7 @@ func shown(v *view.Run, planned app.Planned, info *store.Info) Run {
 		seconds := planned.Total.Seconds()
 		r.PlannedSeconds = &seconds
 	}
-	if v.Stopping != nil && v.State != view.Ended {
+	if goesOn && v.Stopping != nil && v.State != view.Ended {
 		r.Status = statusStopping
 	}
 	if v.State == view.Ended {
@@ -92,11 +92,14 @@ func shown(v *view.Run, planned app.Planned, info *store.Info) Run {
 // look gives a run as it stands, with all that there is to see of it.
 func (s *Server) look(id string) (Run, *view.Run, error) {
 	if run, ok := s.runs.queued(id); ok {
-		return run, view.New().Run(), nil
+		v := view.New().Run()
+		v.Name, v.Origin, v.State = run.Name, run.Started, view.State(run.Status)
+		v.Verdict, v.Reason, v.Message = run.Verdict, run.Reason, run.Message
+		return run, v, nil
 	}
 	if r := s.runs.find(id); r != nil {
 		v := r.View()
-		run := shown(v, r.Planned(), r.About())
+		run := shown(v, r.Planned(), r.About(), true)
 		run.LoadsNow = r.LoadsNow()
 		return run, v, nil
 	}
@@ -104,15 +107,8 @@ func (s *Server) look(id string) (Run, *view.Run, error) {
 	if err != nil {
 		return Run{}, nil, err
 	}
-	v := view.Of(recs)
-	r := shown(v, app.PlannedOf(&e.Info), &e.Info)
-	switch {
-	case e.Status == store.Interrupted:
-		r.Status = string(e.Status)
-	case e.End != nil && v.State != view.Ended: // it was closed without an end in its journal
-		r.Status, r.Verdict, r.Reason, r.Message = string(e.Status), e.End.Verdict, e.End.Reason, e.End.Message
-	}
-	return r, v, nil
+	v := app.ViewOf(&e, recs)
+	return shown(v, app.PlannedOf(&e.Info), &e.Info, e.Status == store.Running), v, nil
 }
 
 // steps says where the run is.
@@ -127,7 +123,7 @@ func (r *Run) steps(v *view.Run) {
 		switch {
 		case s.Status == journal.Failed && !s.Tolerated:
 			r.FailedSteps = append(r.FailedSteps, s.Name)
-		case !s.Over():
+		case !s.Over() || s.Status == view.StepInterrupted:
 			r.Step = s.Path
 		}
 	}
@@ -145,13 +141,18 @@ func listed(e *store.Entry) Run {
 		r.PlannedSeconds = &seconds
 	}
 	if e.End != nil {
-		ended := r.Started.Add(e.End.Duration)
-		r.Verdict, r.Reason, r.Message, r.Ended = e.End.Verdict, e.End.Reason, e.End.Message, &ended
-		r.ElapsedSeconds = e.End.Duration.Seconds()
-		if r.PlannedSeconds != nil {
-			one := 1.0
-			r.Progress = &one
-		}
+		r.Verdict, r.Reason, r.Message = e.End.Verdict, e.End.Reason, e.End.Message
+		r.ended(e.End)
 	}
 	return r
+}
+
+// ended says for how long a run was that has ended.
+func (r *Run) ended(end *store.End) {
+	at := r.Started.Add(end.Duration)
+	r.Ended, r.ElapsedSeconds = &at, (end.Duration - end.Paused).Seconds()
+	if r.PlannedSeconds != nil {
+		one := 1.0
+		r.Progress = &one
+	}
 }

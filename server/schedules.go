@@ -7,6 +7,7 @@ import (
 	"starquake/app"
 	"starquake/server/auth"
 	"starquake/server/schedule"
+	"starquake/store"
 )
 
 // scheduled are this server's runs as schedules see them.
@@ -15,18 +16,41 @@ type scheduled struct{ server *Server }
 // Start begins a run as somebody below admin, whoever wrote the schedule: its script has a
 // process of its own.
 func (d scheduled) Start(_ context.Context, start schedule.Start) (string, error) {
-	s := d.server
-	l, _, err := (&Asked{Orchestration: start.Definition.Orchestration}).find(s)
+	asked, err := d.server.scheduledStart(start)
 	if err != nil {
 		return "", err
 	}
+	id, _, err := d.server.start(asked)
+	return id, err
+}
+
+// scheduledStart is what a schedule asks for.
+func (s *Server) scheduledStart(start schedule.Start) (*starting, error) {
+	l, _, err := (&Asked{Orchestration: start.Definition.Orchestration}).find(s)
+	if err != nil {
+		return nil, err
+	}
 	labels := map[string]string{schedule.LabelSchedule: start.Schedule}
 	maps.Copy(labels, start.Definition.Labels)
-	id, _, err := s.start(&starting{
+	return &starting{
 		loaded: l, params: start.Definition.Params, labels: labels,
 		key: start.Key, request: digest(start.Key), who: Who{Name: signature(start), Role: auth.Operator, Kind: kindSchedule}, patient: true,
-	})
-	return id, err
+	}, nil
+}
+
+// Met counts what became of a time.
+func (d scheduled) Met(o schedule.Outcome) { d.server.metrics.times.WithLabelValues(o.What).Inc() }
+
+// schedulesOf are the names of the schedules that start an orchestration, also where another
+// process serves them.
+func (s *Server) schedulesOf(orchestration string) (names []string, err error) {
+	docs, err := s.config.Store.Shelf(store.Schedules).List()
+	for i := range docs {
+		if d, err := schedule.Parse(docs[i].Body); err == nil && d.Orchestration == orchestration {
+			names = append(names, docs[i].Name)
+		}
+	}
+	return names, err
 }
 
 // kindSchedule is the kind of who starts runs at their times.

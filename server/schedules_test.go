@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -69,11 +71,18 @@ func TestSchedules(t *testing.T) {
 	l.do("GET", base+"/none", nil).is(404, "schedule_not_found")
 	l.do("PUT", "/api/v1/orchestrations/no%20such", map[string]any{"format": "starlark", "content": "def main():\n    pass\n"}).is(201)
 	l.do("PUT", base+"/none", map[string]any{"orchestration": "no such", "every": "1s", "disabled": true}).is(201)
-	l.do("DELETE", "/api/v1/orchestrations/no%20such", nil).is(204)
+	if p := l.do("DELETE", "/api/v1/orchestrations/no%20such", nil).is(409, "orchestration_in_use").problem(); !strings.Contains(p.Detail, "schedules: none;") {
+		t.Errorf("of one that a schedule starts: %s", p.Detail)
+	}
+	l.do("PUT", base+"/params", map[string]any{"orchestration": "no such", "every": "1h", "params": map[string]any{"users": 1}}).is(422, "unknown_parameter")
+	l.do("PUT", "/api/v1/orchestrations/no%20such", map[string]any{"format": "starlark", "content": "users = param(\"users\", type = \"int\")\n\ndef main():\n    pass\n"}).is(200)
 	l.do("POST", base+"/none/enable", nil).is(200)
 	l.await("a failure", func() bool { now = l.do("GET", base+"/none", nil).is(200); return now.get("last") != nil })
 	if now.text("last.what") != "failed" || now.text("last.reason") == "" {
 		t.Errorf("of an orchestration that is not there: %s", now.body)
+	}
+	if m := string(l.do("GET", "/metrics", nil).is(200).body); !regexp.MustCompile(`starquake_schedule_times_total\{what="failed"\} [1-9]`).MatchString(m) {
+		t.Errorf("the metrics have no schedule that failed:\n%s", m)
 	}
 	if all := l.do("GET", base, nil).is(200); all.text("schedules.0.name") != "none" || all.text("schedules.1.name") != "s" {
 		t.Errorf("the list: %s", all.body)

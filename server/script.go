@@ -37,6 +37,15 @@ const (
 	formatStarlark = "starlark"
 )
 
+// formatNamed is the format of a name that it may have in a request: scripts are also known
+// by the ending of their files.
+func formatNamed(name string) string {
+	if name == "star" {
+		return formatStarlark
+	}
+	return name
+}
+
 func fileName(format string) string {
 	return "orchestration." + map[string]string{formatYAML: "yaml", formatJSON: "json", formatStarlark: "star"}[format]
 }

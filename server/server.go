@@ -49,6 +49,9 @@ type Config struct {
 	Authority string
 	// BodyLimit bounds a request's body, in bytes; 0 is DefaultBodyLimit.
 	BodyLimit int
+	// URL is where clients on this machine reach the server, for who looks for one of its runs
+	// in the data folder; empty where nobody knows.
+	URL string
 	// Version is that of the program.
 	Version string
 	// Logger gets what is no fact of a run; nil: nothing.
@@ -162,7 +165,7 @@ func (s *Server) routes() {
 		ReadTimeout: readTimeout, IdleTimeout: idleTimeout, // and no WriteTimeout: see bounded
 		BodyLimit: limit, ReadBufferSize: headLimit, ErrorHandler: s.failed,
 	})
-	s.app.Use(s.numbered, s.guarded, s.bounded, s.safe)
+	s.app.Use(headed, s.numbered, s.guarded, s.bounded, s.safe)
 	s.api = s.newAPI()
 	s.system()
 	s.orchestrations()
@@ -173,6 +176,15 @@ func (s *Server) routes() {
 	s.presets()
 	s.legacy()
 	s.finish()
+}
+
+// headed makes a GET of a HEAD: the answer is the same, and the server leaves its body out.
+func headed(c *fiber.Ctx) error {
+	if c.Method() == fiber.MethodHead {
+		c.Method(fiber.MethodGet)
+		return c.RestartRouting()
+	}
+	return c.Next()
 }
 
 // guarded survives a handler that panics: it is a defect, and one request's alone.

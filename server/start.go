@@ -93,11 +93,7 @@ func (s *Server) startNow(asked *starting) (string, error) {
 		asked.name, _ = s.nameOf(asked.loaded, asked.who) // "" for one that has none
 	}
 	id, err := s.runs.begin(s.waiting(asked), asked.patient)
-	var refused app.Refusals
-	if errors.As(err, &refused) {
-		return "", diagnosed(422, refused.Diagnostics(), asked.loaded.source(asked.loaded.from.Content))
-	}
-	return id, err
+	return id, s.diagnosedStart(asked, err)
 }
 
 // waiting makes a start of what is asked, whose targets are known to be there.
@@ -106,13 +102,9 @@ func (s *Server) waiting(asked *starting) *waiting {
 	return &waiting{
 		name: cmp.Or(asked.name, script.Name()), by: asked.who.Name, labels: asked.labels, targets: asked.targets, key: startKey{asked.who.Name, asked.key}, asked: asked,
 		start: func(opt app.RunOptions) (*app.Running, error) {
-			env, _, err := s.targets.environment(asked.targets) // as they are when its turn has come
-			if err != nil {
+			if err := s.optioned(asked, &opt); err != nil { // with the targets as they are when its turn has come
 				return nil, err
 			}
-			opt.Options = s.permitted(asked.who)
-			opt.Env, opt.Params, opt.Seed = env, given(asked.params), asked.seed
-			opt.Labels, opt.By, opt.Key, opt.Request = asked.labels, asked.who.Name, asked.key, asked.request
 			if !opt.Isolate {
 				return script.Start(opt)
 			}
@@ -124,6 +116,39 @@ func (s *Server) waiting(asked *starting) *waiting {
 			return r, err
 		},
 	}
+}
+
+// optioned puts what is asked into the options of a run.
+func (s *Server) optioned(asked *starting, opt *app.RunOptions) error {
+	env, _, err := s.targets.environment(asked.targets)
+	if err != nil {
+		return err
+	}
+	opt.Options = s.permitted(asked.who)
+	opt.Env, opt.Params, opt.Seed = env, given(asked.params), asked.seed
+	opt.Labels, opt.By, opt.Key, opt.Request = asked.labels, asked.who.Name, asked.key, asked.request
+	return nil
+}
+
+// refused says why what is asked would not be started now, nil if it would.
+func (s *Server) refused(asked *starting) error {
+	if err := checkLabels(asked.labels); err != nil {
+		return err
+	}
+	opt := app.RunOptions{CanApprove: true, Plane: s.plane, Authority: s.config.Authority}
+	if err := s.optioned(asked, &opt); err != nil {
+		return err
+	}
+	return s.diagnosedStart(asked, asked.loaded.script.Refused(opt))
+}
+
+// diagnosedStart is the error of a start as clients get it.
+func (s *Server) diagnosedStart(asked *starting, err error) error {
+	var refused app.Refusals
+	if errors.As(err, &refused) {
+		return diagnosed(422, refused.Diagnostics(), asked.loaded.source(asked.loaded.from.Content))
+	}
+	return err
 }
 
 // permitted are the options that the operator's policy makes for the scripts of somebody.

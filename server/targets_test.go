@@ -108,3 +108,25 @@ func TestTargetTLS(t *testing.T) {
 		t.Errorf("after %s: %v %s", time.Since(began), err, out)
 	}
 }
+
+// TestQuery: a query parameter that there is not is refused, and so is a window longer than
+// is kept; neither is answered as though it had not been asked for.
+func TestQuery(t *testing.T) {
+	l := serve(t)
+	l.do("POST", "/api/v1/targets", map[string]any{"name": "q", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9"}).is(201)
+	for path, want := range map[string][2]string{
+		"/api/v1/runs?verdct=failed":          {"unknown_parameter", "did you mean verdict?"},
+		"/api/v1/targets?page=2":              {"unknown_parameter", "this call has none"},
+		"/api/v1/targets/q/stats?last=1h":     {"invalid_request", ""},
+		"/api/v1/targets/q/stats?last=10m&x=": {"unknown_parameter", "there are last"},
+	} {
+		a := l.do("GET", path, nil).is(400, want[0])
+		if want[1] != "" && a.text("help") != want[1] {
+			t.Errorf("%s: the help is %q, want %q", path, a.text("help"), want[1])
+		}
+	}
+	l.do("GET", "/api/v1/targets/q/stats?last=10m", nil).is(200)
+	if a := l.do("POST", "/api/chaos/orchestration/stop?now=1", nil); a.text("code") == "unknown_parameter" {
+		t.Errorf("what takes chaos off is refused for a parameter: %s", a.body)
+	}
+}

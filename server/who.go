@@ -5,13 +5,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
+	"starquake/internal/nearest"
 	"starquake/server/audit"
 	"starquake/server/auth"
 )
@@ -71,6 +75,9 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	if err == nil {
 		err = s.permit(who, role, o.OperationID, changes)
 	}
+	if err == nil && !calming(o.OperationID) {
+		err = knownQuery(ctx)
+	}
 	if err != nil {
 		s.write(ctx, asProblem(err))
 	} else {
@@ -79,6 +86,34 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	if changes || err != nil {
 		s.account(ctx, who, changes)
 	}
+}
+
+// knownQuery refuses a query parameter that the operation does not have: a filter that is
+// misspelled would otherwise be none.
+func knownQuery(ctx huma.Context) error {
+	var known []string
+	for _, p := range ctx.Operation().Parameters {
+		if p.In == "query" {
+			known = append(known, p.Name)
+		}
+	}
+	asked := ctx.URL()
+	for _, name := range slices.Sorted(maps.Keys(asked.Query())) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		p := problemf(400, "unknown_parameter", "there is no query parameter %.60q", name)
+		switch meant := nearest.Of(name, known); {
+		case meant != "":
+			p.Help = "did you mean " + meant + "?"
+		case len(known) > 0:
+			p.Help = "there are " + strings.Join(known, ", ")
+		default:
+			p.Help = "this call has none"
+		}
+		return p
+	}
+	return nil
 }
 
 // identify finds out who asks.
@@ -161,7 +196,7 @@ func (s *Server) numbered(c *fiber.Ctx) error {
 		level = slog.LevelInfo
 	}
 	s.logger.Log(s.ctx, level, "request", "request", id, "method", c.Method(), "path", c.Path(),
-		"status", c.Response().StatusCode(), "code", codeIn(c), "took", took, "from", hostOf(c.Context().RemoteAddr().String()))
+		"status", c.Response().StatusCode(), "code", codeIn(c), "took", took.String(), "from", hostOf(c.Context().RemoteAddr().String()))
 	return nil
 }
 

@@ -43,6 +43,8 @@ type End struct {
 	Message string `json:"message,omitempty"`
 	// Duration is from the start to the end, by the run's clock.
 	Duration time.Duration `json:"duration"`
+	// Paused is how much of it was pauses.
+	Paused time.Duration `json:"paused,omitempty"`
 }
 
 // Status says how a run stands.
@@ -64,4 +66,13 @@ type Entry struct {
 	Status Status `json:"status"`
 	// End is nil until the run has ended.
 	End *End `json:"end,omitempty"`
+	// Cleaned is what was taken off of a run that was interrupted or ended unclean.
+	Cleaned *Cleaned `json:"cleaned,omitempty"`
+}
+
+// MayBeOn reports whether something of a run that nobody runs may still be on, as far as
+// the list tells: it was interrupted or ended unclean, and was not cleaned up since.
+func (e *Entry) MayBeOn() bool {
+	left := e.Status == Interrupted || e.End != nil && e.End.Verdict == journal.VerdictUnclean
+	return left && !e.Imported && (e.Cleaned == nil || !e.Cleaned.All)
 }

@@ -106,7 +106,7 @@ func (s *Store) Entry(id string) (Entry, error) {
 	switch err := readJSON(filepath.Join(dir, endFile), &end); {
 	case err == nil:
 		e.End, e.Status = &end, Ended
-		return e, nil
+		return e, e.clean(dir)
 	case !isMissing(err):
 		return e, fmt.Errorf("run %s: %w", id, err)
 	}
@@ -115,7 +115,25 @@ func (s *Store) Entry(id string) (Entry, error) {
 	if held {
 		e.Status = Running
 	}
+	if err == nil {
+		err = e.clean(dir)
+	}
 	return e, err
+}
+
+// clean adds what was taken off of a run that nobody runs, where there can be any.
+func (e *Entry) clean(dir string) error {
+	if e.Status == Running || e.End != nil && e.End.Verdict != journal.VerdictUnclean && e.End.Verdict != journal.VerdictStopped {
+		return nil
+	}
+	c, err := readCleaned(dir)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", e.ID, err)
+	}
+	if len(c.Off) > 0 || c.All {
+		e.Cleaned = &c
+	}
+	return nil
 }
 
 // held reports whether a process holds the run.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,6 +25,12 @@ func Orphaned(dir string) *Orphan {
 		o.size = info.Size()
 	}
 	return o
+}
+
+// Store gives the data folder that the run is in, to look at the others: nothing is written
+// to it, and nothing repaired.
+func (o *Orphan) Store() *Store {
+	return &Store{dir: filepath.Dir(filepath.Dir(o.dir)), logger: slog.New(slog.DiscardHandler)}
 }
 
 // How often is looked whether somebody takes the run up, and for how long that one waits
@@ -84,11 +91,26 @@ func (o *Orphan) Do(ctx context.Context, f func(ctx context.Context) error) (ove
 	return false, err
 }
 
-// over reports whether the run has been gone on with, or has ended.
+// NoteOff notes durably that the fault that was asked for at a place is off. It is for the
+// function that Do calls.
+func (o *Orphan) NoteOff(place string) error {
+	c, err := readCleaned(o.dir)
+	if err != nil {
+		return err
+	}
+	c.Note(place)
+	return writeCleaned(o.dir, c)
+}
+
+// over reports whether the run has been gone on with, was cleaned up, or has ended.
 func (o *Orphan) over() (bool, error) {
 	info, err := os.Stat(filepath.Join(o.dir, journalFile))
 	if err != nil {
 		return isMissing(err), ignoreMissing(err)
+	}
+	cleaned, err := readCleaned(o.dir)
+	if err != nil || cleaned.All {
+		return cleaned.All, err
 	}
 	_, err = os.Stat(filepath.Join(o.dir, endFile))
 	return info.Size() > o.size || err == nil, ignoreMissing(err)

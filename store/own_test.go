@@ -16,15 +16,21 @@ func TestOwn(t *testing.T) {
 		t.Cleanup(func() { st.Close() })
 		shelves = append(shelves, st.Shelf(Schedules))
 	}
-	release, err := shelves[0].Own()
+	release, err := shelves[0].Own("http://here:1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := shelves[1].Own(); !errors.Is(err, ErrOwned) {
+	if _, err := shelves[1].Own(""); !errors.Is(err, ErrOwned) {
 		t.Errorf("a second owner: %v", err)
 	}
+	if at, err := shelves[1].Owner(); err != nil || at != "http://here:1" {
+		t.Errorf("the owner is at %q, %v", at, err)
+	}
 	release()
-	again, err := shelves[1].Own()
+	if at, err := shelves[1].Owner(); err != nil || at != "" {
+		t.Errorf("after the release the owner is at %q, %v", at, err)
+	}
+	again, err := shelves[1].Own("")
 	if err != nil {
 		t.Fatalf("after the release: %v", err)
 	}

@@ -12,15 +12,19 @@ import (
 	"starquake/runtime/journal"
 )
 
-// An exported run is JSON lines: first one object with the run's Info, then its
-// journal as it stands, a record a line. The journal begins with the scripts' texts,
-// so the file is the whole run.
+// An exported run is JSON lines: first one object with the run's Info and what a clean-up
+// did, then its journal as it stands, a record a line. The journal begins with the scripts'
+// texts, so the file is the whole run.
 
 // exportHead is the first line.
 type exportHead struct {
 	// Export is the version of this form.
 	Export int  `json:"starquake_run"`
 	Info   Info `json:"info"`
+	// Cleaned is what was taken off when nobody ran the run any more, End its end where the
+	// journal has none, since a clean-up made it.
+	Cleaned *Cleaned `json:"cleaned,omitempty"`
+	End     *End     `json:"end,omitempty"`
 }
 
 const exportVersion = 1
@@ -31,7 +35,11 @@ func (s *Store) Export(id string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	head, err := json.Marshal(exportHead{exportVersion, e.Info})
+	of := exportHead{Export: exportVersion, Info: e.Info, Cleaned: e.Cleaned}
+	if len(recs) == 0 || recs[len(recs)-1].Kind != journal.RunEnd {
+		of.End = e.End
+	}
+	head, err := json.Marshal(of)
 	if err != nil {
 		return err
 	}
@@ -71,7 +79,7 @@ func (s *Store) Import(r io.Reader) (id string, err error) {
 			_ = os.RemoveAll(dir)
 		}
 	}()
-	if err := importInto(dir, &head.Info, in); err != nil {
+	if err := importInto(dir, &head, in); err != nil {
 		return "", err
 	}
 	to := s.RunDir(head.Info.ID)
@@ -85,9 +93,9 @@ func (s *Store) Import(r io.Reader) (id string, err error) {
 }
 
 // importInto fills a new folder.
-func importInto(dir string, info *Info, in *bufio.Reader) (err error) {
-	info.Imported = true
-	text, err := marshal(info)
+func importInto(dir string, head *exportHead, in *bufio.Reader) (err error) {
+	head.Info.Imported = true
+	text, err := marshal(head.Info)
 	if err != nil {
 		return err
 	}
@@ -120,5 +128,15 @@ func importInto(dir string, info *Info, in *bufio.Reader) (err error) {
 	if err := datasync(f); err != nil {
 		return err
 	}
-	return finishFolder(dir, recs)
+	if head.Cleaned != nil {
+		if err := writeCleaned(dir, *head.Cleaned); err != nil {
+			return err
+		}
+	}
+	if head.End != nil {
+		if err := writeEnd(dir, head.End); err != nil {
+			return err
+		}
+	}
+	return finishFolder(dir, recs) // an end in the journal is the one that counts
 }

@@ -17,7 +17,8 @@ type Retention struct {
 }
 
 // Prune removes the ended runs that do not stay, or with dry only says which. A run
-// that goes on or was interrupted always stays: it may have faults on.
+// that goes on, was interrupted, or ended unclean and was not cleaned up since, always
+// stays: it may have faults on.
 func (s *Store) Prune(keep Retention, now time.Time, dry bool) (removed []Entry, err error) {
 	runs, err := s.Runs(Filter{Status: Ended})
 	if err != nil {
@@ -25,7 +26,7 @@ func (s *Store) Prune(keep Retention, now time.Time, dry bool) (removed []Entry,
 	}
 	for i, e := range runs {
 		old := keep.Keep > 0 && now.Sub(e.Started) > keep.Keep
-		if !old && (keep.Runs <= 0 || i < keep.Runs) {
+		if e.MayBeOn() || !old && (keep.Runs <= 0 || i < keep.Runs) {
 			continue
 		}
 		if !dry {

@@ -3,6 +3,7 @@ package store
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,49 +52,56 @@ func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error)
 
 // ReadFile reads a run from a file or a stream: one that Export wrote, or a journal
 // alone, of which nothing but its records is known. A last line that was cut off is left
-// out, as in the journal of a run whose machine stopped.
-func ReadFile(r io.Reader) (Info, []journal.Record, error) {
+// out, as in the journal of a run whose machine stopped. One without an end counts as
+// interrupted: nobody can know whether it goes on.
+func ReadFile(r io.Reader) (e Entry, recs []journal.Record, err error) {
 	in := bufio.NewReaderSize(io.LimitReader(r, maxImport), 1<<16)
-	var info Info
-	var recs []journal.Record
+	e.Status = Interrupted
 	for n := 1; ; n++ {
 		line, err := readLine(in)
 		if errors.Is(err, io.EOF) && n > 1 {
-			return info, recs, nil
+			break
 		}
 		if errors.Is(err, io.EOF) {
-			return info, nil, errors.New("line 1: expected a journal, or a run as `starquake runs export` writes it")
+			return e, nil, errors.New("line 1: expected a journal, or a run as `starquake runs export` writes it")
 		}
 		if err != nil {
-			return info, nil, fmt.Errorf("line %d: %w", n, err)
+			return e, nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if n == 1 {
 			var head exportHead
 			if json.Unmarshal(line, &head) == nil && head.Export > 0 {
 				if head.Export > exportVersion {
-					return info, nil, fmt.Errorf("line 1: the form has version %d, this version knows up to %d", head.Export, exportVersion)
+					return e, nil, fmt.Errorf("line 1: the form has version %d, this version knows up to %d", head.Export, exportVersion)
 				}
-				info = head.Info
+				e.Info, e.Cleaned, e.End = head.Info, head.Cleaned, head.End
 				continue
 			}
 		}
 		var rec journal.Record
 		if err := json.Unmarshal(line, &rec); err != nil {
 			if rest, _ := in.Peek(1); len(rest) == 0 && len(recs) > 0 {
-				return info, recs, nil
+				break
 			}
 			if n == 1 {
-				return info, nil, errors.New("line 1: expected a journal, or a run as `starquake runs export` writes it")
+				return e, nil, errors.New("line 1: expected a journal, or a run as `starquake runs export` writes it")
 			}
-			return info, nil, fmt.Errorf("line %d is damaged: %w", n, err)
+			return e, nil, fmt.Errorf("line %d is damaged: %w", n, err)
 		}
 		if len(recs) == 0 {
 			if err := checkFormat(&rec); err != nil {
-				return info, nil, fmt.Errorf("line %d: %w", n, err)
+				return e, nil, fmt.Errorf("line %d: %w", n, err)
 			}
 		}
 		recs = append(recs, rec)
 	}
+	if len(recs) > 0 {
+		e.End = cmp.Or(endOf(&recs[len(recs)-1]), e.End)
+	}
+	if e.End != nil {
+		e.Status = Ended
+	}
+	return e, recs, nil
 }
 
 // checkFormat refuses a journal of a later version.

@@ -148,6 +148,7 @@ func (s *Store) complete(id string, frames []frame) error {
 	} else if !ok {
 		return nil // taken up by another process, which has repaired it
 	}
+	alive := changed(f)
 	for _, fr := range frames {
 		if fr.kind == frameInfo {
 			err = writeMissing(filepath.Join(dir, infoFile), fr.payload)
@@ -165,6 +166,7 @@ func (s *Store) complete(id string, frames []frame) error {
 	if err := errors.Join(f.Truncate(size), f.Sync(), syncFolder(dir), syncFolder(filepath.Dir(dir))); err != nil {
 		return err
 	}
+	_ = os.Chtimes(f.Name(), time.Time{}, alive) // see Alive
 	return finishFolder(dir, recs)
 }
 

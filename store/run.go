@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"starquake/runtime/journal"
 )
@@ -36,6 +37,9 @@ type Run struct {
 	// marked how much will be once the file system is synced.
 	// Invariant: settled <= size.
 	size, settled, marked int64
+	// alive is what Alive says, found the size of the journal then.
+	alive time.Time
+	found int64
 	// noted says that the end is written into its file, which is as durable as settled.
 	noted bool
 	// logged is up to where the log must be synced to have all of the run.
@@ -75,6 +79,7 @@ func (s *Store) Create(info Info) (*Run, error) {
 		_ = os.RemoveAll(r.dir)
 		return nil, err
 	}
+	s.hold(r)
 	return r, nil
 }
 
@@ -128,6 +133,7 @@ func (s *Store) Resume(id string) (*Run, []journal.Record, error) {
 		_ = r.file.Close()
 		return nil, nil, fmt.Errorf("run %s: %w", id, err)
 	}
+	s.hold(r)
 	return r, recs, nil
 }
 
@@ -143,6 +149,7 @@ func (r *Run) takeUp() ([]journal.Record, error) {
 	if err := awaitGuardian(r.dir); err != nil {
 		return nil, err
 	}
+	r.alive = changed(r.file)
 	recs, size, err := readJournal(r.file)
 	if err != nil {
 		return nil, err
@@ -150,7 +157,7 @@ func (r *Run) takeUp() ([]journal.Record, error) {
 	if err := r.file.Truncate(size); err != nil {
 		return nil, err
 	}
-	r.size = size
+	r.size, r.found = size, size
 	if len(recs) > 0 {
 		r.end = endOf(&recs[len(recs)-1]) // its process may have died before it was noted
 	}
@@ -274,6 +281,7 @@ func (r *Run) done() bool {
 // lock is free.
 func (r *Run) Close() error {
 	err := r.Sync()
+	r.store.letGo(r)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.file == nil {
@@ -284,6 +292,9 @@ func (r *Run) Close() error {
 		r.noted, r.settled = true, min(r.settled, r.size-1)
 		err = writeEnd(r.dir, r.end)
 		killPoint()
+	}
+	if !r.alive.IsZero() && r.size == r.found { // who wrote nothing did not go on with it
+		_ = os.Chtimes(r.file.Name(), time.Time{}, r.alive)
 	}
 	if cerr := r.file.Close(); err == nil {
 		err = cerr
@@ -317,7 +328,7 @@ func endOf(rec *journal.Record) *End {
 	if !ok {
 		return nil
 	}
-	return &End{Verdict: body.Verdict, Reason: body.Reason, Message: body.Message, Duration: rec.At}
+	return &End{Verdict: body.Verdict, Reason: body.Reason, Message: body.Message, Duration: rec.At, Paused: body.Paused}
 }
 
 // writeScripts writes the modules' texts for people to read. The journal has them too:

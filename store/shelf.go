@@ -24,10 +24,11 @@ const (
 )
 
 // ErrNoDocument says that there is no document of a name, or no such version of it;
-// ErrChanged that it is not the one that was meant.
+// ErrChanged that it is not the one that was meant, ErrThere that there was to be none.
 var (
 	ErrNoDocument = errors.New("there is no such document")
 	ErrChanged    = errors.New("the document has been changed meanwhile")
+	ErrThere      = errors.New("it is there already")
 )
 
 // versionsKept is how many versions of a document stay.
@@ -57,7 +58,10 @@ func (d *Document) ETag() string {
 type Shelf struct{ dir string }
 
 // Shelf gives the documents of a kind.
-func (s *Store) Shelf(kind string) *Shelf { return &Shelf{filepath.Join(s.dir, kind)} }
+func (s *Store) Shelf(kind string) *Shelf { return ShelfIn(s.dir, kind) }
+
+// ShelfIn is Shelf of a data folder that is only looked at: it need not be there.
+func ShelfIn(data, kind string) *Shelf { return &Shelf{filepath.Join(data, kind)} }
 
 // folder is that of a document. Its name is the document's where that can be the name of
 // a folder, and otherwise made of it.
@@ -95,7 +99,9 @@ func (s *Shelf) Put(name, by string, body json.RawMessage, etag string, now time
 		}
 	case err != nil:
 		return Document{}, err
-	case etag == "none" || etag != "" && etag != last.ETag():
+	case etag == "none":
+		return last, fmt.Errorf("document %q: %w, with version %d", name, ErrThere, last.Version)
+	case etag != "" && etag != last.ETag():
 		return last, fmt.Errorf("document %q: %w: it has version %d", name, ErrChanged, last.Version)
 	case bytes.Equal(last.Body, compact.Bytes()):
 		return last, nil // nothing new

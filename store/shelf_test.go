@@ -38,7 +38,7 @@ func TestShelf(t *testing.T) {
 		if again, err := shelf.Put(name, "bob", body(1), "", now); err != nil || again.Version != 1 {
 			t.Errorf("%s: the same again is version %d, %v", name, again.Version, err)
 		}
-		if _, err := shelf.Put(name, "bob", body(2), "none", now); !errors.Is(err, ErrChanged) {
+		if _, err := shelf.Put(name, "bob", body(2), "none", now); !errors.Is(err, ErrThere) {
 			t.Errorf("%s: over one that is there: %v", name, err)
 		}
 		second, err := shelf.Put(name, "bob", body(2), first.ETag(), now)
@@ -107,7 +107,7 @@ func TestShelfTogether(t *testing.T) {
 				switch _, err := shelf.Put("count", "", body(n+1), etag, time.Now()); {
 				case err == nil:
 					done++
-				case !errors.Is(err, ErrChanged):
+				case !errors.Is(err, ErrChanged) && !errors.Is(err, ErrThere):
 					t.Error(err)
 					return
 				}

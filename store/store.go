@@ -32,6 +32,9 @@ type Store struct {
 	mu     sync.Mutex
 	log    *wal // nil until the first run is written
 	closed bool
+	runs   map[*Run]bool // by this process, while they are open
+	// closing ends the heartbeat, which begins with the log; beaten is closed when it has ended.
+	closing, beaten chan struct{}
 }
 
 // Open opens the data folder, makes it if it is not there, and completes what
@@ -40,7 +43,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	if opt.SegmentSize <= 0 {
 		opt.SegmentSize = 64 << 20
 	}
-	s := &Store{dir: dir, opt: opt, logger: opt.Logger}
+	s := &Store{dir: dir, opt: opt, logger: opt.Logger, runs: map[*Run]bool{}, closing: make(chan struct{}), beaten: make(chan struct{})}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
@@ -123,6 +126,7 @@ func (s *Store) openLog() (*wal, error) {
 			return nil, fmt.Errorf("the write-ahead log: %w", err)
 		}
 		s.log = log
+		go s.beat()
 	}
 	return s.log, nil
 }
@@ -131,10 +135,15 @@ func (s *Store) openLog() (*wal, error) {
 // have been closed.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	was, log := s.closed, s.log
 	s.closed = true
-	if s.log == nil {
+	s.mu.Unlock()
+	if log == nil {
 		return nil
 	}
-	return s.log.close()
+	if !was {
+		close(s.closing)
+	}
+	<-s.beaten
+	return log.close()
 }

@@ -416,3 +416,72 @@ func TestExportImport(t *testing.T) {
 		}
 	}
 }
+
+// TestAlive: who takes up a run knows when its process was last there, though the run had
+// nothing to write, and completing its journal does not make it later.
+func TestAlive(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	r := create(t, s, "r")
+	must(t, r.Sync())
+	file := filepath.Join(s.RunDir("r"), journalFile)
+	long := time.Now().Add(-time.Hour).Truncate(time.Second)
+	must(t, os.Chtimes(file, long, long))
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		info, err := os.Stat(file)
+		must(t, err)
+		if time.Since(info.ModTime()) < time.Minute {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing tells that the process is there")
+		}
+	}
+	// What a crash leaves: the folder with the log, which nobody holds.
+	crashed := t.TempDir()
+	must(t, os.CopyFS(crashed, os.DirFS(s.Dir())))
+	file = filepath.Join(crashed, runsFolder, "r", journalFile)
+	must(t, os.Truncate(file, 0)) // not all of it was written
+	must(t, os.Chtimes(file, long, long))
+	after := open(t, crashed, Options{})
+	r, recs, err := after.Resume("r")
+	must(t, err)
+	if got := r.Alive(); len(recs) != 1 || !got.Equal(long) {
+		t.Errorf("%d records, alive at %s, expected 1, %s", len(recs), got, long)
+	}
+	r.beat(time.Now())
+	must(t, r.Close())
+	// Who looked at it, or took off what it had left on, has not gone on with it.
+	r, _, err = after.Resume("r")
+	must(t, err)
+	if got := r.Alive(); !got.Equal(long) {
+		t.Errorf("after nothing was written: alive at %s, expected %s", got, long)
+	}
+	must(t, r.Close())
+}
+
+// TestPruneKeepsWhatMayBeOn: a run that ended unclean stays until what it has left on was
+// taken off.
+func TestPruneKeepsWhatMayBeOn(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	unclean := ended
+	unclean.Body = &journal.RunEndBody{Verdict: journal.VerdictUnclean, Reason: "unclean"}
+	r := create(t, s, "unclean")
+	must(t, r.Append([]journal.Record{unclean}))
+	must(t, r.Close())
+	prune := func() int {
+		t.Helper()
+		removed, err := s.Prune(Retention{Keep: time.Hour}, time.Now().Add(24*365*100*time.Hour), false)
+		must(t, err)
+		return len(removed)
+	}
+	if n := prune(); n != 0 {
+		t.Errorf("%d runs removed, of which something may be on", n)
+	}
+	r, _, err := s.Resume("unclean")
+	must(t, err)
+	must(t, r.NoteCleaned(Cleaned{All: true}))
+	must(t, r.Close())
+	if n := prune(); n != 1 {
+		t.Errorf("%d runs removed, expected the one that was cleaned up", n)
+	}
+}

@@ -98,6 +98,38 @@ func (s *side) status(t *testing.T) int {
 
 const failing = `{"fault": {"kind": "http_error", "params": {"codes": [503]}}, "seed": "7", "ttl": "1m"}`
 
+// Nobody counts what meets a refusal of all connections, so no count of it is shown: not
+// where faults are listed, not when it is taken off, not in the metrics.
+func TestUncountedFault(t *testing.T) {
+	s := start(t, admin.Options{})
+	for _, test := range []struct {
+		fault   string
+		counted bool
+	}{
+		{`{"kind": "refuse"}`, false},
+		{`{"kind": "refuse", "probability": 0.5}`, true},
+	} {
+		const path = "/v1/targets/orders/faults/f"
+		if status, text := s.do(t, "PUT", path, `{"fault": `+test.fault+`, "ttl": "1m"}`); status != 201 {
+			t.Fatal(status, text)
+		}
+		_, list := s.do(t, "GET", "/v1/targets/orders/faults", "")
+		_, one := s.do(t, "GET", path, "")
+		_, metrics := s.do(t, "GET", "/metrics", "")
+		_, gone := s.do(t, "DELETE", path, "")
+		for where, text := range map[string]string{"listed": list, "one": one, "taken off": gone} {
+			if stats, not := strings.Contains(text, `"stats":{"seen":0,"hit":0`), strings.Contains(text, `"uncounted":true`); stats != test.counted || not == test.counted {
+				t.Errorf("%s, %s: %s", test.fault, where, text)
+			}
+		}
+		for _, name := range []string{"seen", "hit"} {
+			if strings.Contains(metrics, "starquake_fault_"+name+`_total{fault="f"`) != test.counted {
+				t.Errorf("%s: metrics:\n%s", test.fault, metrics)
+			}
+		}
+	}
+}
+
 // TestFaults walks through the life of a fault.
 func TestFaults(t *testing.T) {
 	s := start(t, admin.Options{})
@@ -177,6 +209,8 @@ func TestRefused(t *testing.T) {
 		{"GET", "/v1/hits?target=none", "", 404, "no_such_target"},
 		{"GET", "/v1/hits?target=orders&since=x", "", 400, "since"},
 		{"GET", "/v2/targets", "", 404, "not_found"},
+		{"POST", "/v1/targets/orders/faults", failing, 405, "method_not_allowed"},
+		{"POST", "/v1/targets/orders", "{}", 405, "method_not_allowed"},
 		{"PUT", "/v1/targets/orders/faults/f", `{"seed": "` + strings.Repeat("1", 1<<21) + `"}`, 413, "too_large"},
 	} {
 		status, text := s.do(t, bad.method, bad.path, bad.body)

@@ -163,16 +163,31 @@ func (p *Plane) lease(name, id string) (*lease, error) {
 	return nil, failf(http.StatusNotFound, "no_such_fault", "there is no fault %q on target %q: it was taken off, or its lease has run out", id, name)
 }
 
+// Counts are what a fault has done.
+type Counts struct {
+	Stats *chaos.Stats `json:"stats,omitempty"`
+	// Uncounted: nobody counts what meets the fault. Then Stats is nil.
+	Uncounted bool `json:"uncounted,omitempty"`
+}
+
+// counts gives stats of the lease, if anybody counts.
+func (l *lease) counts(stats chaos.Stats) Counts {
+	if !l.put.Fault.Counted() {
+		return Counts{Uncounted: true}
+	}
+	return Counts{Stats: &stats}
+}
+
 // TakeOff takes a fault off and gives its counts.
-func (p *Plane) TakeOff(name, id string) (chaos.Stats, error) {
+func (p *Plane) TakeOff(name, id string) (Counts, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l, err := p.lease(name, id)
 	if err != nil {
-		return chaos.Stats{}, err
+		return Counts{}, err
 	}
 	delete(p.targets[name].leases, id)
-	return l.end(), nil
+	return l.counts(l.end()), nil
 }
 
 // Hold holds the clocks of the faults of some ids, or lets them go on; with lift it takes
@@ -204,7 +219,7 @@ type FaultState struct {
 	Target  string      `json:"target"`
 	Fault   chaos.Fault `json:"fault"`
 	Expires time.Time   `json:"expires_at,omitzero"`
-	Stats   chaos.Stats `json:"stats"`
+	Counts
 }
 
 // Faults lists the faults on a target by their ids; with an id that one alone.
@@ -225,7 +240,7 @@ func (p *Plane) Faults(name, id string) ([]FaultState, error) {
 	out := make([]FaultState, 0, len(ids))
 	for _, id := range ids {
 		if l := t.leases[id]; l.applied != nil {
-			out = append(out, FaultState{id, name, l.put.Fault, l.expires, l.stats()})
+			out = append(out, FaultState{id, name, l.put.Fault, l.expires, l.counts(l.stats())})
 		}
 	}
 	return out, nil

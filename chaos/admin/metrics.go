@@ -83,9 +83,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstHistogram(c.latency, all.Faulted.Count, all.Faulted.Seconds, all.Faulted.Buckets, t.Name, "true")
 		ch <- prometheus.MustNewConstHistogram(c.latency, all.Clean.Count, all.Clean.Seconds, all.Clean.Buckets, t.Name, "false")
 		for _, f := range p.Faults() { // those of runs that have borrowed the target too
-			labels := []string{t.Name, f.ID, f.Kind}
-			count(c.seen, f.Stats.Seen, labels...)
-			count(c.hit, f.Stats.Hit, labels...)
+			labels := []string{t.Name, f.ID, f.Fault.Kind}
+			if f.Fault.Counted() {
+				count(c.seen, f.Stats.Seen, labels...)
+				count(c.hit, f.Stats.Hit, labels...)
+			}
 			count(c.inapplicable, f.Stats.Inapplicable, labels...)
 			count(c.delayed, f.Stats.Delayed, labels...)
 			count(c.dropped, f.Stats.Dropped, labels...)

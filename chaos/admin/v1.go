@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"starquake/chaos"
@@ -42,9 +43,23 @@ func (s *server) routes(mux *http.ServeMux) {
 	handle("GET /v1/hits", s.hits)
 	handle("GET /metrics", s.metrics)
 	s.toxiproxy(mux)
-	handle("/", func(http.ResponseWriter, *http.Request) error {
+	handle("/", func(w http.ResponseWriter, r *http.Request) error {
+		if allow := allowed(mux, r); len(allow) > 0 {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			return failf(http.StatusMethodNotAllowed, "method_not_allowed", "%s takes %s, not %s; what is made is named by who makes it: PUT /v1/targets/TARGET, PUT /v1/targets/TARGET/faults/ID", r.URL.Path, strings.Join(allow, " and "), r.Method)
+		}
 		return failf(http.StatusNotFound, "not_found", "there is nothing here; the API begins at /v1/version, and that of Toxiproxy at /proxies")
 	})
+}
+
+// allowed are the methods that there are for the path of a request that none was found for.
+func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
+		if _, pattern := mux.Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); pattern != "/" {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }
 
 // version tells what the plane can do, by protocol.
@@ -260,11 +275,11 @@ func (s *server) renew(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) takeOff(w http.ResponseWriter, r *http.Request) error {
-	stats, err := s.plane.TakeOff(r.PathValue("t"), r.PathValue("id"))
+	counts, err := s.plane.TakeOff(r.PathValue("t"), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, map[string]any{"stats": stats})
+	answer(w, http.StatusOK, counts)
 	return nil
 }
 

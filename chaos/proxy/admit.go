@@ -18,7 +18,7 @@ func (c *conn) admitted(open int) bool {
 		if h.n, drawn = a.meets(h.elapsed); !drawn || a.acts.accept(&h, open) {
 			continue
 		}
-		a.hit.Add(1)
+		a.strikes(c)
 		c.p.hits.add(&Hit{At: now, Fault: a.id, Kind: a.fault.Kind, N: h.n})
 		return false
 	}

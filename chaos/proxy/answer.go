@@ -133,7 +133,7 @@ func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started
 		c.endGently()
 		return false
 	}
-	return c.requestDone(nil)
+	return c.requestDone(nil, in)
 }
 
 // drain reads the rest of a body, and reports whether it came to its end.

@@ -28,6 +28,8 @@ type conn struct {
 	born uint64
 	// source is the client's address.
 	source netip.Addr
+	// peer is the same with its port.
+	peer netip.AddrPort
 
 	// speaks is what the client speaks. Once decided it stays.
 	speaks atomic.Int32
@@ -41,6 +43,8 @@ type conn struct {
 	// Of the client's goroutine: the generations of faults up to which those that
 	// cannot act have been counted, and those that act on open connections have.
 	counted, struck uint64
+	// halfway is a request of which a part has been sent, see carry.go.
+	halfway halfway
 	// req is the request that the client's goroutine is at, query what it asks for: see
 	// operations.go.
 	req   chaos.Request
@@ -68,6 +72,8 @@ type conn struct {
 	left bool
 	// tunnel: the upstream has agreed to speak something else.
 	tunnel bool
+	// held says whether something still holds the client; nil unless watch goes on.
+	held func() bool
 	// woken: a read deadline has been set to have the faults looked at.
 	woken [2]bool
 	// splicing says which ways are relayed by the kernel; kick ends that.
@@ -105,7 +111,8 @@ func newConn(p *Proxy, client *net.TCPConn) *conn {
 	}
 	c.struck = c.born
 	if addr, ok := client.RemoteAddr().(*net.TCPAddr); ok {
-		c.source = addr.AddrPort().Addr().Unmap()
+		c.peer = netip.AddrPortFrom(addr.AddrPort().Addr().Unmap(), addr.AddrPort().Port())
+		c.source = c.peer.Addr()
 	}
 	c.cond.L = &c.mu
 	c.ctx, c.cancel = context.WithCancel(p.ctx)
@@ -186,11 +193,10 @@ func (c *conn) cut() {
 	c.cancel()
 	c.mu.Lock()
 	c.closed = true // first, or who reads from the client would take it to have left
-	if c.link != nil {
-		c.link.close()
-	}
+	l := c.link
 	c.cond.Broadcast()
 	c.mu.Unlock()
+	l.close()
 	_ = c.client.Close()
 }
 
@@ -206,19 +212,19 @@ func (c *conn) leave() {
 // FIN, and what the client still sends is thrown away for a while (linger).
 func (c *conn) endGently() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.ending || c.closed {
+		c.mu.Unlock()
 		return
 	}
 	c.ending = true
 	c.lastByte.Store(time.Now().UnixNano())
 	_ = c.client.CloseWrite()
 	_ = c.client.SetReadDeadline(time.Now()) // wakes the client's goroutine
-	if c.link != nil {
-		c.link.close()
-	}
+	l := c.link
 	c.cancel()
 	c.cond.Broadcast()
+	c.mu.Unlock()
+	l.close()
 }
 
 // over reports whether the connection is ending or has ended.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -186,6 +187,57 @@ func TestHangingClientLeaves(t *testing.T) {
 			eventually(t, fmt.Sprint(protocol, " forgets a client that left, reset ", reset), func() bool { return p.ActiveConns() == 0 })
 		}
 	}
+}
+
+// A client that ends its side as soon as nothing holds it any more has not left.
+func TestFreedClientEnds(t *testing.T) {
+	p := startProxy(t, "tcp", startTCP(t, echo))
+	for i := range 100 {
+		hole := apply(t, p, "hole", "blackhole", nil)
+		c := dialRaw(t, p.Addr())
+		send(t, c, "hello")
+		eventually(t, "it is held", func() bool { return hole.Stats().Hit == 1 })
+		hole.Remove()
+		c.CloseWrite()
+		if got, err := io.ReadAll(c); string(got) != "hello" || err != nil {
+			t.Fatalf("connection %d: got %q, %v", i, got, err)
+		}
+		c.Close()
+	}
+}
+
+// A client that leaves while it hangs has left, also if the fault goes off right behind it.
+func TestLeavingClientIsFreed(t *testing.T) {
+	var heard atomic.Int64
+	p := startProxy(t, "tcp", startTCP(t, func(c net.Conn) {
+		n, _ := io.Copy(io.Discard, c)
+		heard.Add(n)
+	}))
+	for i := range 100 {
+		hole := apply(t, p, "hole", "blackhole", nil)
+		c := dialRaw(t, p.Addr())
+		send(t, c, "hello")
+		eventually(t, "it is held", func() bool { return isHeld(p) })
+		c.Close()
+		hole.Remove()
+		eventually(t, "it is forgotten", func() bool { return p.ActiveConns() == 0 })
+		if n := heard.Load(); n != 0 {
+			t.Fatalf("connection %d: the upstream has heard %d bytes", i, n)
+		}
+	}
+}
+
+// isHeld reports whether a client of the proxy is held for longer.
+func isHeld(p *Proxy) bool {
+	for _, c := range p.openConns() {
+		c.mu.Lock()
+		held := c.held != nil
+		c.mu.Unlock()
+		if held {
+			return true
+		}
+	}
+	return false
 }
 
 func TestOpenConnections(t *testing.T) {

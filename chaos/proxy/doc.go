@@ -17,10 +17,12 @@
 //	hold.go      injected delays
 //	flow.go      what is done to bytes as they pass: speed, slices, limits, changes
 //	request.go, enter.go, response.go, answer.go   HTTP/1.1, one goroutine each way
+//	carry.go      small messages that nothing is done to go on inside the wait for them
 //	head.go, chunk.go, body.go   its parsers, pure functions of bytes
 //	message.go   whole messages that faults change
 //	operations.go   requests whose GraphQL operations faults ask about
 //	stream.go, line.go   everything else: chunks relayed, spliced or delayed
+//	pipe.go      bulk that is delayed waits inside the kernel
 //	tunnel.go, http2.go  where engines of other protocols take over
 //	wake.go      readers that wait are told of new faults
 //	reader.go, writer.go   connections read and written; sock_*.go what takes sockets

@@ -98,8 +98,9 @@ func next(fates []fate, now time.Time) (hangs bool, end *fate) {
 
 // suffer waits until nothing of fates holds the connection, and ends it if one of them
 // says so. It reports whether the connection goes on. held is called once when it
-// begins to wait; what it returns is called when it no longer does.
-func (c *conn) suffer(fates []fate, held func() (release func())) bool {
+// begins to wait, with what says whether it has to; what it returns is called when it
+// no longer does.
+func (c *conn) suffer(fates []fate, held func(still func() bool) (release func())) bool {
 	var bell *alarm.Alarm
 	var rung chan struct{}
 	var release func()
@@ -123,7 +124,10 @@ func (c *conn) suffer(fates []fate, held func() (release func())) bool {
 			return c.ctx.Err() == nil
 		}
 		if release == nil && held != nil {
-			release = held()
+			release = held(func() bool {
+				hangs, _ := next(fates, time.Now())
+				return hangs
+			})
 		}
 		if end != nil {
 			if bell == nil {
@@ -183,11 +187,15 @@ func (c *conn) reset() {
 // watch cuts the connection when the client leaves while a fault holds it, so that
 // nothing is kept for one that no longer waits. Leaving is a reset, and also a FIN: a
 // client that gives up closes, and from here that looks like one that has only said
-// all it had to say, as which it is taken where it is held for less long. The caller,
-// who is the one that reads from the client, must call the function returned.
-func (c *conn) watch() (stop func()) {
+// all it had to say, as which it is taken where it is held for less long, and where it
+// leaves when by then nothing still holds it. The caller, who is the one that reads from
+// the client, must call the function returned.
+func (c *conn) watch(still func() bool) (stop func()) {
 	done := make(chan struct{})
 	stopped := false // guarded by c.mu
+	c.mu.Lock()
+	c.held = still
+	c.mu.Unlock()
 	go func() {
 		defer close(done)
 		for !untilHangup(c.client) {
@@ -202,10 +210,13 @@ func (c *conn) watch() (stop func()) {
 				return
 			}
 		}
-		c.leave()
+		if still() {
+			c.leave()
+		}
 	}()
 	return func() {
 		c.mu.Lock()
+		c.held = nil
 		stopped = true
 		_ = c.client.SetReadDeadline(past())
 		c.mu.Unlock()
@@ -215,5 +226,16 @@ func (c *conn) watch() (stop func()) {
 		if !c.ending && !c.woken[toUpstream] {
 			_ = c.client.SetReadDeadline(time.Time{})
 		}
+	}
+}
+
+// part does what watch does, now: for who is about to take a fault off, since a client
+// that left before has left, whichever of the two the watching goroutine gets to know first.
+func (c *conn) part() {
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	if held != nil && hasHungUp(c.client) && held() {
+		c.leave()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,11 @@ type Applied struct {
 	// operations: it has to be told of GraphQL operations, see operations.go.
 	operations bool
 
+	// own tells the connections of the run's own probes by where they come from; may be nil.
+	own func(source netip.AddrPort) bool
+
 	seen, hit, inapplicable, released atomic.Uint64
+	probed                            atomic.Uint64
 	delayed, dropped                  atomic.Uint64 // bytes
 	asked, achieved                   atomic.Int64  // nanoseconds
 
@@ -98,6 +103,9 @@ type Start struct {
 	// and with it the draws, that it would have had.
 	Elapsed time.Duration
 	Before  chaos.Stats
+	// Own tells which connections are those of probes of the run that puts the fault on, by
+	// where they come from: what it hits of them is counted apart. It may be nil.
+	Own func(source netip.AddrPort) bool
 }
 
 // ApplyFrom is Apply of a fault that may have been on before.
@@ -113,7 +121,7 @@ func (p *Proxy) ApplyFrom(fault chaos.Fault, id string, seed uint64, start Start
 		return nil, fmt.Errorf("proxy %s: fault %s: %w", p.config.Name, fault.Kind, err)
 	}
 	row := rowOf(fault.Kind)
-	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.ready(&fault), matcher: matcher, draws: chaos.NewDraws(seed, cmp.Or(start.Key, id))}
+	a := &Applied{p: p, id: id, fault: fault, row: row, acts: row.ready(&fault), matcher: matcher, own: start.Own, draws: chaos.NewDraws(seed, cmp.Or(start.Key, id))}
 	a.operations = a.acts.graphql || matcher.NeedsGraphQL()
 	a.clockChanged, a.removedCh = make(chan struct{}, 1), make(chan struct{})
 	a.clock.Store(&faultClock{before: start.Elapsed, since: time.Now()})
@@ -249,6 +257,9 @@ func (a *Applied) change(f func()) {
 	case on && a.on == nil:
 		a.on = &active{Applied: a}
 	case !on && a.on != nil:
+		for _, c := range a.p.openConns() {
+			c.part()
+		}
 		a.on.off.Store(true) // before publish: see hold
 		a.on = nil
 	default:
@@ -277,16 +288,16 @@ func (a *Applied) adjustClock() {
 
 // Stats returns what the fault has done so far.
 func (a *Applied) Stats() chaos.Stats {
-	s := chaos.Stats{
-		Hit:          a.hit.Load(), // before seen, so that Hit <= Seen in what is returned
-		Inapplicable: a.inapplicable.Load(),
-		Asked:        time.Duration(a.asked.Load()),
-		Achieved:     time.Duration(a.achieved.Load()),
-		Released:     a.released.Load(),
-		Delayed:      a.delayed.Load(),
-		Dropped:      a.dropped.Load(),
-	}
+	// In this order, so that Probed <= Hit <= Seen in what is returned.
+	s := chaos.Stats{Probed: a.probed.Load()}
+	s.Hit = a.hit.Load()
 	s.Seen = a.seen.Load()
+	s.Inapplicable = a.inapplicable.Load()
+	s.Asked = time.Duration(a.asked.Load())
+	s.Achieved = time.Duration(a.achieved.Load())
+	s.Released = a.released.Load()
+	s.Delayed = a.delayed.Load()
+	s.Dropped = a.dropped.Load()
 	return s
 }
 
@@ -294,12 +305,21 @@ func (a *Applied) Stats() chaos.Stats {
 func (a *Applied) count(s chaos.Stats) {
 	a.seen.Store(s.Seen)
 	a.hit.Store(s.Hit)
+	a.probed.Store(s.Probed)
 	a.inapplicable.Store(s.Inapplicable)
 	a.released.Store(s.Released)
 	a.delayed.Store(s.Delayed)
 	a.dropped.Store(s.Dropped)
 	a.asked.Store(int64(s.Asked))
 	a.achieved.Store(int64(s.Achieved))
+}
+
+// strikes counts a hit on what came over c.
+func (a *Applied) strikes(c *conn) {
+	a.hit.Add(1)
+	if a.own != nil && c != nil && a.own(c.peer) {
+		a.probed.Add(1)
+	}
 }
 
 // meets counts one more request or connection that the fault fits and decides whether

@@ -35,6 +35,8 @@ type flow struct {
 type chunkDelay struct {
 	by   *active
 	wait func(n uint64, elapsed time.Duration) time.Duration
+	// bulky: chunks may be as large as they come. Of what is lost that would be too much.
+	bulky bool
 }
 
 // pace limits the speed to a rate in bytes per second.
@@ -71,6 +73,17 @@ type limit struct {
 // size counts what is done.
 func (f *flow) size() int {
 	return len(f.delays) + len(f.paces) + len(f.edits) + len(f.keeps) + len(f.slices) + len(f.limits)
+}
+
+// holds reports whether bytes are at most held back, in chunks of any size: then the
+// kernel can hold them.
+func (f *flow) holds() bool {
+	for i := range f.delays {
+		if !f.delays[i].bulky {
+			return false
+		}
+	}
+	return f.size() == len(f.delays)
 }
 
 // writes reports whether sending differs from a plain write.

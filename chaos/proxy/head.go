@@ -47,13 +47,23 @@ func badHead(format string, args ...any) error {
 }
 
 // headEnd returns the length of the head at the front of b, or 0 if its end is not
-// there yet. from is how many bytes an earlier call has looked at.
+// there yet. from is how many bytes an earlier call has looked at. A line that ends in a
+// bare LF is the end too: what comes behind it, if anything does, cannot make the head one
+// that is taken, and a client that writes all its lines so sends no more.
 func headEnd(b []byte, from int) int {
 	from = max(0, from-3)
 	if i := bytes.Index(b[from:], []byte("\r\n\r\n")); i >= 0 {
 		return from + i + 4
 	}
-	return 0
+	for i := from; ; i++ {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return 0
+		}
+		if i += n; i == 0 || b[i-1] != '\r' {
+			return i + 1
+		}
+	}
 }
 
 // parseRequest reads a request head, which is the whole of b with its empty line.

@@ -47,7 +47,7 @@ func (c *conn) holdRequest(start time.Time, delays []delay) bool {
 		return true
 	}
 	if time.Until(due(start, delays)) > patience {
-		defer c.watch()()
+		defer c.watch(func() bool { return time.Now().Before(due(start, delays)) })()
 	}
 	return c.hold(start, delays)
 }
@@ -55,23 +55,27 @@ func (c *conn) holdRequest(start time.Time, delays []delay) bool {
 func (p *Proxy) hold(start time.Time, delays []delay, done <-chan struct{}) bool {
 	var bell *alarm.Alarm
 	var rung chan struct{}
+	var early time.Duration
 	for {
 		// The order matters: a fault is marked off before its snapshot is replaced,
 		// so either the mark is seen here or changed gets closed below.
 		snap := p.faults.Load()
 		due := due(start, delays)
 		now := time.Now()
-		if due.Sub(now) < soon {
-			p.account(delays, start, now.Sub(due))
+		left := due.Sub(now)
+		if left < max(soon, early) {
+			p.account(delays, start, -left)
 			return true
 		}
 		if bell == nil {
 			bell, rung = newBell()
 			defer p.clock.Stop(bell)
+			early = p.clock.Early.By(left)
 		}
-		p.clock.Set(bell, due)
+		p.clock.Set(bell, due.Add(-early))
 		select {
 		case <-rung:
+			p.clock.Early.Rang(time.Since(due) + early)
 		case <-snap.changed:
 		case <-done:
 			for i := range delays {

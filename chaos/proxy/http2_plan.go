@@ -173,7 +173,7 @@ func (s *http2Hooks) Changed(state any) h2.Change {
 				lets := f.lets
 				do = func(w *flow, h *hit) {
 					if !lets[w.way] {
-						w.delays = append(w.delays, chunkDelay{h.by, func(uint64, time.Duration) time.Duration { return forever }})
+						w.delays = append(w.delays, chunkDelay{by: h.by, wait: func(uint64, time.Duration) time.Duration { return forever }})
 					}
 				}
 				f.hangs = false

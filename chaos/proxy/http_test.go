@@ -53,7 +53,7 @@ func walkHTTPRelays(t *testing.T, start starter) {
 	})
 	for _, protocol := range Protocols() {
 		p := start(t, protocol, upstream)
-		client := newClient(t)
+		client := oneConnection(t, newClient(t), "http", p.Addr())
 		for _, size := range []int{0, 1, 1000, 40_000, 3 << 20} {
 			for _, path := range []string{"/plain", "/chunked"} {
 				sent := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
@@ -439,21 +439,71 @@ func TestUpstreamEndsBadly(t *testing.T) {
 // A server may end a connection while its request is held back in front of it: the
 // fault must not turn that into an error.
 func TestIdleEndDuringDelay(t *testing.T) {
+	held := make(chan struct{})
+	upstream := startTCP(t, func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			<-held // and ends
+		}
+	})
+	p := startProxy(t, "http", upstream)
+	c := dialRaw(t, p.Addr())
+	r := bufio.NewReader(c)
+	slow := apply(t, p, "slow", "latency", map[string]any{"delay": "1h", "direction": "request", "match": map[string]any{"path": "/slow"}})
+	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	answered := func() {
+		t.Helper()
+		if resp, body := readResponse(t, r, "GET"); resp.StatusCode != 200 || body != "ok" {
+			t.Errorf("got %d %q", resp.StatusCode, body)
+		}
+	}
+	answered()
+	send(t, c, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+	eventually(t, "it is held", func() bool { return slow.Stats().Hit == 1 })
+	close(held)
+	eventually(t, "the server's end is seen", func() bool {
+		conn := p.openConns()[0]
+		conn.mu.Lock()
+		defer conn.mu.Unlock()
+		return conn.link.gone
+	})
+	slow.Remove()
+	answered()
+}
+
+// So it may when the request has come and is not yet looked at.
+func TestIdleEndBeforeDelay(t *testing.T) {
 	upstream := startTCP(t, func(c net.Conn) {
 		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") // and ends
 		}
 	})
 	p := startProxy(t, "http", upstream)
-	c := dialRaw(t, p.Addr())
-	r := bufio.NewReader(c)
-	apply(t, p, "slow", "latency", map[string]any{"delay": "80ms", "direction": "request", "match": map[string]any{"path": "/slow"}})
-	// Both in one write, so that the second is busy before the end is seen.
-	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-	for range 2 {
-		if resp, body := readResponse(t, r, "GET"); resp.StatusCode != 200 || body != "ok" {
-			t.Errorf("got %d %q", resp.StatusCode, body)
+	for range 50 {
+		slow := apply(t, p, "slow", "latency", map[string]any{"delay": "1h", "direction": "request", "match": map[string]any{"path": "/slow"}})
+		c := dialRaw(t, p.Addr())
+		r := bufio.NewReader(c)
+		send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+		answered := func() {
+			t.Helper()
+			if resp, body := readResponse(t, r, "GET"); resp.StatusCode != 200 || body != "ok" {
+				t.Errorf("got %d %q", resp.StatusCode, body)
+			}
 		}
+		answered()
+		eventually(t, "the server's end is seen", func() bool {
+			conns := p.openConns()
+			if len(conns) != 1 {
+				return false
+			}
+			conns[0].mu.Lock()
+			defer conns[0].mu.Unlock()
+			return conns[0].link != nil && conns[0].link.gone
+		})
+		slow.Remove()
+		answered()
+		c.Close()
+		eventually(t, "the connection is over", func() bool { return p.ActiveConns() == 0 })
 	}
 }
 
@@ -477,6 +527,8 @@ func walkSmugglingIsRefused(t *testing.T, start starter) {
 		"folded":              get + "X: a\r\n b\r\n\r\n",
 		"space before colon":  get + "Content-Length : 1\r\n\r\na",
 		"bare LF":             "GET / HTTP/1.1\nHost: a\n\n\r\n\r\n",
+		"bare LF throughout":  "GET / HTTP/1.1\nHost: a\n\n",
+		"bare LF at the end":  get + "\n",
 		"bare CR":             get + "X: a\rb\r\n\r\n",
 		"NUL":                 get + "X: a\x00b\r\n\r\n",
 		"no colon":            get + "X\r\n\r\n",
@@ -532,6 +584,11 @@ func walkSmugglingIsRefused(t *testing.T, start starter) {
 		if resp, _ := readResponse(t, bufio.NewReader(c), "GET"); resp.StatusCode != want {
 			t.Errorf("%.30q: got %d, want %d", text, resp.StatusCode, want)
 		}
+	}
+	c := dialRaw(t, start(t, "auto", upstream).Addr())
+	send(t, c, "GET / HTTP/1.1\nHost: a\n\n")
+	if resp, _ := readResponse(t, bufio.NewReader(c), "GET"); resp.StatusCode != 400 {
+		t.Errorf("bare LF throughout, of a target that finds out what is spoken: got %d", resp.StatusCode)
 	}
 	if called.Load() != 0 {
 		t.Errorf("the upstream was called %d times", called.Load())

@@ -324,7 +324,7 @@ func TestRewrite(t *testing.T) {
 			func(h http.Header) bool { return strings.HasPrefix(h.Get("X-Seen"), "n||other|") }},
 	} {
 		p := startProxy(t, "http", upstream)
-		client := newClient(t)
+		client := oneConnection(t, newClient(t), "http", p.Addr())
 		a := apply(t, p, "x", "rewrite", test.args)
 		for _, method := range []string{"POST", "GET", "HEAD", "PUT"} {
 			var sent io.Reader

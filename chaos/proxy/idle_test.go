@@ -19,7 +19,7 @@ import (
 const peerVar = "STARQUAKE_IDLE_CONNECTIONS"
 
 // peer opens so many connections through the proxy whose address comes on the standard
-// input, has each of them answered once, and keeps them until the input ends.
+// input, has each of them answered some times, and keeps them until the input ends.
 func peer(count string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
@@ -52,11 +52,13 @@ func peer(count string) error {
 			return err
 		}
 		conns = append(conns, c)
-		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
-			return err
-		}
-		if _, err := io.ReadFull(c, answer); err != nil {
-			return err
+		for range 4 { // the later ones are handled otherwise than the first
+			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+				return err
+			}
+			if _, err := io.ReadFull(c, answer); err != nil {
+				return err
+			}
 		}
 	}
 	fmt.Println("ready")

@@ -89,7 +89,7 @@ const (
 func (q *queue) wait(c *conn) queueEnd {
 	bell, rung := newBell()
 	defer c.p.clock.Stop(bell)
-	defer c.watch()()
+	defer c.watch(func() bool { return !q.hit.by.off.Load() })()
 	start := time.Now()
 	c.p.clock.Set(bell, q.until)
 	for {

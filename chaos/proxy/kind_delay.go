@@ -28,9 +28,8 @@ func prepareLatency(f *chaos.Fault) acts {
 				return
 			}
 			by, of := h.by, chunksOf(h, f.way)
-			f.delays = append(f.delays, chunkDelay{by, func(n uint64, elapsed time.Duration) time.Duration {
-				return l.Delay(by.draws, of(n), elapsed)
-			}})
+			wait := func(n uint64, elapsed time.Duration) time.Duration { return l.Delay(by.draws, of(n), elapsed) }
+			f.delays = append(f.delays, chunkDelay{by: by, wait: wait, bulky: true})
 		},
 	}
 }
@@ -49,7 +48,7 @@ func preparePacketLoss(f *chaos.Fault) acts {
 	l := chaos.NewPacketLoss(f)
 	lose := func(f *flow, h *hit) {
 		by, of := h.by, chunksOf(h, f.way)
-		f.delays = append(f.delays, chunkDelay{by, func(n uint64, elapsed time.Duration) time.Duration {
+		f.delays = append(f.delays, chunkDelay{by: by, wait: func(n uint64, elapsed time.Duration) time.Duration {
 			hold, never := l.Hold(by.draws, of(n), elapsed)
 			if never {
 				return forever

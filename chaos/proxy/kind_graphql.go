@@ -72,7 +72,7 @@ func prepareGraphQLPartial(f *chaos.Fault) acts {
 			}
 			if n > 0 {
 				m.body = changed
-				hit.by.hit.Add(1)
+				hit.by.strikes(hit.c)
 				v.hits = append(v.hits, hit)
 				hit.by.p.hits.add(&Hit{At: hit.now, Fault: hit.by.id, Kind: hit.by.fault.Kind, N: hit.n, Request: what})
 			}

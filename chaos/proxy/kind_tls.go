@@ -79,7 +79,7 @@ func (a *Applied) hitsAll() bool {
 
 // handshakeHit counts that the handshake is hit.
 func (c *conn) handshakeHit(a *active, at time.Time, n uint64) {
-	a.hit.Add(1)
+	a.strikes(c)
 	c.p.hits.add(&Hit{At: at, Fault: a.id, Kind: a.fault.Kind, N: n, Request: "handshake " + c.hello.name})
 }
 

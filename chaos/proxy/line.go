@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 )
@@ -36,9 +37,28 @@ type line struct {
 type lineChunk struct {
 	b      []byte
 	pooled *[]byte // b is in it, unless it is nil
+	held   *pipe   // with the bytes, in place of b; or nil
 	at     time.Time
 	delays []delay
 	end    bool
+}
+
+// size is how many bytes the chunk still has.
+func (chunk *lineChunk) size() int {
+	if chunk.held != nil {
+		return chunk.held.n
+	}
+	return len(chunk.b)
+}
+
+// release gives back what the chunk was kept in.
+func (chunk *lineChunk) release(p *Proxy) {
+	if chunk.pooled != nil {
+		p.buffers.Put(chunk.pooled)
+	}
+	if chunk.held != nil {
+		chunk.held.close()
+	}
 }
 
 func newLine(s *stream) *line {
@@ -53,7 +73,7 @@ func newLine(s *stream) *line {
 // once the connection is over.
 func (l *line) push(chunk lineChunk, room int) bool {
 	for i := range chunk.delays {
-		chunk.delays[i].by.delayed.Add(uint64(len(chunk.b)))
+		chunk.delays[i].by.delayed.Add(uint64(chunk.size()))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,10 +82,11 @@ func (l *line) push(chunk lineChunk, room int) bool {
 		l.cond.Wait()
 	}
 	if l.broken {
+		chunk.release(l.s.c.p)
 		return false
 	}
 	l.queue = append(l.queue, chunk)
-	l.grow(len(chunk.b) + chunkCost)
+	l.grow(chunk.size() + chunkCost)
 	l.cond.Broadcast()
 	return true
 }
@@ -75,6 +96,13 @@ func (l *line) limit() int {
 		return lineLeast
 	}
 	return l.room
+}
+
+// left returns how much may be pushed without waiting.
+func (l *line) left() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limit() - l.size
 }
 
 func (l *line) grow(n int) {
@@ -116,19 +144,22 @@ func (l *line) write() {
 		if !ok {
 			break
 		}
+		size := chunk.size()
 		if !l.s.c.hold(chunk.at, chunk.delays) || !l.send(&chunk) {
 			l.breakOff()
 		}
-		if chunk.pooled != nil {
-			l.s.c.p.buffers.Put(chunk.pooled)
-		}
+		chunk.release(l.s.c.p)
 		l.mu.Lock()
-		l.grow(-len(chunk.b) - chunkCost)
+		l.grow(-size - chunkCost)
 		l.cond.Broadcast()
 		l.mu.Unlock()
 	}
 	l.mu.Lock()
-	l.grow(-l.size) // what was not sent
+	for i := range l.queue { // what was not sent
+		l.queue[i].release(l.s.c.p)
+	}
+	l.queue = nil
+	l.grow(-l.size)
 	l.mu.Unlock()
 }
 
@@ -150,18 +181,46 @@ func (l *line) next() (lineChunk, bool) {
 
 // send writes a chunk that is due, as the faults that are on now want it.
 func (l *line) send(chunk *lineChunk) bool {
+	for s := &l.s; ; {
+		if s.refresh(); len(s.met.fates) > 0 && !s.c.suffer(s.met.fates, nil) {
+			return false
+		}
+		s.c.lastByte.Store(time.Now().UnixNano())
+		if chunk.end {
+			return s.dst.CloseWrite() == nil
+		}
+		if chunk.held == nil {
+			return l.sendBytes(chunk.b)
+		}
+		if !l.sendHeld(chunk.held) {
+			return false
+		}
+		if chunk.held.n == 0 {
+			return true
+		}
+	}
+}
+
+// sendBytes sends what is in memory.
+func (l *line) sendBytes(b []byte) bool {
 	s := &l.s
-	if s.refresh(); len(s.met.fates) > 0 && !s.c.suffer(s.met.fates, nil) {
-		return false
-	}
-	s.c.lastByte.Store(time.Now().UnixNano())
-	if chunk.end {
-		return s.dst.CloseWrite() == nil
-	}
-	s.met.flow.alter(chunk.b)
-	_, err := s.c.send(&s.met.flow, &s.out, s.met.flow.kept(chunk.b))
+	s.met.flow.alter(b)
+	_, err := s.c.send(&s.met.flow, &s.out, s.met.flow.kept(b))
 	if err == errLimit {
 		s.c.endGently()
 	}
 	return err == nil
+}
+
+// sendHeld sends what the kernel has held, until the faults change; a buffer of it if by
+// now more is done to it than that it waits.
+func (l *line) sendHeld(held *pipe) bool {
+	s := &l.s
+	if s.met.flow.size() == len(s.met.flow.delays) {
+		return held.pour(s.dst.(*net.TCPConn), func() bool { return s.c.p.faults.Load() == s.snap }) == nil
+	}
+	buffer := s.c.p.buffer()
+	defer s.c.p.buffers.Put(buffer)
+	n, err := held.Read(*buffer)
+	return err == nil && l.sendBytes((*buffer)[:n])
 }

@@ -11,6 +11,7 @@ import (
 
 // link is one connection to the upstream, or the attempt.
 type link struct {
+	c      *conn
 	dialed chan struct{} // closed when up and err are set
 	up     side
 	err    error
@@ -24,8 +25,12 @@ type link struct {
 	answered bool // a response has come over it
 }
 
-// close ends the link if it is dialled; if it is not, the dial ends with conn.ctx.
+// close ends the link, if there is one, if it is dialled; if it is not, the dial ends with
+// conn.ctx. The caller does not hold conn.mu: see carry.go.
 func (l *link) close() {
+	if l == nil {
+		return
+	}
 	select {
 	case <-l.dialed:
 		if l.up != nil {
@@ -52,7 +57,7 @@ func (c *conn) connect() *link {
 	c.mu.Lock()
 	l := c.link
 	if l == nil || l.gone {
-		l = &link{dialed: make(chan struct{}), handed: make(chan *reader, 1)}
+		l = &link{c: c, dialed: make(chan struct{}), handed: make(chan *reader, 1)}
 		c.link = l
 		c.links.Add(1)
 		go c.runLink(l)

@@ -5,7 +5,7 @@ import "starquake/chaos"
 // FaultNow is a fault that is on a proxy, with what it has done so far.
 type FaultNow struct {
 	ID    string
-	Kind  string
+	Fault chaos.Fault
 	Stats chaos.Stats
 }
 
@@ -15,7 +15,7 @@ func (p *Proxy) Faults() []FaultNow {
 	defer p.faultMu.Unlock()
 	out := make([]FaultNow, 0, len(p.applied))
 	for _, a := range p.applied {
-		out = append(out, FaultNow{a.id, a.fault.Kind, a.Stats()})
+		out = append(out, FaultNow{a.id, a.fault, a.Stats()})
 	}
 	return out
 }

@@ -215,8 +215,12 @@ func openHTTP(method, kind, body string) func(net.Conn) (asker, error) {
 // openHTTP2 opens a connection of HTTP/2; with a type of gRPC the answers are messages.
 func openHTTP2(kind, body string) func(net.Conn) (asker, error) {
 	return func(c net.Conn) (asker, error) {
-		tr := &http2.Transport{AllowHTTP: true}
-		cc, err := tr.NewClientConn(c)
+		tr := &http.Transport{
+			Protocols:   new(http.Protocols),
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return c, nil },
+		}
+		tr.Protocols.SetUnencryptedHTTP2(true)
+		cc, err := tr.NewClientConn(context.Background(), "http", "a:80")
 		if err != nil {
 			return nil, err
 		}

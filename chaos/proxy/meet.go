@@ -108,7 +108,7 @@ func (a *active) meetStream(c *conn) (m meeting) {
 		return m
 	}
 	if m.n, m.hit = a.meets(a.clock.Load().elapsed(m.at)); m.hit {
-		a.hit.Add(1)
+		a.strikes(c)
 		c.p.hits.add(&Hit{At: m.at, Fault: a.id, Kind: a.fault.Kind, N: m.n})
 	}
 	return m
@@ -166,7 +166,7 @@ func (c *conn) strike() bool {
 		h := hit{by: a, c: c, now: now, elapsed: elapsed}
 		var drawn bool
 		if h.n, drawn = a.meets(elapsed); drawn {
-			a.hit.Add(1)
+			a.strikes(c)
 			c.p.hits.add(&Hit{At: now, Fault: a.id, Kind: a.fault.Kind, N: h.n})
 			f := a.fateOf(&h)
 			c.end(f.end)

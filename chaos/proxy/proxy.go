@@ -61,6 +61,8 @@ type Proxy struct {
 	window  window
 	buffers sync.Pool    // of *[]byte of bufferSize
 	queued  atomic.Int64 // bytes in all delay lines
+	pipes   pipes        // that hold some of them
+	recheck time.Duration
 	hits    hitLog
 	tls     *terminator // nil: TLS passes through
 	faultState

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -30,13 +31,23 @@ func TestMain(m *testing.M) {
 }
 
 // generous bounds what must happen at all: no test waits for it unless it fails.
-const generous = 20 * time.Second
+const generous = 2 * time.Minute
 
 // startProxy opens a proxy that ends with the test.
 func startProxy(t testing.TB, protocol, upstream string) *Proxy {
 	t.Helper()
-	p, err := Listen(t.Context(), Config{Name: "test", Listen: "127.0.0.1:0", Upstream: upstream, Protocol: protocol})
+	return startPrepared(t, protocol, upstream, func(*Proxy) {})
+}
+
+// startPrepared is startProxy with something done to the proxy before it listens.
+func startPrepared(t testing.TB, protocol, upstream string, prepare func(*Proxy)) *Proxy {
+	t.Helper()
+	p, err := Prepare(Config{Name: "test", Listen: "127.0.0.1:0", Upstream: upstream, Protocol: protocol})
 	if err != nil {
+		t.Fatal(err)
+	}
+	prepare(p)
+	if err := p.Up(t.Context(), "127.0.0.1:0", upstream); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -96,15 +107,56 @@ func newClient(t testing.TB) *http.Client {
 
 // oneConnection makes a client of a single connection, over what the transport of c says, for
 // tests that count connections: a Transport opens a second one for HTTP/2 now and then, also
-// for requests in turn. A request for which that connection is lost fails.
+// for requests in turn, and one for HTTP/1 when a busy machine lets it wait for the end of its
+// own writing. A request for which that connection is lost fails.
 func oneConnection(t testing.TB, c *http.Client, scheme, address string) *http.Client {
 	t.Helper()
-	cc, err := c.Transport.(*http.Transport).NewClientConn(t.Context(), scheme, address)
+	tr := c.Transport.(*http.Transport)
+	if !tr.ForceAttemptHTTP2 && tr.Protocols == nil {
+		return &http.Client{Transport: inTurn(t, tr, scheme, address), Timeout: generous}
+	}
+	cc, err := tr.NewClientConn(t.Context(), scheme, address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cc.Close() })
 	return &http.Client{Transport: cc, Timeout: generous}
+}
+
+// turns sends requests of HTTP/1 one after the other over one connection. An answer has to be
+// read before the next request.
+type turns struct {
+	c       net.Conn
+	answers *bufio.Reader
+}
+
+func inTurn(t testing.TB, tr *http.Transport, scheme, address string) *turns {
+	t.Helper()
+	dial := tr.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	c, err := dial(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if scheme == "https" {
+		config := tr.TLSClientConfig.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(address)
+		c = tls.Client(c, config)
+	}
+	return &turns{c, bufio.NewReader(c)}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (x *turns) RoundTrip(req *http.Request) (*http.Response, error) {
+	deadline, _ := req.Context().Deadline()
+	_ = x.c.SetDeadline(deadline)
+	if err := req.Write(x.c); err != nil {
+		return nil, err
+	}
+	return http.ReadResponse(x.answers, req)
 }
 
 func dialRaw(t testing.TB, addr string) *net.TCPConn {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"io"
 	"syscall"
 )
@@ -30,6 +31,13 @@ type reader struct {
 	ready func(fd uintptr) bool
 	n     int
 	err   error
+
+	// For what is carried on inside the wait, see carry.go: by whom, if by anyone; how much
+	// of what is at the front has been sent; and whether the wait ends after a while.
+	courier courier
+	inbox   inbox
+	sent    int
+	armed   bool
 }
 
 func newReader(p *Proxy, src side) *reader { return &reader{p: p, src: src} }
@@ -72,21 +80,28 @@ func (in *reader) take(n int) {
 }
 
 // fill reads at least one more byte. It moves or doubles the buffer if that is full.
-func (in *reader) fill() error {
+func (in *reader) fill() error { return in.fillOr(nil) }
+
+// fillOr is fill for a reader with nothing in it that waits for the next message: by, if it
+// is not nil, may carry on what comes, and fillOr returns once it has left something, or
+// with its error, whatever it has left.
+func (in *reader) fillOr(by courier) error {
 	var n int
 	var err error
 	if in.w == 0 {
 		if len(in.buf) > bufferSize {
 			in.release() // it had grown for one message
 		}
+		in.courier = by
 		n, err = in.waitRead()
+		in.courier = nil
 	} else {
 		in.room()
 		n, err = in.src.Read(in.buf[in.w:])
 	}
 	in.w += n
-	if n > 0 {
-		return nil // an error comes again
+	if n > 0 && (err == nil || by == nil) {
+		return nil // an error of the connection comes again
 	}
 	if err == nil {
 		err = io.ErrNoProgress
@@ -107,6 +122,14 @@ func (in *reader) room() {
 	bigger := make([]byte, 2*len(in.buf))
 	copy(bigger, in.buf)
 	in.buf = bigger
+}
+
+// skipLines takes empty lines off the front, which old clients send after a body (RFC 9112,
+// 2.2).
+func (in *reader) skipLines() {
+	for bytes.HasPrefix(in.bytes(), []byte("\r\n")) {
+		in.take(2)
+	}
 }
 
 // replace puts b in place of the first n bytes.

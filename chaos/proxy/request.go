@@ -33,6 +33,22 @@ func (c *conn) nextRequest(in *reader) bool {
 	if c.p.faults.Load().gen != c.struck && !c.strike() {
 		return false
 	}
+	if len(in.bytes()) == 0 {
+		c.req, c.query = chaos.Request{}, nil // they point into a buffer that others get
+		if err := c.fillClientOr(in, c.courier()); err != nil {
+			c.requestEnd(err)
+			return false
+		}
+	}
+	if c.halfway.size > 0 {
+		return c.finish(in)
+	}
+	return c.takeRequest(in)
+}
+
+// takeRequest handles the request that has begun to come, and reports whether more may. As
+// oneResponse it is a function of its own for the sake of those that wait.
+func (c *conn) takeRequest(in *reader) bool {
 	h, err := c.readRequest(in)
 	if err != nil {
 		c.requestEnd(err)
@@ -120,11 +136,8 @@ func cloneRequest(r *chaos.Request) *chaos.Request {
 // readRequest reads a request's head, which stays in the reader: size says how much.
 func (c *conn) readRequest(in *reader) (head, error) {
 	for seen := 0; ; {
+		in.skipLines()
 		b := in.bytes()
-		if len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
-			in.take(2) // old clients send an empty line after a body (RFC 9112, 2.2)
-			continue
-		}
 		if n := headEnd(b, seen); n > 0 && n <= c.p.config.MaxHead {
 			return parseRequest(b[:n])
 		}
@@ -194,11 +207,13 @@ func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 		written, werr := c.sendBody(f, &l.toUp, in.bytes()[:skip+n])
 		c.p.window.at(time.Now()).bytesIn.Add(uint64(written))
 		if werr != nil {
-			if werr == errLimit {
-				_ = l.up.CloseWrite()
-				c.requestDone(l) // the upstream says what it thinks of half a body
+			if werr != errLimit {
+				return c.unsent()
 			}
-			return false // a response may have come; the link's goroutine ends the connection
+			_ = l.up.CloseWrite()
+			in.take(len(in.bytes())) // nobody gets the rest: it is no other request
+			c.requestDone(l, in)     // the upstream says what it thinks of half a body
+			return false
 		}
 		in.take(skip + n)
 		if body.done {
@@ -222,7 +237,18 @@ func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 	if p.connect || p.upgrade {
 		return c.awaitTunnel(l, in)
 	}
-	return c.requestDone(l)
+	return c.requestDone(l, in)
+}
+
+// unsent gives up a request that the upstream does not take. A response may have come; the
+// link's goroutine ends the connection, and is woken, since it may have missed a reset.
+func (c *conn) unsent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if up := c.upstream(); up != nil && !c.ending && !c.closed {
+		c.wake(toClient, up)
+	}
+	return false
 }
 
 // awaitTunnel waits for the answer to a request to change protocols, since what the
@@ -235,7 +261,7 @@ func (c *conn) awaitTunnel(l *link, in *reader) bool {
 	tunnel := c.tunnel
 	c.mu.Unlock()
 	if !tunnel {
-		return c.requestDone(l)
+		return c.requestDone(l, in)
 	}
 	c.relayTunnel(l.up, in, toUpstream)
 	return false
@@ -257,14 +283,17 @@ func (c *conn) abandon(l *link, err error) bool {
 
 // requestDone ends a request on the client's side, and reports whether another may come.
 // l is the link that it was sent over, nil for one that was not. An upstream that answered
-// before it had all of the request may have ended since: the client learns it now.
-func (c *conn) requestDone(l *link) bool {
+// before it had all of the request may have ended since: the client learns it now, unless it
+// has sent another, which connects anew.
+func (c *conn) requestDone(l *link, in *reader) bool {
+	in.skipLines()
+	another := headEnd(in.bytes(), 0) > 0
 	c.mu.Lock()
-	c.busy = false
+	c.busy = another
 	gone := l != nil && l.gone && len(c.pending) == 0
 	more := !c.ending
 	c.mu.Unlock()
-	if more && gone {
+	if more && gone && !another {
 		c.endSlowly()
 		return false
 	}

@@ -15,23 +15,38 @@ var errNoResponse = errors.New("it closed the connection without a response")
 // serveResponses relays the upstream's responses, each to the oldest pending request.
 // err is that of the first read.
 func (c *conn) serveResponses(l *link, in *reader, err error) {
+	var by courier
+	if splices(l.up, c.client) {
+		by = l
+	}
 	for err == nil {
-		var h head
-		if h, err = c.readResponse(in); err != nil {
+		var more bool
+		if more, err = c.oneResponse(l, in); err != nil {
 			break
 		}
-		more, p := c.relayResponse(l, in, &h)
 		if !more {
 			return
 		}
-		if h.status >= 200 && !c.pop(&h, &p) {
-			return
-		}
 		if len(in.bytes()) == 0 {
-			err = c.fillUpstream(in)
+			err = c.fillUpstreamOr(in, by)
 		}
 	}
+	if err == errAnswered {
+		c.cut()
+		return
+	}
 	c.linkEnd(l, err)
+}
+
+// oneResponse relays the next response, and reports whether others may follow. It is a
+// function of its own since who waits for the next one keeps its stack: small, if it can.
+func (c *conn) oneResponse(l *link, in *reader) (more bool, err error) {
+	h, err := c.readResponse(in)
+	if err != nil {
+		return false, err
+	}
+	more, p := c.relayResponse(l, in, &h)
+	return more && (h.status < 200 || c.pop(&h, &p)), nil
 }
 
 // readResponse reads a response's head, which stays in the reader.
@@ -128,9 +143,12 @@ func (c *conn) holdResponse(delays []delay) bool {
 }
 
 // fillUpstream reads more of a response.
-func (c *conn) fillUpstream(in *reader) error {
+func (c *conn) fillUpstream(in *reader) error { return c.fillUpstreamOr(in, nil) }
+
+// fillUpstreamOr is fillUpstream between two responses, which by may carry.
+func (c *conn) fillUpstreamOr(in *reader, by courier) error {
 	for {
-		if err := in.fill(); !isTimeout(err) || !c.woke(toClient) {
+		if err := c.fill(in, toClient, by); !isTimeout(err) || !c.woke(toClient) {
 			return err
 		}
 	}
@@ -165,7 +183,8 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *f
 		if y.done && h.status >= 200 {
 			p.verdict.done(h.status) // before the client has it all, and may ask again
 		}
-		written, werr := c.sendBody(f, &l.toClient, in.bytes()[:skip+n])
+		written, werr := c.sendBody(f, &l.toClient, in.bytes()[in.sent:skip+n])
+		in.sent = 0
 		c.p.window.at(time.Now()).bytesOut.Add(uint64(written))
 		if werr == errLimit {
 			c.endGently()
@@ -236,11 +255,7 @@ func (c *conn) startTunnel(l *link, in *reader, h *head, p pending) pending {
 // connection goes on.
 func (c *conn) pop(h *head, p *pending) bool {
 	c.mu.Lock()
-	n := copy(c.pending, c.pending[1:]) // short, and keeps its memory
-	c.pending[n] = pending{}
-	c.pending = c.pending[:n]
-	over := c.clientDone && len(c.pending) == 0
-	c.cond.Broadcast()
+	over := c.popped()
 	c.mu.Unlock()
 	switch {
 	case h.close && !p.head || h.saidClose:
@@ -251,6 +266,16 @@ func (c *conn) pop(h *head, p *pending) bool {
 		return false
 	}
 	return true
+}
+
+// popped takes the oldest request off, and reports whether it was the last of a client that
+// has ended its side. The caller holds c.mu.
+func (c *conn) popped() (over bool) {
+	n := copy(c.pending, c.pending[1:]) // short, and keeps its memory
+	c.pending[n] = pending{}
+	c.pending = c.pending[:n]
+	c.cond.Broadcast()
+	return c.clientDone && n == 0
 }
 
 // linkEnd ends the connection after the upstream did.

@@ -15,8 +15,9 @@ func undeafen(*net.TCPListener) error { return errNoDeafen }
 // canDeafen is nil where a listener can refuse connections and keep its address.
 func canDeafen() error { return errNoDeafen }
 
-// untilHangup says nothing here: a client that leaves while it is held is noticed when
-// the hold ends.
+// untilHangup and hasHungUp say nothing here: a client that leaves while it is held is
+// noticed when the hold ends.
 func untilHangup(side) bool { return false }
+func hasHungUp(side) bool   { return false }
 
 func listenConfig() net.ListenConfig { return net.ListenConfig{} }

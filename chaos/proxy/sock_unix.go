@@ -32,9 +32,19 @@ func (in *reader) waitRead() (n int, err error) {
 // something to read.
 func (in *reader) tryRead(fd uintptr) bool {
 	in.ensure()
-	var done bool
-	// What comes after much is most likely much again.
-	if in.n, done, in.err = tryRead(fd, in.buf, in.n > brief); !done {
+	var all, done bool
+	if long := in.n > brief; in.courier == nil || long { // what comes after much is most likely much again
+		in.n, done, in.err = tryRead(fd, in.buf, long)
+	} else {
+		in.n, all, done, in.err = in.inbox.tryRead(fd, in.buf)
+	}
+	if all {
+		in.w = in.n
+		in.err = in.courier.carry(in)
+		done = in.w > 0 || in.err != nil
+		in.n, in.w = in.w, 0 // as if it had just been read: whoever waits adds it
+	}
+	if !done {
 		in.release()
 	}
 	return done
@@ -97,8 +107,24 @@ func readLong(fd uintptr, b []byte) (int, syscall.Errno) {
 
 // Write writes all of b, as w.dst.Write does.
 func (w *writer) Write(b []byte) (n int, err error) {
+	if len(b) == 0 || len(b) > brief {
+		return w.dst.Write(b)
+	}
+	return w.write(b)
+}
+
+// now writes what of b can be written without waiting, to a connection that is one of TCP.
+// An error comes again when it is used once more.
+func (w *writer) now(b []byte) (n int) {
+	w.once = true
+	n, _ = w.write(b)
+	w.once = false
+	return n
+}
+
+func (w *writer) write(b []byte) (n int, err error) {
 	tcp, ok := w.dst.(*net.TCPConn)
-	if !ok || len(b) == 0 || len(b) > brief {
+	if !ok {
 		return w.dst.Write(b)
 	}
 	if w.raw == nil {
@@ -124,7 +150,7 @@ func (w *writer) tryWrite(fd uintptr) bool {
 		switch {
 		case errno == syscall.EINTR:
 		case errno == syscall.EAGAIN:
-			return false
+			return w.once
 		case errno != 0:
 			w.err = errno
 			return true

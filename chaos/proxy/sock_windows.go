@@ -11,3 +11,8 @@ func (w *writer) Write(b []byte) (int, error) { return w.dst.Write(b) }
 
 // Read reads once.
 func (r *receiver) Read(b []byte) (int, error) { return r.src.Read(b) }
+
+// now writes nothing: nobody asks for it where nothing is passed on inside a wait.
+func (*writer) now([]byte) int { return 0 }
+
+type inbox struct{}

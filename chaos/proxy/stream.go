@@ -77,10 +77,17 @@ func (c *conn) relay(dst side, in *reader, way direction, err error) {
 		}
 	}
 	for err == nil {
-		if s.bulk >= spliceAfter && s.untouched() && splices(s.dst, s.src) {
-			in.release()
-			err = s.splice()
-			continue
+		if s.bulk >= spliceAfter && splices(s.dst, s.src) {
+			s.dropLine()
+			if s.untouched() {
+				in.release()
+				err = s.splice()
+				continue
+			}
+			var taken bool
+			if taken, err = s.siphon(); taken || err != nil {
+				continue
+			}
 		}
 		err = in.fill()
 		if b := in.bytes(); len(b) > 0 {
@@ -121,7 +128,7 @@ func (m streamFaults) after(old *streamFaults) streamFaults {
 // pass waits until the faults let anything pass, and reports whether the stream goes on.
 func (s *stream) pass() bool {
 	for s.refresh(); len(s.met.fates) > 0; s.refresh() {
-		var held func() func()
+		var held func(func() bool) func()
 		if s.way == toUpstream {
 			held = s.c.watch
 		}
@@ -146,9 +153,8 @@ func (s *stream) chunkAfter(b []byte, more []delay) bool {
 	if !s.pass() {
 		return false
 	}
-	if s.line != nil && s.met.flow.size()+len(more) == 0 && s.line.empty() {
-		s.line.end()
-		s.line = nil
+	if len(more) == 0 {
+		s.dropLine()
 	}
 	if s.line == nil {
 		if s.met.flow.size()+len(more) == 0 {
@@ -165,6 +171,37 @@ func (s *stream) chunkAfter(b []byte, more []delay) bool {
 		chunk.b = bytes.Clone(b)
 	}
 	return s.line.push(chunk, s.met.flow.room(now, delays))
+}
+
+// dropLine ends the line if it is empty and nothing is to be delayed any more.
+func (s *stream) dropLine() {
+	if s.line != nil && s.met.flow.size() == 0 && s.line.empty() {
+		s.line.end()
+		s.line = nil
+	}
+}
+
+// siphon has the kernel hold what has come, if there is much and all that happens to it
+// is that it waits in the line. It reports whether it did.
+func (s *stream) siphon() (bool, error) {
+	if s.line == nil || len(s.met.fates) > 0 || !s.met.flow.holds() {
+		return false, nil
+	}
+	held, err := s.c.p.pipes.siphon(s.src.(*net.TCPConn), s.line.left())
+	if held == nil {
+		return false, err
+	}
+	now := time.Now()
+	s.moved(int64(held.n), now)
+	if !s.pass() {
+		held.close()
+		return false, net.ErrClosed
+	}
+	delays := s.met.flow.due(now)
+	if !s.line.push(lineChunk{held: held, at: now, delays: delays}, s.met.flow.room(now, delays)) {
+		return false, net.ErrClosed
+	}
+	return true, nil
 }
 
 // moved counts bytes.
@@ -274,7 +311,7 @@ func (c *conn) closeDelays(now time.Time, way direction) []delay {
 		}
 		var drawn bool
 		if h.n, drawn = a.meets(h.elapsed); drawn {
-			a.hit.Add(1)
+			a.strikes(c)
 			delays = append(delays, delay{by: a, d: a.acts.closing(&h), n: h.n, what: "close"})
 		}
 	}

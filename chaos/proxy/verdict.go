@@ -108,7 +108,7 @@ func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
 		if v != nil && v.answer.given() && a.row.rank != v.answer.rank {
 			break
 		}
-		if a.acts.grpc && !req.GRPC || !a.matcher.FitsHead(req) {
+		if !a.asks(req) {
 			continue
 		}
 		if now.IsZero() {
@@ -141,6 +141,11 @@ func (p *Proxy) decide(c *conn, req *chaos.Request) *verdict {
 	return v
 }
 
+// asks reports whether a request whose head is req may be one that a meets.
+func (a *active) asks(req *chaos.Request) bool {
+	return (!a.acts.grpc || req.GRPC) && a.matcher.FitsHead(req)
+}
+
 // judge adds to v what a does to a request that it has hit.
 func (a *active) judge(v *verdict, h *hit) {
 	did := a.acts.request != nil && a.acts.request(v, h)
@@ -163,7 +168,7 @@ func (a *active) judge(v *verdict, h *hit) {
 		}
 	}
 	if did {
-		a.hit.Add(1)
+		a.strikes(h.c)
 		v.hits = append(v.hits, *h)
 	}
 }
@@ -238,7 +243,7 @@ func (c *conn) since(snap *snapshot, gen uint64, do func(h *hit)) {
 		}
 		var drawn bool
 		if h.n, drawn = a.meets(h.elapsed); drawn {
-			a.hit.Add(1)
+			a.strikes(c)
 			c.p.hits.add(&Hit{At: now, Fault: a.id, Kind: a.fault.Kind, N: h.n})
 			do(&h)
 		}

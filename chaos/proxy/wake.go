@@ -62,7 +62,8 @@ func (c *conn) woke(way direction) bool {
 	return from.SetReadDeadline(time.Time{}) == nil
 }
 
-// upstream returns the connection to the upstream, or nil. The caller holds c.mu.
+// upstream returns the connection to the upstream, or nil. The caller holds c.mu, or is the
+// client's goroutine, which alone changes the link.
 func (c *conn) upstream() side {
 	if c.link == nil {
 		return nil
@@ -77,9 +78,12 @@ func (c *conn) upstream() side {
 
 // fillClient reads from the client of a parsed connection, and lets faults act that
 // do not wait for the next request.
-func (c *conn) fillClient(in *reader) error {
+func (c *conn) fillClient(in *reader) error { return c.fillClientOr(in, nil) }
+
+// fillClientOr is fillClient between two requests, which by may carry.
+func (c *conn) fillClientOr(in *reader, by courier) error {
 	for {
-		err := in.fill()
+		err := c.fill(in, toUpstream, by)
 		if err == nil || !isTimeout(err) || !c.woke(toUpstream) {
 			return err
 		}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"net/http"
 	"strings"
@@ -162,8 +163,9 @@ type socket struct {
 	plan    []*active
 	planned *snapshot
 	request handshake
-	// msg is what the faults do to the message at hand; nil lets it pass.
-	msg *socketMessage
+	// msg is what the faults do to the message at hand; nil lets it pass. ahead is what they
+	// do to the one that comes next, if they were asked already, and spare is for another.
+	msg, ahead, spare *socketMessage
 	// headSent is how much of the head at hand has been sent before it was whole.
 	headSent int
 	// out is what goes on next, after delays.
@@ -181,11 +183,19 @@ func (c *conn) relayFrames(f *frames, dst side, in *reader, way direction) {
 	s.request = newHandshake(c.upgraded)
 	s.refresh()
 	s.replan()
+	var by courier
+	if splices(dst, in.src) {
+		by = s
+	}
 	var err error
 	ok := true
 	for ok && err == nil {
 		if len(in.bytes()) == 0 {
-			err = in.fill()
+			err = c.fill(in, way, by)
+		}
+		if err == errUnsent {
+			ok, err = s.flush(), nil
+			continue
 		}
 		if b := in.bytes(); len(b) > 0 {
 			in.take(len(b)) // they stay where they are until fill
@@ -223,11 +233,7 @@ func (s *socket) feed(b []byte) bool {
 		return s.chunk(b)
 	}
 	if s.calm() {
-		s.broken = s.scan.Skip(b) != nil
-		s.headSent = 0
-		if s.scan.InHead() {
-			s.headSent = len(s.scan.Raw())
-		}
+		s.skip(b)
 		return s.chunk(b)
 	}
 	for more := true; more; {
@@ -259,9 +265,76 @@ func (s *socket) feed(b []byte) bool {
 	return s.flush() && s.closeIfAsked(nil)
 }
 
+// skip follows the frames of what passes as it is.
+func (s *socket) skip(b []byte) {
+	s.broken = s.scan.Skip(b) != nil
+	s.headSent = 0
+	if s.scan.InHead() {
+		s.headSent = len(s.scan.Raw())
+	}
+}
+
+// carry sends on what has come if nothing is done to it, see carry.go.
+func (s *socket) carry(in *reader) error {
+	snap := s.c.p.faults.Load()
+	if s.planned != snap || s.snap != snap || s.struck != s.f.struck.Load() || s.broken || !s.untouched() {
+		return nil
+	}
+	b, calm := in.bytes(), s.calm()
+	if !calm {
+		b = b[:s.look(b)]
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	n := s.stream.out.now(b)
+	s.moved(int64(n), time.Now())
+	if !in.armed {
+		s.c.mu.Lock()
+		s.c.arm(in, s.way)
+		s.c.mu.Unlock()
+	}
+	if calm {
+		s.skip(b[:n])
+		in.take(n)
+		return nil
+	}
+	in.take(len(b))
+	if n < len(b) {
+		s.out = append(s.out, b[n:]...)
+		return errUnsent
+	}
+	return nil
+}
+
+// errUnsent ends a wait: what has been looked at is to be sent.
+var errUnsent = errors.New("there is something to be sent")
+
+// look returns how much of b is whole frames that no fault does anything to, and goes past
+// them. The faults have been asked about the message behind them if that is ahead.
+func (s *socket) look(b []byte) (n int) {
+	if !s.scan.AtRest() || s.msg != nil || s.ahead != nil || len(s.out) > 0 || s.f.closing.Load() != nil {
+		return 0
+	}
+	for scan := s.scan; n < len(b); s.scan = scan {
+		event, size, err := scan.Next(b[n:])
+		if err != nil || event != ws.Began || scan.Head.Length > int64(len(b)-n-size) {
+			return n
+		}
+		if !scan.Head.Op.IsControl() && scan.Head.Op != ws.Continuation {
+			if s.ahead = s.meetMessage(scan.Head); s.ahead != nil {
+				return n
+			}
+		}
+		_, rest, _ := scan.Next(b[n+size:]) // the head was right, and all of its payload is there
+		n += size + rest
+	}
+	return n
+}
+
 // calm reports whether what comes passes as it is, whatever it may be.
 func (s *socket) calm() bool {
-	return len(s.plan) == 0 && s.msg == nil && s.f.closing.Load() == nil && (s.headSent > 0 || !s.scan.InHead())
+	return len(s.plan) == 0 && s.msg == nil && s.ahead == nil && s.f.closing.Load() == nil && (s.headSent > 0 || !s.scan.InHead())
 }
 
 // flush sends what is to go on.
@@ -321,7 +394,7 @@ func (s *socket) strike(snap *snapshot) {
 
 // count counts a hit and writes it down.
 func (s *socket) count(h *hit) {
-	h.by.hit.Add(1)
+	h.by.strikes(s.c)
 	if h.by.row.rank != rankLatency { // delays write themselves down when they are over
 		s.c.p.hits.add(&Hit{At: h.now, Fault: h.by.id, Kind: h.by.fault.Kind, N: h.n, Request: s.request.what})
 	}

@@ -59,9 +59,15 @@ type messageAlter struct {
 // answered reports whether the message is not what happens.
 func (m *socketMessage) answered() bool { return m.end != endNever || m.close != nil && !m.after }
 
-// meetMessage asks the faults about the message that begins. nil lets it pass.
-func (s *socket) meetMessage() *socketMessage {
-	m := &socketMessage{way: s.way, first: s.scan.Head, fixed: s.f.fixed(s.way, s.scan.Head.Reserved)}
+// meetMessage asks the faults about the message that begins with a frame of that head. nil
+// lets it pass.
+func (s *socket) meetMessage(head ws.Head) *socketMessage {
+	m := s.spare
+	if m == nil {
+		m = new(socketMessage)
+	}
+	s.spare = nil
+	*m = socketMessage{way: s.way, first: head, fixed: s.f.fixed(s.way, head.Reserved)}
 	now := time.Now()
 	touched := false
 	rank := rankConnection
@@ -93,6 +99,7 @@ func (s *socket) meetMessage() *socketMessage {
 		}
 	}
 	if !touched {
+		s.spare = m
 		return nil
 	}
 	m.unpack = len(m.alters) > 0 && !m.drop && m.first.Reserved&ws.Compressed != 0
@@ -112,7 +119,10 @@ func (s *socket) began() bool {
 		return true
 	}
 	if head.Op != ws.Continuation {
-		if s.msg = s.meetMessage(); s.msg != nil && !s.enter() {
+		if s.msg, s.ahead = s.ahead, nil; s.msg == nil {
+			s.msg = s.meetMessage(*head)
+		}
+		if s.msg != nil && !s.enter() {
 			return false
 		}
 	}

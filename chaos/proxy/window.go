@@ -9,8 +9,11 @@ import (
 	"starquake/chaos"
 )
 
-// windowSeconds is how far back a window reaches.
+// windowSeconds is how far back a window reaches, in seconds.
 const windowSeconds = 600
+
+// MaxWindow is how far back the figures of a window go.
+const MaxWindow = windowSeconds * time.Second
 
 // window counts by the second, in a ring. Counting takes no lock: a slot is found by
 // its second, and the first to need a new one puts it there.

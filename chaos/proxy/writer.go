@@ -16,6 +16,7 @@ type writer struct {
 
 	raw   syscall.RawConn
 	ready func(fd uintptr) bool
+	once  bool   // it does not wait until there is room
 	b     []byte // at hand, of which n bytes are written
 	n     int
 	err   error

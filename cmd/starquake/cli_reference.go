@@ -148,7 +148,7 @@ var variables = []struct{ name, means string }{
 	{"STARQUAKE_SECRET_NAME", "the text of `secret(\"name\")`, where the environment has none"},
 	{"XDG_STATE_HOME", "where the data folder is, without `--data`"},
 	{"NO_COLOR", "no colours; `TERM=dumb` likewise"},
-	{"COLUMNS", "how wide the output is where stdout is no terminal"},
+	{"COLUMNS", "how wide timelines and summaries are where stdout is no terminal; lines of events are whole"},
 	{"CI", "nothing is redrawn in place"},
 	{"GITHUB_ACTIONS", "`true`: failures are written as annotations"},
 }

@@ -8,14 +8,20 @@ import (
 // compareCmd is `starquake compare`.
 type compareCmd struct {
 	A             string `arg:"" name:"run" help:"The run to measure against: its id, the beginning of it, last, or a file with a journal or an exported run."`
-	B             string `arg:"" name:"with" help:"The run that is measured, named likewise."`
+	B             string `arg:"" name:"other-run" help:"The run that is measured, named likewise."`
 	MaxRegression string `default:"10%" placeholder:"SHARE" help:"By how much a figure may be worse before the exit code is 1 (${default})."`
-	Output        string `short:"o" enum:"text,json,markdown" default:"text" help:"text, json or markdown."`
+	Output        string `short:"o" enum:"text,json,md,markdown" default:"text" help:"text, json, or markdown, also written md."`
 	dataFlag
 }
 
-// Run sets two runs side by side. The exit code is 1 if the second has regressed.
-func (c *compareCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
+// Run sets two runs side by side. The exit code is 1 if the second has regressed, and 2 if
+// they have nothing in common: a gate that compared nothing must not be green.
+func (c *compareCmd) Run(sh *shell) error {
+	if c.Output == "md" {
+		c.Output = formatMarkdown
+	}
+	return sh.failedIn(c.Output, c.run(sh))
+}
 
 func (c *compareCmd) run(sh *shell) error {
 	most, err := units.ParseShare(c.MaxRegression)
@@ -50,8 +56,11 @@ func (c *compareCmd) run(sh *shell) error {
 	if err := write(sh.out); err != nil {
 		return errored("writing the comparison: %w", err)
 	}
-	if result.Regressed {
+	switch {
+	case result.Regressed:
 		return ended(codeFailed)
+	case result.Nothing():
+		return ended(codeInvalid)
 	}
 	return nil
 }

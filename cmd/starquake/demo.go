@@ -16,6 +16,7 @@ import (
 
 // demoCmd is `starquake demo`.
 type demoCmd struct {
+	Script  bool     `help:"Only show the script."`
 	Serve   bool     `help:"Only open the shop, with customers, at the addresses that the examples name, until the program is told to end."`
 	AnyPort bool     `help:"With --serve: at free ports, where the usual ones are taken."`
 	Args    []string `arg:"" optional:"" passthrough:"" name:"args" help:"Behind --: arguments for the orchestration, such as -- --param rate=20 --seed 7 --report demo.html."`
@@ -37,6 +38,11 @@ const demoReport = "starquake-demo.html"
 // on it over real sockets. The exit code is that of its verdict.
 func (c *demoCmd) Run(sh *shell) error {
 	switch {
+	case c.Script && (c.Serve || c.AnyPort || len(c.Args) > 0):
+		return invalid("demo --script only shows the script; it goes with nothing else")
+	case c.Script:
+		_, err := sh.out.Write(examples.RetryStorm)
+		return err
 	case c.Serve && len(c.Args) > 0:
 		return invalid("demo --serve runs nothing, and takes no arguments for it: %s", strings.Join(c.Args, " "))
 	case c.Serve:
@@ -91,6 +97,7 @@ func (c *demoCmd) story(sh *shell) error {
 	err = sh.conduct(name, s, conducting{
 		opt:  app.RunOptions{Options: opt, Compress: given.Compress},
 		kept: keptFlags{dataFlag: given.dataFlag, InMemory: given.Data == ""}, format: formatText, logs: logs, reports: reports,
+		again: "starquake demo --",
 	})
 	var exit *exitError
 	if err == nil || errors.As(err, &exit) && exit.err == nil && exit.diags == nil { // it ran, and its reports are written
@@ -98,7 +105,7 @@ func (c *demoCmd) story(sh *shell) error {
 		for _, path := range given.Report {
 			fmt.Fprintf(sh.out, "  report      %s\n", path)
 		}
-		fmt.Fprintf(sh.out, "  the script  examples/%s\n", name)
+		fmt.Fprintln(sh.out, "  the script  starquake demo --script")
 	}
 	return err
 }
@@ -154,7 +161,9 @@ func (c *demoCmd) serve(sh *shell) error {
 			fmt.Fprintf(sh.out, "  --proxy %s\n", proxyBefore(p))
 		}
 	} else {
-		fmt.Fprintln(sh.out, "\nFrom another shell: starquake run examples/NAME.star")
+		fmt.Fprintln(sh.out, "\nFrom another shell, the story, or where the sources are any of the examples:")
+		fmt.Fprintln(sh.out, "  starquake demo --script > retry-storm.star; starquake run retry-storm.star")
+		fmt.Fprintln(sh.out, "  starquake run examples/NAME.star")
 	}
 	fmt.Fprintln(sh.out, "Ctrl-C closes it.")
 	<-ctx.Done()

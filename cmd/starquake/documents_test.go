@@ -24,9 +24,11 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 	"mvdan.cc/sh/v3/syntax"
 
+	"starquake/dsl"
 	"starquake/server"
 )
 
@@ -121,7 +123,9 @@ func (d *document) split() error {
 // TestDocuments says of every block of every document that it is what the words behind
 // its fence say, and that it is checked:
 //
-//	python, yaml          is planned, or read as an environment (app/TestDocs, app/TestReadme)
+//	python, yaml          is planned, or read as an environment (app/TestDocs, app/TestReadme);
+//	                      a script is laid out as fmt does
+//	python signature      is made of the table of builtins
 //	yaml settings         settings of the server (TestDocsSettings)
 //	yaml actions, yaml CI the file of a CI system: its commands are those of the program
 //	yaml prometheus       YAML
@@ -129,7 +133,8 @@ func (d *document) split() error {
 //	sh                    the commands and flags are those of the program, and calls those of the server
 //	sh run                is executed, with all others of the document, in one folder and
 //	                      one shell. Each command must end with 0, or as its comment "# exit N"
-//	                      says. Behind a command with & and "# listens on PORT" that is awaited
+//	                      says. Behind a command with & and "# listens on PORT" that is awaited;
+//	                      what the document leaves running in the background is an error
 //	text output           is what the last block that was executed wrote, but for blanks;
 //	                      "…" stands for any lines. With "about" numbers may be others,
 //	                      with from=N it is that of the document's Nth such block
@@ -162,7 +167,15 @@ func TestDocuments(t *testing.T) {
 // check looks at a block that is not executed.
 func (f *fence) check(routes map[string]bool) error {
 	switch {
-	case f.is("python"), f.is("yaml") && (len(f.words) == 1 || f.file() != ""), f.is("yaml", "settings"):
+	case f.is("python", "signature"):
+		return nil // no script
+	case f.is("python"):
+		laidOut, err := dsl.Format("block", []byte(f.text))
+		if err == nil && string(laidOut) != f.text {
+			err = fmt.Errorf("it is not laid out as starquake fmt does it (-want +got):\n%s", cmp.Diff(string(laidOut), f.text))
+		}
+		return err
+	case f.is("yaml") && (len(f.words) == 1 || f.file() != ""), f.is("yaml", "settings"):
 		return nil // by other tests
 	case f.is("yaml", "actions"), f.is("yaml", "CI"):
 		var tree yaml.Node
@@ -451,13 +464,16 @@ func (d *document) run(t *testing.T) {
 	case <-time.After(3 * patience):
 		err = errors.New("it does not end")
 	}
-	endGroup(cmd.Process.Pid)
+	left := endGroup(cmd.Process.Pid)
 	text, readErr := os.ReadFile(out.Name())
 	if readErr != nil {
 		t.Fatal(readErr)
 	}
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", d.path, err, here.Replace(string(text)))
+	}
+	if left {
+		t.Errorf("%s: what it starts in the background goes on after its last block: show the kill", d.path)
 	}
 	parts := strings.Split(here.Replace(string(text)), marker+"\n")[1:]
 	if len(parts) != blocks {
@@ -503,16 +519,26 @@ func (f *fence) script(w io.Writer, ports *strings.Replacer, doc string) error {
 	return nil
 }
 
-// endGroup ends what the shell has left in the background.
-func endGroup(pid int) {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		if syscall.Kill(-pid, sig) != nil {
-			return // nobody is left
+// endGroup ends what the shell has left in the background, and reports whether there was
+// something that nobody had ended.
+func endGroup(pid int) (left bool) {
+	gone := func() bool {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			if syscall.Kill(-pid, 0) != nil {
+				return true
+			}
 		}
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && syscall.Kill(-pid, 0) == nil; {
-			time.Sleep(5 * time.Millisecond)
+		return false
+	}
+	if gone() { // at once, or soon after the last kill
+		return false
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if syscall.Kill(-pid, sig) != nil || gone() {
+			break
 		}
 	}
+	return true
 }
 
 // compare sets the output in the document beside what was written.
@@ -774,11 +800,13 @@ func TestRESTReferenceCalls(t *testing.T) {
 			}
 		}
 	}
-	// What is made is made first, and removed last.
+	// What is made is made first, and removed last, schedules before what they start.
 	place := func(call string) int {
 		switch {
-		case strings.Contains(call, "-X DELETE"):
+		case strings.Contains(call, "-X DELETE") && strings.Contains(call, "/schedules/"):
 			return 2
+		case strings.Contains(call, "-X DELETE"):
+			return 3
 		case strings.Contains(call, "-X PUT"), strings.Contains(call, "/import"), strings.HasSuffix(call, `/targets"`) && strings.Contains(call, "-d"):
 			return 0
 		}
@@ -800,7 +828,7 @@ func TestRESTReferenceCalls(t *testing.T) {
 			id = begin("wait")
 			until(id, `"step.begin"`)
 		}
-		if place(call) == 2 { // a target that a run has cannot be removed
+		if place(call) >= 2 { // a target that a run has cannot be removed
 			answer, err := shell(`curl "$URL/api/v1/runs?status=running"`, "")
 			var running struct{ Runs []struct{ ID string } }
 			if err == nil {

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"starquake/app"
 	"starquake/dsl"
@@ -78,6 +80,42 @@ func (g *givenFlags) options() (app.Options, error) {
 	}
 	return opt, nil
 }
+
+// given are the flags of what the journal of a run does not have, for whoever runs it again.
+func (g *givenFlags) given(attended bool) (words []string) {
+	flag := func(name string, values ...string) {
+		for _, value := range values {
+			if value != "" {
+				words = append(words, name, value)
+			}
+		}
+	}
+	on := func(name string, is bool) {
+		if is {
+			words = append(words, name)
+		}
+	}
+	flag("--env", g.Env)
+	flag("--proxy", g.Proxy...)
+	flag("--allow-exec", strings.Join(g.AllowExec, ","))
+	flag("--allow-load", strings.Join(g.AllowLoad, ","))
+	flag("--allow-net", strings.Join(g.AllowNet, ","))
+	if g.MaxLoadRate != 0 {
+		flag("--max-load-rate", strconv.FormatFloat(g.MaxLoadRate, 'f', -1, 64))
+	}
+	on("--isolate", g.Isolate)
+	flag("--memory-limit", g.MemoryLimit)
+	flag("--library", g.Library)
+	on("--lenient", g.Lenient)
+	if d, err := units.ParseDuration(g.CleanupTimeout); err == nil && d != defaultCleanup {
+		flag("--cleanup-timeout", g.CleanupTimeout)
+	}
+	on("--attended", attended)
+	return words
+}
+
+// defaultCleanup is the default of --cleanup-timeout.
+const defaultCleanup = 30 * time.Second
 
 // environmentFile finds the file that --env names. What has a path separator or an
 // extension is a path; anything else is a name, looked for as ./NAME.yaml, then as

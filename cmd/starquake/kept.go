@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"starquake/app"
@@ -104,28 +105,38 @@ func (f *keptFlags) open(sh *shell, logs *aside) (*keeping, error) {
 // takeOffWithin is how long a start may be held up by what an interrupted run has left on.
 const takeOffWithin = 10 * time.Second
 
-// warn tells of runs that were interrupted, and takes off what they have left on.
+// warn tells of runs that were interrupted, and takes off what they, or runs that ended
+// unclean, have left on.
 func (k *keeping) warn(logs *aside) {
-	runs, err := k.store.Runs(store.Filter{Status: store.Interrupted})
+	runs, err := k.store.Runs(store.Filter{})
 	if err != nil {
 		logs.logf("interrupted runs: %v", err)
 		return
 	}
 	for _, e := range runs {
-		fmt.Fprintf(logs, "starquake: run %s of %s was interrupted; take it up with `starquake recover %s`, or end it with `starquake cleanup %s`\n", e.ID, e.Name, e.ID, e.ID)
+		switch {
+		case e.Status == store.Interrupted:
+			fmt.Fprintf(logs, "starquake: run %s of %s was interrupted; take it up with `starquake recover %s`, or end it with `starquake cleanup %s`\n", e.ID, e.Name, e.ID, e.ID)
+		case !e.MayBeOn():
+			continue
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), takeOffWithin)
 		done, err := app.TakeOff(ctx, k.store, e.ID, slog.New(slog.NewTextHandler(logs, nil)))
 		cancel()
 		switch {
 		case errors.Is(err, store.ErrBusy): // somebody has just taken it up
 		case err != nil:
-			logs.logf("what it may have left on cannot be found out: %v", err)
+			logs.logf("what run %s may have left on cannot be found out: %v", e.ID, err)
 		default:
 			for _, what := range done.Off {
-				fmt.Fprintf(logs, "starquake: it had left on, and now is off: %s\n", what)
+				fmt.Fprintf(logs, "starquake: run %s had left on, and now is off: %s\n", e.ID, what)
 			}
 			for _, what := range done.Left {
-				logs.logf("it may have left on: %s", what)
+				logs.logf("run %s may have left on: %s", e.ID, what)
+			}
+			if len(done.NotRun) > 0 {
+				fmt.Fprintf(logs, "starquake: its on_exit handlers have not run: %s; `starquake recover %s --recover=rollback` runs them now, cleanup would not\n",
+					strings.Join(done.NotRun, ", "), e.ID)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
+	"golang.org/x/term"
 
 	"starquake/app"
 )
@@ -35,7 +36,7 @@ type commands struct {
 	Start   startCmd   `cmd:"" group:"Runs that go on:" help:"Start a run on a server."`
 	Status  statusCmd  `cmd:"" group:"Runs that go on:" help:"Show how a run stands."`
 	Watch   watchCmd   `cmd:"" group:"Runs that go on:" help:"Show a run as it goes on, to its end."`
-	Pause   pauseCmd   `cmd:"" group:"Runs that go on:" help:"Hold a run; its guards stay live."`
+	Pause   pauseCmd   `cmd:"" group:"Runs that go on:" help:"Hold a run. Its faults stay on, unless they are lifted with --lift-faults, and its guards stay live."`
 	Resume  resumeCmd  `cmd:"" group:"Runs that go on:" help:"End a pause."`
 	Skip    skipCmd    `cmd:"" group:"Runs that go on:" help:"End a running step as skipped."`
 	Stop    stopCmd    `cmd:"" group:"Runs that go on:" help:"Stop a run, and return when every fault is gone."`
@@ -44,7 +45,7 @@ type commands struct {
 
 	Runs    runsCmd    `cmd:"" group:"Runs that are kept:" help:"List, show, export, import and remove runs."`
 	Recover recoverCmd `cmd:"" group:"Runs that are kept:" help:"Go on with runs whose process died."`
-	Cleanup cleanupCmd `cmd:"" group:"Runs that are kept:" help:"Take off what runs whose process died have left on, without going on with them."`
+	Cleanup cleanupCmd `cmd:"" group:"Runs that are kept:" help:"Take off what runs whose process died have left on, and end them without their on_exit handlers; recover --recover=rollback runs these."`
 	Report  reportCmd  `cmd:"" group:"Runs that are kept:" help:"Write a report of a run: a page, Markdown, JSON, JUnit or SARIF."`
 	Compare compareCmd `cmd:"" group:"Runs that are kept:" help:"Set two runs side by side: did resilience regress?"`
 	Replay  replayCmd  `cmd:"" group:"Runs that are kept:" help:"Execute a run again with the answers that it got, and compare."`
@@ -69,7 +70,7 @@ type commands struct {
 	Man        manCmd                    `cmd:"" group:"To install:" help:"Write the manual page, for man."`
 }
 
-const description = `Chaos orchestrations as programs. Start with: starquake demo
+const description = `Chaos orchestrations as programs. Start with: starquake demo; for a command: starquake help COMMAND
 
 Exit codes: 0 passed, 1 failed, 2 invalid (nothing was started), 3 aborted by a guard, 4 errored, ` +
 	`5 unclean (a fault may still be on), 6 inconclusive, 130 stopped.`
@@ -95,10 +96,17 @@ func mainCode() (code int) {
 		}
 	}()
 	args := os.Args[1:]
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "--version": // which people try first; a flag of its own would stand in the help of every command
+		args[0] = "version"
 	}
-	parser, err := kong.New(&commands{},
+	if args[0] == "help" { // as other programs have it
+		args = append(args[1:len(args):len(args)], "--help")
+	}
+	cli := new(commands)
+	parser, err := kong.New(cli,
 		kong.Name("starquake"), kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Writers(sh.out, sh.err))
@@ -111,6 +119,8 @@ func mainCode() (code int) {
 		return sh.usage(parser, args, err)
 	}
 	byHand(ctx)
+	// What goes into a file is meant for the shell, not for people.
+	cli.Completion.Code = cli.Completion.Code || !term.IsTerminal(int(os.Stdout.Fd()))
 	return sh.code(ctx.Run(sh))
 }
 

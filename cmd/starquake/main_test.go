@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 
 	"starquake/builtins"
 	"starquake/internal/demo"
+	"starquake/internal/porttest"
 )
 
 func TestMain(m *testing.M) {
@@ -76,20 +76,11 @@ func startDemo(ts *testscript.TestScript, neg bool, args []string) {
 	s, err := demo.Start(context.Background(), "127.0.0.1:0")
 	ts.Check(err)
 	ts.Defer(func() { _ = s.Close() })
-	listen, err := freeAddress()
+	listen, err := porttest.FreeAddress()
 	ts.Check(err)
 	ts.Setenv("DEMO", s.URL())
 	ts.Setenv("DEMO_ADDR", s.Addr())
 	ts.Setenv("LISTEN", listen)
-}
-
-// freeAddress is an address that nobody listens at.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
@@ -205,9 +196,21 @@ func awaits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) == 2, "signal NAME INT|TERM|KILL")
+	const form = "signal NAME INT|TERM|KILL, or with its children, on Linux: signal NAME KILLALL"
+	usage(ts, neg, len(args) == 2, form)
+	if args[1] == "KILLALL" { // children first: what they would do at its end they do not
+		args[1] = "KILL"
+		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", jobsOf(ts).get(ts, args[0]).cmd.Process.Pid))
+		for _, list := range lists {
+			for pid := range strings.FieldsSeq(ts.ReadFile(list)) {
+				n, err := strconv.Atoi(pid)
+				ts.Check(err)
+				ts.Check(syscall.Kill(n, syscall.SIGKILL))
+			}
+		}
+	}
 	sig, ok := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[1]]
-	usage(ts, false, ok, "signal NAME INT|TERM|KILL")
+	usage(ts, false, ok, form)
 	ts.Check(jobsOf(ts).get(ts, args[0]).cmd.Process.Signal(sig))
 }
 

@@ -62,6 +62,9 @@ func (c *planCmd) run(sh *shell) error {
 	if recorded != nil && recorded.Missing > 0 {
 		res.Warnings = append(res.Warnings, fmt.Sprintf("--answers-from %s: %d effects have no answer there, and are answered as planned", c.AnswersFrom, recorded.Missing))
 	}
+	for _, unused := range res.Unused {
+		res.Warnings = append(res.Warnings, "--answers "+unused)
+	}
 	switch c.Output {
 	case formatJSON:
 		plan := view.PlanJSON(res.View)

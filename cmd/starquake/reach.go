@@ -27,7 +27,7 @@ const defaultServer = "http://localhost:3000"
 
 // serverFlags name a server.
 type serverFlags struct {
-	BaseURL string `placeholder:"URL" env:"STARQUAKE_URL" help:"The server. Without it http://localhost:3000, where no run of this machine is meant. A --data that is given by hand wins over the variable."`
+	BaseURL string `placeholder:"URL" env:"STARQUAKE_URL" help:"The server. Without it http://localhost:3000; a run that goes on is first looked for on this machine and with the server that has its data folder. A --data that is given by hand wins over the variable."`
 	Token   string `placeholder:"TOKEN" env:"STARQUAKE_TOKEN" help:"What the server knows you by."`
 }
 
@@ -79,6 +79,7 @@ func (s served) Do(ctx context.Context, req app.ControlRequest) (app.ControlAnsw
 	var err error
 	if req.Op == "info" {
 		done.Run, err = s.client.Status(ctx, s.id)
+		done.Message = done.Run.Message
 	} else {
 		done, err = s.client.Steer(ctx, s.id, req.Op, client.Steering{
 			Comment: req.Comment, Lift: req.Lift, Path: req.Path, Question: req.Question,
@@ -91,7 +92,7 @@ func (s served) Do(ctx context.Context, req app.ControlRequest) (app.ControlAnsw
 	}
 	r := &done.Run
 	return app.ControlAnswer{
-		OK: err == nil, Message: done.Message, ID: s.id, Name: r.Name, State: view.State(r.Status), Verdict: r.Verdict,
+		OK: err == nil, Message: done.Message, ID: s.id, Name: r.Name, State: view.State(r.Status), Verdict: r.Verdict, Reason: r.Reason,
 		Elapsed: seconds(r.ElapsedSeconds), Records: r.Events, Loads: r.LoadsNow,
 	}, err
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -31,7 +32,7 @@ type recoverCmd struct {
 func (c *recoverCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
 
 func (c *recoverCmd) run(sh *shell) error {
-	st, ids, err := c.interrupted(c.ID)
+	st, ids, err := c.left(c.ID, false)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (c *recoverCmd) one(sh *shell, st *store.Store, id string, reports []report
 	}
 	return sh.follow(cmp.Or(app.PathOf(entry.Info), entry.Script), conducting{
 		opt: app.RunOptions{
-			Store: st, Labels: entry.Labels, By: entry.By, Version: entry.Version, CanApprove: term.IsTerminal(int(os.Stdin.Fd())),
+			Store: st, Given: app.GivenOf(entry.Info), Labels: entry.Labels, By: entry.By, Version: entry.Version, CanApprove: term.IsTerminal(int(os.Stdin.Fd())),
 			Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		},
 		format: c.Output, logs: logs, reports: reports,
@@ -87,9 +88,10 @@ func (c *recoverCmd) one(sh *shell, st *store.Store, id string, reports []report
 	})
 }
 
-// interrupted opens the data folder and gives the runs that were interrupted, the
-// oldest first: all, or the one of a name.
-func (f dataFlag) interrupted(name string) (*store.Store, []string, error) {
+// left opens the data folder and gives the runs that nobody runs and that are not done with,
+// the oldest first: all, or the one of a name. They are those that were interrupted, and
+// with unclean also those that ended so and were not cleaned up since.
+func (f dataFlag) left(name string, unclean bool) (*store.Store, []string, error) {
 	if name != "" {
 		st, id, err := f.find(name)
 		if err != nil {
@@ -101,7 +103,10 @@ func (f dataFlag) interrupted(name string) (*store.Store, []string, error) {
 			err = errored("%w", err)
 		case entry.Status == store.Running:
 			err = invalid("run %s goes on in another process", id)
-		case entry.Status != store.Interrupted:
+		case entry.Status == store.Interrupted, unclean && entry.End.Verdict == journal.VerdictUnclean:
+		case entry.End.Verdict == journal.VerdictUnclean:
+			err = invalid("run %s was not interrupted: it has ended, unclean; starquake cleanup %s takes off what it may have left on", id, id)
+		default:
 			err = invalid("run %s was not interrupted: it has %s, %s", id, entry.Status, entry.End.Verdict)
 		}
 		if err != nil {
@@ -113,13 +118,15 @@ func (f dataFlag) interrupted(name string) (*store.Store, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	runs, err := st.Runs(store.Filter{Status: store.Interrupted})
+	runs, err := st.Runs(store.Filter{})
 	if err != nil {
 		return nil, nil, errors.Join(errored("%w", err), st.Close())
 	}
-	ids := make([]string, len(runs))
-	for i, e := range runs {
-		ids[len(runs)-1-i] = e.ID
+	var ids []string
+	for _, e := range slices.Backward(runs) {
+		if e.Status == store.Interrupted || unclean && e.MayBeOn() {
+			ids = append(ids, e.ID)
+		}
 	}
 	return st, ids, nil
 }
@@ -144,13 +151,13 @@ func weightOf(err error) int {
 
 // cleanupCmd is `starquake cleanup`.
 type cleanupCmd struct {
-	ID string `arg:"" optional:"" name:"run" help:"A run that was interrupted, the beginning of its id, or last. Without it all that were."`
+	ID string `arg:"" optional:"" name:"run" help:"A run that was interrupted or ended unclean, the beginning of its id, or last. Without it all that did."`
 	dataFlag
 }
 
-// Run takes off what the journals of interrupted runs show on.
+// Run takes off what the journals of runs show on that were interrupted or ended unclean.
 func (c *cleanupCmd) Run(sh *shell) error {
-	st, ids, err := c.interrupted(c.ID)
+	st, ids, err := c.left(c.ID, true)
 	if err != nil {
 		return err
 	}
@@ -158,7 +165,7 @@ func (c *cleanupCmd) Run(sh *shell) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(ids) == 0 {
-		fmt.Fprintf(sh.err, "no run was interrupted in %s\n", st.Dir())
+		fmt.Fprintf(sh.err, "no run was interrupted or has left anything on in %s\n", st.Dir())
 	}
 	var left []string
 	for _, id := range ids {
@@ -175,8 +182,8 @@ func (c *cleanupCmd) Run(sh *shell) error {
 		if len(done.Left) == 0 {
 			fmt.Fprintf(sh.out, "run %s: nothing of it is on any more\n", id)
 		}
-		if len(done.NotRun) > 0 { // once it is kept as ended nobody can run them any more
-			fmt.Fprintf(sh.out, "run %s: on_exit handlers were not run: %s (cleanup executes nothing of the script; instead of it, starquake recover --recover=rollback runs them)\n", id, strings.Join(done.NotRun, ", "))
+		if len(done.NotRun) > 0 {
+			fmt.Fprintf(sh.out, "run %s: on_exit handlers were not run: %s (cleanup executes nothing of the script; where they are needed, begin with starquake recover --recover=rollback)\n", id, strings.Join(done.NotRun, ", "))
 		}
 		for _, what := range done.Left {
 			left = append(left, "run "+id+": "+what)

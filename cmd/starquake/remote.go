@@ -24,10 +24,10 @@ type remoteFlags struct {
 }
 
 // with connects to the run. Ctrl-C ends the context: it leaves the run alone.
-func (f *remoteFlags) with(id string, do func(context.Context, *reached) error) error {
+func (f *remoteFlags) with(sh *shell, id string, do func(context.Context, *reached) error) error {
 	ctx, stop := interruptible()
 	defer stop()
-	run, err := f.reach(ctx, id)
+	run, err := f.reach(ctx, sh, id)
 	if err != nil {
 		return err
 	}
@@ -44,9 +44,9 @@ func (f *remoteFlags) with(id string, do func(context.Context, *reached) error) 
 }
 
 // reach finds the run: on the server that is named, else in a process of this machine, else
-// on a server of this machine.
-func (f *remoteFlags) reach(ctx context.Context, id string) (*reached, error) {
-	var local error
+// on the server that has the data folder, or on the one that listens where servers do.
+func (f *remoteFlags) reach(ctx context.Context, sh *shell, id string) (*reached, error) {
+	server, local := f.serverFlags, error(nil)
 	if f.BaseURL == "" {
 		data, err := app.DataDir(f.Data)
 		if err != nil {
@@ -56,20 +56,28 @@ func (f *remoteFlags) reach(ctx context.Context, id string) (*reached, error) {
 		if found, local = app.FindRun(ctx, data, id); local == nil {
 			return reach(ctx, found, func(ctx context.Context) (distant, error) { return app.DialRun(ctx, data, found) })
 		}
-		if live, err := app.LiveRuns(data); err != nil || len(live) > 0 || f.Data != "" {
+		var elsewhere *app.ServedError
+		served := errors.As(local, &elsewhere)
+		if f.Data != "" || !served && !errors.Is(local, app.ErrNoneLive) {
 			return nil, asInvalid(local)
 		}
+		if served {
+			server.BaseURL = elsewhere.URL
+		}
 	}
-	c, err := f.client()
+	c, err := server.client()
 	if err != nil {
 		return nil, err
 	}
 	found, err := onServer(ctx, c, id)
 	var lost *client.Unreachable
-	switch {
-	case local != nil && errors.As(err, &lost):
-		return nil, asInvalid(fmt.Errorf("%w; nor is there a server at %s", local, c.URL()))
-	case err != nil:
+	if local != nil {
+		if errors.As(err, &lost) {
+			return nil, asInvalid(fmt.Errorf("%w; nor is there a server at %s", local, c.URL()))
+		}
+		fmt.Fprintf(sh.err, "starquake: no such run goes on outside of servers; asking the one at %s\n", c.URL())
+	}
+	if err != nil {
 		return nil, refusedBy(err, "", nil)
 	}
 	return reach(ctx, found, func(context.Context) (distant, error) { return served{c, found}, nil })
@@ -77,7 +85,7 @@ func (f *remoteFlags) reach(ctx context.Context, id string) (*reached, error) {
 
 // request makes one request and says what came of it.
 func (f *remoteFlags) request(sh *shell, req app.ControlRequest) error {
-	return sh.failedIn(f.Output, f.with(f.ID, func(ctx context.Context, run *reached) error {
+	return sh.failedIn(f.Output, f.with(sh, f.ID, func(ctx context.Context, run *reached) error {
 		ans, err := run.Do(ctx, req)
 		if ans.Verdict == journal.VerdictUnclean { // stop: it is over, and not well
 			return &exitError{code: ans.Verdict.ExitCode(), reason: "unclean", err: err}
@@ -109,6 +117,9 @@ func (b *byFlag) by() string {
 	return fmt.Sprintf("uid %d", os.Getuid())
 }
 
+// stateQueued is the state of a run that waits in a server's queue.
+const stateQueued view.State = "queued"
+
 // statusCmd is `starquake status`.
 type statusCmd struct{ remoteFlags }
 
@@ -122,7 +133,7 @@ type standing struct {
 
 // Run shows how the run stands.
 func (c *statusCmd) Run(sh *shell) error {
-	return sh.failedIn(c.Output, c.with(c.ID, func(ctx context.Context, run *reached) error {
+	return sh.failedIn(c.Output, c.with(sh, c.ID, func(ctx context.Context, run *reached) error {
 		fold := view.New()
 		info, err := run.Do(ctx, app.ControlRequest{Op: "info"})
 		if err != nil {
@@ -138,11 +149,25 @@ func (c *statusCmd) Run(sh *shell) error {
 			return err
 		}
 		seen := fold.Run()
+		if info.State == stateQueued { // it has no journal yet
+			seen.Name, seen.State = info.Name, info.State
+			if c.Output == formatJSON {
+				return sh.json(formatJSON, standing{run.id, nil, seen})
+			}
+			_, err := fmt.Fprintf(sh.out, "run %s\n%s waits for its turn\n", run.id, info.Name)
+			return err
+		}
+		switch info.State { // the journal does not know that nobody goes on with it
+		case view.Interrupted:
+			seen.Interrupt()
+		case view.Ended:
+			seen.Close(info.Verdict, info.Reason, info.Message, info.Elapsed)
+		}
 		if c.Output == formatJSON {
 			return sh.json(formatJSON, standing{run.id, info.Loads, seen})
 		}
 		now := seen.Now
-		if seen.State != view.Ended {
+		if seen.State != view.Ended && seen.State != view.Interrupted {
 			now = max(now, seen.At(time.Now()))
 		}
 		draw := sh.text()
@@ -177,7 +202,12 @@ type watchCmd struct {
 // Run shows the run to its end, with which it ends.
 func (c *watchCmd) Run(sh *shell) error {
 	flags := remoteFlags{dataFlag: c.dataFlag, serverFlags: c.serverFlags}
-	return sh.failedIn(c.Output, flags.with(c.ID, func(ctx context.Context, run *reached) error { return sh.watch(ctx, c.Output, run) }))
+	return sh.failedIn(c.Output, flags.with(sh, c.ID, func(ctx context.Context, run *reached) error {
+		if now, err := run.Do(ctx, app.ControlRequest{Op: "info"}); err == nil && now.State == stateQueued {
+			fmt.Fprintf(sh.err, "run %s waits for its turn\n", run.id)
+		}
+		return sh.watch(ctx, c.Output, run)
+	}))
 }
 
 // watch shows a run to its end, and ends as it does.

@@ -7,7 +7,6 @@ import (
 	"starquake/app"
 	"starquake/runtime"
 	"starquake/runtime/journal"
-	"starquake/runtime/view"
 )
 
 // replayCmd is `starquake replay`.
@@ -77,9 +76,7 @@ func (c *replayCmd) run(sh *shell) error {
 		return err
 	}
 	if res.Differs == nil {
-		run := reported(entry.Info, view.Of(recs)) // what was made is what was recorded
-		run.Interrupted = !res.Ended
-		if err := writeReports(reports, run); err != nil {
+		if err := writeReports(reports, reported(&entry, recs)); err != nil { // what was made is what was recorded
 			return errored("%w", err)
 		}
 		return nil

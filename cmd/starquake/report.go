@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +10,14 @@ import (
 	"starquake/app"
 	"starquake/dsl"
 	"starquake/report"
-	"starquake/runtime/view"
+	"starquake/runtime/journal"
 	"starquake/store"
 )
 
 // reportCmd is `starquake report`.
 type reportCmd struct {
 	Name   string `arg:"" name:"run" help:"A run, the beginning of its id, or last; or a file with a journal or an exported run; - for stdin."`
-	Format string `enum:"html,md,json,junit,sarif," default:"" placeholder:"FORMAT" help:"html (a page for people), md (Markdown for a pull request), json, junit or sarif. Without it: what the ending of --output says, else html."`
+	Format string `enum:"html,md,markdown,json,junit,sarif," default:"" placeholder:"FORMAT" help:"html (a page for people), md or markdown (for a pull request), json, junit or sarif. Without it: what the ending of --output says, else html."`
 	Output string `short:"o" placeholder:"FILE" help:"The file; stdout without it."`
 	keeperFlags
 }
@@ -68,20 +67,15 @@ func (c *reportCmd) read(sh *shell, name string) (*report.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	// First how it stands: a run that ends in between is then whole, not interrupted.
 	now, err := there.Status(ctx, id)
-	var journal bytes.Buffer
-	if err == nil {
-		err = there.Journal(ctx, id, &journal)
-	}
 	if err != nil {
 		return nil, refusedBy(err, "", nil)
 	}
-	run, err := readRun(&journal, "the journal of run "+id)
-	if run != nil {
-		run.Interrupted = store.Status(now.Status) == store.Interrupted
+	e, recs, err := download(ctx, there, &now)
+	if err != nil {
+		return nil, err
 	}
-	return run, err
+	return reported(e, recs), nil
 }
 
 // read finds a run among those that are kept, or in a file.
@@ -106,24 +100,20 @@ func (f dataFlag) read(sh *shell, name string) (*report.Run, error) {
 	if err != nil {
 		return nil, errored("%w", err)
 	}
-	run := reported(e.Info, view.Of(recs))
-	run.Interrupted = e.Status == store.Interrupted
-	return run, nil
+	return reported(&e, recs), nil
 }
 
 func readRun(in io.Reader, name string) (*report.Run, error) {
-	info, recs, err := store.ReadFile(in)
+	e, recs, err := store.ReadFile(in)
 	if err != nil {
 		return nil, invalid("%s: %w", name, err)
 	}
-	run := reported(info, view.Of(recs))
-	run.Interrupted = true // nobody can know whether it goes on
-	return run, nil
+	return reported(&e, recs), nil
 }
 
 // reported is a run for a report.
-func reported(info store.Info, run *view.Run) *report.Run {
-	return &report.Run{Run: run, ID: info.ID, Path: app.PathOf(info), By: info.By, Version: info.Version, Labels: info.Labels}
+func reported(e *store.Entry, recs []journal.Record) *report.Run {
+	return &report.Run{Run: app.ViewOf(e, recs), ID: e.ID, Path: app.PathOf(e.Info), Given: app.GivenOf(e.Info), By: e.By, Version: e.Version, Labels: e.Labels}
 }
 
 // annotate shows failures at their lines where GitHub runs the program. It reads both

@@ -80,6 +80,7 @@ func (c *runCmd) run(sh *shell) error {
 			Options: opt, Compress: c.Compress,
 			CanApprove: c.Attended || term.IsTerminal(int(os.Stdin.Fd())),
 			Logger:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})),
+			Given:      c.given(c.Attended),
 			Labels:     c.Label, By: (&byFlag{}).by(), Version: programVersion(),
 		},
 		kept: c.keptFlags, format: c.Output, logs: logs, reports: append(reports, own...),
@@ -94,6 +95,8 @@ type conducting struct {
 	logs   *aside
 	// reports are written once the run has ended.
 	reports []reportFile
+	// again is report.Run.Again.
+	again string
 }
 
 // conduct runs the script, and ends with the run's verdict.
@@ -162,7 +165,7 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 		_ = running.Control(unread)
 	}
 	res := running.Wait()
-	told := &report.Run{Run: judged(res), ID: running.ID, Path: path, By: c.opt.By, Version: c.opt.Version, Labels: c.opt.Labels}
+	told := &report.Run{Run: judged(res), ID: running.ID, Path: path, Again: c.again, Given: c.opt.Given, By: c.opt.By, Version: c.opt.Version, Labels: c.opt.Labels}
 	sh.annotate(told)
 	unwritten := writeReports(c.reports, told)
 	if err == nil && res.Outcome.Reason == app.ReasonDiverged {

@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
+	"starquake/app"
 	"starquake/report/text"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
@@ -22,7 +24,7 @@ type runsCmd struct {
 	Show   runsShowCmd   `cmd:"" help:"Show a run as it ended, or as it stands."`
 	Export runsExportCmd `cmd:"" help:"Write a run as JSON lines: what was asked, then its journal."`
 	Import runsImportCmd `cmd:"" help:"Take up a run that export wrote; it can be looked at, not resumed."`
-	Prune  runsPruneCmd  `cmd:"" help:"Remove ended runs; those that go on or were interrupted stay."`
+	Prune  runsPruneCmd  `cmd:"" help:"Remove ended runs; those that go on, were interrupted or have left something on stay."`
 }
 
 type runsListCmd struct {
@@ -67,11 +69,12 @@ func listRuns(w io.Writer, runs []store.Entry) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "RUN\tORCHESTRATION\tSTARTED\tTOOK\tVERDICT\tREASON")
 	for _, e := range runs {
-		took, verdict, reason := "", string(e.Status), ""
+		took, verdict := "", string(e.Status)
 		if e.End != nil {
-			took, verdict, reason = units.FormatDuration(e.End.Duration.Round(time.Millisecond)), string(e.End.Verdict), e.End.Reason
+			took, verdict = units.FormatDuration(e.End.Duration.Round(time.Millisecond)), text.Clean(string(e.End.Verdict))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, text.Clean(e.Name), e.Started.UTC().Format("2006-01-02 15:04:05Z"), took, verdict, text.Clean(reason))
+		cells := []string{e.ID, text.Clean(e.Name), e.Started.UTC().Format("2006-01-02 15:04:05Z"), took, verdict, text.Clean(reasonOf(&e))}
+		fmt.Fprintln(table, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 	}
 	return table.Flush()
 }
@@ -94,19 +97,46 @@ func (c *runsShowCmd) run(sh *shell) error {
 		defer done()
 		return export(sh.out)
 	}
-	id, status, run, err := c.read(c.ID)
+	e, run, err := c.read(c.ID)
 	if err != nil {
 		return err
 	}
 	if c.Output == formatJSON {
 		return sh.json(formatJSON, struct {
-			ID     string `json:"id"`
-			Status string `json:"status"`
+			ID     string       `json:"id"`
+			Status store.Status `json:"status"`
 			*view.Run
-		}{id, status, run})
+		}{e.ID, e.Status, run})
 	}
-	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", id, text.Clean(run.Name), status)
+	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", e.ID, text.Clean(run.Name), standingOf(e))
 	return text.Timeline(sh.out, run, sh.text())
+}
+
+// standingOf says in a line how a run stands, and what is to be done where nobody runs it.
+func standingOf(e *store.Entry) string {
+	how := string(e.Status)
+	if e.End != nil {
+		how = string(e.End.Verdict)
+		if reason := reasonOf(e); reason != "" {
+			how += " (" + text.Clean(reason) + ")"
+		}
+	}
+	if e.Status == store.Interrupted && !e.Imported {
+		how += fmt.Sprintf("; `starquake recover %s` takes it up, `starquake cleanup %s` ends it", e.ID, e.ID)
+	}
+	return how
+}
+
+// reasonOf is what a run's reason says beyond its verdict.
+func reasonOf(e *store.Entry) string {
+	reason := ""
+	if e.End != nil && e.End.Reason != string(e.End.Verdict) {
+		reason = e.End.Reason
+	}
+	if e.Cleaned != nil && e.Cleaned.All && len(e.Cleaned.Off) > 0 && reason != app.ReasonCleanedUp {
+		reason = strings.TrimPrefix(reason+", faults taken off later", ", ")
+	}
+	return reason
 }
 
 type runsExportCmd struct {

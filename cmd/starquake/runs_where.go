@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
+	"starquake/app"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
 	"starquake/server"
@@ -38,36 +42,57 @@ func (f *keeperFlags) exporter(name string) (export func(io.Writer) error, done 
 }
 
 // read finds a run and gives it as it stands.
-func (f *keeperFlags) read(name string) (id, status string, run *view.Run, err error) {
+func (f *keeperFlags) read(name string) (*store.Entry, *view.Run, error) {
 	if f.BaseURL == "" {
 		s, id, err := f.find(name)
 		if err != nil {
-			return "", "", nil, err
+			return nil, nil, err
 		}
 		defer s.Close()
 		e, recs, err := s.Read(id)
 		if err != nil {
-			return "", "", nil, errored("%w", err)
+			return nil, nil, errored("%w", err)
 		}
-		return id, string(e.Status), view.Of(recs), nil
+		return &e, app.ViewOf(&e, recs), nil
 	}
 	ctx, stop := interruptible()
 	defer stop()
 	c, id, err := f.onServer(ctx, name)
 	if err != nil {
-		return "", "", nil, err
+		return nil, nil, err
 	}
 	now, err := c.Status(ctx, id)
-	fold := view.New()
-	if err == nil {
-		err = c.Records(ctx, id, func(recs []journal.Record) error {
-			for _, rec := range recs {
-				fold.Add(rec)
-			}
-			return nil
-		})
+	if err != nil {
+		return nil, nil, refusedBy(err, "", nil)
 	}
-	return id, now.Status, fold.Run(), refusedBy(err, "", nil)
+	if now.Status == "queued" { // it has no journal yet
+		e := entry(&now)
+		return &e, app.ViewOf(&e, nil), nil
+	}
+	e, recs, err := download(ctx, c, &now)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, app.ViewOf(e, recs), nil
+}
+
+// download gives the records of a run of a server that stood so before: one that ends
+// meanwhile has its end in them.
+func download(ctx context.Context, c *client.Client, was *server.Run) (*store.Entry, []journal.Record, error) {
+	var file bytes.Buffer
+	if err := c.Journal(ctx, was.ID, &file); err != nil {
+		return nil, nil, refusedBy(err, "", nil)
+	}
+	kept, recs, err := store.ReadFile(&file)
+	if err != nil {
+		return nil, nil, invalid("the journal of run %s: %w", was.ID, err)
+	}
+	e := entry(was)
+	if kept.ID != "" { // a server that keeps nothing gives the journal alone
+		e.Info = kept.Info
+	}
+	e.Cleaned = kept.Cleaned
+	return &e, recs, nil
 }
 
 // onServer finds a run on the server that is named.
@@ -88,10 +113,14 @@ func (f *keeperFlags) list(filter store.Filter) (runs []store.Entry, where strin
 			return nil, "", err
 		}
 		defer s.Close()
-		if runs, err = s.Runs(filter); err != nil {
+		waiting, err := server.Waiting(s) // before the runs: one that begins meanwhile is among them
+		if err == nil {
+			runs, err = s.Runs(filter)
+		}
+		if err != nil {
 			return nil, "", errored("%w", err)
 		}
-		return runs, s.Dir(), nil
+		return among(runs, waiting, &filter), s.Dir(), nil
 	}
 	c, err := f.client()
 	if err != nil {
@@ -126,6 +155,21 @@ func (f *keeperFlags) list(filter store.Filter) (runs []store.Entry, where strin
 	}
 }
 
+// among puts what waits for its turn among runs.
+func among(runs, waiting []store.Entry, filter *store.Filter) []store.Entry {
+	for i := range waiting {
+		begun := slices.ContainsFunc(runs, func(e store.Entry) bool { return e.ID == waiting[i].ID })
+		if !begun && filter.Fits(&waiting[i]) {
+			runs = append(runs, waiting[i])
+		}
+	}
+	slices.SortStableFunc(runs, func(a, b store.Entry) int { return strings.Compare(b.ID, a.ID) })
+	if filter.Limit > 0 {
+		runs = runs[:min(len(runs), filter.Limit)]
+	}
+	return runs
+}
+
 // maxPage is the most that a server gives at once.
 const maxPage = 500
 
@@ -135,7 +179,7 @@ func entry(r *server.Run) store.Entry {
 	e.ID, e.Name, e.Started, e.Labels, e.By = r.ID, r.Name, r.Started, r.Labels, r.By
 	e.Seed, _ = strconv.ParseUint(r.Seed, 10, 64) // 0 for one that has not begun
 	if r.Ended != nil {
-		e.End = &store.End{Verdict: r.Verdict, Reason: r.Reason, Message: r.Message, Duration: seconds(r.ElapsedSeconds)}
+		e.End = &store.End{Verdict: r.Verdict, Reason: r.Reason, Message: r.Message, Duration: r.Ended.Sub(r.Started)}
 	}
 	return e
 }

@@ -127,6 +127,7 @@ func (c *serveCmd) serve(sh *shell) error {
 	if tlsConfig != nil {
 		scheme, listener = "https", tls.NewListener(listener, tlsConfig)
 	}
+	config.URL = scheme + "://" + fromHere(listener.Addr())
 	size, err := units.ParseSize(c.AuditSize)
 	if err != nil {
 		return errors.Join(invalid("--audit-size: %w", err), listener.Close(), config.Store.Close())
@@ -168,6 +169,15 @@ func (c *serveCmd) serve(sh *shell) error {
 		return errored("ending: %w", err)
 	}
 	return nil
+}
+
+// fromHere is an address that is listened at as one that this machine can call.
+func fromHere(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err == nil && net.ParseIP(host).IsUnspecified() {
+		return net.JoinHostPort("localhost", port)
+	}
+	return addr.String()
 }
 
 // config is what the flags say.

@@ -76,6 +76,9 @@ func (c *serveCmd) BeforeResolve(ctx *kong.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, text := range config.Unknown(os.Environ(), table, "STARQUAKE_SECRET_*", "STARQUAKE_TOKEN", "STARQUAKE_URL") {
+		fmt.Fprintln(ctx.Stderr, "starquake: warning:", text)
+	}
 	var filed config.Values
 	for _, p := range ctx.Path {
 		if p.Flag == nil || p.Flag.Name != "config" {

@@ -160,6 +160,8 @@ func (sh *shell) usage(parser *kong.Kong, args []string, err error) int {
 	if long := oneDash(parser, args); long != "" {
 		err = fmt.Errorf("%w; flags of several letters have two dashes: %s", err, long)
 	}
+	// The empty choice is that of a flag that is not given.
+	err = errors.New(strings.Replace(err.Error(), `,"" but got`, " but got", 1))
 	err = asInvalid(fmt.Errorf("%w\nsee: starquake %s--help", err, commandOf(parser, args)))
 	if format := outputOf(args); format == formatJSON || format == formatNDJSON {
 		return sh.code(sh.failedIn(format, err))

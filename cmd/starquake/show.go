@@ -31,7 +31,7 @@ func (sh *shell) show(format string, draw text.Options, src records, logs *aside
 		for _, rec := range recs {
 			fold.Add(rec)
 			if format == formatText {
-				if err := text.Event(&lines, rec, fold, text.Options{Width: sh.columns, Color: draw.Color, ASCII: draw.ASCII}); err != nil {
+				if err := text.Event(&lines, rec, fold, text.Options{Color: draw.Color, ASCII: draw.ASCII}); err != nil {
 					return err
 				}
 			}
@@ -67,7 +67,7 @@ func (sh *shell) sayLoads(draw text.Options, mu *sync.Mutex, fold *view.Fold) (s
 			mu.Lock()
 			if run := fold.Run(); run.State == view.Running {
 				// An output that is gone is found out by the next record.
-				_ = text.LoadNow(sh.out, run.At(time.Now()), loads, text.Options{Width: sh.columns, Color: draw.Color, ASCII: draw.ASCII})
+				_ = text.LoadNow(sh.out, run.At(time.Now()), loads, text.Options{Color: draw.Color, ASCII: draw.ASCII})
 			}
 			mu.Unlock()
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,13 +59,17 @@ func (c *startCmd) run(sh *shell) error {
 		}
 	}
 	run, err := to.Start(ctx, body)
+	var p *server.Problem
+	if errors.As(err, &p) && p.Code == "orchestration_not_found" && isFile(c.Name) {
+		p.Detail += fmt.Sprintf("; for the file of that name write start --file %s", c.Name)
+	}
 	if err != nil {
 		return refusedBy(err, c.File, text)
 	}
 	if c.Wait {
 		fmt.Fprintf(sh.err, "run %s%s\n", run.ID, place(&run))
 		flags := remoteFlags{serverFlags: serverFlags{BaseURL: to.URL(), Token: c.Token}}
-		return flags.with(run.ID, func(ctx context.Context, there *reached) error { return sh.watch(ctx, c.Output, there) })
+		return flags.with(sh, run.ID, func(ctx context.Context, there *reached) error { return sh.watch(ctx, c.Output, there) })
 	}
 	if c.Output == formatJSON {
 		return sh.json(formatJSON, run)
@@ -75,6 +80,12 @@ func (c *startCmd) run(sh *shell) error {
 	}
 	_, err = fmt.Fprintf(sh.out, "run %s of %s started\n", run.ID, run.Name)
 	return err
+}
+
+// isFile reports whether a name is that of a file here.
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // place says where in the server's queue a run is, "" for one that has begun.

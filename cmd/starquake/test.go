@@ -132,6 +132,9 @@ func (c *testCmd) print(sh *shell, path string, s *app.Script, res app.TestResul
 	for _, p := range res.Problem {
 		sh.problem(path, s, p)
 	}
+	for _, run := range res.Simulated {
+		fmt.Fprintf(sh.out, "     simulated %s\n", safe(run))
+	}
 }
 
 // coverage shows what the tests reached of each orchestration, and where what they did not.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"starquake/app"
+	"starquake/builtins"
 	"starquake/dsl"
 )
 
@@ -11,6 +13,7 @@ import (
 type validateCmd struct {
 	Files  []string `arg:"" optional:"" predictor:"orchestration" name:"file" help:"Orchestrations in Starlark, YAML or JSON, modules or tests (.star)."`
 	File   []string `short:"f" sep:"none" placeholder:"FILE" predictor:"orchestration" help:"The same; may be repeated."`
+	Param  []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter, as to run; may be repeated. Without any those that are required may be missing."`
 	Strict bool     `help:"Treat warnings as errors."`
 	lenientFlag
 	Output string `short:"o" enum:"text,json" default:"text" help:"text or json."`
@@ -29,9 +32,13 @@ func (c *validateCmd) Run(sh *shell) error {
 	if len(files) == 0 {
 		return invalid("expected a file")
 	}
+	params, err := app.ParseParams(c.Param)
+	if err != nil {
+		return asInvalid(err)
+	}
 	answer := validated{OK: true, Files: files, Diagnostics: []dsl.Diagnostic{}}
 	for _, path := range files {
-		diags, sources := c.check(path)
+		diags, sources := c.check(path, params)
 		for _, d := range diags {
 			if d.Severity == dsl.Error || c.Strict && d.Severity == dsl.Warning {
 				answer.OK = false
@@ -59,14 +66,14 @@ func (c *validateCmd) Run(sh *shell) error {
 }
 
 // check gives what is wrong with one file: its text, then what only shows when its
-// top level declares.
-func (c *validateCmd) check(path string) (dsl.Diagnostics, func(string) []byte) {
+// top level declares and when it is planned.
+func (c *validateCmd) check(path string, params map[string]builtins.GivenParam) (dsl.Diagnostics, func(string) []byte) {
 	if err := orchestrationFile(path); err != nil {
 		return dsl.Diagnostics{{Severity: dsl.Error, Code: "file", File: path, Message: err.Error()}}, nil
 	}
 	s, diags := c.loader().Load(path)
 	if !diags.HasErrors() {
-		diags = append(diags, s.Check(nil)...)
+		diags = append(diags, s.Check(params)...)
 	}
 	return locate(path, s, diags)
 }

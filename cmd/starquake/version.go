@@ -8,6 +8,7 @@ import (
 
 	"starquake/app"
 	"starquake/runtime/journal"
+	"starquake/server"
 )
 
 // version is set by the linker for releases: -ldflags "-X main.version=1.2.3".
@@ -33,7 +34,7 @@ func (c *versionCmd) Run(sh *shell) error {
 	v := versions{
 		Version: programVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Starlark: strings.TrimPrefix(app.Interpreter(), "go.starlark.net "),
-		Formats:  map[string]int{"journal": journal.FormatVersion},
+		Formats:  map[string]int{"journal": journal.FormatVersion, "api": server.APIVersion},
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -45,7 +46,7 @@ func (c *versionCmd) Run(sh *shell) error {
 	if c.Output == formatJSON {
 		return sh.json(formatJSON, v)
 	}
-	_, err := fmt.Fprintf(sh.out, "starquake %s\n%s %s\ngo.starlark.net %s\njournal format %d\n", v.Version, v.Go, v.Platform, v.Starlark, journal.FormatVersion)
+	_, err := fmt.Fprintf(sh.out, "starquake %s\n%s %s\ngo.starlark.net %s\njournal format %d\nAPI v%d\n", v.Version, v.Go, v.Platform, v.Starlark, journal.FormatVersion, server.APIVersion)
 	return err
 }
 

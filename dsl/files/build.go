@@ -83,9 +83,6 @@ func (c *checker) scenario(n *node) *Scenario {
 			continue
 		}
 		s.Config = c.configs[v]
-		if s.Config.Entries == nil {
-			s.Config.Entries = v.entries()
-		}
 		s.Config.Comment = merged(n.keyComments(key), v.ownComment())
 	}
 	return s

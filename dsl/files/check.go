@@ -19,6 +19,7 @@ type checker struct {
 	lines  *lines
 	// configs are the chaos configurations by their place: an alias stands for one.
 	configs map[*node]*Config
+	asked   []askedConfig // those that checkConfigs will check, in the order of the file
 }
 
 // object checks a mapping. key is what it stands behind, nil for the whole.
@@ -259,7 +260,13 @@ func stringsHelp(v *node, f *Field) string {
 
 func (c *checker) text(v *node, f *Field, key *node) {
 	if v.kind != stringNode {
-		c.wrongType(v, key, f.expected()).Help = quoteHelp(v)
+		d := c.wrongType(v, key, f.expected())
+		if d.Help = quoteHelp(v); f.Check == nil {
+			return
+		}
+		if err := f.Check(v.text); err != nil { // in quotes it would be wrong as well
+			d.Message, d.Help = f.Name+": "+err.Error(), ""
+		}
 		return
 	}
 	switch {

@@ -10,8 +10,16 @@ import (
 	"starquake/dsl"
 )
 
-// config checks a chaos configuration, which package chaos does by its own table, and
-// puts what that says in its place.
+// askedConfig is a chaos configuration that is to be checked, and what package chaos says
+// of it.
+type askedConfig struct {
+	v, key   *node
+	cfg      *Config
+	warnings []chaos.ConfigNote
+	err      error
+}
+
+// config notes a chaos configuration, for checkConfigs.
 func (c *checker) config(v, key *node) {
 	if c.configs[v] != nil {
 		return
@@ -26,20 +34,33 @@ func (c *checker) config(v, key *node) {
 		c.config(v, key)
 		return
 	}
-	cfg.Plain = v.plainMap()
-	faults, warnings, err := chaos.FromConfig(cfg.Plain)
-	if err == nil {
-		cfg.faults = &faults
-	}
-	for _, n := range warnings {
-		c.note(dsl.Warning, n, v, key)
-	}
-	var all chaos.ConfigErrors
-	if errors.As(err, &all) {
-		for _, n := range all {
-			c.note(dsl.Error, n, v, key)
+	c.asked = append(c.asked, askedConfig{v: v, key: key, cfg: cfg})
+}
+
+// checkConfigs checks the chaos configurations, which package chaos does by its own table,
+// and puts what that says in its place. A file may have one for each of its steps.
+func (c *checker) checkConfigs() {
+	onEachCore(len(c.asked), func(i int) {
+		a := &c.asked[i]
+		var faults []chaos.Fault
+		a.cfg.Entries, a.cfg.Plain = a.v.entries(), a.v.plainMap()
+		if faults, a.warnings, a.err = chaos.FromConfig(a.cfg.Plain); a.err == nil {
+			a.cfg.faults = &faults
+		}
+	})
+	for i := range c.asked {
+		a := &c.asked[i]
+		for _, n := range a.warnings {
+			c.note(dsl.Warning, n, a.v, a.key)
+		}
+		var all chaos.ConfigErrors
+		if errors.As(a.err, &all) {
+			for _, n := range all {
+				c.note(dsl.Error, n, a.v, a.key)
+			}
 		}
 	}
+	c.asked = nil
 }
 
 // withoutUnknown warns of the unknown keys of a configuration and takes them out.

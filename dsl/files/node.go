@@ -74,6 +74,9 @@ func (n *node) number() (value float64, whole bool) {
 
 // bigInt is the value of an integer.
 func (n *node) bigInt() *big.Int {
+	if i, err := strconv.ParseInt(n.text, 10, 64); err == nil {
+		return big.NewInt(i)
+	}
 	i, _ := new(big.Int).SetString(n.text, 10)
 	return i
 }
@@ -145,7 +148,8 @@ func uniqueKeys(n *node, p *problems) {
 		return
 	}
 	first := make(map[string]*node, len(n.pairs))
-	for _, pair := range n.pairs {
+	for i := range n.pairs {
+		pair := &n.pairs[i]
 		before := first[pair.key.text]
 		if before == nil {
 			first[pair.key.text] = pair.key

@@ -2,7 +2,6 @@ package files
 
 import (
 	"math"
-	"math/big"
 	"strconv"
 	"strings"
 )
@@ -21,8 +20,9 @@ func (n *node) setNumber(text string, p *problems) {
 		return
 	}
 	if n.kind == intNode {
-		i, _ := new(big.Int).SetString(text, 10)
-		n.text = i.String() // without leading zeros
+		if text[0] == '0' && len(text) > 1 || text[0] == '-' {
+			n.text = n.bigInt().String() // without leading zeros
+		}
 		return
 	}
 	if f, _ := strconv.ParseFloat(text, 64); math.IsInf(f, 0) {

@@ -109,6 +109,7 @@ func document(root *node, lines *lines, opt ReadOptions, p *problems) *Doc {
 	}
 	c := &checker{problems: p, schema: newSchema(), lines: lines, configs: map[*node]*Config{}}
 	c.object(root, c.schema[objectRoot], nil)
+	c.checkConfigs()
 	doc := c.document(root)
 	known := map[string]bool{}
 	for _, s := range chaos.Scenarios() {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"starquake/dsl"
@@ -62,6 +63,9 @@ type rules struct {
 
 	steps     map[string]bool
 	variables map[string]bool
+	// metrics are those that actions record; anyMetric says that the name of one is filled in.
+	metrics   map[string]bool
+	anyMetric bool
 	templates templates
 }
 
@@ -93,7 +97,7 @@ func (r *rules) all(root *node) {
 
 // gather finds out which steps and variables there are.
 func (r *rules) gather() {
-	r.steps, r.variables = map[string]bool{}, map[string]bool{}
+	r.steps, r.variables, r.metrics = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	entries := func(list []Entry) {
 		for _, e := range list {
 			r.variables[e.Key.Value] = true
@@ -102,8 +106,13 @@ func (r *rules) gather() {
 	hooks := func(list []Hook) {
 		for _, h := range list {
 			for _, a := range h.Actions {
-				if a.Type.Value == "set_variable" && a.Name != nil {
+				switch {
+				case a.Name == nil:
+				case a.Type.Value == "set_variable":
 					r.variables[a.Name.Value] = true
+				case a.Type.Value == "record_metric":
+					r.metrics[a.Name.Value] = true
+					r.anyMetric = r.anyMetric || strings.Contains(a.Name.Value, "{{")
 				}
 			}
 		}
@@ -229,6 +238,21 @@ func (r *rules) condition(c *Condition) {
 	if c.Variable != nil && c.Type.Value != "exists" {
 		r.variable(*c.Variable)
 	}
+	if c.MetricName != nil {
+		r.metric(*c.MetricName)
+	}
+}
+
+// metric says where a metric is asked for that nothing ever records.
+func (r *rules) metric(name Str) {
+	if r.metrics[name.Value] || r.anyMetric {
+		return
+	}
+	d := r.fail(name.Pos, "unknown_metric", "nothing records a metric %s", strconv.Quote(short(name.Value)))
+	d.Help = suggest(name.Value, slices.Sorted(maps.Keys(r.metrics)), "the metrics are")
+	if len(r.metrics) == 0 {
+		d.Help = "record it in a hook, with an action of type record_metric"
+	}
 }
 
 // variable says where a variable is asked for that nothing ever sets.
@@ -262,6 +286,9 @@ func (r *rules) assertions(list []Assertion) {
 		}
 		if a.Variable != nil {
 			r.variable(*a.Variable)
+		}
+		if a.Metric != nil {
+			r.metric(*a.Metric)
 		}
 		switch {
 		case a.Type.Value != "metric_in_range":

@@ -88,6 +88,8 @@ func (t templates) template(pos Pos, inside string) {
 	switch r.space {
 	case "variables":
 		t.variable(Str{pos, r.name})
+	case "metrics":
+		t.metric(Str{pos, r.name})
 	case "steps":
 		t.stepName(Str{pos, r.name})
 	}

@@ -27,6 +27,9 @@ type Field struct {
 	Min, Max float64
 	// Choices are what a string may be; empty is anything.
 	Choices []string
+	// Check says what would be wrong with a value that is no string if it were one; it may
+	// be nil. What is a string is checked when the program is made.
+	Check func(string) error
 	// Default is JSON; empty where the key has none.
 	Default string
 	// Advanced keys belong to the advanced schema alone.

@@ -35,8 +35,8 @@ func rootObject() Object {
 
 func targetObject() Object {
 	return Object{Name: objectTarget, Noun: "a target", Doc: "a proxy", Fields: []Field{
-		{Name: "listen", Type: TypeString, Required: true, Doc: "the address on which it listens, such as 127.0.0.1:18081"},
-		{Name: "upstream", Type: TypeString, Required: true, Doc: "the address to which it passes on"},
+		{Name: "listen", Type: TypeString, Required: true, Check: chaos.CheckAddress, Doc: "the address on which it listens, such as 127.0.0.1:18081"},
+		{Name: "upstream", Type: TypeString, Required: true, Check: chaos.CheckUpstream, Doc: "the address to which it passes on"},
 		{Name: "protocol", Type: TypeString, Default: `"auto"`, Choices: append([]string{"auto"}, chaos.Protocols()...), Doc: "what is spoken on it"},
 		{Name: "tls", Type: TypeObject, Of: objectTLS, MayBeEmpty: true, Doc: "how it terminates TLS; without it a connection that is TLS passes as it is"},
 	}}

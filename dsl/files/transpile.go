@@ -63,6 +63,7 @@ func newTranspiler(doc *Doc) *transpiler {
 		t.targetNames[target.Name.Value] = t.names.give(target.Name.Value, "target")
 	}
 	t.gatherVariables()
+	t.scenarios.makeAll(doc)
 	eachStep(doc, t.scenarios.count)
 	return t
 }

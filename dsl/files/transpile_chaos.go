@@ -86,7 +86,6 @@ func (c *scenarios) config(cfg *Config) madeChaos {
 	if made, ok := c.made[cfg]; ok {
 		return made
 	}
-	var made madeChaos
 	if cfg.faults == nil {
 		faults, _, err := chaos.FromConfig(cfg.Plain)
 		if err != nil {
@@ -94,13 +93,38 @@ func (c *scenarios) config(cfg *Config) madeChaos {
 		}
 		cfg.faults = &faults
 	}
-	faults := *cfg.faults
-	if len(faults) > 0 {
+	made := makeChaos(cfg)
+	c.made[cfg] = made
+	return made
+}
+
+// makeChaos writes the faults of a config.
+func makeChaos(cfg *Config) (made madeChaos) {
+	if faults := *cfg.faults; len(faults) > 0 {
 		made.faults = faultsExpr(cfg, faults)
 		made.text = exprText(&made.faults)
 	}
-	c.made[cfg] = made
 	return made
+}
+
+// makeAll makes the chaos of every config that was read, before it is asked for: a file may
+// have one for each of its steps.
+func (c *scenarios) makeAll(doc *Doc) {
+	var configs []*Config
+	eachStep(doc, func(s *Step) {
+		if s.Scenario == nil || s.Scenario.Config == nil || s.Scenario.Config.faults == nil {
+			return
+		}
+		if _, twice := c.made[s.Scenario.Config]; !twice {
+			c.made[s.Scenario.Config] = madeChaos{}
+			configs = append(configs, s.Scenario.Config)
+		}
+	})
+	made := make([]madeChaos, len(configs))
+	onEachCore(len(configs), func(i int) { made[i] = makeChaos(configs[i]) })
+	for i, cfg := range configs {
+		c.made[cfg] = made[i]
+	}
 }
 
 // faultsExpr writes faults: one as it is, several as a list.
@@ -109,6 +133,7 @@ func faultsExpr(cfg *Config, faults []chaos.Fault) expr {
 		return faultExpr(cfg.blockOf(faults[0].Kind), &faults[0])
 	}
 	e := list(cfg.Pos)
+	e.room(len(faults))
 	for i := range faults {
 		e.arg(faultExpr(cfg.blockOf(faults[i].Kind), &faults[i]))
 	}
@@ -139,6 +164,7 @@ func (cfg *Config) blockOf(kind string) Pos {
 // defaults.
 func faultExpr(pos Pos, f *chaos.Fault) expr {
 	e := call(pos, "fault."+f.Kind)
+	e.room(len(f.Params) + 2) // probability and match besides
 	if kind, err := chaos.KindOf(f.Kind); err == nil {
 		for i, p := range kind.Params {
 			value, given := f.Params[p.Name]

@@ -53,7 +53,7 @@ func (t *transpiler) bound(c *Condition) (e expr, binds int) {
 		}
 		return atom(c.Pos, previousStep+" == "+want), bindsComparison
 	case "metric_threshold":
-		return join(call(c.MetricName.Pos, "recorded", str(*c.MetricName)),
+		return join(metric(c.MetricName.Pos, str(*c.MetricName)),
 			atom(c.Pos, " "+operators[c.Operator.Value]+" "), atom(c.Threshold.Pos, c.Threshold.Text)), bindsComparison
 	}
 	return t.comparison(c), bindsComparison

@@ -61,14 +61,14 @@ func list(pos Pos, elements ...expr) expr {
 
 func dict(pos Pos) expr { return expr{pos: pos, brackets: curly} }
 
+// room makes place for items, of which it has none yet.
+func (e *expr) room(n int) { e.items = make([]item, 0, n) }
+
 // arg adds an argument or an element.
 func (e *expr) arg(value expr) { e.items = append(e.items, item{value: value}) }
 
 // named adds an argument with its name.
 func (e *expr) named(name string, value expr) {
-	if e.items == nil {
-		e.items = make([]item, 0, 4) // what most calls have
-	}
 	e.items = append(e.items, item{name + " = ", value})
 }
 

@@ -3,6 +3,8 @@ package files
 import (
 	"slices"
 	"strings"
+
+	"starquake/chaos"
 )
 
 // program writes the whole program: what it is, what it is made for, what its steps
@@ -89,10 +91,27 @@ func (t *transpiler) orchestration() stmt {
 	return s
 }
 
+// addresses checks those of a target, which would otherwise be told of at its name.
+func (t *transpiler) addresses(target *Target) {
+	for _, a := range []struct {
+		name  string
+		value *Str
+		check func(string) error
+	}{{"listen", target.Listen, chaos.CheckAddress}, {"upstream", target.Upstream, chaos.CheckUpstream}} {
+		if a.value == nil {
+			continue
+		}
+		if err := a.check(a.value.Value); err != nil {
+			t.fail(a.value.Pos, "bad_address", "%s of target %q: %v", a.name, target.Name.Value, err)
+		}
+	}
+}
+
 // proxies declare the targets of the file.
 func (t *transpiler) proxies() []stmt {
 	var body []stmt
 	for _, target := range t.doc.Targets {
+		t.addresses(&target)
 		e := call(target.Name.Pos, "proxy", str(target.Name))
 		for _, arg := range []struct {
 			name  string

@@ -1,10 +1,12 @@
 package files
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"starquake/internal/nearest"
 	"starquake/units"
 )
 
@@ -65,7 +67,9 @@ func (t *transpiler) stepCall(s *Step) (e expr, said bool) {
 	if strings.TrimSpace(s.Name.Value) == "" {
 		t.fail(s.Name.Pos, "bad_value", "a step needs a name, and this one is empty")
 	}
-	e = call(s.Name.Pos, "step", t.text(s.Name))
+	e = call(s.Name.Pos, "step")
+	e.room(6) // what a step with chaos has
+	e.arg(t.text(s.Name))
 	during, pos := t.stepDuration(s)
 	chaos, has, said := t.scenarios.of(s)
 	if has && during == 0 {
@@ -118,9 +122,14 @@ func (t *transpiler) targets(s *Step) expr {
 	for _, name := range s.Target {
 		if constant, ok := t.targetNames[name.Value]; ok {
 			all = append(all, atom(name.Pos, constant))
-		} else {
-			all = append(all, call(name.Pos, "target", str(name)))
+			continue
 		}
+		// The environment may define it; but a name that nearly is one of the file's is a slip,
+		// unless it is so short that any is near.
+		if meant := nearest.Within(name.Value, slices.Sorted(maps.Keys(t.targetNames)), (len(name.Value)-1)/3); meant != "" {
+			t.warn(name.Pos, "unknown_target", "the file's targets have no %q: it must come from the environment", name.Value).help("did you mean " + meant + "?")
+		}
+		all = append(all, call(name.Pos, "target", str(name)))
 	}
 	if len(all) == 1 {
 		return all[0]

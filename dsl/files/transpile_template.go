@@ -65,12 +65,20 @@ func (t *transpiler) refExpr(r *ref, pos Pos) (expr, kinds) {
 	case "variables":
 		return t.variable(Str{pos, r.name})
 	case "metrics":
-		return call(pos, "recorded", atom(Pos{}, quote(r.name))), isNumber
+		return metric(pos, atom(Pos{}, quote(r.name))), isNumber
 	case "steps":
 		t.asksStatus(r.name)
 		return call(pos, "status.get", atom(Pos{}, quote(r.name)), atom(Pos{}, `"not run"`)), isString
 	}
 	return t.iteration(pos), isNumber
+}
+
+// metric is the last value of a metric. That there is none yet is an error where it is
+// computed with, rather than one of the interpreter about None.
+func metric(pos Pos, name expr) expr {
+	e := call(pos, "recorded", name)
+	e.named("must", atom(Pos{}, "True"))
+	return e
 }
 
 // text gives a string of the file with its templates filled in: always a string.
@@ -88,6 +96,10 @@ func (t *transpiler) text(s Str) expr {
 			continue
 		}
 		e, k := t.refExpr(p.ref, s.Pos)
+		if p.ref.space == "metrics" { // a text can say that there is none
+			e = call(s.Pos, "recorded", atom(Pos{}, quote(p.ref.name)))
+			e.named("default", atom(Pos{}, `"not recorded"`))
+		}
 		if k&^(isString|isNumber) != 0 {
 			t.uses.text = true
 			e = call(s.Pos, "text", e)

@@ -60,6 +60,17 @@ type Point struct {
 	// put together: the 99th percentile of a minute is none of the 99th percentiles of
 	// its seconds. Journals older than this field have none.
 	Took series.Histogram `json:"took,omitempty"`
+	// Before are those of Requests that were due in an earlier step, so that what a fault
+	// has delayed can be told from what was sent after it. Journals older than this field
+	// have none.
+	Before []Before `json:"before,omitempty"`
+}
+
+// Before counts requests by the step in which they were due.
+type Before struct {
+	Steps    int   `json:"steps"` // how many before the one in which they ended
+	Requests int64 `json:"requests"`
+	Errors   int64 `json:"errors,omitempty"`
 }
 
 // Window is what ended in the last so long of load.

@@ -240,7 +240,7 @@ func (g *Generator) offer(j job, now time.Duration) {
 // work sends one request and then those that are handed to it.
 func (g *Generator) work(j job) {
 	defer g.workers.Done()
-	timeout := g.spec.timeout()
+	timeout := g.spec.Patience()
 	for ok := true; ok; j, ok = <-g.jobs {
 		sent := time.Now()
 		g.rec.sent(j.intended, sent.Sub(j.due))

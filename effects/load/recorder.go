@@ -1,6 +1,7 @@
 package load
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,8 @@ const (
 	MaxWindow   = time.Minute
 	windowSlots = int(MaxWindow/time.Second) + 1
 	maxPoints   = 600
+	// maxBefore bounds Before.Steps: more count as that many.
+	maxBefore   = 60
 	maxStatuses = 64
 	// lateBy is how late a request may be sent, and behindBy how late before the machine
 	// counts as the limit.
@@ -120,7 +123,7 @@ func (r *recorder) full(intended time.Duration) {
 		return
 	}
 	r.fig.Dropped++
-	r.count(intended, Outcome{Status: "dropped"})
+	r.count(intended, intended, Outcome{Status: "dropped"})
 }
 
 // unfinished notes a request that was cut off.
@@ -154,7 +157,7 @@ func (r *recorder) ended(intended, at, latency time.Duration, o Outcome) {
 	if o.Local {
 		r.local++
 	}
-	r.count(at, o)
+	r.count(intended, at, o)
 	_ = r.point.RecordValue(us)
 	r.lastEnd = max(r.lastEnd, at)
 	if o.OK && r.waiting {
@@ -164,15 +167,20 @@ func (r *recorder) ended(intended, at, latency time.Duration, o Outcome) {
 }
 
 // count counts a request that is one of the figures.
-func (r *recorder) count(at time.Duration, o Outcome) {
+func (r *recorder) count(intended, at time.Duration, o Outcome) {
 	for at >= r.openPoint.At+r.step {
 		r.closePoint()
 	}
-	r.fig.Requests++
-	r.openPoint.Requests++
+	errors := int64(0)
 	if !o.OK {
-		r.fig.Errors++
-		r.openPoint.Errors++
+		errors = 1
+	}
+	r.fig.Requests++
+	r.fig.Errors += errors
+	r.openPoint.Requests++
+	r.openPoint.Errors += errors
+	if early := r.openPoint.At - intended; early > 0 {
+		r.openPoint.before(Before{int((early + r.step - 1) / r.step), 1, errors})
 	}
 	if _, known := r.fig.ByStatus[o.Status]; !known && len(r.fig.ByStatus) >= maxStatuses {
 		o.Status = "other"
@@ -216,11 +224,37 @@ func (r *recorder) closePoint() {
 	half := r.fig.Series[:maxPoints/2]
 	for i := range half {
 		a, b := r.fig.Series[2*i], r.fig.Series[2*i+1]
-		a.Took.Merge(b.Took)
-		half[i] = Point{a.At, a.Requests + b.Requests, a.Errors + b.Errors, max(a.P50, b.P50), max(a.P99, b.P99), a.Took}
+		half[i] = a.join(&b)
 	}
 	r.fig.Series = half
 	r.step *= 2
+}
+
+// join is the point of p and the one that follows it: of a step twice as long.
+func (p *Point) join(next *Point) Point {
+	both := Point{At: p.At, Requests: p.Requests + next.Requests, Errors: p.Errors + next.Errors, P50: max(p.P50, next.P50), P99: max(p.P99, next.P99), Took: p.Took}
+	both.Took.Merge(next.Took)
+	for _, b := range p.Before {
+		b.Steps = (b.Steps + 1) / 2
+		both.before(b)
+	}
+	for _, b := range next.Before {
+		if b.Steps /= 2; b.Steps > 0 { // else they were due in p
+			both.before(b)
+		}
+	}
+	return both
+}
+
+// before counts requests that were due so many steps before the point's.
+func (p *Point) before(b Before) {
+	b.Steps = min(b.Steps, maxBefore)
+	i, found := slices.BinarySearchFunc(p.Before, b.Steps, func(was Before, steps int) int { return was.Steps - steps })
+	if !found {
+		p.Before = slices.Insert(p.Before, i, Before{Steps: b.Steps})
+	}
+	p.Before[i].Requests += b.Requests
+	p.Before[i].Errors += b.Errors
 }
 
 // window gives the figures of the last so long, at that time of the load's clock.

@@ -86,6 +86,37 @@ func TestDayOfRequests(t *testing.T) {
 	}
 }
 
+// TestBefore: each request can be told by the step in which it was due, also once steps have
+// become longer.
+func TestBefore(t *testing.T) {
+	for _, seconds := range []int{5, 601, 5000} {
+		rec := newRecorder(0)
+		for i := range 4 * seconds {
+			due := time.Duration(i) * time.Second / 4
+			latency := time.Duration(i%5) * 700 * time.Millisecond
+			rec.ended(due, due+latency, latency, Outcome{OK: i%4 > 0})
+		}
+		f := rec.figures(time.Duration(seconds) * time.Second)
+		due := map[time.Duration][2]int64{}
+		count := func(at time.Duration, requests, errors int64) {
+			due[at] = [2]int64{due[at][0] + requests, due[at][1] + errors}
+		}
+		for _, p := range f.Series {
+			for _, b := range p.Before {
+				count(p.At-time.Duration(b.Steps)*f.Step, b.Requests, b.Errors)
+				count(p.At, -b.Requests, -b.Errors)
+			}
+			count(p.At, p.Requests, p.Errors)
+		}
+		for at, n := range due {
+			want := int64(4 * min(f.Step, max(0, time.Duration(seconds)*time.Second-at)) / time.Second)
+			if n != [2]int64{want, want / 4} {
+				t.Errorf("of %ds: of the step at %s there are %v, want %d with a quarter failed", seconds, at, n, want)
+			}
+		}
+	}
+}
+
 func TestStatusesAreBounded(t *testing.T) {
 	rec := newRecorder(0)
 	for i := range 1000 {

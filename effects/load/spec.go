@@ -214,8 +214,8 @@ func (s *Spec) PeakRate() float64 {
 	return peak
 }
 
-// timeout is Timeout, or its default.
-func (s *Spec) timeout() time.Duration {
+// Patience is Timeout, or its default.
+func (s *Spec) Patience() time.Duration {
 	if s.Timeout == 0 {
 		return DefaultTimeout
 	}
@@ -241,5 +241,5 @@ func (s *Spec) Slots() int {
 	if s.MaxInFlight > 0 {
 		return s.MaxInFlight
 	}
-	return int(min(max(math.Ceil(s.PeakRate()*s.timeout().Seconds()), 1), defaultSlots))
+	return int(min(max(math.Ceil(s.PeakRate()*s.Patience().Seconds()), 1), defaultSlots))
 }

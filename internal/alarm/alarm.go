@@ -18,6 +18,9 @@ import (
 
 // Clock rings alarms. Its methods may be called from any goroutine.
 type Clock struct {
+	// Early is for those who would rather be on time than never too early.
+	Early Early
+
 	mu     sync.Mutex
 	alarms alarms
 	closed bool

@@ -46,3 +46,39 @@ func TestOrder(t *testing.T) {
 	default:
 	}
 }
+
+// Who has been late is woken earlier, up to a quarter of the wait, and later again when
+// waking takes less.
+func TestEarly(t *testing.T) {
+	var e alarm.Early
+	if by := e.By(time.Second); by != 0 {
+		t.Errorf("early by %s before anything was late", by)
+	}
+	for range 1000 {
+		e.Rang(200 * time.Microsecond)
+	}
+	if by := e.By(time.Second); by < 190*time.Microsecond || by > 210*time.Microsecond {
+		t.Errorf("early by %s, expected the 200µs that it was late", by)
+	}
+	if by := e.By(400 * time.Microsecond); by != 100*time.Microsecond {
+		t.Errorf("early by %s of 400µs, expected a quarter", by)
+	}
+	for range 10 {
+		e.Rang(time.Minute) // the machine slept
+	}
+	if by := e.By(time.Second); by > 300*time.Microsecond {
+		t.Errorf("early by %s after a few long waits", by)
+	}
+	for range 10_000 {
+		e.Rang(time.Minute)
+	}
+	if by := e.By(time.Minute); by > time.Millisecond {
+		t.Errorf("early by %s, expected at most 1ms", by)
+	}
+	for range 10_000 {
+		e.Rang(0)
+	}
+	if by := e.By(time.Minute); by != 0 {
+		t.Errorf("early by %s though nothing is late", by)
+	}
+}

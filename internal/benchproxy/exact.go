@@ -163,20 +163,32 @@ func measureBulk(ctx context.Context, b *bench) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	var plain, slowed, ratios, busy []float64
+	var plain, slowed, ratios, busy, plainCPU, slowedCPU []float64
+	once := func() (rate, cpu float64, err error) {
+		before, err := p.use()
+		if err != nil {
+			return 0, 0, err
+		}
+		rate, all, err := drink(ctx, addr, 2*delay, b.span)
+		if err != nil {
+			return 0, 0, err
+		}
+		after, err := p.use()
+		return rate, micros(after.cpu-before.cpu) / (float64(all) / 1e6), err
+	}
 	for n := range b.rounds {
 		noise, err := b.listenToOthers()
 		if err != nil {
 			return nil, err
 		}
-		free, err := drink(ctx, addr, 2*delay, b.span)
+		free, freeCPU, err := once()
 		if err != nil {
 			return nil, err
 		}
 		if err := p.put(ctx, "t", "slow", "1", map[string]any{"kind": "latency", "params": map[string]any{"delay": delay.String()}}); err != nil {
 			return nil, err
 		}
-		late, err := drink(ctx, addr, 2*delay, b.span)
+		late, lateCPU, err := once()
 		if err != nil {
 			return nil, err
 		}
@@ -187,38 +199,40 @@ func measureBulk(ctx context.Context, b *bench) ([]line, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(b.progress, "  round %d: %.2f GB/s, %.2f under %s; others kept %.2f cores busy\n", n+1, free/1e9, late/1e9, delay, others)
+		fmt.Fprintf(b.progress, "  round %d: %.2f GB/s, %.2f under %s, %.0f and %.0f µs of CPU a MB; others kept %.2f cores busy\n", n+1, free/1e9, late/1e9, delay, freeCPU, lateCPU, others)
 		plain, slowed, ratios, busy = append(plain, free), append(slowed, late), append(ratios, late/free), append(busy, others)
+		plainCPU, slowedCPU = append(plainCPU, freeCPU), append(slowedCPU, lateCPU)
 	}
 	l := line{work: "bulk stream under 100 ms of latency", against: "itself without", bar: "≥ 0.90 ×", busy: median(busy),
-		measured: fmt.Sprintf("%.2f / %.2f GB/s", median(slowed)/1e9, median(plain)/1e9), ratio: fmt.Sprintf("%.2f ×", median(ratios))}
+		measured: fmt.Sprintf("%.2f / %.2f GB/s", median(slowed)/1e9, median(plain)/1e9), ratio: fmt.Sprintf("%.2f ×", median(ratios)),
+		cpu: fmt.Sprintf("%.1f / %.1f a %s", median(slowedCPU), median(plainCPU), unitOf(kindTCP).op)}
 	l.judge(median(ratios) >= 0.9)
 	return []line{l}, nil
 }
 
 // drink reads what comes for span, after a while that does not count, and returns the
-// bytes per second.
-func drink(ctx context.Context, addr string, warm, span time.Duration) (float64, error) {
+// bytes per second, and all bytes.
+func drink(ctx context.Context, addr string, warm, span time.Duration) (rate float64, all int, err error) {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	if err := c.SetReadDeadline(time.Now().Add(warm + span + overtime)); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	buf := make([]byte, 256<<10)
-	start, total := time.Now(), 0
+	start, total := time.Now(), 0 // since start
 	for counts := false; ; {
 		n, err := c.Read(buf)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		total += n
+		total, all = total+n, all+n
 		switch since := time.Since(start); {
 		case counts && since >= span:
-			return float64(total) / since.Seconds(), nil
+			return float64(total) / since.Seconds(), all, nil
 		case !counts && since >= warm:
 			counts, start, total = true, time.Now(), 0
 		}
@@ -238,7 +252,7 @@ func measureBandwidth(ctx context.Context, b *bench) ([]line, error) {
 		if err := p.put(ctx, "t", "narrow", "1", map[string]any{"kind": "bandwidth", "params": map[string]any{"rate": rate}}); err != nil {
 			return nil, err
 		}
-		got, err := drink(ctx, addr, 0, span)
+		got, _, err := drink(ctx, addr, 0, span)
 		if err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import "strings"
 const longest = 64
 
 // Of returns the name that wrong was most likely meant to be, or "". It forgives about
-// one slip in three letters, the case, and an end that was left out.
+// one slip in three letters, the case, an end that was left out, and one for many.
 func Of(wrong string, names []string) string { return Within(wrong, names, len(wrong)/3+1) }
 
 // Within is Of, but forgives at most that many slips.
@@ -19,7 +19,7 @@ func Within(wrong string, names []string, bound int) string {
 	if len(wrong) > longest {
 		return ""
 	}
-	best := ""
+	best, slips := "", 0 // of best, also where an end was left out
 	lower := strings.ToLower(wrong)
 	for _, name := range names {
 		if len(name) > longest {
@@ -29,14 +29,23 @@ func Within(wrong string, names []string, bound int) string {
 			return name
 		}
 		d := Slips(lower, strings.ToLower(name))
-		if len(wrong) >= 4 && strings.HasPrefix(name, wrong) {
+		real := d
+		if len(wrong) >= 4 && (strings.HasPrefix(name, wrong) || strings.EqualFold(plural(wrong), name)) {
 			d = min(d, 1)
 		}
-		if d < bound || d == bound && best == "" {
-			best, bound = name, d
+		if d < bound || d == bound && (best == "" || real < slips) {
+			best, bound, slips = name, d, real
 		}
 	}
 	return best
+}
+
+// plural is the word for many. That of a word in -y is three slips away from it.
+func plural(word string) string {
+	if stem, ok := strings.CutSuffix(word, "y"); ok {
+		return stem + "ies"
+	}
+	return word + "s"
 }
 
 // Slips is the least number of insertions, deletions, replacements and swaps of

@@ -15,6 +15,12 @@ func TestOf(t *testing.T) {
 			t.Errorf("%q was taken for %q, want %q", wrong, got, want)
 		}
 	}
+	if got := Of("max_run", []string{"max_run_time", "max_runs"}); got != "max_runs" {
+		t.Errorf("max_run was taken for %q", got)
+	}
+	if got := Of("retry", []string{"retry_delay", "retries"}); got != "retries" {
+		t.Errorf("retry was taken for %q", got)
+	}
 	if got := Of("latency", []string{strings.Repeat("latency", 10)}); got != "" {
 		t.Errorf("a name of 70 letters was found: %s", got)
 	}

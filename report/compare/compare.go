@@ -15,13 +15,18 @@
 //     millisecond), availability, throughput, scores, and recorded figures that say which
 //     way is better.
 //
-// What only one of the runs has is shown and is no regression, since scripts change.
+// A figure that is made of requests or readings is worse only where there are enough of
+// them to tell that from chance; see grounds.
+//
+// What only one of the runs has is shown and is no regression, since scripts change. Two
+// runs that have nothing in common are no comparison: Nothing says so.
 package compare
 
 import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +63,9 @@ type Row struct {
 	Change *float64 `json:"change,omitempty"`
 	// Worse says that it regressed by more than is permitted.
 	Worse bool `json:"worse"`
+	// TooFew says that it would be worse if it were not made of too few requests or
+	// readings to tell.
+	TooFew bool `json:"too_few,omitempty"`
 }
 
 // Comparison is two runs side by side.
@@ -66,8 +74,11 @@ type Comparison struct {
 	B   Side    `json:"b"`
 	Max float64 `json:"max_regression"`
 	// Regressed says that any row is worse.
-	Regressed bool  `json:"regressed"`
-	Rows      []Row `json:"rows"`
+	Regressed bool `json:"regressed"`
+	// Compared counts the steps, checks and figures that both runs have. Where it is 0 that
+	// nothing regressed says nothing.
+	Compared int   `json:"compared"`
+	Rows     []Row `json:"rows"`
 	// Alike counts the steps and checks that ended in the same way and have no row.
 	Alike int `json:"alike"`
 	// LeftOut counts rows that were not worse and are too many.
@@ -99,6 +110,10 @@ func Compare(a, b Run, most float64) (*Comparison, error) {
 	c.figures(measures(a), measures(b))
 	return c, nil
 }
+
+// Nothing reports whether the two had nothing to compare but their verdicts, of which the
+// second is no worse: such a comparison is no pass.
+func (c *Comparison) Nothing() bool { return c.Compared == 0 && !c.Regressed }
 
 func side(r Run) Side {
 	return Side{r.ID, r.Name, string(r.Verdict), r.Reason, r.Now.Seconds(), r.Seed}
@@ -162,6 +177,9 @@ func (c *Comparison) statuses(kind string, a, b []status) {
 	for _, s := range as {
 		seen[s.name] = true
 		now, both := had[s.name]
+		if both {
+			c.Compared++
+		}
 		if both && now == s.text {
 			c.Alike++
 			continue
@@ -197,6 +215,41 @@ type measure struct {
 	kind, name, unit, better string
 	value                    float64
 	lost                     bool
+	sample                   sample
+}
+
+// sample is what a figure is made of; the zero value is for one that is measured as a whole.
+type sample struct {
+	n     int // requests or readings
+	least int // fewer say nothing of this figure
+	// Of times: what half of them pass, and what hardly any does.
+	half, most time.Duration
+}
+
+// The least that figures are made of, by rule of thumb; of the last hundredth there must be one.
+const (
+	leastForMean = 30
+	leastForP99  = 100
+)
+
+// grounds reports whether what is worse is so by more than chance. Of a share that is what
+// the chi-squared test says, with Yates's correction for few, at 5 % on one side. Another
+// figure needs its least number; but times of which half are above nearly all of before are
+// slower even if there are eight.
+func grounds(was, is *measure) bool {
+	a, b := was.sample, is.sample
+	switch {
+	case a.n == 0 || b.n == 0:
+		return true
+	case was.unit == "share":
+		n, m := float64(a.n), float64(b.n)
+		good, bad := n*was.value+m*is.value, n*(1-was.value)+m*(1-is.value)
+		apart := max(n*m*math.Abs(was.value-is.value)-(n+m)/2, 0)
+		return (n+m)*apart*apart > 2.706*n*m*good*bad
+	case a.half > 0 && a.n >= 8 && b.n >= 8 && b.half > a.most:
+		return true
+	}
+	return min(a.n, b.n) >= a.least
 }
 
 func (m *measure) text() string {
@@ -219,17 +272,17 @@ func (m *measure) text() string {
 func measures(r Run) []measure {
 	var out []measure
 	count := map[string]int{}
-	add := func(kind, name, unit, better string, value float64, lost bool) {
+	add := func(kind, name, unit, better string, value float64, lost bool, of sample) {
 		key := kind + "\x00" + name
 		count[key]++
 		if n := count[key]; n > 1 {
 			name = fmt.Sprintf("%s (%d)", name, n)
 		}
-		out = append(out, measure{kind, name, unit, better, value, lost})
+		out = append(out, measure{kind, name, unit, better, value, lost, of})
 	}
 	if s := r.Summary; s != nil {
 		if s.Score != nil {
-			add("score", "resilience score", outOf, "higher", *s.Score, false)
+			add("score", "resilience score", outOf, "higher", *s.Score, false, sample{fewest(s), leastForMean, 0, 0})
 		}
 		for _, p := range s.Probes {
 			resilience(add, "probe", p)
@@ -242,41 +295,53 @@ func measures(r Run) []measure {
 	}
 	for _, l := range r.Loads {
 		f := l.Figures
-		if f == nil {
+		if f == nil || f.Requests == 0 { // no answer has taken no time
 			continue
 		}
 		name := cmp.Or(l.Path, l.Text)
-		add("load", name+": p50", "s", "lower", f.P50.Seconds(), false)
-		add("load", name+": p99", "s", "lower", f.P99.Seconds(), false)
-		add("load", name+": availability", "share", "higher", 1-f.ErrorRate, false)
-		add("load", name+": answers a second", "", "higher", f.Throughput, false)
+		n := int(f.Requests)
+		add("load", name+": p50", "s", "lower", f.P50.Seconds(), false, sample{n, leastForMean, f.P50, f.P99})
+		add("load", name+": p99", "s", "lower", f.P99.Seconds(), false, sample{n, leastForP99, f.P50, f.P99})
+		add("load", name+": availability", "share", "higher", 1-f.ErrorRate, false, sample{n: n})
+		add("load", name+": answers a second", "", "higher", f.Throughput, false, sample{n: n, least: leastForMean})
 	}
 	for _, f := range r.Figures {
 		name := f.Name
 		if f.Path != "" {
 			name = f.Path + ": " + f.Name
 		}
-		add("figure", name, f.Unit, f.Better, f.Value, false)
+		add("figure", name, f.Unit, f.Better, f.Value, false, sample{})
 	}
 	return out
 }
 
 // resilience are the figures of one probe or load of the summary.
-func resilience(add func(kind, name, unit, better string, value float64, lost bool), kind string, p *view.ProbeSummary) {
-	add(kind, p.Name+": availability under faults", "share", "higher", p.Fault.Availability, false)
-	add(kind, p.Name+": p99 under faults", "s", "lower", p.Fault.P99.Seconds(), false)
+func resilience(add func(kind, name, unit, better string, value float64, lost bool, of sample), kind string, p *view.ProbeSummary) {
+	add(kind, p.Name+": availability under faults", "share", "higher", p.Fault.Availability, false, sample{n: p.Fault.Readings})
+	add(kind, p.Name+": p99 under faults", "s", "lower", p.Fault.P99.Seconds(), false, sample{p.Fault.Readings, leastForP99, p.Fault.P50, p.Fault.P99})
 	if p.Detect != nil {
-		add(kind, p.Name+": time to the first sign", "s", "", p.Detect.Seconds(), false)
+		add(kind, p.Name+": time to the first sign", "s", "", p.Detect.Seconds(), false, sample{})
 	}
 	switch {
 	case p.Recover != nil:
-		add(kind, p.Name+": time to recover", "s", "lower", p.Recover.Seconds(), false)
-	case p.Recovery != nil:
-		add(kind, p.Name+": time to recover", "s", "lower", 0, true)
+		add(kind, p.Name+": time to recover", "s", "lower", p.Recover.Seconds(), false, sample{})
+	case p.Lost:
+		add(kind, p.Name+": time to recover", "s", "lower", 0, true, sample{})
 	}
 	if p.Score != nil {
-		add(kind, p.Name+": score", outOf, "higher", *p.Score, false)
+		add(kind, p.Name+": score", outOf, "higher", *p.Score, false, sample{n: p.Fault.Readings, least: leastForMean})
 	}
+}
+
+// fewest are the readings under faults of the part of a run's score that has the fewest.
+func fewest(s *view.Summary) int {
+	n := 0
+	for _, p := range slices.Concat(s.Probes, s.Loads) {
+		if p.Score != nil && p.Fault != nil && (n == 0 || p.Fault.Readings < n) {
+			n = p.Fault.Readings
+		}
+	}
+	return n
 }
 
 func (c *Comparison) figures(a, b []measure) {
@@ -292,6 +357,7 @@ func (c *Comparison) figures(a, b []measure) {
 		seen[k] = true
 		row := Row{Kind: was.kind, Name: was.name, A: was.text(), Unit: was.unit, Better: was.better}
 		if is := now[k]; is != nil {
+			c.Compared++
 			row.B, row.Better = is.text(), cmp.Or(is.better, was.better)
 			c.weigh(&row, was, is)
 		}
@@ -329,5 +395,8 @@ func (c *Comparison) weigh(row *Row, was, is *measure) {
 		row.Worse = true // from nothing every step is beyond any share of it
 	default:
 		row.Worse = worse/math.Abs(was.value) > c.Max
+	}
+	if row.Worse && !grounds(was, is) {
+		row.Worse, row.TooFew = false, true
 	}
 }

@@ -60,7 +60,8 @@ func TestWorse(t *testing.T) {
 		{"throughput", func(r *view.Run) { r.Loads[0].Figures.Throughput = 40 }, "a: answers a second"},
 		{"score", func(r *view.Run) { s := 60.0; r.Summary.Score = &s }, "resilience score"},
 		{"recovery", func(r *view.Run) { d := 3 * time.Second; r.Summary.Probes[0].Recover = &d }, "alive: time to recover"},
-		{"no recovery", func(r *view.Run) { r.Summary.Probes[0].Recover = nil }, "alive: time to recover"},
+		{"no recovery", func(r *view.Run) { p := r.Summary.Probes[0]; p.Recover, p.Lost = nil, true }, "alive: time to recover"},
+		{"nobody looked afterwards", func(r *view.Run) { r.Summary.Probes[0].Recover = nil }, ""},
 		{"later sign", func(r *view.Run) { d := time.Hour; r.Summary.Probes[0].Detect = &d }, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -81,6 +82,17 @@ func TestWorse(t *testing.T) {
 			}
 		})
 	}
+	silent := base()
+	silent.Loads[0].Figures.Requests, silent.Loads[0].Figures.P99 = 0, 0
+	c, err := compare.Compare(compare.Run{Run: base()}, compare.Run{Run: silent}, 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range c.Rows {
+		if row.Name == "a: p99" && row.B != "" {
+			t.Errorf("a load without requests has the p99 %s", row.B)
+		}
+	}
 	running := base()
 	running.State = view.Running
 	if _, err := compare.Compare(compare.Run{Run: base()}, compare.Run{Run: running, ID: "x"}, 0.1); err == nil {
@@ -89,6 +101,45 @@ func TestWorse(t *testing.T) {
 }
 
 // TestGolden compares a run with one that went worse, in each form.
+// TestFew: what is made of few requests is worse only where chance does not explain it.
+func TestFew(t *testing.T) {
+	load := func(n int64, p50, p99 time.Duration, errors float64) *view.Run {
+		r := base()
+		r.Loads[0].Figures = &view.LoadFigures{Requests: n, P50: p50, P99: p99, ErrorRate: errors, Throughput: 10}
+		return r
+	}
+	const ms = time.Millisecond
+	for _, test := range []struct {
+		name       string
+		was, is    *view.Run
+		worse, few string
+	}{
+		{"noise of ten", load(10, 10*ms, 50*ms, 0), load(10, 14*ms, 70*ms, 0.1), "", "a: p50 a: p99 a: availability "},
+		{"half beyond the slowest", load(10, 10*ms, 50*ms, 0), load(10, 80*ms, 90*ms, 0), "a: p50 a: p99 ", ""},
+		{"not one answer of ten", load(10, 10*ms, 50*ms, 0), load(10, 10*ms, 50*ms, 1), "a: availability ", ""},
+		{"of three nothing", load(3, 10*ms, 50*ms, 0), load(3, 80*ms, 90*ms, 0), "", "a: p50 a: p99 "},
+		{"the last hundredth of fifty", load(50, 10*ms, 50*ms, 0), load(50, 14*ms, 70*ms, 0), "a: p50 ", "a: p99 "},
+		{"a thousand", load(1000, 10*ms, 50*ms, 0), load(1000, 14*ms, 70*ms, 0.12), "a: p50 a: p99 a: availability ", ""},
+	} {
+		c, err := compare.Compare(compare.Run{Run: test.was}, compare.Run{Run: test.is}, 0.09)
+		if err != nil {
+			t.Fatal(err)
+		}
+		worse, few := "", ""
+		for _, row := range c.Rows {
+			if row.Worse {
+				worse += row.Name + " "
+			}
+			if row.TooFew {
+				few += row.Name + " "
+			}
+		}
+		if worse != test.worse || few != test.few || c.Regressed != (worse != "") {
+			t.Errorf("%s: worse is %q, too few are %q; want %q and %q", test.name, worse, few, test.worse, test.few)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	b := viewtest.Shop().Run()
 	bad := *b

@@ -72,6 +72,9 @@ func (c *Comparison) JSON(w io.Writer) error {
 
 func (c *Comparison) verdictWords() string {
 	most := text.Number(100*c.Max) + "%"
+	if c.Nothing() {
+		return "nothing to compare: no step, check or figure is in both runs"
+	}
 	if !c.Regressed {
 		return "no regression: nothing is worse by more than " + most
 	}
@@ -118,6 +121,9 @@ func (r *Row) change() string {
 	out := ""
 	if r.Change != nil && *r.Change != 0 {
 		out = fmt.Sprintf("%+.1f%%", 100*min(max(*r.Change, -1e6), 1e6))
+	}
+	if r.TooFew {
+		out = strings.TrimSpace(out + " too few to tell")
 	}
 	if r.Worse {
 		out = strings.TrimSpace(out + " worse")

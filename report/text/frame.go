@@ -101,7 +101,7 @@ func (f *frame) header(opt Options) {
 	run := f.run
 	var l line
 	name := orElse(run.Name, "unnamed")
-	if run.State == view.Ended {
+	if run.State == view.Ended || run.State == view.Interrupted {
 		f.add(vital, l.put(verdictColor(run.Verdict), verdictText(run)).put(bold, "  "+name).put(dim, "  "+short(run.Now)))
 		return
 	}
@@ -112,8 +112,8 @@ func (f *frame) header(opt Options) {
 		const aside = 10 // room for the number of faults
 		f.gauge(&l, *share, min(24, f.width-l.width()-aside), cyan)
 	}
-	if run.FaultsOn > 0 && !run.Lifted() {
-		l.put(magenta, fmt.Sprintf("  %s %d on", f.fault(), run.FaultsOn))
+	if n := run.FaultsNow(); n > 0 {
+		l.put(magenta, fmt.Sprintf("  %s %d on", f.fault(), n))
 	}
 	f.add(vital, &l)
 	if p := run.Pause; p != nil {

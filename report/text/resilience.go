@@ -50,7 +50,7 @@ func (s *summary) probeText(p *view.ProbeSummary) string {
 		parts = append(parts, "recovered after "+took(*p.Recover))
 	case p.Recover != nil && p.Detect != nil:
 		parts = append(parts, "recovered at once")
-	case p.Recover == nil && p.Recovery != nil:
+	case p.Lost:
 		parts = append(parts, "not recovered")
 	}
 	if p.Score != nil {

@@ -19,7 +19,7 @@ func TestResilience(t *testing.T) {
 		Probes: []*view.ProbeSummary{
 			{Name: "untouched", Baseline: good, Fault: good, Recover: of(0), Availability: num(1), Score: num(100)},
 			{Name: "recovered", Baseline: good, Fault: bad, Recovery: good, Detect: of(254 * time.Millisecond), Recover: of(3 * time.Second), Availability: num(0.99), Speed: num(0.01), Recovered: num(0.7), Score: num(73)},
-			{Name: "gone", Fault: bad, Recovery: bad, Detect: of(time.Second), Availability: num(0.99), Recovered: num(0), Score: num(75)},
+			{Name: "gone", Fault: bad, Recovery: bad, Lost: true, Detect: of(time.Second), Availability: num(0.99), Recovered: num(0), Score: num(75)},
 		},
 		Score: num(82.7), Formula: view.ScoreFormula,
 	}}

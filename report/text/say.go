@@ -16,8 +16,8 @@ func Verdict(run *view.Run) string { return verdictText(run) }
 // Because is the run's message without the verdict's word where that stands before it.
 func Because(run *view.Run) string { return because(string(run.Verdict), run.Message) }
 
-// Repeat gives the arguments that make the same run again.
-func Repeat(run *view.Run) string { return repeat(run) }
+// Repeat gives the arguments that make the same run again, with all its parameters.
+func Repeat(run *view.Run) string { return repeat(run, 0) }
 
 // Quote writes s as one word of a POSIX shell.
 func Quote(s string) string { return quote(s) }

@@ -61,6 +61,8 @@ func (s *summary) verdict() {
 	c := verdictColor(run.Verdict)
 	sym := s.statusSym(journal.Failed)
 	switch {
+	case run.State == view.Interrupted:
+		sym, c = s.statusSym(view.StepInterrupted), yellow
 	case run.State != view.Ended:
 		sym, c = s.statusSym(view.StepRunning), cyan
 	case run.Verdict == journal.VerdictPassed && run.Tolerated+run.Flaky > 0:
@@ -123,7 +125,7 @@ func (s *summary) unclean() {
 	if byHand {
 		s.last("what to do", "every fault is off; finish by hand what the clean-up named here left undone")
 	} else {
-		s.last("what to do", "look at the target and take off by hand what is still there; until then count on it being broken")
+		s.last("what to do", "mend what keeps it on, then let `starquake cleanup` take it off, or do so by hand; until then count on it being broken")
 	}
 	s.block(boldRed, "unclean: this may still be broken")
 }
@@ -248,14 +250,15 @@ func (s *summary) notes(opt Options) {
 		s.fact("compressed", yellow, fmt.Sprintf("%d times: the times above are the orchestration's, and passed in %s; what the system did took its own time",
 			s.run.Compress, units.FormatDuration((s.run.Now/time.Duration(s.run.Compress)).Round(time.Millisecond))))
 	}
-	s.fact("repeat with", plain, repeat(s.run))
+	s.fact("repeat with", plain, repeat(s.run, maxRepeat))
 }
 
 // maxRepeat bounds the parameters that are written out.
 const maxRepeat = 400
 
-// repeat gives the arguments that make the same run again.
-func repeat(run *view.Run) string {
+// repeat gives the arguments that make the same run again. Parameters of more than most
+// bytes are only named, unless most is 0.
+func repeat(run *view.Run, most int) string {
 	out := fmt.Sprintf("--seed %d", run.Seed)
 	if run.Compress > 1 {
 		out += fmt.Sprintf(" --compress %d", run.Compress)
@@ -268,7 +271,7 @@ func repeat(run *view.Run) string {
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		with += " --param " + quote(name+"="+value(params[name], ""))
 	}
-	if len(with) > maxRepeat {
+	if most > 0 && len(with) > most {
 		return out + " and the same parameters"
 	}
 	return out + with

@@ -132,6 +132,9 @@ func (t *timeline) faultStatus(it *item) (string, color) {
 	case view.FaultExpired:
 		return "expired", yellow
 	case view.FaultOff:
+		if it.fault.Cleaned != nil {
+			return "taken off later", yellow
+		}
 		if t.run.World == "virtual" {
 			return "", plain // planned counts are the plan's own arithmetic
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,25 +16,7 @@ import (
 )
 
 // short writes a duration with as many digits as a person reads.
-func short(d time.Duration) string {
-	if d < 0 {
-		return "-" + short(-max(d, -math.MaxInt64))
-	}
-	to := time.Second
-	switch {
-	case d < time.Millisecond:
-		to = time.Microsecond
-	case d < 10*time.Millisecond:
-		to = 100 * time.Microsecond
-	case d < time.Second:
-		to = time.Millisecond
-	case d < 10*time.Second:
-		to = 10 * time.Millisecond
-	case d < time.Minute:
-		to = 100 * time.Millisecond
-	}
-	return units.FormatDuration(d.Round(to))
-}
+func short(d time.Duration) string { return units.Brief(d) }
 
 // clock is a time of the run at a fixed width.
 func clock(d time.Duration) string {
@@ -87,23 +68,12 @@ func list(raw json.RawMessage, unit string) string {
 	return "[" + strings.Join(texts, ", ") + "]"
 }
 
-// measured is a value beside its limit: rounded as any other, but never to what the
-// limit says itself, since 800.3ms is not below 800ms.
+// measured is a value beside its limit, as in messages, but a string without its quotes.
 func measured(raw json.RawMessage, unit, limit string) string {
-	text := value(raw, unit)
-	if limit != "" && strings.Contains(limit, text) {
-		return orElse(unquoted(journal.Text(raw, unit)), text)
+	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] == '"' || raw[0] == '[' || string(raw) == "null" {
+		return value(raw, unit)
 	}
-	return text
-}
-
-// unquoted is a JSON string's text, and any other value as it is.
-func unquoted(raw string) string {
-	var s string
-	if json.Unmarshal([]byte(raw), &s) == nil {
-		return s
-	}
-	return raw
+	return journal.Measured(raw, unit, limit)
 }
 
 // number writes a float with at most six digits that matter.
@@ -165,7 +135,7 @@ func statusColor(s journal.Status, tolerated bool) color {
 		return yellow
 	case s == journal.Failed:
 		return red
-	case s == journal.Stopped:
+	case s == journal.Stopped, s == view.StepInterrupted:
 		return yellow
 	case s == view.StepRunning:
 		return cyan
@@ -181,7 +151,7 @@ func (st style) statusSym(s journal.Status) string {
 		return st.sym("✗", "x")
 	case journal.Skipped:
 		return "-"
-	case journal.Stopped:
+	case journal.Stopped, view.StepInterrupted:
 		return st.sym("■", "#")
 	case view.StepRunning:
 		return st.sym("▸", ">")

@@ -65,7 +65,8 @@ func TestMeasured(t *testing.T) {
 		{"0.800000001", "s", "between 1s and 800ms", "800.000001ms"},
 		{"0.10000001", "", "below 0.1", "0.10000001"},
 		{`"503"`, "", "equal to 503", "503"},
-		{"0.02", "", "below 5%", "0.02"},
+		{"0.02", "", "below 5%", "2%"},
+		{"[0.25,1.5]", "s", "equal to [1s]", "[250ms, 1.5s]"},
 		{"", "", "below 1", ""},
 	} {
 		if got := measured(json.RawMessage(test.raw), test.unit, test.limit); got != test.want {

@@ -20,7 +20,7 @@ func samples() []Record {
 			Params: raw(`{"a":1}`), Seed: 1<<64 - 1, Origin: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), World: "real", Meta: raw(`{}`),
 			Strict: true, CleanupTimeout: 5,
 		}},
-		RunEnd:      {&RunEndBody{Verdict: VerdictUnclean, Reason: "r", Message: "m", Tolerated: 1, Flaky: 2, Unclean: []Problem{*problem}}},
+		RunEnd:      {&RunEndBody{Verdict: VerdictUnclean, Reason: "r", Message: "m", Tolerated: 1, Flaky: 2, Unclean: []Problem{*problem}, Paused: 3}},
 		BranchBegin: {&BranchBeginBody{Path: "a", Role: "parallel"}},
 		BranchEnd:   {&EndBody{Path: "a", Status: Failed, Error: problem}, &EndBody{Status: Passed}},
 		StepBegin: {&StepBeginBody{

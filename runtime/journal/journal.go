@@ -23,7 +23,7 @@
 package journal
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -58,7 +58,7 @@ type Place struct {
 
 // String gives "0.2:7", the form used in JSON and in messages.
 func (p Place) String() string {
-	return fmt.Sprintf("%s:%d", p.Branch, p.Op)
+	return p.Branch + ":" + strconv.FormatUint(uint64(p.Op), 10)
 }
 
 // Kind is the kind of a record. Its text is part of the format and never changes

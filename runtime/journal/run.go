@@ -33,6 +33,8 @@ type RunEndBody struct {
 	Tolerated int       `json:"tolerated,omitempty"`
 	Flaky     int       `json:"flaky,omitempty"`
 	Unclean   []Problem `json:"unclean,omitempty"`
+	// Paused is how much of the run's time was pauses.
+	Paused time.Duration `json:"paused,omitempty"`
 }
 
 // Problem is an error as plain data.
@@ -41,6 +43,9 @@ type Problem struct {
 	Message string  `json:"message"`
 	Path    string  `json:"path,omitempty"`  // the step it belongs to
 	Stack   []Frame `json:"stack,omitempty"` // innermost last, through the spawning calls
+	// Steady is the place of the steady state that did not hold; "" where it is none that
+	// failed, and in journals older than this field.
+	Steady string `json:"steady,omitempty"`
 }
 
 // FailureBody is a failure that no other record tells: of a branch, of a clean-up, of

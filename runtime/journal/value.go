@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"starquake/units"
@@ -21,11 +23,17 @@ func Duration(value json.RawMessage, unit string) (time.Duration, bool) {
 	return time.Duration(math.Round(n * float64(time.Second))), true
 }
 
-// Text is a value as it stands in messages: a duration as the language writes it,
-// anything else as its JSON.
-func Text(value json.RawMessage, unit string) string {
+// Measured is a value as it stands in messages, beside its limit or with none: a duration
+// as the language writes it, a number with the digits that matter, anything else as its JSON.
+func Measured(value json.RawMessage, unit, limit string) string {
 	if d, ok := Duration(value, unit); ok {
-		return units.FormatDuration(d)
+		return units.Measured(d, limit)
 	}
-	return string(value)
+	n, err := strconv.ParseFloat(string(value), 64)
+	if err != nil || isWhole(value) && !strings.Contains(limit, "%") {
+		return string(value) // a whole number has no digit too many
+	}
+	return units.MeasuredNumber(n, limit)
 }
+
+func isWhole(value json.RawMessage) bool { return !bytes.ContainsAny(value, ".eE") }

@@ -30,6 +30,8 @@ type Point struct {
 	GoodAt time.Duration `json:"good_at,omitempty"`
 	// LastBad says that the last reading was bad.
 	LastBad bool `json:"last_bad,omitempty"`
+	// End is when the last reading ended; 0 in journals older than this field.
+	End time.Duration `json:"end,omitempty"`
 	// Took counts the readings by how long they took.
 	Took Histogram `json:"took,omitempty"`
 }
@@ -55,14 +57,26 @@ func (s *Series) Add(at time.Duration, ok bool, took time.Duration) {
 
 // One is the point of one reading.
 func One(at time.Duration, ok bool, took time.Duration) Point {
-	p := Point{At: at, Seen: 1}
+	p := Point{At: at, Seen: 1, End: at + max(took, 0)}
 	p.Took.add(bucketOf(took), 1)
 	if ok {
 		p.GoodAt = at
 	} else {
-		p.Bad, p.BadAt, p.LastBad = 1, at+max(took, 0), true
+		p.Bad, p.BadAt, p.LastBad = 1, p.End, true
 	}
 	return p
+}
+
+// Ended is when the last reading ended, as far as the point's journal tells.
+func (p *Point) Ended() time.Duration {
+	if p.End > 0 {
+		return p.End
+	}
+	end := max(p.At, p.GoodAt, p.BadAt)
+	if p.Seen == 1 && p.Bad == 0 {
+		end = p.At + p.Took.Quantile(1)
+	}
+	return end
 }
 
 // thin joins each two neighbours.
@@ -91,6 +105,7 @@ func (p *Point) join(next *Point) {
 	p.Seen += next.Seen
 	p.Bad += next.Bad
 	p.LastBad = next.LastBad
+	p.End = max(p.End, next.End) // two who read one probe may overlap
 	for _, b := range next.Took {
 		p.Took.add(b[0], b[1])
 	}
@@ -117,6 +132,19 @@ func (h *Histogram) add(bucket, count int) {
 		return
 	}
 	*h = slices.Insert(*h, i, [2]int{bucket, count})
+}
+
+// Slowest takes the n slowest out, or all if there are fewer.
+func (h Histogram) Slowest(n int) (slow, rest Histogram) {
+	rest = slices.Clone(h)
+	for i := len(rest) - 1; i >= 0 && n > 0; i-- {
+		if take := min(n, rest[i][1]); take > 0 {
+			slow.add(rest[i][0], take)
+			rest[i][1] -= take
+			n -= take
+		}
+	}
+	return slow, slices.DeleteFunc(rest, func(b [2]int) bool { return b[1] <= 0 })
 }
 
 // Quantile is the duration below which a share q of those counted are; 0 if there are none.
@@ -158,7 +186,7 @@ func middle(bucket int) time.Duration {
 // Merge adds the points of another series, whose times are since offset.
 func (s *Series) Merge(points []Point, offset time.Duration) {
 	for _, p := range points {
-		p.At, p.BadAt, p.GoodAt = p.At+offset, p.BadAt+offset, p.GoodAt+offset
+		p.At, p.BadAt, p.GoodAt, p.End = p.At+offset, p.BadAt+offset, p.GoodAt+offset, p.Ended()+offset
 		p.Took = slices.Clone(p.Took)
 		s.Points = append(s.Points, p)
 	}

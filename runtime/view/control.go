@@ -2,6 +2,7 @@ package view
 
 import (
 	"slices"
+	"time"
 
 	"starquake/runtime/journal"
 )
@@ -23,14 +24,17 @@ func (f *Fold) control(b *journal.ControlBody) {
 		f.lifts()
 	case "resume":
 		if r.Pause != nil {
-			r.State = Running
 			f.resumed()
 		}
 	case "recover":
 		r.Recovered++
 		r.Gaps += b.Gap
 		f.askedAgain()
+		f.wereAway(max(b.Gap, 0))
 	case "stop", "abort":
+		if r.Pause != nil {
+			f.resumed()
+		}
 		r.Stopping = &Asked{Action: b.Action, At: r.Now, By: b.By, Detail: clip(b.Detail)}
 		r.Endless = r.Endless || b.By == EndHorizon
 	}
@@ -39,6 +43,7 @@ func (f *Fold) control(b *journal.ControlBody) {
 // resumed ends the pause.
 func (f *Fold) resumed() {
 	r := &f.run
+	r.State = Running
 	r.PausedIn += r.Now - r.Pause.Since
 	if len(r.Pauses) < MaxControls {
 		r.Pauses = append(r.Pauses, Span{r.Pause.Since, r.Now})
@@ -61,6 +66,33 @@ func (f *Fold) askedAgain() {
 		if len(f.run.AskedAgain) < maxAskedAgain {
 			f.run.AskedAgain = append(f.run.AskedAgain, &LostLoad{At: f.run.Now, Path: e.Path, Text: e.Text, Since: e.Start})
 		}
+	}
+}
+
+// wereAway notes that nobody ran the run for so long: what is in flight is asked again, and
+// the faults are away until they say that they are on again.
+func (f *Fold) wereAway(gap time.Duration) {
+	now := f.run.Now
+	for _, e := range f.effects {
+		if fl := e.fault; fl != nil && fl.WasOn && !e.again && len(fl.Away) < MaxControls {
+			fl.Away = append(fl.Away, Span{max(fl.Start, now-gap), now})
+		}
+		e.again = true
+		if e.Kind == "probe" { // it says nothing before its answer
+			e.Start = now
+		}
+	}
+}
+
+// isBack notes that an effect that was asked again goes on, or has ended.
+func (f *Fold) isBack(e *Effect) {
+	if !e.again {
+		return
+	}
+	e.again = false
+	if fl := e.fault; fl != nil && len(fl.Away) > 0 {
+		fl.Away = slices.Clone(fl.Away) // a snapshot may have them
+		fl.Away[len(fl.Away)-1].To = f.run.Now
 	}
 }
 

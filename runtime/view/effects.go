@@ -68,9 +68,13 @@ func (f *Fold) effectNote(at journal.Place, b *journal.EffectNoteBody) {
 	}
 	f.about = e
 	e.Notes++
-	if e.load != nil && e.Notes == 1 { // it was being made ready before
+	if e.load != nil && (e.Notes == 1 || e.again) { // it was being made ready before
 		e.load.Start, e.load.End = f.run.Now, f.run.Now
 	}
+	if e.again { // its answer tells the time from here on
+		e.Start = f.run.Now
+	}
+	f.isBack(e)
 	if e.fault != nil {
 		f.faultNote(e.fault, b.Data)
 	}
@@ -94,6 +98,7 @@ func (f *Fold) effectEnd(at journal.Place, b *journal.EffectEndBody) {
 		return
 	}
 	f.about = e
+	f.isBack(e)
 	delete(f.effects, at)
 	if e.fault == nil {
 		f.run.Counts.InFlight--

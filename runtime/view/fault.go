@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"starquake/runtime/journal"
@@ -46,12 +47,53 @@ type Fault struct {
 	Start time.Duration `json:"start"`
 	Lift  time.Duration `json:"lift,omitempty"`
 	End   time.Duration `json:"end"`
+	// Away are the times between Start and End in which nobody ran the run, until it was on
+	// again: of them nobody knows that it was on.
+	Away []Span `json:"away,omitempty"`
 
-	Seen         int64                `json:"seen"`
-	Hit          int64                `json:"hit"`
+	Seen         int64                `json:"seen,omitzero"` // in JSON where somebody counts
+	Hit          int64                `json:"hit,omitzero"`
 	Inapplicable int64                `json:"inapplicable,omitempty"`
 	Uncounted    bool                 `json:"uncounted,omitempty"` // nobody counts what meets it
 	Error        *journal.EffectError `json:"error,omitempty"`
+	// Cleaned is the wall time at which it was confirmed off when nobody ran the run any
+	// more; nil for all others.
+	Cleaned *time.Time `json:"cleaned,omitempty"`
+}
+
+// CleanUp notes the faults that were confirmed off, at these wall times by their ids, when
+// nobody ran the run any more: its process had died, or it had ended unclean, which it
+// stays. The run must be nobody else's.
+func (r *Run) CleanUp(off map[string]time.Time) {
+	for _, f := range r.Faults {
+		at, ok := off[f.ID]
+		if !ok || f.Over() && f.State != FaultUnclean {
+			continue
+		}
+		if !f.Over() {
+			f.End = max(r.Now, f.Start)
+			if f.WasOn {
+				r.FaultsOn--
+			}
+		}
+		f.State, f.Cleaned = FaultOff, &at
+		if f.Error != nil { // a warning tells it now
+			r.Unclean = slices.DeleteFunc(slices.Clone(r.Unclean), func(p journal.Problem) bool { return p.Message == f.Error.Message })
+		}
+	}
+}
+
+// MarshalJSON leaves the counts out where nobody counts: a zero would be one.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	type fields Fault
+	if f.Uncounted {
+		return json.Marshal(fields(f))
+	}
+	return json.Marshal(struct {
+		fields
+		Seen int64 `json:"seen"`
+		Hit  int64 `json:"hit"`
+	}{fields(f), f.Seen, f.Hit})
 }
 
 // Over says whether the fault's life has ended, well or not.
@@ -76,6 +118,7 @@ type Effect struct {
 	Notes    int  `json:"notes,omitempty"` // reports so far
 
 	seq   int       // order of start
+	again bool      // the run's process has died, and it has not said since that it goes on
 	fault *Fault    // set for kind "fault"
 	wait  *Approval // set for kind "approve"
 	probe *probeLog // set for what reads a probe, in the real world

@@ -231,6 +231,9 @@ func (f *Fold) runEnd(b *journal.RunEndBody) {
 	r.State, r.Stopping = Ended, nil
 	r.Verdict, r.Reason, r.Message = b.Verdict, b.Reason, b.Message
 	r.Unclean = b.Unclean
+	if b.Paused > 0 { // it knows of pauses that a breach ended
+		r.PausedIn = b.Paused
+	}
 	// The end's own counts know of what no step shows (an attempt that tolerates).
 	r.Tolerated, r.Flaky = max(r.Tolerated, b.Tolerated), max(r.Flaky, b.Flaky)
 	r.Endless = r.Endless || b.Reason == EndHorizon

@@ -77,7 +77,7 @@ func TestWatchBegins(t *testing.T) {
 	j.Add(journal.GuardBegin, at, &journal.GuardBody{Name: "g", Every: time.Second, Breaches: 3, Action: "abort"})
 	j.Latency("0", "", "payments")
 	run := j.Run()
-	want := view.Watch{Name: "g", Live: true, Breaches: 3, Action: "abort"}
+	want := view.Watch{ID: at.String(), Name: "g", Live: true, Breaches: 3, Action: "abort"}
 	if diff := cmp.Diff(want, *run.Guards[0]); diff != "" {
 		t.Errorf("before its first reading (-want +got):\n%s", diff)
 	}
@@ -149,5 +149,67 @@ func TestWatchIsCounted(t *testing.T) {
 	}
 	if h := run.Steady[0]; h.Seen != 20 || h.Bad != 2 || h.Until != 20*time.Second {
 		t.Errorf("the steady state has %d readings, %d of them bad, until %s, expected 20 and 2 until 20s", h.Seen, h.Bad, h.Until)
+	}
+}
+
+// TestAway: while nobody ran the run no fault was on, and what load and probes say after
+// that is of the time after it.
+func TestAway(t *testing.T) {
+	j := viewtest.New("x", "real")
+	note := func(at journal.Place) {
+		j.Add(journal.EffectNote, at, &journal.EffectNoteBody{Data: []byte(`{}`)})
+	}
+	put := func(kind, args string) journal.Place {
+		at := j.Place("0")
+		j.Add(journal.EffectStart, at, &journal.EffectStartBody{Kind: kind, Held: true, Chaos: kind == "fault", Repeat: true, Args: []byte(args)})
+		note(at)
+		return at
+	}
+	off := func(at journal.Place, data string) {
+		j.Add(journal.EffectStop, at, nil)
+		j.Add(journal.EffectEnd, at, &journal.EffectEndBody{Data: []byte(data)})
+	}
+	load, watch := put("load", `{"traffic":"a"}`), put("watch", `{"probe":{"kind":"tcp","addr":"a.test:1"}}`)
+	short := put("fault", `{"target":"api","fault":{"kind":"latency"},"text":"latency 1s"}`)
+	own := put("fault", `{"fault":{"kind":"exec"},"text":"exec"}`)
+	j.Wait(60 * time.Second)
+	j.Add(journal.Control, journal.Place{Branch: "0"}, &journal.ControlBody{Action: "recover", Gap: 50 * time.Second})
+	j.Add(journal.EffectEnd, short, &journal.EffectEndBody{Error: &journal.EffectError{Code: journal.CodeExpired, Message: "it went off with its process"}})
+	j.Wait(2 * time.Second)
+	fold := view.New()
+	for _, rec := range j.Records {
+		fold.Add(rec)
+	}
+	before := fold.Snapshot()
+	note(own)
+	fold.Add(j.Records[len(j.Records)-1])
+	j.Wait(time.Second)
+	note(load)
+	note(watch)
+	j.Wait(2 * time.Second)
+	off(own, `{"uncounted":true}`)
+	j.Wait(5 * time.Second)
+	off(load, `{"requests":8,"errors":2,"step":1000000000,"series":[{"at":0,"requests":2,"errors":2},{"at":1000000000,"requests":6}]}`)
+	off(watch, `{"seen":1,"series":[{"at":1000000000,"seen":1}]}`)
+	run := j.Pass().Run()
+
+	if f := run.Faults[0]; run.OnFor(f, run.Now) != 10*time.Second {
+		t.Errorf("the fault that did not come back was on for %s, expected 10s", run.OnFor(f, run.Now))
+	}
+	want := []view.Span{{From: 0, To: 10 * time.Second}, {From: 62 * time.Second, To: 65 * time.Second}}
+	if diff := cmp.Diff(want, run.On(run.Faults[1], run.Now)); diff != "" {
+		t.Errorf("the one that did (-want +got):\n%s", diff)
+	}
+	if l := run.Loads[0]; l.Start != 63*time.Second || l.Series[0].At != 63*time.Second || l.Series[1].At != 64*time.Second {
+		t.Errorf("load began at %s, its points at %s and %s", l.Start, l.Series[0].At, l.Series[1].At)
+	}
+	if p := run.Probes[0].Points[0]; p.At != 64*time.Second {
+		t.Errorf("the probe was read at %s, expected 1m4s", p.At)
+	}
+	if s := run.Summary.Loads[0]; s.Baseline != nil || s.Fault.Readings != 8 || s.Fault.Bad != 2 {
+		t.Errorf("the load's summary: %+v", s)
+	}
+	if to := before.Faults[1].Away[0].To; to != 60*time.Second {
+		t.Errorf("a snapshot changed after it was taken: %s", to)
 	}
 }

@@ -90,7 +90,7 @@ func (f *Fold) watchBegin(kind journal.Kind, at journal.Place, path, name string
 	if w := byPlace[at]; w != nil {
 		return w
 	}
-	w := &Watch{Path: path, Name: clip(name), Since: r.Now, At: r.Now, Live: r.State != Ended}
+	w := &Watch{ID: at.String(), Path: path, Name: clip(name), Since: r.Now, At: r.Now, Live: r.State != Ended}
 	byPlace[at] = w
 	*list = append(*list, w)
 	if w.Live {

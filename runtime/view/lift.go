@@ -1,6 +1,10 @@
 package view
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // lifts notes whether the faults are off for a while: in a pause that lifts them, or
 // while a person is asked. It is called after whatever changes that.
@@ -43,34 +47,68 @@ func (f *Fold) answered(a *Approval) {
 // asked.
 func (r *Run) Lifted() bool { return r.Lift != nil }
 
+// FaultsNow is how many faults have an effect now: those that are on and not lifted.
+func (r *Run) FaultsNow() int {
+	if !r.Lifted() {
+		return r.FaultsOn
+	}
+	n := 0
+	for _, f := range r.Faults {
+		if f.State == FaultOn && f.Target == "" {
+			n++
+		}
+	}
+	return n
+}
+
 // On are the times at which a fault was on, up to now if it still is: while the faults of
-// the run were lifted it was not. One of the user's own, on no target, is not lifted.
+// the run were lifted it was not, nor while nobody ran the run. One of the user's own, on
+// no target, is not lifted.
 func (r *Run) On(f *Fault, now time.Duration) []Span {
 	if !f.WasOn {
 		return nil
 	}
-	from, end := f.Start, f.End
+	end := f.End
 	if !f.Over() {
 		end = max(now, f.Start)
 	}
-	if f.Target == "" {
-		return []Span{{from, end}}
+	return r.unlifted(f, Span{f.Start, end}, f.Away, now)
+}
+
+// met are the times from asking for f until it was confirmed off, in a run that has ended:
+// those in which it may have been on. A time in which nobody ran the run is one, too.
+func (r *Run) met(f *Fault) []Span {
+	switch {
+	case f.State == FaultUnclean: // it was never confirmed off
+		return r.unlifted(f, Span{f.Asked, r.Now}, nil, r.Now)
+	case !f.WasOn:
+		return nil
 	}
-	lifts := r.Lifts
-	if r.Lift != nil {
-		lifts = append(lifts[:len(lifts):len(lifts)], Span{*r.Lift, max(now, *r.Lift)})
+	return r.unlifted(f, Span{f.Asked, f.End}, nil, r.Now)
+}
+
+// unlifted are the parts of a span in which f was neither lifted nor away.
+func (r *Run) unlifted(f *Fault, of Span, away []Span, now time.Duration) []Span {
+	from, end := of.From, of.To
+	off := slices.Clone(away)
+	if f.Target != "" {
+		off = append(off, r.Lifts...)
+		if r.Lift != nil {
+			off = append(off, Span{*r.Lift, max(now, *r.Lift)})
+		}
+		slices.SortStableFunc(off, func(a, b Span) int { return cmp.Compare(a.From, b.From) })
 	}
 	var on []Span
-	for _, l := range lifts {
-		if l.To <= from || l.From >= end {
+	for _, o := range off {
+		if o.To <= from || o.From >= end {
 			continue
 		}
-		if l.From > from {
-			on = append(on, Span{from, l.From})
+		if o.From > from {
+			on = append(on, Span{from, o.From})
 		}
-		from = l.To
+		from = o.To
 	}
-	if from < end || len(on) == 0 && from == f.Start {
+	if from < end || len(on) == 0 && from == of.From {
 		on = append(on, Span{from, end})
 	}
 	return on

@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"starquake/runtime/journal"
@@ -14,6 +15,7 @@ const (
 	maxLoadSeries = 1200  // points of one load; its own bound is half of that
 	maxLoadPoints = 60000 // points of all loads
 	maxByStatus   = 80
+	maxBefore     = 60             // earlier points that requests of a point were due in
 	maxEvery      = 24 * time.Hour // the length of a point
 )
 
@@ -68,7 +70,14 @@ type LoadPoint struct {
 	P50      time.Duration `json:"p50"`
 	P99      time.Duration `json:"p99"`
 
-	took series.Histogram
+	took   series.Histogram
+	before []before // as far as the journal tells
+}
+
+// before are the requests of a point that were due in an earlier one, which began at since.
+type before struct {
+	since            time.Duration
+	requests, errors int64
 }
 
 // loadAsked notes that load was asked for.
@@ -84,18 +93,25 @@ func (f *Fold) loadAsked(e *Effect, b *journal.EffectStartBody) *Load {
 	return l
 }
 
+// loadData is what load ends with.
+type loadData struct {
+	LoadFigures
+	Step   time.Duration
+	Series []struct {
+		LoadPoint
+		Took   series.Histogram
+		Before []struct {
+			Steps            int
+			Requests, Errors int64
+		}
+	}
+}
+
 // loadEnded takes what load comes to.
 func (f *Fold) loadEnded(l *Load, b *journal.EffectEndBody) {
 	r := &f.run
 	l.End, l.Over, l.Error = r.Now, true, b.Error
-	var data struct {
-		LoadFigures
-		Step   time.Duration
-		Series []struct {
-			LoadPoint
-			Took series.Histogram
-		}
-	}
+	var data loadData
 	if b.Error != nil || len(b.Data) == 0 || json.Unmarshal(b.Data, &data) != nil {
 		return
 	}
@@ -104,19 +120,32 @@ func (f *Fold) loadEnded(l *Load, b *journal.EffectEndBody) {
 		figures.ByStatus = nil
 	}
 	times := time.Duration(max(r.Compress, 1))
-	l.Figures, l.Every = &figures, min(max(data.Step, time.Millisecond), maxEvery)*times
+	step := min(max(data.Step, time.Millisecond), maxEvery)
+	l.Figures, l.Every = &figures, step*times
 	n := len(data.Series)
 	if n > maxLoadSeries || f.loadPoints+n > maxLoadPoints {
 		l.LeftOut = true
 		return
 	}
 	f.loadPoints += n
+	inRun := func(clock time.Duration) time.Duration {
+		return min(max(r.fromClock(l.Start, min(max(clock, 0), r.Now)*times), l.Start), l.End)
+	}
 	for i := range data.Series {
-		p := data.Series[i].LoadPoint
-		p.took = data.Series[i].Took[:min(len(data.Series[i].Took), series.MaxBuckets)]
-		p.At = min(max(r.fromClock(l.Start, min(max(p.At, 0), r.Now)*times), l.Start), l.End)
+		d := &data.Series[i]
+		p := d.LoadPoint
+		p.took = d.Took[:min(len(d.Took), series.MaxBuckets)]
 		p.Requests = max(p.Requests, 0)
 		p.Errors = min(max(p.Errors, 0), p.Requests)
+		requests, errors := p.Requests, p.Errors
+		for _, b := range slices.Backward(d.Before[:min(len(d.Before), maxBefore)]) { // the earliest are last
+			early := before{since: inRun(max(p.At, 0) - time.Duration(min(max(b.Steps, 0), maxBefore))*step)}
+			early.requests = min(max(b.Requests, 0), requests)
+			early.errors = min(max(b.Errors, 0), errors, early.requests)
+			requests, errors = requests-early.requests, errors-early.errors
+			p.before = append(p.before, early)
+		}
+		p.At = inRun(p.At)
 		l.Series = append(l.Series, p)
 	}
 }

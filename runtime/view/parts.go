@@ -79,6 +79,7 @@ type Figure struct {
 
 // Watch is a guard or a steady state with its latest reading.
 type Watch struct {
+	ID   string `json:"id"` // its place, by which failures name it
 	Path string `json:"path,omitempty"`
 	Name string `json:"name"`
 	// State is that of the latest record; "" before the first reading.

@@ -45,11 +45,12 @@ const (
 type State string
 
 // The states of a run. A journal without RunEnd is Running or Paused, also when
-// the process that wrote it is gone: the journal cannot know.
+// the process that wrote it is gone: the journal cannot know, and Interrupt says it.
 const (
-	Running State = "running"
-	Paused  State = "paused"
-	Ended   State = "ended"
+	Running     State = "running"
+	Paused      State = "paused"
+	Ended       State = "ended"
+	Interrupted State = "interrupted"
 )
 
 // Run is a run as it stands after the records so far.
@@ -118,7 +119,7 @@ type Run struct {
 	Loads  []*Load  `json:"loads,omitempty"`
 	Probes []*Probe `json:"probes,omitempty"`
 
-	// FaultsOn is how many faults are on now; MaxFaults the most that were on at
+	// FaultsOn is how many faults are on now, those that are lifted among them; MaxFaults the most that were on at
 	// once, first at MaxFaultsAt.
 	FaultsOn    int           `json:"faults_on"`
 	MaxFaults   int           `json:"max_faults"`

@@ -10,6 +10,8 @@ import (
 const (
 	StepWaiting journal.Status = "waiting" // before its first try: its delay, its when
 	StepRunning journal.Status = "running"
+	// StepInterrupted: it never will, as the process that ran the run is gone.
+	StepInterrupted journal.Status = "interrupted"
 )
 
 // maxRetried bounds the retries whose time is kept.
@@ -56,7 +58,7 @@ type Step struct {
 	Disturbed time.Duration `json:"disturbed,omitempty"`
 }
 
-// Over says whether the step has ended.
+// Over says whether the step goes on no more.
 func (s *Step) Over() bool { return s.Status != StepRunning && s.Status != StepWaiting }
 
 // Took is how long the step took since its first try, up to now if it goes on.

@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"starquake/runtime/series"
@@ -35,8 +36,8 @@ type FaultSummary struct {
 // ProbeSummary is one probe, however many guards, steady states and calls read it.
 type ProbeSummary struct {
 	Name string `json:"name"`
-	// Baseline is before the first fault, Fault while any was on, Recovery otherwise; nil
-	// for a phase without readings.
+	// Baseline is before the first fault, Fault what may have met one (see times),
+	// Recovery the rest; nil for a phase without readings.
 	Baseline *Phase `json:"baseline,omitempty"`
 	Fault    *Phase `json:"fault,omitempty"`
 	Recovery *Phase `json:"recovery,omitempty"`
@@ -46,6 +47,8 @@ type ProbeSummary struct {
 	// the run ended with: 0 if the last reading of the faults was good. Nil where the
 	// run did not end with one.
 	Recover *time.Duration `json:"recover,omitempty"`
+	// Lost says that it was not well when the run ended, of what was read after the faults.
+	Lost bool `json:"lost,omitempty"`
 	// The parts of the score, 0 to 1 each; nil where there is nothing to make one of.
 	Availability *float64 `json:"availability,omitempty"`
 	Speed        *float64 `json:"speed,omitempty"`
@@ -65,9 +68,9 @@ type Phase struct {
 	took series.Histogram
 }
 
-// ScoreFormula is how the score of a probe or a load is made; a part that there is nothing to make
-// of is left out, and the others weigh more.
-const ScoreFormula = "100 × (0.6 × availability + 0.2 × speed + 0.2 × recovered): availability under faults over that of the baseline; speed, the baseline's p99 over that under faults; recovered, 1 less the time to recover over the time with faults"
+// ScoreFormula is how the score of a probe or a load is made; docs/reports.md says what its
+// parts are, and which are left out.
+const ScoreFormula = "100 × (0.6 × availability + 0.2 × speed + 0.2 × recovered)"
 
 // The bounds of what is kept for a summary.
 const (
@@ -83,45 +86,89 @@ type probeLog struct {
 	steady     *counting // the steady state that it is read for; nil without one
 }
 
-// window is a time with faults on.
-type window struct{ from, to time.Duration }
+// times are those by which readings are told apart, in order and without overlap.
+type times struct {
+	// on has at least one fault that was confirmed on. It is not empty.
+	on []Span
+	// met is from asking a fault on until it was confirmed off: a reading that overlaps it
+	// may have met the fault, and counts as with faults.
+	met []Span
+}
 
-// windows are the times with at least one fault on, in order and apart.
-func (r *Run) windows() []window {
-	var all []window
+func (r *Run) times() times {
+	var on, met []Span
 	for _, f := range r.Faults {
-		for _, s := range r.On(f, r.Now) {
-			all = append(all, window{s.From, s.To})
-		}
+		were := r.On(f, r.Now)
+		on, met = append(on, were...), append(append(met, were...), r.met(f)...)
 	}
-	slices.SortFunc(all, func(a, b window) int { return cmp.Compare(a.from, b.from) })
-	var out []window
-	for _, w := range all {
-		if n := len(out); n > 0 && w.from <= out[n-1].to {
-			out[n-1].to = max(out[n-1].to, w.to)
+	return times{together(on), together(met)}
+}
+
+// together puts spans in order, and those that overlap into one.
+func together(all []Span) (out []Span) {
+	slices.SortFunc(all, func(a, b Span) int { return cmp.Compare(a.From, b.From) })
+	for _, s := range all {
+		if n := len(out); n > 0 && s.From <= out[n-1].To {
+			out[n-1].To = max(out[n-1].To, s.To)
 			continue
 		}
-		out = append(out, w)
+		out = append(out, s)
 	}
 	return out
+}
+
+// begin and end are those of what may have met a fault.
+func (t *times) begin() time.Duration { return t.met[0].From }
+func (t *times) end() time.Duration   { return t.met[len(t.met)-1].To }
+
+// with is for how long a fault was on.
+func (t *times) with() (sum time.Duration) {
+	for _, s := range t.on {
+		sum += s.To - s.From
+	}
+	return sum
+}
+
+// detected is the time from the first fault until the first sign, which was seen at that time:
+// at once where that was before the fault was known to be on.
+func (t *times) detected(at time.Duration) *time.Duration {
+	d := max(0, at-t.on[0].From)
+	return &d
+}
+
+// phase is the phase of what lasted so long.
+func (t *times) phase(p *ProbeSummary, s Span) **Phase {
+	next := sort.Search(len(t.met), func(i int) bool { return t.met[i].To > s.From })
+	switch {
+	case next < len(t.met) && s.overlaps(t.met[next]):
+		return &p.Fault
+	case s.From < t.begin():
+		return &p.Baseline
+	}
+	return &p.Recovery
+}
+
+// overlaps reports whether two spans have a time in common; one without length has its moment.
+func (s Span) overlaps(w Span) bool {
+	return s.From < w.To && (w.From < s.To || w.From == s.From)
 }
 
 // summarize makes the summary of a run that has ended; nil where there is nothing to
 // say. In a plan nothing was read, and in compressed time probes took their own.
 func (f *Fold) summarize() *Summary {
 	r := &f.run
-	on := r.windows()
-	if r.World == "virtual" || r.Compress > 1 || len(on) == 0 {
+	t := r.times()
+	if r.World == "virtual" || r.Compress > 1 || len(t.on) == 0 {
 		return nil
 	}
-	s := &Summary{Faults: r.faultSummary(on)}
+	s := &Summary{Faults: r.faultSummary(&t)}
 	for _, log := range f.logs() {
-		if p := log.summarize(on); p != nil {
+		if p := log.summarize(&t); p != nil {
 			s.Probes = append(s.Probes, p)
 		}
 	}
 	for _, log := range r.loadLogs() {
-		if p := log.summarize(on); p != nil {
+		if p := log.summarize(&t); p != nil {
 			s.Loads = append(s.Loads, p)
 		}
 	}
@@ -142,8 +189,8 @@ func (f *Fold) summarize() *Summary {
 	return s
 }
 
-func (r *Run) faultSummary(on []window) FaultSummary {
-	s := FaultSummary{FirstOn: on[0].from, LastOff: on[len(on)-1].to}
+func (r *Run) faultSummary(t *times) FaultSummary {
+	s := FaultSummary{FirstOn: t.on[0].From, LastOff: t.on[len(t.on)-1].To}
 	for _, f := range r.Faults {
 		if !f.WasOn {
 			continue
@@ -162,28 +209,16 @@ func (r *Run) faultSummary(on []window) FaultSummary {
 }
 
 // summarize is the summary of one probe; nil if it was not read with faults on.
-func (log *probeLog) summarize(on []window) *ProbeSummary {
+func (log *probeLog) summarize(t *times) *ProbeSummary {
 	p := &ProbeSummary{Name: cmp.Or(log.name, log.text)}
-	first, end := on[0].from, on[len(on)-1].to
+	end := t.end()
 	steady, lastBad, after := time.Duration(-1), false, false // since when it is good; whether the last was bad; whether one was read after the faults
 	for i := range log.readings.Points {
 		point := &log.readings.Points[i]
-		phase := &p.Recovery
-		switch {
-		case point.At < first && (point.Bad == 0 || point.BadAt < first):
-			phase = &p.Baseline
-		case point.At < first: // it met the fault on its way
-			phase = &p.Fault
-		case slices.ContainsFunc(on, func(w window) bool { return w.from <= point.At && point.At < w.to }):
-			phase = &p.Fault
-		}
-		if *phase == nil {
-			*phase = new(Phase)
-		}
-		(*phase).add(point)
-		if point.Bad > 0 && point.BadAt >= first && p.Detect == nil {
-			d := point.BadAt - first
-			p.Detect = &d
+		phase := t.phase(p, Span{point.At, point.Ended()})
+		add(phase, point.Seen, point.Bad, point.Took)
+		if point.Bad > 0 && phase != &p.Baseline && point.BadAt >= t.begin() && p.Detect == nil {
+			p.Detect = t.detected(point.BadAt)
 		}
 		switch {
 		case point.LastBad:
@@ -207,29 +242,27 @@ func (log *probeLog) summarize(on []window) *ProbeSummary {
 	p.Baseline.figures()
 	p.Fault.figures()
 	p.Recovery.figures()
-	p.score(on, after)
+	p.Lost = after && p.Recover == nil
+	p.score(t, p.Baseline)
 	return p
 }
 
-// score makes the parts and their sum.
-func (p *ProbeSummary) score(on []window, after bool) {
+// score makes the parts and their sum; of a baseline that is nil, as if all had been well.
+func (p *ProbeSummary) score(t *times, baseline *Phase) {
 	share := func(v float64) *float64 { v = min(max(v, 0), 1); return &v }
 	base := 1.0
-	if p.Baseline != nil && p.Baseline.Availability > 0 {
-		base = p.Baseline.Availability
+	if baseline != nil && baseline.Availability > 0 {
+		base = baseline.Availability
 	}
 	p.Availability = share(p.Fault.Availability / base)
-	if p.Baseline != nil && p.Baseline.P99 > 0 && p.Fault.P99 > 0 {
-		p.Speed = share(float64(p.Baseline.P99) / float64(p.Fault.P99))
+	if baseline != nil && baseline.P99 > 0 && p.Fault.P99 > 0 {
+		p.Speed = share(float64(baseline.P99) / float64(p.Fault.P99))
 	}
-	var with time.Duration
-	for _, w := range on {
-		with += w.to - w.from
-	}
+	with := t.with()
 	switch {
 	case p.Recover != nil && with > 0:
 		p.Recovered = share(1 - float64(*p.Recover)/float64(with))
-	case after:
+	case p.Lost:
 		p.Recovered = share(0)
 	}
 	sum, weight := 0.0, 0.0
@@ -245,10 +278,14 @@ func (p *ProbeSummary) score(on []window, after bool) {
 	p.Score = &score
 }
 
-func (p *Phase) add(point *series.Point) {
-	p.Readings += point.Seen
-	p.Bad += point.Bad
-	p.took.Merge(point.Took)
+// add counts readings in a phase.
+func add(phase **Phase, readings, bad int, took series.Histogram) {
+	if *phase == nil {
+		*phase = new(Phase)
+	}
+	(*phase).Readings += readings
+	(*phase).Bad += bad
+	(*phase).took.Merge(took)
 }
 
 // figures makes what follows from the counts; p may be nil.

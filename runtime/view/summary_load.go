@@ -12,38 +12,44 @@ import (
 // of the baseline for the load to be disturbed: one lost request in a hundred is not.
 const badShare = 0.01
 
-// loadLog are the points of all loads that one value of the script sent.
+// minScored is how many requests of a load must have ended with faults on, or before, for
+// a score to be made of them: a few that a fault's first second has caught say nothing.
+const minScored = 10
+
+// loadLog are the points of all loads that sent the same request.
 type loadLog struct {
 	name   string
 	points []loadPoint
 }
 
-// loadPoint is a point with its length.
+// loadPoint is a point with its end.
 type loadPoint struct {
 	LoadPoint
-	every time.Duration
+	end time.Duration
+	// own are the requests that do not count as with faults, ownErrors those of them that failed.
+	own, ownErrors int64
 }
 
-// loadLogs puts together what one value of the script sent, in the order of the first.
+// loadLogs puts together all loads of one method and URL, whatever their rates, in the order
+// of the first: that of a step without faults is the baseline of that of another.
 func (r *Run) loadLogs() []*loadLog {
 	var logs []*loadLog
-	byTraffic := map[string]*loadLog{}
+	byText := map[string]*loadLog{}
 	for _, l := range r.Loads {
 		if len(l.Series) == 0 {
 			continue
 		}
-		key := cmp.Or(l.Traffic, l.ID)
-		log := byTraffic[key]
+		log := byText[l.Text]
 		if log == nil {
 			if len(logs) >= maxProbes {
 				continue
 			}
 			log = &loadLog{name: "load " + l.Text}
-			byTraffic[key] = log
+			byText[l.Text] = log
 			logs = append(logs, log)
 		}
 		for _, p := range l.Series {
-			log.points = append(log.points, loadPoint{p, l.Every})
+			log.points = append(log.points, loadPoint{LoadPoint: p, end: min(p.At+l.Every, l.End)})
 		}
 	}
 	for _, log := range logs {
@@ -52,27 +58,13 @@ func (r *Run) loadLogs() []*loadLog {
 	return logs
 }
 
-// summarize is the summary of one traffic; nil if it was not sent with faults on. What
-// ended in a stretch in which a fault was on is counted under faults, since it cannot
-// be told apart.
-func (log *loadLog) summarize(on []window) *ProbeSummary {
+// summarize is the summary of one such log; nil if it was not sent with faults on. What was
+// due or ended in a stretch in which a fault may have been on counts as with faults, since
+// it cannot be told apart.
+func (log *loadLog) summarize(t *times) *ProbeSummary {
 	s := &ProbeSummary{Name: log.name}
-	first, end := on[0].from, on[len(on)-1].to
 	for i := range log.points {
-		p := &log.points[i]
-		phase := &s.Recovery
-		switch {
-		case slices.ContainsFunc(on, func(w window) bool { return w.from < p.end() && p.At < w.to }):
-			phase = &s.Fault
-		case p.At < first:
-			phase = &s.Baseline
-		}
-		if *phase == nil {
-			*phase = new(Phase)
-		}
-		(*phase).Readings += int(p.Requests)
-		(*phase).Bad += int(p.Errors)
-		(*phase).took.Merge(p.histogram())
+		log.points[i].count(s, t)
 	}
 	if s.Fault == nil {
 		return nil
@@ -80,34 +72,71 @@ func (log *loadLog) summarize(on []window) *ProbeSummary {
 	for _, p := range []*Phase{s.Baseline, s.Fault, s.Recovery} {
 		p.figures()
 	}
+	log.disturbed(s, t)
+	if s.Fault.Readings >= minScored {
+		base := s.Baseline
+		if base != nil && base.Readings < minScored {
+			base = nil
+		}
+		s.score(t, base)
+	}
+	return s
+}
+
+// disturbed says when the load was. What counts as with faults is a sign of them, but none
+// that the load is not well again.
+func (log *loadLog) disturbed(s *ProbeSummary, t *times) {
 	usual := 0.0
 	if s.Baseline != nil {
 		usual = s.Baseline.ErrorRate
 	}
+	bad := func(errors, requests int64) bool { return float64(errors)/float64(requests) > usual+badShare }
 	lastBad, after, ended := time.Duration(-1), false, false
 	for i := range log.points {
 		p := &log.points[i]
-		if p.end() <= first || p.Requests == 0 {
+		if p.end <= t.begin() || p.Requests == 0 {
 			continue
 		}
-		after, ended = after || p.end() > end, false
-		if float64(p.Errors)/float64(p.Requests) > usual+badShare {
-			if s.Detect == nil {
-				d := p.end() - first
-				s.Detect = &d
-			}
-			lastBad, ended = p.end(), true
+		if s.Detect == nil && bad(p.Errors, p.Requests) {
+			s.Detect = t.detected(p.end)
+		}
+		if p.own == 0 {
+			continue
+		}
+		after, ended = after || p.end > t.end(), false
+		if bad(p.ownErrors, p.own) {
+			lastBad, ended = p.end, true
 		}
 	}
 	if after && !ended {
-		d := max(0, lastBad-end)
+		d := max(0, lastBad-t.end())
 		s.Recover = &d
 	}
-	s.score(on, after)
-	return s
+	s.Lost = after && ended
 }
 
-func (p *loadPoint) end() time.Duration { return p.At + p.every }
+// count counts the point's requests in their phases.
+func (p *loadPoint) count(s *ProbeSummary, t *times) {
+	in := func(due time.Duration, requests, errors int64, took series.Histogram) {
+		if requests == 0 {
+			return
+		}
+		phase := t.phase(s, Span{due, p.end})
+		add(phase, int(requests), int(errors), took)
+		if phase != &s.Fault {
+			p.own, p.ownErrors = p.own+requests, p.ownErrors+errors
+		}
+	}
+	requests, errors, took := p.Requests, p.Errors, p.histogram()
+	for _, b := range p.before {
+		// Of what ended together that took longest which was due first.
+		var slow series.Histogram
+		slow, took = took.Slowest(int(b.requests))
+		in(b.since, b.requests, b.errors, slow)
+		requests, errors = requests-b.requests, errors-b.errors
+	}
+	in(p.At, requests, errors, took)
+}
 
 // histogram is how long the point's requests took. Of one without a histogram, as
 // older journals have them, its percentiles stand for the requests below them.

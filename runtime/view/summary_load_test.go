@@ -86,11 +86,137 @@ func TestSummaryOfLoad(t *testing.T) {
 				}
 				same("detect", s.Detect, test.detect)
 				same("recover", s.Recover, test.recover)
+				if s.Lost != (test.recover == none) {
+					t.Errorf("lost is %v", s.Lost)
+				}
 				if math.Abs(*run.Summary.Score-test.score) > 2 { // quantiles are of buckets
 					t.Errorf("the score is %.1f, want %.1f", *run.Summary.Score, test.score)
 				}
 			})
 		}
+	}
+}
+
+// TestSummaryOfLoadsOfOneURL has the load of a step as the baseline of another's that sends
+// the same to the same place at another rate, and makes no score of a few requests.
+func TestSummaryOfLoadsOfOneURL(t *testing.T) {
+	j := viewtest.New("x", "real")
+	send := func(traffic, url string, took time.Duration, each ...int) func() {
+		effect := j.Effect("0", "", "load", json.RawMessage(`{"traffic":"`+traffic+`","spec":{"http":{"url":"`+url+`"}}}`))
+		j.Add(journal.EffectNote, effect, &journal.EffectNoteBody{})
+		var points []map[string]any
+		for s, n := range each {
+			var h series.Histogram
+			h.Add(took, n)
+			points = append(points, map[string]any{"at": time.Duration(s) * time.Second, "requests": n, "took": h})
+		}
+		return func() { j.EndEffect(effect, map[string]any{"step": time.Second, "series": points}) }
+	}
+	base, few := send("a", "http://shop.test/", 4*time.Millisecond, 50, 50), send("c", "http://other.test/", 4*time.Millisecond, 50, 50, 3)
+	j.Wait(2 * time.Second)
+	base()
+	fault := j.Latency("0", "", "shop")
+	slow := send("b", "http://shop.test/", 205*time.Millisecond, 30, 30)
+	none := send("d", "http://held.test/", time.Second, 0, 0)
+	j.Wait(2 * time.Second)
+	slow()
+	few()
+	none()
+	j.Lift(fault, 60, 60)
+	run := j.Pass().Run()
+	if run.Summary == nil || len(run.Summary.Loads) != 2 {
+		t.Fatalf("the summary is %+v", run.Summary)
+	}
+	shop, other := run.Summary.Loads[0], run.Summary.Loads[1]
+	if shop.Baseline == nil || shop.Baseline.Readings != 100 || shop.Fault.Readings != 60 || shop.Speed == nil || *shop.Speed > 0.03 {
+		t.Errorf("%s: baseline %+v, faults %+v, speed %v", shop.Name, shop.Baseline, shop.Fault, shop.Speed)
+	}
+	if other.Fault.Readings != 3 || other.Score != nil || *run.Summary.Score != *shop.Score {
+		t.Errorf("%s: faults %+v, score %v; of the run %v", other.Name, other.Fault, other.Score, *run.Summary.Score)
+	}
+}
+
+// TestLoadDelayed: what was due while a fault was on counts as with faults when it is answered
+// later, too, and what was due afterwards does not. An older journal cannot tell.
+func TestLoadDelayed(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		j := viewtest.New("x", "real")
+		effect := j.Effect("0", "", "load", json.RawMessage(`{"traffic":"t","spec":{"http":{"url":"http://shop.test/"}}}`))
+		j.Add(journal.EffectNote, effect, &journal.EffectNoteBody{})
+		second := func(s, requests, errors int, took time.Duration, before ...map[string]int) map[string]any {
+			var h series.Histogram
+			slow := 0
+			for _, b := range before {
+				slow += b["requests"]
+			}
+			h.Add(took, requests-slow)
+			h.Add(2*time.Second, slow)
+			p := map[string]any{"at": time.Duration(s) * time.Second, "requests": requests, "errors": errors, "took": h}
+			if !old {
+				p["before"] = before
+			}
+			return p
+		}
+		// A black hole is on from 2 s to 4 s, and requests are given up after 2 s.
+		points := []map[string]any{
+			second(0, 100, 0, time.Millisecond), second(1, 100, 0, time.Millisecond),
+			second(4, 200, 100, time.Millisecond, map[string]int{"steps": 2, "requests": 100, "errors": 100}),
+			second(5, 199, 100, time.Millisecond, map[string]int{"steps": 1, "requests": 1}, map[string]int{"steps": 2, "requests": 99, "errors": 99}),
+			second(6, 100, 0, time.Millisecond),
+		}
+		j.Wait(2 * time.Second)
+		fault := j.Latency("0", "", "shop")
+		j.Wait(2 * time.Second)
+		j.Lift(fault, 200, 200)
+		j.Wait(3 * time.Second)
+		j.EndEffect(effect, map[string]any{"step": time.Second, "series": points})
+		sum := j.Pass().Run().Summary
+		if old {
+			if sum != nil {
+				t.Errorf("without the times at which requests were due, what ended later has %+v", sum.Loads[0])
+			}
+			continue
+		}
+		s := sum.Loads[0]
+		if s.Baseline.Readings != 200 || s.Fault.Readings != 199 || s.Fault.Bad != 199 || s.Recovery.Readings != 300 || s.Recovery.Bad != 1 {
+			t.Errorf("baseline %+v, with faults %+v, recovery %+v", s.Baseline, s.Fault, s.Recovery)
+		}
+		near(t, "fault p50", s.Fault.P50, 2*time.Second)
+		near(t, "recovery p50", s.Recovery.P50, time.Millisecond)
+		if s.Detect == nil || *s.Detect != 3*time.Second || s.Recover == nil || *s.Recover != 0 {
+			t.Errorf("detected after %v, recovered after %v, want 3s and 0s", s.Detect, s.Recover)
+		}
+	}
+}
+
+// TestLoadNotSentAfterwards: of load that is sent before and under the last fault only, nobody
+// knows whether it would be well again.
+func TestLoadNotSentAfterwards(t *testing.T) {
+	j := viewtest.New("x", "real")
+	sends := func(errors ...int) {
+		effect := j.Effect("0", "", "load", json.RawMessage(`{"traffic":"t","spec":{"http":{"url":"http://shop.test/"}}}`))
+		j.Add(journal.EffectNote, effect, &journal.EffectNoteBody{})
+		var points []map[string]any
+		for s, n := range errors {
+			var h series.Histogram
+			h.Add(time.Millisecond, 100)
+			points = append(points, map[string]any{"at": time.Duration(s) * time.Second, "requests": 100, "errors": n, "took": h})
+		}
+		j.Wait(time.Duration(len(errors))*time.Second + time.Millisecond)
+		j.EndEffect(effect, map[string]any{"step": time.Second, "series": points})
+	}
+	for _, errors := range []int{0, 50} {
+		fault := j.Latency("0", "", "shop")
+		sends(errors, errors, errors)
+		j.Lift(fault, 200, 200)
+		if errors == 0 {
+			sends(0, 0) // between the faults
+		}
+	}
+	j.Wait(time.Second)
+	s := j.Pass().Run().Summary.Loads[0]
+	if s.Fault.Readings != 600 || s.Recovery.Readings != 200 || s.Recover != nil || s.Lost || s.Recovered != nil {
+		t.Errorf("with faults %+v, recovery %+v after %v, lost: %v, %v", s.Fault, s.Recovery, s.Recover, s.Lost, s.Recovered)
 	}
 }
 
@@ -149,6 +275,7 @@ func TestHostileLoad(t *testing.T) {
 	for _, data := range []string{
 		`{"series":[{"at":-5,"requests":-3,"errors":9,"took":[[-1,-1]]}],"step":-1}`,
 		`{"series":[{"at":9223372036854775807,"requests":9223372036854775807,"errors":9223372036854775807,"took":[[99999,9223372036854775807]]},{"requests":9223372036854775807}],"step":9223372036854775807}`,
+		`{"series":[{"at":-5,"requests":3,"errors":1,"before":[{"steps":-1,"requests":9,"errors":9},{"steps":9223372036854775807,"requests":-9223372036854775807,"errors":-5}]}],"step":1}`,
 		`{"series":"no"}`, `{"series":[{}]}`, `[]`, `null`, `{"by_status":5}`,
 	} {
 		j := loadedRun(true, func(int) int { return 0 })

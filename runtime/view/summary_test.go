@@ -14,11 +14,6 @@ import (
 // watched is the journal of a run of 30 s in which a guard reads a probe every second,
 // and a fault is on from 10 s to 20 s. bad says of each reading whether it was.
 func watched(world string, bad func(at time.Duration) bool) *viewtest.Journal {
-	j := viewtest.New("x", world)
-	spec := `{"kind":"http","url":"http://shop.test/"}`
-	j.Add(journal.GuardBegin, j.Place("0"), &journal.GuardBody{Name: "alive", Every: time.Second, Breaches: 1, Action: "abort"})
-	watch := j.Place("0")
-	j.Add(journal.EffectStart, watch, &journal.EffectStartBody{Kind: "watch", Held: true, Args: json.RawMessage(`{"probe":` + spec + `,"every":1000000000}`)})
 	var s series.Series
 	for i := range 30 {
 		at, took := time.Duration(i)*time.Second, 10*time.Millisecond
@@ -27,11 +22,23 @@ func watched(world string, bad func(at time.Duration) bool) *viewtest.Journal {
 		}
 		s.Add(at, !bad(at), took)
 	}
+	return watchedAs(world, 10*time.Second, &s)
+}
+
+// watchedAs is watched with these readings, and a fault that says only at that time that it
+// is on.
+func watchedAs(world string, on time.Duration, s *series.Series) *viewtest.Journal {
+	j := viewtest.New("x", world)
+	spec := `{"kind":"http","url":"http://shop.test/"}`
+	j.Add(journal.GuardBegin, j.Place("0"), &journal.GuardBody{Name: "alive", Every: time.Second, Breaches: 1, Action: "abort"})
+	watch := j.Place("0")
+	j.Add(journal.EffectStart, watch, &journal.EffectStartBody{Kind: "watch", Held: true, Args: json.RawMessage(`{"probe":` + spec + `,"every":1000000000}`)})
 	j.Wait(10 * time.Second)
 	fault := j.Place("0")
 	j.Add(journal.EffectStart, fault, &journal.EffectStartBody{Kind: "fault", Held: true, Chaos: true, Args: json.RawMessage(`{"target":"shop","text":"latency 30ms","fault":{"kind":"latency"}}`)})
+	j.Wait(on - j.Now)
 	j.Add(journal.EffectNote, fault, &journal.EffectNoteBody{Data: json.RawMessage(`{}`)})
-	j.Wait(10 * time.Second)
+	j.Wait(20*time.Second - on)
 	j.Add(journal.EffectEnd, fault, &journal.EffectEndBody{Data: json.RawMessage(`{"seen":40,"hit":10}`)})
 	j.Wait(10 * time.Second)
 	data, _ := json.Marshal(map[string]any{"seen": 30, "series": s.Points}) // plain numbers: cannot fail
@@ -86,6 +93,81 @@ func TestSummary(t *testing.T) {
 				t.Errorf("the score is %.1f, want %.1f", *s.Score, test.score)
 			}
 		})
+	}
+}
+
+// TestReadingMeets: a reading counts as with faults if any of it was between asking a fault
+// on, here at 10 s, and its confirmed end, at 20 s, whenever it was said to be on.
+func TestReadingMeets(t *testing.T) {
+	const sec, ms = time.Second, time.Millisecond
+	for _, test := range []struct {
+		name     string
+		at, took time.Duration
+		ok       bool
+		on       time.Duration // when the fault said that it was on
+		met      bool
+		detected time.Duration
+	}{
+		{"ends before it is asked", 9 * sec, sec, false, 10 * sec, false, -1},
+		{"ends while it is on", 10*sec - ms, 500 * ms, true, 10 * sec, true, -1},
+		{"ends before it says that it is on", 9900 * ms, 200 * ms, false, 10300 * ms, true, 0},
+		{"is before it says that it is on", 10100 * ms, 100 * ms, false, 10300 * ms, true, 0},
+		{"ends after it is off", 19900 * ms, 2 * sec, false, 10 * sec, true, 11900 * ms},
+		{"lasts from before it to after it", 9 * sec, 12 * sec, true, 10 * sec, true, -1},
+		{"begins as it is off", 20 * sec, 10 * ms, false, 10 * sec, false, 10010 * ms},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var s series.Series
+			s.Add(0, true, 10*ms)
+			s.Add(test.at, test.ok, test.took)
+			if !test.met {
+				s.Add(15*sec, true, 10*ms)
+			}
+			s.Add(25*sec, true, 10*ms)
+			for _, older := range []bool{false, true} {
+				for i := range s.Points {
+					if older { // its journal does not say when a reading ended
+						s.Points[i].End = 0
+					}
+				}
+				p := watchedAs("real", test.on, &s).Pass().Run().Summary.Probes[0]
+				if p.Fault.Readings != 1 || (p.Fault.Bad == 0) == (test.met && !test.ok) {
+					t.Errorf("with faults %+v, baseline %+v, recovery %+v", p.Fault, p.Baseline, p.Recovery)
+				}
+				if got := p.Detect; (got == nil) != (test.detected < 0) || got != nil && *got != test.detected {
+					t.Errorf("detected after %v, want %s", got, test.detected)
+				}
+			}
+		})
+	}
+}
+
+// TestReadingsThinned: of readings that share a point none can be told apart, so all count
+// as with faults if one may have met one.
+func TestReadingsThinned(t *testing.T) {
+	p := &series.Point{At: 7 * time.Second, Seen: 4, GoodAt: 10 * time.Second, End: 10*time.Second + time.Millisecond}
+	s := series.Series{Points: []series.Point{series.One(0, true, time.Millisecond), *p}}
+	sum := watchedAs("real", 10*time.Second, &s).Pass().Run().Summary.Probes[0]
+	if sum.Baseline.Readings != 1 || sum.Fault.Readings != 4 {
+		t.Errorf("baseline %+v, with faults %+v", sum.Baseline, sum.Fault)
+	}
+}
+
+// TestReadingAfterUnclean: what may still be on has no recovery.
+func TestReadingAfterUnclean(t *testing.T) {
+	var s series.Series
+	for i := range 30 {
+		s.Add(time.Duration(i)*time.Second, true, time.Millisecond)
+	}
+	j := watchedAs("real", 10*time.Second, &s)
+	for _, rec := range j.Records {
+		if end, ok := rec.Body.(*journal.EffectEndBody); ok && rec.At == 20*time.Second {
+			end.Error = &journal.EffectError{Code: "unclean", Message: "nobody answers"}
+		}
+	}
+	p := j.Pass().Run().Summary.Probes[0]
+	if p.Baseline.Readings != 10 || p.Fault.Readings != 20 || p.Recovery != nil || p.Recover != nil {
+		t.Errorf("baseline %+v, with faults %+v, recovery %+v after %v", p.Baseline, p.Fault, p.Recovery, p.Recover)
 	}
 }
 

@@ -16,7 +16,13 @@ func (r *Run) Warnings() []string {
 			plural(r.Unguarded, "fault is", "faults are")))
 	}
 	out = append(out, r.disturbed()...)
-	out = append(out, r.unmet()...)
+	out = append(out, r.cleaned()...)
+	switch unmet := r.unmet(); {
+	case len(unmet) > 0:
+		out = append(out, unmet...)
+	case r.unhit() && r.Reason != "no_hits": // else the verdict says so
+		out = append(out, "no request met any fault: the run says nothing of how the system bears them; send traffic through the target while they are on")
+	}
 	if n := r.Counts.LateTurns; n > 0 {
 		out = append(out, fmt.Sprintf("%s late: the body takes longer than every", plural(n, "loop turn began", "loop turns began")))
 	}
@@ -52,6 +58,24 @@ func (r *Run) disturbed() []string {
 	return out
 }
 
+// cleaned tells of faults that were taken off when nobody ran the run any more.
+func (r *Run) cleaned() (out []string) {
+	for _, f := range r.Faults {
+		if f.Cleaned == nil || len(out) == maxUnmet {
+			continue
+		}
+		what := f.Text
+		if f.Target != "" {
+			what += " on " + f.Target
+		}
+		if f.Error != nil {
+			what = f.Error.Message + "; it"
+		}
+		out = append(out, what+" was taken off later, at "+f.Cleaned.UTC().Format(time.RFC3339))
+	}
+	return out
+}
+
 // maxUnmet bounds the warnings on single faults.
 const maxUnmet = 10
 
@@ -74,6 +98,25 @@ func (r *Run) unmet() []string {
 		out = append(out, fmt.Sprintf("%d more faults hit nothing", left))
 	}
 	return out
+}
+
+// unhit reports whether a run is over whose faults were on and of which it is known that
+// none hit anything.
+func (r *Run) unhit() bool {
+	if r.State != Ended || r.World == "virtual" {
+		return false
+	}
+	on := 0
+	for _, f := range r.Faults {
+		switch {
+		case !f.WasOn:
+		case f.Hit > 0, f.Uncounted, f.State == FaultExpired, f.State == FaultUnclean:
+			return false
+		default:
+			on++
+		}
+	}
+	return on > 0
 }
 
 func plural(n int, one, many string) string {

@@ -96,7 +96,7 @@ func (t *Tokens) New(name string, role Role, expires time.Time, by string, now t
 		return "", tok, err
 	}
 	if _, err := t.shelf.Put(name, by, body, "none", now); err != nil {
-		if errors.Is(err, store.ErrChanged) {
+		if errors.Is(err, store.ErrThere) {
 			err = fmt.Errorf("there is a token %q already; revoke it first or take another name", name)
 		}
 		return "", tok, err

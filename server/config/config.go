@@ -20,6 +20,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"starquake/internal/nearest"
 )
 
 // Kind is what a setting's value is.
@@ -79,7 +81,11 @@ func Read(name string, text []byte, table []Setting) (Values, error) {
 	err := pairs(root, func(key, value *yaml.Node) error {
 		i := slices.IndexFunc(table, func(s Setting) bool { return s.Key() == key.Value })
 		if i < 0 {
-			return at(key, "%q is no setting; the settings are %s", clip(key.Value), keys(table))
+			help := ""
+			if meant := nearest.Of(key.Value, keys(table)); meant != "" {
+				help = fmt.Sprintf("did you mean %s? ", meant)
+			}
+			return at(key, "%q is no setting; %sthe settings are %s", clip(key.Value), help, strings.Join(keys(table), ", "))
 		}
 		v, err := table[i].value(value)
 		if err != nil {
@@ -220,13 +226,37 @@ func at(node *yaml.Node, format string, args ...any) error {
 	return fmt.Errorf("%d:%d: %w", node.Line, node.Column, fmt.Errorf(format, args...))
 }
 
-func keys(table []Setting) string {
-	var out []string
+func keys(table []Setting) (out []string) {
 	for _, s := range table {
 		out = append(out, s.Key())
 	}
 	slices.Sort(out)
-	return strings.Join(out, ", ")
+	return out
+}
+
+// Unknown says which variables of an environment, as os.Environ has it, begin as settings do
+// and are none, nor among those that the program knows besides.
+func Unknown(environment []string, table []Setting, besides ...string) (out []string) {
+	var names []string
+	for _, s := range table {
+		names = append(names, s.Variable())
+	}
+	for _, entry := range environment {
+		name, _, _ := strings.Cut(entry, "=")
+		other := func(known string) bool {
+			prefix, open := strings.CutSuffix(known, "*")
+			return name == known || open && strings.HasPrefix(name, prefix)
+		}
+		if !strings.HasPrefix(name, "STARQUAKE_") || slices.Contains(names, name) || slices.ContainsFunc(besides, other) {
+			continue
+		}
+		text := fmt.Sprintf("the variable %s is no setting, and nothing comes of it", clip(name))
+		if meant := nearest.Of(name, names); meant != "" {
+			text += "; did you mean " + meant + "?"
+		}
+		out = append(out, text)
+	}
+	return out
 }
 
 // clip bounds what is said of somebody's text.

@@ -39,8 +39,9 @@ oidc_role: {sre: operator, platform: admin}
 
 func TestWrongFiles(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
-		{"listen: a\nmax-runs: 1\n", `s.yaml:2:1: "max-runs" is no setting; the settings are allow_net, insecure, listen, max_runs`},
+		{"listen: a\nmax-runs: 1\n", `s.yaml:2:1: "max-runs" is no setting; did you mean max_runs? the settings are allow_net, insecure, listen, max_runs`},
 		{"listen: a\nlisten: b\n", `s.yaml:2:1: "listen" is there twice`},
+		{"max_run: 1\n", `s.yaml:1:1: "max_run" is no setting; did you mean max_runs? the settings are`},
 		{"max_runs: many\n", `s.yaml:1:11: max_runs is "many"; expected a whole number`},
 		{"max_runs:\n", "s.yaml:1:10: max_runs: expected one value"},
 		{"insecure: [true]\n", "s.yaml:1:11: insecure: expected one value"},

@@ -208,6 +208,7 @@ func (r *runner) count(s *State, due time.Time, run string) {
 func (r *runner) over(s *State, o Outcome) {
 	now := time.Now()
 	o.At, s.Last = now.UTC(), &o
+	r.scheduler.runs.Met(o)
 	d := &r.definition
 	if d.MaxRuns > 0 && s.Runs >= d.MaxRuns {
 		s.Due = time.Time{}

@@ -23,6 +23,8 @@ type Runs interface {
 	Active(run string) bool
 	// Stop stops a run and returns when it has ended and its faults are off.
 	Stop(ctx context.Context, run, why string) error
+	// Met is told what became of a time of a schedule.
+	Met(o Outcome)
 }
 
 // Start is a run that a schedule asks for.
@@ -74,7 +76,7 @@ func New(st *store.Store, runs Runs, logger *slog.Logger) (*Scheduler, error) {
 		logger: logger, runners: map[string]*runner{},
 	}
 	var err error
-	if s.release, err = s.definitions.Own(); err != nil {
+	if s.release, err = s.definitions.Own(""); err != nil {
 		return nil, err
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

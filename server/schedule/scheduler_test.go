@@ -81,6 +81,9 @@ func (f *fakeRuns) Stop(ctx context.Context, run, why string) error {
 	return nil
 }
 
+// Met implements Runs.
+func (f *fakeRuns) Met(Outcome) {}
+
 // set changes how it behaves.
 func (f *fakeRuns) set(change func()) {
 	f.mu.Lock()

@@ -19,7 +19,10 @@ type queue struct {
 	// blocked: it waits for a window.
 	blocked bool
 	alarm   alarm.Alarm
-	listed  bool // is in a dueList, and guarded by it
+	// rings is what the alarm is set to, and early how long before its time; zero if it is not set.
+	rings  time.Time
+	early  time.Duration
+	listed bool // is in a dueList, and guarded by it
 }
 
 // item is one thing in a queue.
@@ -162,11 +165,18 @@ func (r *Relay) served(q *queue, hold Hold, start *time.Time) bool {
 		*start = now
 	}
 	due := hold.Due(*start)
-	if due.Sub(now) >= soon {
-		r.clock.Set(&q.alarm, due)
+	left := due.Sub(now)
+	if left >= max(soon, q.early) {
+		q.early = r.clock.Early.By(left)
+		q.rings = due.Add(-q.early)
+		r.clock.Set(&q.alarm, q.rings)
 		return false
 	}
-	hold.Served(now.Sub(due))
+	if !q.rings.IsZero() && !now.Before(q.rings) {
+		r.clock.Early.Rang(now.Sub(q.rings))
+	}
+	q.rings, q.early = time.Time{}, 0
+	hold.Served(-left)
 	return true
 }
 

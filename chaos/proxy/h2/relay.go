@@ -119,7 +119,7 @@ func (r *Relay) serve(d direction) {
 	switch {
 	case errors.As(err, &broken):
 		r.goAway(broken)
-	case d == toClient && err == io.EOF:
+	case d == toClient && r.upstreamLeaves(err):
 		r.upstreamEnd()
 	case !r.isEnding():
 		// A client that ends its side wants nothing more: servers take it so, too.
@@ -127,7 +127,7 @@ func (r *Relay) serve(d direction) {
 		if d == toUpstream && !r.over {
 			r.left.Store(true)
 		}
-		r.endNow(err)
+		r.endNow(r.parting(err))
 		r.mu.Unlock()
 	}
 	if d == toUpstream && r.isEnding() {
@@ -149,6 +149,32 @@ func (r *Relay) isEnding() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ending
+}
+
+// parting turns a reset of a connection on which nothing is under way into an end. Who
+// closes before everything was read sends a RST, and after the last answer only frames
+// that nobody misses can be unread: a GOAWAY, a PING, its answer (RFC 9113, 6.8 and 9.1).
+// mu is held.
+func (r *Relay) parting(err error) error {
+	if len(r.streams) == 0 && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
+		return io.EOF
+	}
+	return err
+}
+
+// upstreamLeaves reports whether the upstream has ended its side and owes no answer.
+func (r *Relay) upstreamLeaves(err error) bool {
+	if !errors.Is(err, syscall.ECONNRESET) {
+		return err == io.EOF
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.streams {
+		if !s.detached && !s.ended[toClient] {
+			return false
+		}
+	}
+	return true
 }
 
 // upstreamEnd lets responses that are held run out, and ends the client.
@@ -241,7 +267,7 @@ func (r *Relay) writeFailed(s *sink, err error) {
 		if !r.over {
 			r.left.Store(true)
 		}
-		r.endNow(err)
+		r.endNow(r.parting(err))
 	}
 }
 

@@ -101,7 +101,7 @@ func Shop() *Journal {
 	j.Add(journal.Steady, catalog.at, &journal.WatchBody{Name: "catalog answers", State: "ended", Phase: "after", Seen: 160, Bad: 3})
 	j.read(health, func(at time.Duration) (bool, time.Duration) { return true, 3 * time.Millisecond })
 	j.Add(journal.Guard, health.at, &journal.WatchBody{Name: "not burning the house", State: "ended", Seen: 160})
-	deviated := journal.Problem{Code: "steady_state_deviated", Message: `steady state "catalog answers" held for 96.67% of 90 readings while faults were on, expected 99%`}
+	deviated := journal.Problem{Code: "steady_state_deviated", Message: `steady state "catalog answers" held for 96.67% of 90 readings while faults were on, expected 99%`, Steady: catalog.at.String()}
 	j.Add(journal.Failure, j.Place("0"), &journal.FailureBody{Problem: deviated})
 	return j.Finish(journal.RunEndBody{Verdict: journal.VerdictFailed, Reason: deviated.Code, Message: deviated.Message, Tolerated: 1, Flaky: 1})
 }

@@ -1,0 +1,97 @@
+package builtins
+
+import (
+	"net"
+	"net/url"
+	"time"
+
+	"go.starlark.net/syntax"
+
+	"starquake/effects/load"
+)
+
+// warnDelay says of a delay that nothing can wait for in the time that the chaos is on:
+// what it holds is released at the end, and looks no slower than that time.
+func (c *Call) warnDelay(t *task, faults []FaultArgs) {
+	if !c.Has("duration") {
+		return
+	}
+	d := c.Duration("duration")
+	for _, f := range faults {
+		if delay := f.Fault.LeastDelay(); delay > d && d > 0 {
+			t.env.warn(c, t.branch, "delay_too_long", "the delay of %s is longer than the %s for which the chaos is on: at its end what is held is released, and shows no more than %s; give it more time, or a shorter delay",
+				Duration(delay), Duration(d), Duration(d))
+			return
+		}
+	}
+}
+
+// warnPast says of a step's load that it goes past the target with the step's faults.
+func (c *Call) warnPast(t *task, faults []FaultArgs) {
+	traffic, ok := c.Value("traffic").(*Traffic)
+	if !ok {
+		return
+	}
+	to := addressOf(&traffic.spec)
+	for _, f := range faults {
+		target := t.env.find(f.Target)
+		if target == nil || !sameAddress(to, target.Upstream) || sameAddress(to, target.Listen) {
+			continue
+		}
+		t.env.warn(c, t.branch, "load_past_target", "the load of this step goes to %s, which is the upstream of target %q, and so past its faults; send it to %s, where the target listens (target.listen)",
+			to, target.Name, target.Listen)
+		return
+	}
+}
+
+// warnLimits says of an upper limit of a latency that no request can be slower: each has
+// ended by its timeout.
+func (c *Call) warnLimits(t *task, st *stepTraffic) {
+	if st == nil {
+		return
+	}
+	timeout := st.traffic.spec.Patience()
+	for _, l := range st.limits {
+		d, ok := l.bound.(Duration)
+		if ok && l.op == syntax.LT && load.IsLatency(l.figure) && time.Duration(d) > timeout {
+			t.env.warn(c, t.branch, "limit_beyond_timeout", "%s below %s cannot fail: a request ends after its timeout of %s; lower the limit (a plain number is of seconds), or raise the timeout of the traffic",
+				l.figure, d, Duration(timeout))
+			return
+		}
+	}
+}
+
+// addressOf is the host and port that load goes to, "" if its URL cannot be read.
+func addressOf(spec *load.Spec) string {
+	if spec.HTTP == nil {
+		if spec.GRPC != nil {
+			return spec.GRPC.Addr
+		}
+		return ""
+	}
+	u, err := url.Parse(spec.HTTP.URL)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// sameAddress reports whether two addresses are the same as they are written; the names
+// of this machine are one.
+func sameAddress(a, b string) bool {
+	canonical := func(addr string) string {
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return ""
+		}
+		if ip := net.ParseIP(host); host == "localhost" || ip.IsLoopback() {
+			host = "localhost"
+		}
+		return net.JoinHostPort(host, port)
+	}
+	return a != "" && canonical(a) != "" && canonical(a) == canonical(b)
+}
