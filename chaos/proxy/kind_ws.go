@@ -101,13 +101,15 @@ func failMessage(a answer) func(*socketMessage, *hit) bool {
 	}
 }
 
-// give closes the connection with the message, unless a fault does already.
+// give closes the connection with the message, unless a fault does already. A connection
+// is closed once, and so counted, though messages of both ways may ask for it: the other
+// way hears of a close only when the message before it has gone on.
 func (m *socketMessage) give(cl *socketClose, after bool) bool {
 	if m.close != nil || m.end != endNever {
 		return false
 	}
 	m.close, m.after = cl, after
-	return true
+	return m.f.closes.CompareAndSwap(false, true)
 }
 
 // cannotChange reports whether the message can be neither changed nor left out, which

@@ -21,7 +21,9 @@ type frames struct {
 	// met is the generation of the faults that have acted on the connection as one that
 	// was open when they went on. Guarded by conn.mu.
 	met uint64
-	// closing is set once a fault closes the connection.
+	// closes is set once a message has met a fault that closes the connection, and closing
+	// once that is to be done.
+	closes  atomic.Bool
 	closing atomic.Pointer[socketClose]
 }
 

@@ -21,6 +21,7 @@ func newHandshake(r *chaos.Request) handshake {
 // socketMessage is what the faults do to one message of a WebSocket, from when its
 // first frame has come.
 type socketMessage struct {
+	f   *frames
 	way direction
 	// fixed: it can be neither changed nor left out, see frames.
 	fixed bool
@@ -67,7 +68,7 @@ func (s *socket) meetMessage(head ws.Head) *socketMessage {
 		m = new(socketMessage)
 	}
 	s.spare = nil
-	*m = socketMessage{way: s.way, first: head, fixed: s.f.fixed(s.way, head.Reserved)}
+	*m = socketMessage{f: s.f, way: s.way, first: head, fixed: s.f.fixed(s.way, head.Reserved)}
 	now := time.Now()
 	touched := false
 	rank := rankConnection
@@ -95,8 +96,8 @@ func (s *socket) meetMessage(head ws.Head) *socketMessage {
 		}
 		if did {
 			s.count(&h)
-			touched = true
 		}
+		touched = touched || did || m.close != nil
 	}
 	if !touched {
 		s.spare = m

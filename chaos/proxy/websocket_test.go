@@ -337,6 +337,43 @@ func TestWebSocketClose(t *testing.T) {
 	}
 }
 
+// A connection is closed once, and so counted, also where messages of both ways ask for it
+// at the same time.
+func TestWebSocketClosesOnce(t *testing.T) {
+	say := func(ctx context.Context, c *websocket.Conn) {
+		for c.Write(ctx, websocket.MessageText, []byte("a")) == nil {
+		}
+	}
+	hear := func(ctx context.Context, c *websocket.Conn) error {
+		for {
+			if _, _, err := c.Read(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	p := startProxy(t, "ws", startHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		go say(r.Context(), c)
+		_ = hear(r.Context(), c) // until it is closed
+	}))
+	a := apply(t, p, "x", "ws_close", map[string]any{"codes": 4001, "after_messages": 20})
+	const conns = 100
+	for range conns {
+		c, ctx := dialSocket(t, p, websocket.CompressionDisabled)
+		go say(ctx, c)
+		if err := hear(ctx, c); websocket.CloseStatus(err) != 4001 {
+			t.Errorf("got %v, want code 4001", err)
+		}
+	}
+	if s := a.Stats(); s.Hit != conns {
+		t.Errorf("stats %+v, want %d hits", s, conns)
+	}
+}
+
 // Connection faults on a WebSocket that is open.
 func TestWebSocketConnectionFaults(t *testing.T) {
 	open := func(t *testing.T) (*Proxy, *websocket.Conn, context.Context) {
