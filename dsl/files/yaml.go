@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -20,6 +21,9 @@ func parseYAML(text []byte, p *problems) *node {
 	l := newLines(text)
 	if !withinLimits(text, l, p) {
 		return nil
+	}
+	if root := parsePieces(text, l, piecesOfYAML(text)); root != nil {
+		return root
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	first, err := decodeYAML(dec)
@@ -46,12 +50,17 @@ func parseYAML(text []byte, p *problems) *node {
 	if c.stopped {
 		return nil
 	}
+	aroundDocument(root, first)
+	return root
+}
+
+// aroundDocument gives the root of a document the comments before and behind it, too.
+func aroundDocument(root *node, doc *yaml.Node) {
 	if root.comment == nil {
 		root.comment = new(Comment)
 	}
-	root.comment.Head = joinComments(plainComment(first.HeadComment), root.comment.Head)
-	root.comment.Foot = joinComments(root.comment.Foot, plainComment(first.FootComment))
-	return root
+	root.comment.Head = joinComments(plainComment(doc.HeadComment), root.comment.Head)
+	root.comment.Foot = joinComments(root.comment.Foot, plainComment(doc.FootComment))
 }
 
 // decodeYAML reads one document. The library gives up some texts by a panic.
@@ -107,12 +116,7 @@ func (c *yamlConverter) place(y *yaml.Node) (line, col int) {
 
 // yamlLines returns the function that maps the library's lines to ours.
 func (c *yamlConverter) yamlLines(text []byte) func(n, col int) (int, int) {
-	breaks := []string{"\u0085", "\u2028", "\u2029"}
-	found := false
-	for _, b := range breaks {
-		found = found || bytes.Contains(text, []byte(b))
-	}
-	if !found {
+	if !hasOtherBreaks(text) {
 		return nil
 	}
 	theirs := &lines{text: text, starts: []int{0}}
@@ -129,6 +133,11 @@ func (c *yamlConverter) yamlLines(text []byte) func(n, col int) (int, int) {
 		}
 	}
 	return func(n, col int) (int, int) { return c.lines.place(theirs.offset(n, col)) }
+}
+
+// hasOtherBreaks reports whether the library ends lines where we do not.
+func hasOtherBreaks(text []byte) bool {
+	return slices.ContainsFunc([]string{"\u0085", "\u2028", "\u2029"}, func(b string) bool { return bytes.Contains(text, []byte(b)) })
 }
 
 // stop says what makes it senseless to go on.
