@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -66,7 +67,8 @@ func (c *runsListCmd) run(sh *shell) error {
 }
 
 func listRuns(w io.Writer, runs []store.Entry) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var out bytes.Buffer
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "RUN\tORCHESTRATION\tSTARTED\tTOOK\tVERDICT\tREASON")
 	for _, e := range runs {
 		took, verdict := "", string(e.Status)
@@ -74,9 +76,13 @@ func listRuns(w io.Writer, runs []store.Entry) error {
 			took, verdict = units.FormatDuration(e.End.Duration.Round(time.Millisecond)), text.Clean(string(e.End.Verdict))
 		}
 		cells := []string{e.ID, text.Clean(e.Name), e.Started.UTC().Format("2006-01-02 15:04:05Z"), took, verdict, text.Clean(reasonOf(&e))}
-		fmt.Fprintln(table, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		fmt.Fprintln(table, strings.Join(cells, "\t")) // empty ones too: a column is only as wide as its neighbours that have it
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := w.Write(text.Trimmed(out.Bytes()))
+	return err
 }
 
 type runsShowCmd struct {

@@ -31,17 +31,8 @@ func (c *Comparison) Text(w io.Writer) error {
 	for _, note := range c.notes() {
 		fmt.Fprintf(&out, "\n%s\n", note)
 	}
-	_, err := w.Write(trimmed(out.Bytes()))
+	_, err := w.Write(text.Trimmed(out.Bytes()))
 	return err
-}
-
-// trimmed takes the blanks off the ends of lines.
-func trimmed(text []byte) []byte {
-	lines := bytes.Split(text, []byte("\n"))
-	for i := range lines {
-		lines[i] = bytes.TrimRight(lines[i], " ")
-	}
-	return bytes.Join(lines, []byte("\n"))
 }
 
 // Markdown writes it for a pull request.

@@ -13,6 +13,10 @@ const maxListed = 20
 // footer says what the run uses and what a person should know of it.
 func (t *timeline) footer(opt Options) {
 	run := t.run
+	judged := run.State == view.Ended && run.Message != "" && run.Verdict != "passed" && !run.Endless
+	if judged { // the longest name stands last, and what stands above it lines up with it
+		t.indent = max(t.indent, indentOf(string(run.Verdict)))
+	}
 	t.add(nil)
 	t.fact("total", plain, t.total(opt))
 	for i, target := range run.Targets {
@@ -48,7 +52,7 @@ func (t *timeline) footer(opt Options) {
 	for _, text := range append(run.Warnings(), opt.Warnings...) {
 		t.fact("warning", yellow, text)
 	}
-	if run.State == view.Ended && run.Message != "" && run.Verdict != "passed" && !run.Endless {
+	if judged {
 		t.fact(string(run.Verdict), verdictColor(run.Verdict), because(string(run.Verdict), run.Message)+t.whence())
 	}
 }
@@ -146,6 +150,9 @@ const (
 	maxFact    = len("inconclusive")
 )
 
+// indentOf is where the text of a fact of that name can begin.
+func indentOf(name string) int { return 2 + width(name) + 1 }
+
 // fact writes a name and a text, wrapped at blanks below each other.
 func (p *page) fact(name string, c color, text string) {
 	first := dim
@@ -153,7 +160,7 @@ func (p *page) fact(name string, c color, text string) {
 		first = c
 	}
 	name = p.cut(Clean(name), maxFact)
-	indent := max(factIndent, 2+width(name)+1)
+	indent := max(p.indent, indentOf(name))
 	for i, part := range p.lines(text, p.width-indent) {
 		var l line
 		l.put(plain, "  ")

@@ -15,6 +15,7 @@
 package text
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"time"
@@ -56,7 +57,9 @@ const (
 type page struct {
 	style
 	width int
-	text  []byte
+	// indent is where the text of a fact begins, longer names apart.
+	indent int
+	text   []byte
 }
 
 func newPage(opt Options) *page {
@@ -64,7 +67,7 @@ func newPage(opt Options) *page {
 	if width <= 0 {
 		width = defaultWidth
 	}
-	return &page{style: style{color: opt.Color, ascii: opt.ASCII}, width: max(width, minWidth)}
+	return &page{style: style{color: opt.Color, ascii: opt.ASCII}, width: max(width, minWidth), indent: factIndent}
 }
 
 // add appends a line, cut to the width.
@@ -80,4 +83,13 @@ func (p *page) flush(w io.Writer) error {
 		err = errors.New("the terminal took only a part of the text")
 	}
 	return err
+}
+
+// Trimmed takes the blanks off the ends of lines, such as those of a table's empty cells.
+func Trimmed(text []byte) []byte {
+	lines := bytes.Split(text, []byte("\n"))
+	for i := range lines {
+		lines[i] = bytes.TrimRight(lines[i], " ")
+	}
+	return bytes.Join(lines, []byte("\n"))
 }
