@@ -150,7 +150,7 @@ func FindRun(ctx context.Context, data, prefix string) (string, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(live) == 0:
-		return "", fmt.Errorf("%w (data folder %s); `starquake runs` lists those that were", ErrNoneLive, data)
+		return "", fmt.Errorf("%w (data folder %s)", ErrNoneLive, data)
 	case len(found) == 0:
 		return "", fmt.Errorf("no run whose id begins with %q is going on; going on:%s", prefix, describeRuns(ctx, data, live))
 	case prefix == "":

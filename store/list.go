@@ -167,7 +167,7 @@ func (s *Store) Find(name string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("run %q: %w in %s; `starquake runs` lists them", name, ErrNoRun, s.dir)
+		return "", fmt.Errorf("run %q: %w in %s", name, ErrNoRun, s.dir)
 	case 1:
 		return found[0], nil
 	}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
 	"starquake/app"
+	"starquake/report/text"
 	"starquake/store"
 	"starquake/units"
 )
@@ -31,6 +33,17 @@ func (f dataFlag) openStore() (*store.Store, error) {
 	return s, nil
 }
 
+// again is what names the same data folder to another command: nothing where it is the one
+// that commands have anyway.
+func (f dataFlag) again() string {
+	dir, err := app.DataDir(f.Data)
+	usual, usualErr := app.DataDir(os.Getenv("STARQUAKE_DATA"))
+	if err == nil && usualErr == nil && dir == usual {
+		return ""
+	}
+	return " --data " + text.Quote(f.Data)
+}
+
 // find opens the data folder and finds a run in it.
 func (f dataFlag) find(name string) (*store.Store, string, error) {
 	s, err := f.openStore()
@@ -38,10 +51,46 @@ func (f dataFlag) find(name string) (*store.Store, string, error) {
 		return nil, "", err
 	}
 	id, err := s.Find(name)
+	if errors.Is(err, store.ErrNoRun) {
+		err = fmt.Errorf("%w; `starquake runs%s` lists them", err, f.again())
+	}
 	if err != nil {
 		return nil, "", errors.Join(asInvalid(err), s.Close())
 	}
 	return s, id, nil
+}
+
+// notGoingOn is err, of a run that does not go on, as one says it who knows what the data
+// folder keeps: a run that is over is not missing.
+func (f dataFlag) notGoingOn(name string, err error) error {
+	if e := f.kept(name); e != nil && (e.Status == store.Ended || e.Status == store.Interrupted) {
+		how := "has ended: "
+		if e.Status == store.Interrupted {
+			how = "does not go on: "
+		}
+		return fmt.Errorf("run %s of %s %s%s; `starquake runs show %s%s` shows it", e.ID, text.Clean(e.Name), how, f.standingOf(e), e.ID, f.again())
+	}
+	if errors.Is(err, app.ErrNoneLive) {
+		return fmt.Errorf("%w; `starquake runs%s` lists those that were", err, f.again())
+	}
+	return err
+}
+
+// kept gives the run of the data folder that name means, nil where it means none.
+func (f dataFlag) kept(name string) *store.Entry {
+	if name == "" {
+		return nil
+	}
+	s, id, err := f.find(name)
+	if err != nil {
+		return nil
+	}
+	defer s.Close()
+	e, err := s.Entry(id)
+	if err != nil {
+		return nil
+	}
+	return &e
 }
 
 // retentionFlags say which ended runs stay.
@@ -116,7 +165,7 @@ func (k *keeping) warn(logs *aside) {
 	for _, e := range runs {
 		switch {
 		case e.Status == store.Interrupted:
-			fmt.Fprintf(logs, "starquake: run %s of %s was interrupted; take it up with `starquake recover %s`, or end it with `starquake cleanup %s`\n", e.ID, e.Name, e.ID, e.ID)
+			fmt.Fprintf(logs, "starquake: run %[1]s of %[2]s was interrupted; take it up with `starquake recover %[1]s%[3]s`, or end it with `starquake cleanup %[1]s%[3]s`\n", e.ID, e.Name, k.flags.again())
 		case !e.MayBeOn():
 			continue
 		}
@@ -135,8 +184,8 @@ func (k *keeping) warn(logs *aside) {
 				logs.logf("run %s may have left on: %s", e.ID, what)
 			}
 			if len(done.NotRun) > 0 {
-				fmt.Fprintf(logs, "starquake: its on_exit handlers have not run: %s; `starquake recover %s --recover=rollback` runs them now, cleanup would not\n",
-					strings.Join(done.NotRun, ", "), e.ID)
+				fmt.Fprintf(logs, "starquake: its on_exit handlers have not run: %s; `starquake recover %s%s --recover=rollback` runs them now, cleanup would not\n",
+					strings.Join(done.NotRun, ", "), e.ID, k.flags.again())
 			}
 		}
 	}

@@ -57,8 +57,11 @@ func (f *remoteFlags) reach(ctx context.Context, sh *shell, id string) (*reached
 			return reach(ctx, found, func(ctx context.Context) (distant, error) { return app.DialRun(ctx, data, found) })
 		}
 		var elsewhere *app.ServedError
-		served := errors.As(local, &elsewhere)
-		if f.Data != "" || !served && !errors.Is(local, app.ErrNoneLive) {
+		served, none := errors.As(local, &elsewhere), errors.Is(local, app.ErrNoneLive)
+		if !served {
+			local = f.notGoingOn(id, local)
+		}
+		if f.Data != "" || !served && !none {
 			return nil, asInvalid(local)
 		}
 		if served {

@@ -114,12 +114,12 @@ func (c *runsShowCmd) run(sh *shell) error {
 			*view.Run
 		}{e.ID, e.Status, run})
 	}
-	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", e.ID, text.Clean(run.Name), standingOf(e))
+	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", e.ID, text.Clean(run.Name), c.standingOf(e))
 	return text.Timeline(sh.out, run, sh.text())
 }
 
 // standingOf says in a line how a run stands, and what is to be done where nobody runs it.
-func standingOf(e *store.Entry) string {
+func (f dataFlag) standingOf(e *store.Entry) string {
 	how := string(e.Status)
 	if e.End != nil {
 		how = string(e.End.Verdict)
@@ -128,7 +128,7 @@ func standingOf(e *store.Entry) string {
 		}
 	}
 	if e.Status == store.Interrupted && !e.Imported {
-		how += fmt.Sprintf("; `starquake recover %s` takes it up, `starquake cleanup %s` ends it", e.ID, e.ID)
+		how += fmt.Sprintf("; `starquake recover %[1]s%[2]s` takes it up, `starquake cleanup %[1]s%[2]s` ends it", e.ID, f.again())
 	}
 	return how
 }
