@@ -19,7 +19,7 @@ func pagePolicy() string { return report.ContentSecurityPolicy() + "; frame-ance
 
 // reportRoute is that of a run's report. It is made of the journal whenever it is asked for.
 func (s *Server) reportRoute(tag, base string) {
-	o := op("GET", base+"/{id}/report", "get-report", Viewer, "A report of a run as it stands, made of its journal: a page for people, Markdown, JSON, JUnit XML or SARIF. Of one that waits for its turn there is none: 409 run_queued, whose help names the calls that tell when.", tag)
+	o := op("GET", base+"/{id}/report", "get-report", Viewer, "A report of a run as it stands, made of its journal: a page for people, Markdown, JSON, JUnit XML or SARIF. Of one that waits for its turn there is none: 409 run_queued, whose help names the calls that tell when; nor of one that never began: 409 run_ended.", tag)
 	content := map[string]*huma.MediaType{}
 	for _, f := range report.Formats() {
 		content[f.MediaType] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Description: f.Doc}}
@@ -77,6 +77,15 @@ func (s *Server) reported(id string) (*report.Run, error) {
 		return nil, err
 	}
 	return about(&e.Info, app.ViewOf(&e, recs)), nil
+}
+
+// reportOf is where the report of a run is, or will be; "" of one that has ended and never
+// began.
+func (s *Server) reportOf(r *Run) string {
+	if r.Status == string(view.Ended) && s.runs.notBegun(r.ID) != nil {
+		return ""
+	}
+	return reportPath(r.ID)
 }
 
 // reportPath is where the report of a run is.

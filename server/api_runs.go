@@ -52,7 +52,7 @@ func (s *Server) runRoutes() {
 		if err != nil {
 			return nil, asProblem(err)
 		}
-		r.Report = reportPath(id)
+		r.Report = s.reportOf(&r)
 		out := &startOut{Status: http.StatusOK, Location: base + "/" + id, Body: r}
 		switch {
 		case fresh && r.Status == statusQueued:
@@ -168,7 +168,7 @@ func (s *Server) readRuns(tag, base string) {
 		return &statusOut{r}, nil
 	})
 	s.eventRoutes(tag, base)
-	journalOp := op("GET", base+"/{id}/journal", "download-journal", Viewer, "A run as JSON lines: what was asked, then its journal, as starquake runs import takes it. Of one that waits for its turn there is none: 409 run_queued, whose help names the calls that tell when.", tag)
+	journalOp := op("GET", base+"/{id}/journal", "download-journal", Viewer, "A run as JSON lines: what was asked, then its journal, as starquake runs import takes it. Of one that waits for its turn there is none: 409 run_queued, whose help names the calls that tell when; nor of one that never began: 409 run_ended.", tag)
 	journalOp.Responses["200"] = &huma.Response{Description: "The lines.", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	huma.Register(s.api, journalOp, func(_ context.Context, in *RunPath) (*huma.StreamResponse, error) {
 		if err := s.runs.notBegun(in.ID); err != nil {

@@ -76,9 +76,13 @@ func (s *Server) legacy() {
 			return nil, asProblem(err)
 		}
 		if r.Status == statusQueued {
-			return &startOut{http.StatusAccepted, LegacyDone{fmt.Sprintf("Orchestration '%s' waits for its turn, at position %d", r.Name, r.QueuePosition), id, reportPath(id)}}, nil
+			return &startOut{http.StatusAccepted, LegacyDone{fmt.Sprintf("Orchestration '%s' waits for its turn, at position %d", r.Name, r.QueuePosition), id, s.reportOf(&r)}}, nil
 		}
-		return &startOut{http.StatusOK, LegacyDone{fmt.Sprintf("Orchestration '%s' started successfully", r.Name), id, reportPath(id)}}, nil
+		done := fmt.Sprintf("Orchestration '%s' started successfully", r.Name)
+		if err := s.runs.notBegun(id); err != nil { // what this Idempotency-Key started was taken out of the queue
+			done = fmt.Sprintf("Orchestration '%s' never began: %s", r.Name, r.Message)
+		}
+		return &startOut{http.StatusOK, LegacyDone{done, id, s.reportOf(&r)}}, nil
 	})
 	type statusOut struct{ Body LegacyStatus }
 	status := func(context.Context, *struct{}) (*statusOut, error) {

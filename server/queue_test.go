@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -74,10 +75,15 @@ func TestQueue(t *testing.T) {
 	if err := watch.Wait(); err == nil || !strings.Contains(seen.String(), "never began") {
 		t.Errorf("watch of what was taken out: %v\n%s", err, seen)
 	}
-	if again := l.do("POST", "/api/v1/runs", ask("b"), "Idempotency-Key: b").is(200); again.text("id") != ids[0] || again.text("reason") != "cancelled" {
+	if again := l.do("POST", "/api/v1/runs", ask("b"), "Idempotency-Key: b").is(200); again.text("id") != ids[0] || again.text("reason") != "cancelled" || again.get("report") != nil {
 		t.Errorf("asked again for what was taken out: %s", again.body)
 	}
-	l.do("GET", "/api/v1/runs/"+ids[0]+"/journal", nil).is(409, "run_ended")
+	for _, path := range []string{"/journal", "/report"} {
+		l.do("GET", "/api/v1/runs/"+ids[0]+path, nil).is(409, "run_ended")
+	}
+	if out, err := command("runs", "--base-url", l.url, "--verdict", "stopped"); err != nil || !regexp.MustCompile(ids[0]+` +b +\S+ \S+ +0s +stopped +cancelled`).MatchString(out) {
+		t.Errorf("what was taken out, in a list: %v\n%s", err, out)
+	}
 	if at := l.do("GET", "/api/v1/runs/"+ids[1], nil).is(200); at.get("queue_position") != 1.0 {
 		t.Errorf("the next one: %s", at.body)
 	}

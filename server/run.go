@@ -43,7 +43,7 @@ type Run struct {
 	Params map[string]any    `json:"params,omitempty" doc:"The parameters that it was given."`
 	Seed   string            `json:"seed,omitempty" doc:"The seed of all its randomness."`
 	By     string            `json:"by,omitempty" doc:"Who started it."`
-	Report string            `json:"report,omitempty" doc:"Of the answer to a start: where the run's report is, as it stands and when it has ended."`
+	Report string            `json:"report,omitempty" doc:"Of the answer to a start: where the run's report is, as it stands and when it has ended; absent where the Idempotency-Key is that of a run that never began."`
 
 	Approvals []*view.Approval `json:"approvals,omitempty" doc:"The questions that wait for a person."`
 	// LoadsNow is telemetry: no journal has it.

@@ -179,7 +179,10 @@ func entry(r *server.Run) store.Entry {
 	e.ID, e.Name, e.Started, e.Labels, e.By = r.ID, r.Name, r.Started, r.Labels, r.By
 	e.Seed, _ = strconv.ParseUint(r.Seed, 10, 64) // 0 for one that has not begun
 	if r.Ended != nil {
-		e.End = &store.End{Verdict: r.Verdict, Reason: r.Reason, Message: r.Message, Duration: r.Ended.Sub(r.Started)}
+		e.End = &store.End{Verdict: r.Verdict, Reason: r.Reason, Message: r.Message}
+		if r.Seed != "" { // else it never began: that it waited is not how long it took
+			e.End.Duration = r.Ended.Sub(r.Started)
+		}
 	}
 	return e
 }
