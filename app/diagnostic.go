@@ -40,7 +40,7 @@ func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 		}
 	}
 	if len(empty) > 0 {
-		help := "without a default, and not given, this is 0 or empty here: " + strings.Join(empty, ", ") + "; give a value with --param NAME=VALUE"
+		help := "without a default, and not given, this is 0 or empty here: " + strings.Join(empty, ", ") + "; give a value with " + builtins.GivenAs(s.loader.ParamAs, "NAME")
 		if d.Help != "" {
 			help = d.Help + "; " + help
 		}

@@ -52,6 +52,7 @@ type isolatedEnv struct {
 	AskSecrets   bool                           `json:"ask_secrets,omitempty"` // else all are there
 	AnyTarget    bool                           `json:"any_target,omitempty"`
 	AnyParam     bool                           `json:"any_param,omitempty"`
+	ParamAs      string                         `json:"param_as,omitempty"`
 	FailSteps    []string                       `json:"fail_steps,omitempty"`
 	BreachGuards []string                       `json:"breach_guards,omitempty"`
 	HasChaos     bool                           `json:"has_chaos,omitempty"`
@@ -69,7 +70,7 @@ func wireEnv(env *builtins.Env) isolatedEnv {
 	e := isolatedEnv{
 		Prometheus: env.Prometheus, Channels: env.Channels,
 		Params: env.Params, Services: env.Services, Environment: env.Environment, AskSecrets: env.CheckSecret != nil,
-		AnyTarget: env.AnyTarget, AnyParam: env.AnyParam, FailSteps: env.FailSteps, BreachGuards: env.BreachGuards,
+		AnyTarget: env.AnyTarget, AnyParam: env.AnyParam, ParamAs: env.ParamAs, FailSteps: env.FailSteps, BreachGuards: env.BreachGuards,
 		HasChaos: env.HasChaos, SlowWaits: env.SlowWaits, Scenarios: env.Scenarios,
 	}
 	for _, t := range env.Targets {
@@ -92,7 +93,7 @@ func (e *isolatedEnv) fill(env *builtins.Env) {
 	env.Params, env.Services, env.Environment = e.Params, e.Services, e.Environment
 	env.Prometheus, env.Channels = e.Prometheus, e.Channels
 	env.AnyTarget, env.AnyParam, env.FailSteps, env.BreachGuards = e.AnyTarget, e.AnyParam, e.FailSteps, e.BreachGuards
-	env.HasChaos, env.SlowWaits, env.Scenarios = e.HasChaos, e.SlowWaits, e.Scenarios
+	env.HasChaos, env.SlowWaits, env.Scenarios, env.ParamAs = e.HasChaos, e.SlowWaits, e.Scenarios, e.ParamAs
 	for i := range e.Targets {
 		t := &e.Targets[i].Target
 		t.Open = e.Targets[i].Open

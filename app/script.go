@@ -51,6 +51,9 @@ type Loader struct {
 	// Library is the folder of the user's own scenarios, "" without one: its modules are
 	// part of every script, and scenario(name) finds what they define.
 	Library string
+	// ParamAs is how people give parameters to the scripts, for help: a text with NAME and
+	// VALUE in it; "" for the flag of the command line.
+	ParamAs string
 }
 
 // Load reads and checks the file at path, a script with every module it loads or an
@@ -153,7 +156,7 @@ func (s *Script) newEnv() *builtins.Env {
 		scenarios[name] = own.Module
 	}
 	return &builtins.Env{
-		Names: s.names, Scenarios: scenarios,
+		Names: s.names, Scenarios: scenarios, ParamAs: s.loader.ParamAs,
 		Init: func(thread *starlark.Thread, name string) (starlark.StringDict, error) {
 			m := s.Unit.Modules[name]
 			if m == nil || m.Program == nil {

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,6 +26,12 @@ type Param struct {
 	Value json.RawMessage `json:"value,omitempty"`
 }
 
+// GivenAs is how a person gives a parameter: form, with its name and VALUE, or the flag of
+// the command line where form is "".
+func GivenAs(form, name string) string {
+	return strings.ReplaceAll(cmp.Or(form, "--param NAME=VALUE"), "NAME", name)
+}
+
 func parameter(c *Call, e *Env) (starlark.Value, error) {
 	p := Param{Name: c.String("name"), Type: c.String("type"), Help: c.String("help"), Required: !c.Has("default")}
 	def := c.Value("default")
@@ -46,7 +53,7 @@ func parameter(c *Call, e *Env) (starlark.Value, error) {
 		v, err = paramValue(p.Type, def)
 	default:
 		if !e.AnyParam {
-			return nil, c.Errorf("", "parameter %q is required", p.Name).WithHint("give it with --param %s=…", p.Name)
+			return nil, c.Errorf("", "parameter %q is required", p.Name).WithHint("give it with %s", GivenAs(e.ParamAs, p.Name))
 		}
 		v, err = zeroParam(p.Type), nil
 	}

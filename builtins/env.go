@@ -44,6 +44,8 @@ type Env struct {
 	AnyTarget bool
 	// AnyParam lets required parameters be missing: the script is only looked at.
 	AnyParam bool
+	// ParamAs is how parameters are given, for help: see GivenAs.
+	ParamAs string
 
 	// OnCall is told of every call of a builtin that acts or looks; it may be nil.
 	OnCall func(*starlark.Thread)

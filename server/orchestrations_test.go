@@ -118,6 +118,9 @@ func TestJudged(t *testing.T) {
 	}
 	needs := map[string]any{"content": "n = param(\"n\", type = \"int\")\n" + waits, "format": "starlark"}
 	l.do("POST", base+"/validate", needs).is(400, "bad_argument")
+	if p := l.do("POST", "/api/v1/runs", needs).is(422).problem(); !strings.Contains(p.Detail, `"n" is required`) || !strings.Contains(p.Help, `give it with "params": {"n": VALUE} in the body`) {
+		t.Errorf("a start without its parameter: %+v", p)
+	}
 	needs["params"] = map[string]any{"n": 1}
 	l.do("POST", base+"/validate", needs).is(200)
 	plan := l.do("POST", base+"/plan", map[string]any{"content": waits, "format": "starlark", "seed": 7}).is(200)

@@ -58,6 +58,9 @@ func formatOf(content string) string {
 	return formatYAML
 }
 
+// paramAs is how parameters are given to a server, for the help of what is wrong with them.
+const paramAs = `"params": {"NAME": VALUE} in the body (starquake start: --param NAME=VALUE)`
+
 // load reads and checks a text. The error is a *Problem with all that is wrong.
 func (c *scripts) load(format, content string, lenient bool) (*loaded, error) {
 	hash := sha256.New()
@@ -74,7 +77,7 @@ func (c *scripts) load(format, content string, lenient bool) (*loaded, error) {
 	c.mu.Unlock()
 	if l == nil {
 		l = &loaded{from: definition{Format: format, Content: content, Lenient: lenient}}
-		l.script, l.diags = app.Loader{Lenient: lenient}.LoadText(fileName(format), []byte(content))
+		l.script, l.diags = app.Loader{Lenient: lenient, ParamAs: paramAs}.LoadText(fileName(format), []byte(content))
 		l.diags = append(l.diags, l.aboutReport()...)
 		if !l.diags.HasErrors() { // what is wrong is not kept
 			c.keep(key, l)
