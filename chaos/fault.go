@@ -40,7 +40,7 @@ type Pulse struct {
 func New(kind string, args map[string]any) (Fault, error) {
 	row, err := KindOf(kind)
 	if err != nil {
-		return Fault{}, err
+		return Fault{}, inPart("kind", err)
 	}
 	f := Fault{Kind: kind, Probability: Const(1)}
 	names := make([]string, 0, len(args))
@@ -67,14 +67,17 @@ func (f *Fault) set(row *Kind, name string, arg any) (err error) {
 	switch name {
 	case "probability":
 		f.Probability, err = readValue(&ParamSpec{Name: name, Type: TypeShare, Ramp: true}, arg)
-		return err
 	case "match":
 		f.Match, err = readMatch(arg)
-		return err
 	case "pulse":
 		f.Pulse, err = readPulse(arg)
-		return err
+	default:
+		return inPart("params", f.setParam(row, name, arg))
 	}
+	return inPart(name, err)
+}
+
+func (f *Fault) setParam(row *Kind, name string, arg any) error {
 	spec := row.param(name)
 	if spec == nil {
 		return fmt.Errorf("parameter %s is unknown; there are %s", describe(name), row.paramNames())
@@ -105,7 +108,7 @@ func (f *Fault) Counted() bool {
 func (f Fault) Validate() error {
 	row, err := KindOf(f.Kind)
 	if err != nil {
-		return err
+		return inPart("kind", err)
 	}
 	if err := f.validate(&row); err != nil {
 		return fmt.Errorf("fault %s: %w", f.Kind, err)
@@ -114,6 +117,29 @@ func (f Fault) Validate() error {
 }
 
 func (f *Fault) validate(row *Kind) error {
+	if err := f.validateParams(row); err != nil {
+		return inPart("params", err)
+	}
+	probability := ParamSpec{Name: "probability", Type: TypeShare, Max: 1, Ramp: true}
+	if err := probability.validate(f.Probability); err != nil {
+		return inPart("probability", err)
+	}
+	if f.Match != nil {
+		if _, err := f.Match.Compile(); err != nil {
+			return inPart("match", err)
+		}
+	}
+	if p := f.Pulse; p != nil && (p.On < time.Millisecond || p.Off < time.Millisecond || p.On > units.MaxDuration || p.Off > units.MaxDuration) {
+		return inPart("pulse", fmt.Errorf("pulse on %s, off %s: expected 1ms or more for both",
+			units.FormatDuration(p.On), units.FormatDuration(p.Off)))
+	}
+	if row.check == nil {
+		return nil
+	}
+	return inPart("params", row.check(f))
+}
+
+func (f *Fault) validateParams(row *Kind) error {
 	for _, name := range sortedKeys(f.Params) {
 		spec := row.param(name)
 		if spec == nil {
@@ -132,23 +158,7 @@ func (f *Fault) validate(row *Kind) error {
 			return fmt.Errorf("parameter %s is missing; expected %s", spec.Name, spec.Type.expected())
 		}
 	}
-	probability := ParamSpec{Name: "probability", Type: TypeShare, Max: 1, Ramp: true}
-	if err := probability.validate(f.Probability); err != nil {
-		return err
-	}
-	if f.Match != nil {
-		if _, err := f.Match.Compile(); err != nil {
-			return err
-		}
-	}
-	if p := f.Pulse; p != nil && (p.On < time.Millisecond || p.Off < time.Millisecond || p.On > units.MaxDuration || p.Off > units.MaxDuration) {
-		return fmt.Errorf("pulse on %s, off %s: expected 1ms or more for both",
-			units.FormatDuration(p.On), units.FormatDuration(p.Off))
-	}
-	if row.check == nil {
-		return nil
-	}
-	return row.check(f)
+	return nil
 }
 
 // ActiveAt reports whether the pulse has the fault on when elapsed has passed since

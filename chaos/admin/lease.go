@@ -104,9 +104,12 @@ func (l *lease) apply(t *target, id string, put Put) error {
 	if put.Fault.Kind == "" {
 		return nil
 	}
+	if err := t.Supports(put.Fault.Kind); err != nil {
+		return failf(http.StatusUnprocessableEntity, "fault_protocol", "%v", err)
+	}
 	applied, err := t.Proxy.ApplyFrom(put.Fault, id, put.Seed, proxy.Start{Key: put.Key, Elapsed: put.Elapsed, Before: put.Before})
 	if err != nil {
-		return failf(http.StatusUnprocessableEntity, "fault", "%v", err)
+		return failf(http.StatusUnprocessableEntity, faultCode(err), "%v", err)
 	}
 	l.applied = applied
 	return nil

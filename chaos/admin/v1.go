@@ -218,7 +218,7 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 		err = put.Fault.Validate()
 	}
 	if err != nil {
-		return failf(http.StatusBadRequest, "fault", "fault: %v", err)
+		return failf(http.StatusBadRequest, faultCode(err), "fault: %v", err)
 	}
 	if in.Seed != "" {
 		if put.Seed, err = strconv.ParseUint(in.Seed, 10, 64); err != nil {
@@ -244,6 +244,16 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer(w, status, map[string]any{"id": id, "target": name, "expires_at": expires})
 	return nil
+}
+
+// faultCode is the code of what is wrong with a fault: fault, or of its part, such as
+// fault_params.
+func faultCode(err error) string {
+	var wrong *chaos.PartError
+	if errors.As(err, &wrong) {
+		return "fault_" + wrong.Part
+	}
+	return "fault"
 }
 
 func parseTTL(text string) (time.Duration, error) {
