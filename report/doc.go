@@ -43,6 +43,8 @@ type Run struct {
 	// By is who started it, Version that of the program.
 	By, Version string
 	Labels      map[string]string
+	// Imported says that it came as a file: nobody goes on with it here.
+	Imported bool
 }
 
 // Format is one way to write a run.

@@ -155,6 +155,8 @@ func (r *Run) reason() string {
 // because is why, for people.
 func (r *Run) because() string {
 	switch {
+	case r.State == view.Interrupted && r.Imported:
+		return "it came as a file that ends before the run did, and does not go on here"
 	case r.State == view.Interrupted:
 		return "the process that ran it has died; starquake recover goes on with it"
 	case r.State != view.Ended:

@@ -64,7 +64,7 @@ const again = "starquake start --file FILE"
 // reported is a run for a report.
 func (s *Server) reported(id string) (*report.Run, error) {
 	about := func(info *store.Info, v *view.Run) *report.Run {
-		return &report.Run{Run: v, ID: info.ID, Again: again, By: info.By, Version: info.Version, Labels: info.Labels}
+		return &report.Run{Run: v, ID: info.ID, Again: again, By: info.By, Version: info.Version, Labels: info.Labels, Imported: info.Imported}
 	}
 	if err := s.runs.notBegun(id); err != nil {
 		return nil, err

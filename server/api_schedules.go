@@ -17,7 +17,7 @@ type Schedule struct {
 	Name       string              `json:"name" doc:"The schedule."`
 	Version    int                 `json:"version" doc:"How often it was written."`
 	ETag       string              `json:"etag" doc:"Names the version and its content, for If-Match."`
-	By         string              `json:"by,omitempty" doc:"Who wrote it; its runs are signed so."`
+	By         string              `json:"by,omitempty" doc:"Who wrote it. The runs that it starts at its times are signed schedule:NAME, one that somebody triggers is signed by who triggered it."`
 	Updated    time.Time           `json:"updated" doc:"When it was written."`
 	Definition schedule.Definition `json:"definition" doc:"What was written."`
 	Due        *time.Time          `json:"due" doc:"When it is due next; null if it is disabled or over."`

@@ -37,7 +37,7 @@ func TestSchedules(t *testing.T) {
 	}
 	l.do("PUT", base+"/s", map[string]any{"orchestration": "long", "every": "1h"}, "If-None-Match: *").is(412)
 	run := l.do("POST", base+"/s/trigger", nil).is(201).text("run")
-	if a := l.do("GET", "/api/v1/runs/"+run, nil).is(200); a.text("labels.schedule") != "s" || a.text("labels.team") != "shop" {
+	if a := l.do("GET", "/api/v1/runs/"+run, nil).is(200); a.text("by") != "local" || a.text("labels.schedule") != "s" || a.text("labels.team") != "shop" {
 		t.Errorf("its run: %s", a.body)
 	}
 	l.do("POST", base+"/s/trigger", nil).is(409, "schedule_active")

@@ -164,6 +164,8 @@ func (k *keeping) warn(logs *aside) {
 	}
 	for _, e := range runs {
 		switch {
+		case e.Imported: // it ran somewhere else
+			continue
 		case e.Status == store.Interrupted:
 			fmt.Fprintf(logs, "starquake: run %[1]s of %[2]s was interrupted; take it up with `starquake recover %[1]s%[3]s`, or end it with `starquake cleanup %[1]s%[3]s`\n", e.ID, e.Name, k.flags.again())
 		case !e.MayBeOn():

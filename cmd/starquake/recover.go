@@ -101,6 +101,8 @@ func (f dataFlag) left(name string, unclean bool) (*store.Store, []string, error
 		switch {
 		case err != nil:
 			err = errored("%w", err)
+		case entry.Imported:
+			err = invalid("run %s was imported: it ran somewhere else, and nothing of it is on or goes on here", id)
 		case entry.Status == store.Running:
 			err = invalid("run %s goes on in another process", id)
 		case entry.Status == store.Interrupted, unclean && entry.End.Verdict == journal.VerdictUnclean:
@@ -124,7 +126,7 @@ func (f dataFlag) left(name string, unclean bool) (*store.Store, []string, error
 	}
 	var ids []string
 	for _, e := range slices.Backward(runs) {
-		if e.Status == store.Interrupted || unclean && e.MayBeOn() {
+		if e.Status == store.Interrupted && !e.Imported || unclean && e.MayBeOn() {
 			ids = append(ids, e.ID)
 		}
 	}

@@ -108,12 +108,13 @@ func readRun(in io.Reader, name string) (*report.Run, error) {
 	if err != nil {
 		return nil, invalid("%s: %w", name, err)
 	}
+	e.Imported = true
 	return reported(&e, recs), nil
 }
 
 // reported is a run for a report.
 func reported(e *store.Entry, recs []journal.Record) *report.Run {
-	return &report.Run{Run: app.ViewOf(e, recs), ID: e.ID, Path: app.PathOf(e.Info), Given: app.GivenOf(e.Info), By: e.By, Version: e.Version, Labels: e.Labels}
+	return &report.Run{Run: app.ViewOf(e, recs), ID: e.ID, Path: app.PathOf(e.Info), Given: app.GivenOf(e.Info), By: e.By, Version: e.Version, Labels: e.Labels, Imported: e.Imported}
 }
 
 // annotate shows failures at their lines where GitHub runs the program. It reads both
