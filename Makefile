@@ -70,13 +70,13 @@ docs: build ## the generated reference, and the output in the documents
 	mv docs/reference/builtins.md.new docs/reference/builtins.md
 	bin/starquake faults --output markdown > docs/reference/faults.md.new
 	mv docs/reference/faults.md.new docs/reference/faults.md
-	bin/starquake schema --output markdown > docs/reference/formats.md.new
+	bin/starquake schema --format markdown > docs/reference/formats.md.new
 	mv docs/reference/formats.md.new docs/reference/formats.md
 	bin/starquake serve --reference > docs/reference/settings.md.new
 	mv docs/reference/settings.md.new docs/reference/settings.md
-	bin/starquake man --output markdown > docs/reference/cli.md.new
+	bin/starquake man --format markdown > docs/reference/cli.md.new
 	mv docs/reference/cli.md.new docs/reference/cli.md
-	bin/starquake schema api --output markdown > docs/reference/rest.md.new
+	bin/starquake schema api --format markdown > docs/reference/rest.md.new
 	mv docs/reference/rest.md.new docs/reference/rest.md
 	$(GO) test -count=1 -run TestDocuments ./cmd/starquake -update # the output that documents show
 	mkdir -p docs/schema

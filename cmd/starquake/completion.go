@@ -20,15 +20,14 @@ func completes(parser *kong.Kong) {
 
 // manCmd is `starquake man`.
 type manCmd struct {
-	Output string `short:"o" enum:"roff,markdown" default:"roff" help:"roff (for man) or markdown (the reference of every command and flag)."`
+	Format string `enum:"roff,md,markdown," default:"" placeholder:"FORMAT" help:"roff (for man), or md or markdown (the reference of every command and flag). Without it: that of --output's ending, else roff."`
+	Output string `short:"o" placeholder:"FILE" help:"Write it there instead of showing it."`
 }
 
 // Run writes the manual page, made of the same table as --help.
 func (c *manCmd) Run(sh *shell, ctx *kong.Context) error {
-	if c.Output == formatMarkdown {
-		_, err := sh.out.Write(commandReference(ctx.Model))
-		return err
+	if formatFor(c.Format, c.Output, "roff") == formatMarkdown {
+		return sh.result(c.Output, commandReference(ctx.Model))
 	}
-	_, err := fmt.Fprintln(sh.out, mangokong.NewManPage(1, ctx.Model).Build(roff.NewDocument()))
-	return err
+	return sh.result(c.Output, fmt.Appendln(nil, mangokong.NewManPage(1, ctx.Model).Build(roff.NewDocument())))
 }

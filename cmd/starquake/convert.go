@@ -88,14 +88,20 @@ func firstError(diags dsl.Diagnostics) string {
 // formatFor is the format in which to write: what was asked for, what the name of the
 // file says, or another.
 func formatFor(asked, out, other string) string {
-	if asked != "" {
+	switch asked {
+	case "":
+	case "md":
+		return formatMarkdown
+	default:
 		return asked
 	}
 	switch filepath.Ext(out) {
 	case ".yaml", ".yml":
 		return "yaml"
 	case ".json":
-		return "json"
+		return formatJSON
+	case ".md", ".markdown":
+		return formatMarkdown
 	}
 	return other
 }

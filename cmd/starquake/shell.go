@@ -252,8 +252,10 @@ func (sh *shell) failedIn(format string, err error) error {
 }
 
 // json writes v: on several lines for json, on one for ndjson.
-func (sh *shell) json(format string, v any) error {
-	enc := json.NewEncoder(sh.out)
+func (sh *shell) json(format string, v any) error { return writeJSON(sh.out, format, v) }
+
+func writeJSON(w io.Writer, format string, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	if format == formatJSON {
 		enc.SetIndent("", "  ")
