@@ -55,7 +55,9 @@ type Triggered struct {
 // scheduler gives the schedules, unless another process has them.
 func (s *Server) scheduler() (*schedule.Scheduler, error) {
 	if s.schedules == nil {
-		return nil, problemf(409, "schedules_elsewhere", "another process serves the schedules of this data folder")
+		p := problemf(409, "schedules_elsewhere", "another process serves the schedules of this data folder")
+		p.Help = s.besideHelp()
+		return nil, p
 	}
 	return s.schedules, nil
 }

@@ -110,7 +110,9 @@ func (m *manager) steered(id string) (*app.Running, error) {
 	case e.Status == store.Ended:
 		return nil, problemf(409, codeRunEnded, "run %s has ended, %s", id, e.End.Verdict)
 	case e.Status == store.Running:
-		return nil, problemf(409, "run_elsewhere", "run %s goes on in another process", id)
+		p := problemf(409, "run_elsewhere", "run %s goes on in another process", id)
+		p.Help = fmt.Sprintf("on the server's machine `starquake status %s` finds that process, or tells the address of the server that has the run", id)
+		return nil, p
 	}
 	return nil, problemf(409, "run_interrupted", "run %s was interrupted and does not go on", id)
 }

@@ -95,6 +95,15 @@ func (m *manager) unkeep(w *waiting) {
 	}
 }
 
+// besideHelp says what to do where another server has the data folder.
+func (s *Server) besideHelp() string {
+	const own = "or give this server a data folder of its own with --data"
+	if url, err := s.config.Store.Shelf(store.Queue).Owner(); err == nil && url != "" {
+		return "ask the server that has it, at " + url + ", " + own
+	}
+	return "ask the server that has it, " + own
+}
+
 // openQueue has starts that wait kept on disk from now on, and lets those wait on that did
 // so when the last server ended. One server has the queue of a data folder.
 func (s *Server) openQueue() error {
@@ -105,7 +114,7 @@ func (s *Server) openQueue() error {
 	shelf := m.store.Shelf(store.Queue)
 	release, err := shelf.Own(s.config.URL)
 	if errors.Is(err, store.ErrOwned) {
-		s.logger.Warn("another process has the queue of this data folder: starts that wait in this one are not kept")
+		s.logger.Warn("another process has the queue of this data folder: starts that wait in this one are not kept", "help", s.besideHelp())
 		return nil
 	}
 	if err != nil {

@@ -145,7 +145,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	// Behind the recovery, as what goes on decides what schedules may start.
 	s.schedules, err = schedule.New(config.Store, scheduled{s}, s.logger)
 	if errors.Is(err, store.ErrOwned) {
-		s.logger.Warn("another process serves the schedules of this data folder")
+		s.logger.Warn("another process serves the schedules of this data folder", "help", s.besideHelp())
 		err = nil
 	}
 	if err != nil {
