@@ -36,6 +36,9 @@ func (c *compareCmd) run(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	if a.ID == b.ID && !a.Imported && !b.Imported {
+		return invalid("both are run %s; expected two: the one to measure against, then the one that is measured; `starquake runs%s` lists them", a.ID, c.again())
+	}
 	if a.ID == "" {
 		a.ID = c.A
 	}

@@ -52,7 +52,7 @@ func (f dataFlag) find(name string) (*store.Store, string, error) {
 	}
 	id, err := s.Find(name)
 	if errors.Is(err, store.ErrNoRun) {
-		err = fmt.Errorf("%w; `starquake runs%s` lists them", err, f.again())
+		err = fmt.Errorf("%w; expected an id, the beginning of one, or last: `starquake runs%s` lists them", err, f.again())
 	}
 	if err != nil {
 		return nil, "", errors.Join(asInvalid(err), s.Close())

@@ -92,6 +92,9 @@ func (f dataFlag) read(sh *shell, name string) (*report.Run, error) {
 		return readRun(file, name)
 	}
 	s, id, err := f.find(name)
+	if errors.Is(err, store.ErrNoRun) {
+		err = invalid("%w; nor is there a file %s", err, name)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -160,13 +160,29 @@ func (sh *shell) usage(parser *kong.Kong, args []string, err error) int {
 	if long := oneDash(parser, args); long != "" {
 		err = fmt.Errorf("%w; flags of several letters have two dashes: %s", err, long)
 	}
+	what := missing(err)
 	// The empty choice is that of a flag that is not given.
 	err = errors.New(strings.Replace(err.Error(), `,"" but got`, " but got", 1))
-	err = asInvalid(fmt.Errorf("%w\nsee: starquake %s--help", err, commandOf(parser, args)))
+	err = asInvalid(fmt.Errorf("%w%s\nsee: starquake %s--help", err, what, commandOf(parser, args)))
 	if format := outputOf(args); format == formatJSON || format == formatNDJSON {
 		return sh.code(sh.failedIn(format, err))
 	}
 	return sh.code(err)
+}
+
+// missing says of the arguments that err misses what each is to be, a line each.
+func missing(err error) string {
+	var wrong *kong.ParseError
+	if !errors.As(err, &wrong) || wrong.Context.Selected() == nil {
+		return ""
+	}
+	var lines strings.Builder
+	for _, arg := range wrong.Context.Selected().Positional {
+		if strings.HasPrefix(err.Error(), "expected ") && strings.Contains(err.Error(), arg.Summary()) {
+			fmt.Fprintf(&lines, "\n  %s  %s", arg.Summary(), arg.Help)
+		}
+	}
+	return lines.String()
 }
 
 // oneDash is the flag, as it is written, that args name with one dash, as "go test -run"
