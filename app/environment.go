@@ -322,7 +322,8 @@ func (e *Environment) hosts() []string {
 }
 
 // hostPorts are the entries for a policy's network that an address or a URL stands for:
-// that port alone. All names of this machine go together.
+// that port alone. All names of this machine go together, and with them the one of
+// 127.0.0.0/8 that was meant.
 func hostPorts(addr string) []string {
 	if u, err := url.Parse(addr); err == nil && u.Host != "" {
 		port := u.Port()
@@ -340,7 +341,11 @@ func hostPorts(addr string) []string {
 	}
 	ip := net.ParseIP(host)
 	if host == "" || strings.EqualFold(host, "localhost") || ip.IsLoopback() || ip.IsUnspecified() {
-		return []string{"localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port}
+		names := []string{"localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port}
+		if own := net.JoinHostPort(host, port); ip.IsLoopback() && !slices.Contains(names, own) {
+			names = append(names, own)
+		}
+		return names
 	}
 	return []string{net.JoinHostPort(host, port)}
 }

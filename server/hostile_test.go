@@ -35,6 +35,13 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	l.do("POST", "/api/v1/runs", run(`http.get("http://"+target("api").listen+"/")`)).is(201)
+	// The names of the machine go together, at the port that was named.
+	_, port, _ := net.SplitHostPort(elsewhere)
+	l = serve(t, "--proxy", "other=127.0.0.1:0,127.0.0.2:"+port)
+	for _, host := range []string{"localhost", "127.0.0.1", "127.0.0.2"} {
+		l.do("POST", "/api/v1/runs", run(`http.get("http://`+host+`:`+port+`/", expect = "any")`)).is(201)
+	}
+	l.do("POST", "/api/v1/runs", run(`http.get("http://127.0.0.3:`+port+`/", expect = "any")`)).is(422, "denied")
 	l = serve(t, "--proxy", flag, "--allow-net", "127.0.0.1", "--allow-exec", "true", "--allow-proxies")
 	for _, body := range []string{`exec.run(["true"])`, `http.get("http://` + elsewhere + `/")`, `proxy("mine", listen = "127.0.0.1:0", upstream = "` + elsewhere + `"); log("it is open")`} {
 		id := l.do("POST", "/api/v1/runs", run(body)).is(201).text("id")
