@@ -685,7 +685,7 @@ func headings(prose string) map[string]bool {
 
 // TestCommandReferenceUpToDate compares docs/reference/cli.md with the command line.
 func TestCommandReferenceUpToDate(t *testing.T) {
-	want, err := exec.Command("starquake", "man", "--output", "markdown").Output()
+	want, err := exec.Command("starquake", "man", "--format", "markdown").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
