@@ -75,7 +75,7 @@ func (c *recoverCmd) one(sh *shell, st *store.Store, id string, reports []report
 			Store: st, Given: app.GivenOf(entry.Info), Labels: entry.Labels, By: entry.By, Version: entry.Version, CanApprove: term.IsTerminal(int(os.Stdin.Fd())),
 			Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		},
-		format: c.Output, logs: logs, reports: reports,
+		kept: keptFlags{dataFlag: c.dataFlag}, format: c.Output, logs: logs, reports: reports,
 	}, nil, func(opt app.RunOptions) (*app.Running, error) {
 		running, err := app.Recover(id, c.Recover == "rollback", opt)
 		switch {
@@ -107,7 +107,7 @@ func (f dataFlag) left(name string, unclean bool) (*store.Store, []string, error
 			err = invalid("run %s goes on in another process", id)
 		case entry.Status == store.Interrupted, unclean && entry.End.Verdict == journal.VerdictUnclean:
 		case entry.End.Verdict == journal.VerdictUnclean:
-			err = invalid("run %s was not interrupted: it has ended, unclean; starquake cleanup %s takes off what it may have left on", id, id)
+			err = invalid("run %s was not interrupted: it has ended, unclean; starquake cleanup %s%s takes off what it may have left on", id, id, f.again())
 		default:
 			err = invalid("run %s was not interrupted: it has %s, %s", id, entry.Status, entry.End.Verdict)
 		}

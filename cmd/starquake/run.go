@@ -144,7 +144,7 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 		return err
 	}
 	draw.Loads = running.LoadsNow
-	go sh.heed(signals, running, c.logs)
+	go sh.heed(signals, running, &c)
 	go func() {
 		if readerGone(os.Stdout, running.Done()) { // also of one that has nothing to say for an hour
 			_ = running.Control(unread)
@@ -236,7 +236,7 @@ func planned(s *app.Script, opt app.Options) *time.Duration {
 }
 
 // heed stops the run at the first signal, and ends the process at the second.
-func (sh *shell) heed(signals <-chan os.Signal, running *app.Running, logs *aside) {
+func (sh *shell) heed(signals <-chan os.Signal, running *app.Running, c *conducting) {
 	first := true
 	for {
 		select {
@@ -244,18 +244,19 @@ func (sh *shell) heed(signals <-chan os.Signal, running *app.Running, logs *asid
 			return
 		case sig := <-signals:
 			if !first {
-				sh.leave(running)
+				sh.leave(running, c.kept.again())
 			}
 			first = false
 			_ = running.Control(runtime.Control{Action: runtime.ActionStop, By: "signal", Detail: sig.String()}) // it may just have ended
-			fmt.Fprintln(logs, "\nstarquake: stopping; faults are being taken off (once more: leave at once)")
+			fmt.Fprintln(c.logs, "\nstarquake: stopping; faults are being taken off (once more: leave at once)")
 		}
 	}
 }
 
-// leave ends the process without waiting for the run.
-func (sh *shell) leave(running *app.Running) {
-	exits := "on_exit handlers that had not ended were cut off: starquake recover " + running.ID + " --recover=rollback runs them"
+// leave ends the process without waiting for the run, which is kept where the flags of data
+// say.
+func (sh *shell) leave(running *app.Running, data string) {
+	exits := "on_exit handlers that had not ended were cut off: starquake recover " + running.ID + data + " --recover=rollback runs them"
 	if left := running.LeftBehind(); len(left) == 0 {
 		fmt.Fprintln(sh.err, "\nstarquake: left at once; no fault was on, but "+exits)
 	} else {
