@@ -245,6 +245,12 @@ func (l *lab) allEnded(ids []string) bool {
 func TestQueueRefused(t *testing.T) {
 	l := serve(t, "--max-runs", "1")
 	first := l.begin("def main():\n    sleep(\"1h\")\n")
+	const legacy, brief = "/api/chaos/orchestration/start", `{"name": "brief", "steps": [{"name": "a", "duration_seconds": 0.01}]}`
+	gone := l.do("POST", legacy, brief, "Idempotency-Key: gone").is(202)
+	l.do("POST", "/api/v1/runs/"+gone.text("run_id")+"/stop", nil).is(200)
+	if again := l.do("POST", legacy, brief, "Idempotency-Key: gone").is(200); again.text("run_id") != gone.text("run_id") || !strings.Contains(again.text("message"), "never began: taken out of the queue") || again.get("report") != nil {
+		t.Errorf("asked again for what was taken out: %s", again.body)
+	}
 	wrong := map[string]any{"format": "starlark", "content": "n = param(\"n\", default = 1)\ndef main():\n    pass\n", "params": map[string]any{"n": "x"}}
 	bad := l.do("POST", "/api/v1/runs", wrong, "Idempotency-Key: k").is(202).text("id")
 	good := l.do("POST", "/api/chaos/orchestration/start", `{"name": "good", "steps": [{"name": "a", "duration_seconds": 0.01}]}`).is(202)
