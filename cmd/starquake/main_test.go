@@ -205,7 +205,9 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 			for pid := range strings.FieldsSeq(ts.ReadFile(list)) {
 				n, err := strconv.Atoi(pid)
 				ts.Check(err)
-				ts.Check(syscall.Kill(n, syscall.SIGKILL))
+				if err = syscall.Kill(n, syscall.SIGKILL); err != syscall.ESRCH { // it has just ended
+					ts.Check(err)
+				}
 			}
 		}
 	}
