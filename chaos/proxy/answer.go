@@ -100,7 +100,7 @@ func badGateway(p *Proxy, err error) answer {
 // write sends a to the client. The caller is the one who may write.
 func (c *conn) write(a *answer, head, keep bool) bool {
 	n, err := c.client.Write(a.encode(head, keep))
-	c.p.window.at(time.Now()).bytesOut.Add(uint64(n))
+	c.p.window.moved(time.Now(), toClient, n)
 	return err == nil
 }
 

@@ -65,12 +65,7 @@ func (c *conn) spliceBody(dst, src side, y *body, way direction) error {
 		c.splicing[way] = false
 		c.mu.Unlock()
 		y.left -= n
-		slot := c.p.window.at(time.Now())
-		if way == toClient {
-			slot.bytesOut.Add(uint64(n))
-		} else {
-			slot.bytesIn.Add(uint64(n))
-		}
+		c.p.window.moved(time.Now(), way, int(n))
 		if isTimeout(err) && c.woke(way) {
 			err = nil
 		}

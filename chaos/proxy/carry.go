@@ -120,12 +120,11 @@ func (c *conn) carryRequest(in *reader) bool {
 	if l == nil {
 		return false
 	}
-	sent := l.toUp.now(b[:size])
-	c.p.window.at(now).bytesIn.Add(uint64(sent))
-	if sent < size {
+	if sent := l.toUp.now(b[:size]); sent < size {
 		c.halfway = halfway{l, size, sent}
 		return false
 	}
+	c.p.window.moved(now, toUpstream, size) // the rest: see came
 	in.take(size)
 	return true
 }
@@ -177,8 +176,7 @@ func (c *conn) pushNow(in *reader, p pending) *link {
 func (c *conn) finish(in *reader) bool {
 	h := c.halfway
 	c.halfway = halfway{}
-	n, err := h.l.toUp.Write(in.bytes()[h.sent:h.size])
-	c.p.window.at(time.Now()).bytesIn.Add(uint64(n))
+	_, err := h.l.toUp.Write(in.bytes()[h.sent:h.size])
 	in.take(h.size)
 	if err != nil {
 		return c.unsent()
@@ -220,7 +218,7 @@ func (c *conn) carryResponse(l *link, in *reader) (bool, error) {
 	}
 	in.sent = l.toClient.now(b[:size])
 	now := time.Now()
-	c.p.window.at(now).bytesOut.Add(uint64(in.sent))
+	c.p.window.moved(now, toClient, in.sent)
 	if in.sent < size {
 		return false, nil // relayBody goes on there
 	}

@@ -250,7 +250,11 @@ func (c *conn) linger() {
 	lingers := c.ending && !c.closed
 	c.mu.Unlock()
 	if lingers {
-		_, _ = io.CopyN(io.Discard, socketOf(c.client), lingerBytes) // however it ends, the connection is closed next
+		// However it ends, the connection is closed next.
+		n, _ := io.CopyN(io.Discard, socketOf(c.client), lingerBytes)
+		if c.hello == nil { // inside TLS it would have been less
+			c.p.window.moved(time.Now(), toUpstream, int(n))
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func (c *conn) noHandshake(err error) {
 	case errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader[:]) != speaksStream:
 		a := answer{status: 400, body: fmt.Sprintf("starquake proxy %s: this is HTTP, and the target speaks TLS; use https://\n", c.p.config.Name)}
 		n, _ := record.Conn.Write(a.encode(false, false)) // one who has left needs none
-		c.p.window.at(time.Now()).bytesOut.Add(uint64(n))
+		c.p.window.moved(time.Now(), toClient, n)
 	default:
 		c.p.config.Logger.Debug("a TLS handshake has failed", "proxy", c.p.config.Name, "client", c.source, "error", err)
 	}

@@ -33,8 +33,8 @@ func (c *conn) serveHTTP2(in *reader) {
 	}
 }
 
-// http2Conn is one side of a connection that is relayed as HTTP/2: it counts what is
-// read from it, which goes the given way.
+// http2Conn is one side of a connection that is relayed as HTTP/2: what is read from it goes
+// the given way. That of the client counts what comes and what goes.
 type http2Conn struct {
 	net.Conn
 	in  receiver
@@ -48,22 +48,21 @@ func newHTTP2Conn(c *conn, side net.Conn, way direction) *http2Conn {
 }
 
 // Write writes. The relay lets one goroutine at a time do so.
-func (s *http2Conn) Write(b []byte) (int, error) { return s.out.Write(b) }
+func (s *http2Conn) Write(b []byte) (int, error) {
+	n, err := s.out.Write(b)
+	if s.way == toUpstream {
+		s.c.p.window.moved(time.Now(), toClient, n)
+	}
+	return n, err
+}
 
 // Read reads, and reads again if it was only woken to look at the faults, which the
 // relay does by itself.
 func (s *http2Conn) Read(b []byte) (int, error) {
 	for {
 		n, err := s.in.Read(b)
-		if n > 0 {
-			now := time.Now()
-			s.c.lastByte.Store(now.UnixNano())
-			slot := s.c.p.window.at(now)
-			if s.way == toUpstream {
-				slot.bytesIn.Add(uint64(n))
-			} else {
-				slot.bytesOut.Add(uint64(n))
-			}
+		if n > 0 && s.way == toUpstream {
+			s.c.p.window.moved(time.Now(), toUpstream, n)
 		}
 		if n > 0 || !isTimeout(err) || !s.c.woke(s.way) {
 			return n, err

@@ -16,6 +16,7 @@ type pending struct {
 	started time.Time
 	verdict *verdict       // nil if no fault has anything to do with it
 	gen     uint64         // the faults that it has met
+	felt    uint32         // what its connection had felt when it came, see touched
 	req     *chaos.Request // of one that may begin a tunnel
 	head    bool           // it was a HEAD: the response has no body
 	connect bool           // it was a CONNECT
@@ -204,9 +205,7 @@ func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 		if err != nil {
 			return c.abandon(l, err)
 		}
-		written, werr := c.sendBody(f, &l.toUp, in.bytes()[:skip+n])
-		c.p.window.at(time.Now()).bytesIn.Add(uint64(written))
-		if werr != nil {
+		if _, werr := c.sendBody(f, &l.toUp, in.bytes()[:skip+n]); werr != nil {
 			if werr != errLimit {
 				return c.unsent()
 			}

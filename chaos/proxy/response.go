@@ -185,7 +185,7 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *f
 		}
 		written, werr := c.sendBody(f, &l.toClient, in.bytes()[in.sent:skip+n])
 		in.sent = 0
-		c.p.window.at(time.Now()).bytesOut.Add(uint64(written))
+		c.p.window.moved(time.Now(), toClient, written)
 		if werr == errLimit {
 			c.endGently()
 			return false

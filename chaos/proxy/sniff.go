@@ -48,7 +48,9 @@ func (c *conn) beginHTTP(in *reader) bool {
 func (c *conn) sniff(in *reader) bool {
 	l := c.connect()
 	for {
+		had := len(in.bytes())
 		err := in.fill()
+		c.came(in, had)
 		if isTimeout(err) && c.woke(toUpstream) {
 			if !c.strike() {
 				return false

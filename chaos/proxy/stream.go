@@ -72,7 +72,11 @@ func (c *conn) relay(dst side, in *reader, way direction, err error) {
 		err = net.ErrClosed
 	} else if first := in.bytes(); len(first) > 0 {
 		in.take(len(first)) // they stay where they are until fill
-		if !s.chunk(first) {
+		now := time.Now()
+		if way == toClient { // what a client has sent by now is counted: see came
+			s.moved(len(first), now)
+		}
+		if !s.chunkAfter(first, nil, now) {
 			err = net.ErrClosed
 		}
 	}
@@ -144,12 +148,14 @@ func (s *stream) pass() bool {
 }
 
 // chunk sends b on, at once or later, and reports whether the stream goes on.
-func (s *stream) chunk(b []byte) bool { return s.chunkAfter(b, nil) }
-
-// chunkAfter is chunk with delays besides those of the stream.
-func (s *stream) chunkAfter(b []byte, more []delay) bool {
+func (s *stream) chunk(b []byte) bool {
 	now := time.Now()
-	s.moved(int64(len(b)), now)
+	s.moved(len(b), now)
+	return s.chunkAfter(b, nil, now)
+}
+
+// chunkAfter is chunk of what is counted already, with delays besides those of the stream.
+func (s *stream) chunkAfter(b []byte, more []delay, now time.Time) bool {
 	if !s.pass() {
 		return false
 	}
@@ -192,7 +198,7 @@ func (s *stream) siphon() (bool, error) {
 		return false, err
 	}
 	now := time.Now()
-	s.moved(int64(held.n), now)
+	s.moved(held.n, now)
 	if !s.pass() {
 		held.close()
 		return false, net.ErrClosed
@@ -205,19 +211,14 @@ func (s *stream) siphon() (bool, error) {
 }
 
 // moved counts bytes.
-func (s *stream) moved(n int64, now time.Time) {
+func (s *stream) moved(n int, now time.Time) {
 	if now.Sub(s.last) > splicePause {
 		s.bulk = 0
 	}
-	s.bulk += n
+	s.bulk += int64(n)
 	s.last = now
 	s.c.lastByte.Store(now.UnixNano())
-	slot := s.c.p.window.at(now)
-	if s.way == toUpstream {
-		slot.bytesIn.Add(uint64(n))
-	} else {
-		slot.bytesOut.Add(uint64(n))
-	}
+	s.c.p.window.moved(now, s.way, n)
 }
 
 // splice lets the kernel relay one unit. It comes back early when the source ends or
@@ -238,7 +239,7 @@ func (s *stream) splice() error {
 	s.c.mu.Lock()
 	s.c.splicing[s.way] = false
 	s.c.mu.Unlock()
-	s.moved(n, time.Now())
+	s.moved(int(n), time.Now())
 	if isTimeout(err) && s.c.woke(s.way) {
 		err = nil
 	}

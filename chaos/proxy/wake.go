@@ -76,14 +76,24 @@ func (c *conn) upstream() side {
 	}
 }
 
-// fillClient reads from the client of a parsed connection, and lets faults act that
-// do not wait for the next request.
+// came counts what has been read of the client since in had so many bytes. What was carried
+// its courier has counted.
+func (c *conn) came(in *reader, had int) {
+	if n := len(in.bytes()) - had; n > 0 {
+		c.p.window.moved(time.Now(), toUpstream, n)
+	}
+}
+
+// fillClient reads from the client of a parsed connection, and lets faults act that do not
+// wait for the next request.
 func (c *conn) fillClient(in *reader) error { return c.fillClientOr(in, nil) }
 
 // fillClientOr is fillClient between two requests, which by may carry.
 func (c *conn) fillClientOr(in *reader, by courier) error {
 	for {
+		had := len(in.bytes())
 		err := c.fill(in, toUpstream, by)
+		c.came(in, had)
 		if err == nil || !isTimeout(err) || !c.woke(toUpstream) {
 			return err
 		}

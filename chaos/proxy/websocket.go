@@ -194,6 +194,7 @@ func (c *conn) relayFrames(f *frames, dst side, in *reader, way direction) {
 	for ok && err == nil {
 		if len(in.bytes()) == 0 {
 			err = c.fill(in, way, by)
+			s.came(len(in.bytes()))
 		}
 		if err == errUnsent {
 			ok, err = s.flush(), nil
@@ -232,11 +233,11 @@ func (s *socket) feed(b []byte) bool {
 		s.replan()
 	}
 	if s.broken {
-		return s.chunk(b)
+		return s.send(b, nil)
 	}
 	if s.calm() {
 		s.skip(b)
-		return s.chunk(b)
+		return s.send(b, nil)
 	}
 	for more := true; more; {
 		if !s.closeIfAsked(b) {
@@ -267,6 +268,22 @@ func (s *socket) feed(b []byte) bool {
 	return s.flush() && s.closeIfAsked(nil)
 }
 
+// came counts what has been read of a client, whose messages may be changed or left out.
+func (s *socket) came(n int) {
+	if s.way == toUpstream && n > 0 {
+		s.moved(n, time.Now())
+	}
+}
+
+// send sends b on after delays, and counts it if it goes to a client.
+func (s *socket) send(b []byte, delays []delay) bool {
+	now := time.Now()
+	if s.way == toClient {
+		s.moved(len(b), now)
+	}
+	return s.chunkAfter(b, delays, now)
+}
+
 // skip follows the frames of what passes as it is.
 func (s *socket) skip(b []byte) {
 	s.broken = s.scan.Skip(b) != nil
@@ -290,18 +307,21 @@ func (s *socket) carry(in *reader) error {
 		return nil
 	}
 	n := s.stream.out.now(b)
-	s.moved(int64(n), time.Now())
+	if calm {
+		b = b[:n]
+		s.skip(b)
+	}
+	in.take(len(b))
+	moved := n
+	if s.way == toUpstream { // see came
+		moved = len(b)
+	}
+	s.moved(moved, time.Now())
 	if !in.armed {
 		s.c.mu.Lock()
 		s.c.arm(in, s.way)
 		s.c.mu.Unlock()
 	}
-	if calm {
-		s.skip(b[:n])
-		in.take(n)
-		return nil
-	}
-	in.take(len(b))
 	if n < len(b) {
 		s.out = append(s.out, b[n:]...)
 		return errUnsent
@@ -344,7 +364,7 @@ func (s *socket) flush() bool {
 	if len(s.out) == 0 {
 		return true
 	}
-	ok := s.chunkAfter(s.out, s.delays)
+	ok := s.send(s.out, s.delays)
 	s.out, s.delays = s.out[:0], nil
 	if cap(s.out) > maxEdit || s.plan == nil {
 		s.out = nil

@@ -104,6 +104,7 @@ func (s *socket) listen(b []byte) {
 		err := s.in.fill()
 		b = s.in.bytes()
 		s.in.take(len(b))
+		s.came(len(b))
 		if err != nil && !(isTimeout(err) && s.c.woke(s.way)) {
 			return
 		}

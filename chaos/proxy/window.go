@@ -99,6 +99,16 @@ func (w *window) request(now, started time.Time, status int, faulted bool) {
 	}
 }
 
+// moved counts bytes. Those of clients are counted where they are read, whatever becomes of
+// them: a fault may answer a request, change it, or leave a part of it out.
+func (w *window) moved(now time.Time, way direction, n int) {
+	if s := w.at(now); way == toUpstream {
+		s.bytesIn.Add(uint64(n))
+	} else {
+		s.bytesOut.Add(uint64(n))
+	}
+}
+
 // sum adds up the seconds from a moment on, that in which it lies and the present one
 // included: what has come since is all there, with at most a second from before.
 func (w *window) sum(now, since time.Time) chaos.WindowStats {

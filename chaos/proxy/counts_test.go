@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"starquake/chaos/proxy/h2/h2test"
+	"starquake/chaos/proxy/ws"
+)
+
+// What a target's figures count.
+
+// countedConn counts what is written to a connection.
+type countedConn struct {
+	*net.TCPConn
+	n *atomic.Uint64
+}
+
+func (c countedConn) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	c.n.Add(uint64(n))
+	return n, err
+}
+
+// ReadFrom keeps bodies from going past Write.
+func (c countedConn) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{c}, r)
+}
+
+// countedClient returns a client of one connection, and the number of bytes that it has sent.
+func countedClient(t testing.TB, p *Proxy, http2 bool) (*http.Client, *atomic.Uint64) {
+	t.Helper()
+	n := new(atomic.Uint64)
+	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return countedConn{dialRaw(t, p.Addr()), n}, nil
+	}}
+	if http2 {
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return oneConnection(t, &http.Client{Transport: tr}, "http", p.Addr()), n
+}
+
+// inEqualsSent waits until the window has as many bytes that came as a client has sent. Those
+// of a request may be counted after its answer.
+func inEqualsSent(t testing.TB, what string, p *Proxy, sent *atomic.Uint64) {
+	t.Helper()
+	in := func() uint64 { return p.Window(windowSeconds * time.Second).BytesIn }
+	for end := time.Now().Add(generous); in() != sent.Load(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: the window has %d bytes in, and the client has sent %d", what, in(), sent.Load())
+		}
+	}
+}
+
+// Bytes in are those that clients have sent: whoever answers, and whatever of them the
+// upstream gets.
+func TestBytesInAreWhatClientsSend(t *testing.T) {
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // one that is cut short is answered too
+		fmt.Fprint(w, "ok")
+	}
+	faults := []struct {
+		kind string
+		args map[string]any
+	}{
+		{"", nil},
+		{"http_error", map[string]any{"codes": 503}},
+		{"rewrite", map[string]any{"direction": "request", "headers": map[string]any{"X-Long": strings.Repeat("x", 500)}}},
+		{"latency", map[string]any{"delay": "1ms", "direction": "both"}},
+		{"rate_limit", map[string]any{"rate": 0.001, "burst": 1}},
+		{"limit_data", map[string]any{"bytes": 300, "direction": "request"}},
+		{"connection_error", map[string]any{"kind": "tcp_close"}},
+		{"reset", nil},
+	}
+	for name, protocol := range map[string]string{"http": "http", "http of auto": "auto", "h2": "http", "h2 of auto": "auto"} {
+		t.Run(name, func(t *testing.T) {
+			upstream := startHTTP(t, serve)
+			if strings.HasPrefix(name, "h2") {
+				upstream = h2test.StartHTTP2(t, serve)
+			}
+			for _, f := range faults {
+				p := startProxy(t, protocol, upstream)
+				if f.kind != "" {
+					apply(t, p, "x", f.kind, f.args)
+				}
+				client, sent := countedClient(t, p, strings.HasPrefix(name, "h2"))
+				for _, body := range []io.Reader{nil, strings.NewReader(strings.Repeat("b", 10_000)), io.MultiReader(strings.NewReader("chunked"))} {
+					resp, err := client.Post("http://"+p.Addr()+"/path", "text/plain", body)
+					if err == nil {
+						_, err = io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+					}
+					if err != nil {
+						break // its connection has ended
+					}
+				}
+				inEqualsSent(t, f.kind, p, sent)
+			}
+		})
+	}
+}
+
+// Of a body that the answer does not wait for what is thrown away has come too.
+func TestBytesInOfWhatIsThrownAway(t *testing.T) {
+	p := startProxy(t, "http", "127.0.0.1:1")
+	apply(t, p, "e", "http_error", map[string]any{"codes": 503})
+	var sent atomic.Uint64
+	c := countedConn{dialRaw(t, p.Addr()), &sent}
+	send(t, c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+	r := bufio.NewReader(c)
+	readResponse(t, r, "POST")
+	send(t, c, strings.Repeat("b", 100_000))
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	inEqualsSent(t, "a body that is thrown away", p, &sent)
+}
+
+// A message of a WebSocket that is left out, changed or doubled has come once, as it was.
+func TestBytesInOfMessages(t *testing.T) {
+	for _, f := range []struct {
+		kind string
+		args map[string]any
+	}{
+		{"ws_delay", map[string]any{"delay": "1ms", "match": map[string]any{"path": "/other"}}},
+		{"ws_drop", map[string]any{"direction": "request"}},
+		{"ws_corrupt", map[string]any{"direction": "request", "kind": "truncate"}},
+		{"ws_duplicate", map[string]any{"direction": "request"}},
+		{"ws_close", map[string]any{"codes": 1011}},
+	} {
+		p := startProxy(t, "ws", startTCP(t, new(gates).serveSocket))
+		var sent atomic.Uint64
+		c := countedConn{dialRaw(t, p.Addr()), &sent}
+		// The first message comes before the answer.
+		send(t, c, "GET /room HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"+maskedFrame(ws.Text, "hello"))
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(resp, err)
+		}
+		apply(t, p, "x", f.kind, f.args)
+		for range 3 {
+			send(t, c, maskedFrame(ws.Text, "hello"))
+		}
+		inEqualsSent(t, f.kind, p, &sent)
+	}
+}
