@@ -107,9 +107,10 @@ func (c *conn) write(a *answer, head, keep bool) bool {
 // maxDrain is how much of a request's body is read to keep its connection.
 const maxDrain = 256 << 10
 
-// answerRequest answers a request instead of the upstream, after the delays of v. It
+// answerRequest answers a request instead of the upstream, after the delays of its answer. It
 // reports whether the connection goes on.
-func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started time.Time) bool {
+func (c *conn) answerRequest(in *reader, h *head, p *pending, a *answer) bool {
+	v := p.verdict
 	defer v.done(a.outcome())
 	if !c.await(0) {
 		return false
@@ -118,7 +119,7 @@ func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started
 		return false
 	}
 	if a.end != endNever {
-		c.p.window.request(time.Now(), started, noAnswer, v.touched())
+		c.p.window.request(time.Now(), p.started, noAnswer, c.touched(p))
 		c.end(a.end)
 		return false
 	}
@@ -127,7 +128,7 @@ func (c *conn) answerRequest(in *reader, h *head, v *verdict, a *answer, started
 	if !c.write(a, string(h.method) == "HEAD", keep) {
 		return false
 	}
-	c.p.window.request(time.Now(), started, a.status, v.touched())
+	c.p.window.request(time.Now(), p.started, a.status, c.touched(p))
 	in.take(h.size)
 	if !keep || !c.drain(in, &body) {
 		c.endGently()

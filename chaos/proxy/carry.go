@@ -115,7 +115,7 @@ func (c *conn) carryRequest(in *reader) bool {
 		return false
 	}
 	now := time.Now()
-	p := pending{started: now, gen: c.struck, head: string(h.method) == "HEAD"}
+	p := pending{started: now, gen: c.struck, felt: c.felt.Load(), head: string(h.method) == "HEAD"}
 	l := c.pushNow(in, p)
 	if l == nil {
 		return false
@@ -224,7 +224,7 @@ func (c *conn) carryResponse(l *link, in *reader) (bool, error) {
 	}
 	in.sent = 0
 	in.take(size)
-	c.p.window.request(now, p.started, h.status, false)
+	c.p.window.request(now, p.started, h.status, c.touched(&p))
 	if c.popNow(in) {
 		return false, errAnswered
 	}

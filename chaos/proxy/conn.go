@@ -39,6 +39,9 @@ type conn struct {
 	links, dooms sync.WaitGroup
 	// lastByte is when a stream last moved a byte, in Unix nanoseconds.
 	lastByte atomic.Int64
+	// felt counts what faults have done to all that was under way over a parsed connection:
+	// see touched.
+	felt atomic.Uint32
 
 	// Of the client's goroutine: the generations of faults up to which those that
 	// cannot act have been counted, and those that act on open connections have.
@@ -149,18 +152,18 @@ func (c *conn) serve() {
 func (c *conn) settle() {
 	for i := range c.pending {
 		if p := &c.pending[i]; !p.told {
-			c.unanswered(p.started, p.verdict)
+			c.unanswered(p)
 		}
 	}
 }
 
 // unanswered tells faults, and whoever reads the figures, of a request that got no whole
 // answer.
-func (c *conn) unanswered(started time.Time, v *verdict) {
+func (c *conn) unanswered(p *pending) {
 	status := c.noAnswer()
-	v.done(status)
+	p.verdict.done(status)
 	if status == noAnswer && c.p.ctx.Err() == nil { // or it is the proxy that ends
-		c.p.window.request(time.Now(), started, noAnswer, v.touched())
+		c.p.window.request(time.Now(), p.started, noAnswer, c.touched(p))
 	}
 }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -150,5 +151,141 @@ func TestBytesInOfMessages(t *testing.T) {
 			send(t, c, maskedFrame(ws.Text, "hello"))
 		}
 		inEqualsSent(t, f.kind, p, &sent)
+	}
+}
+
+// figures waits until so many requests are counted, and compares how many of them are.
+func figures(t testing.TB, what string, p *Proxy, clean, faulted uint64) {
+	t.Helper()
+	window := func() (uint64, uint64) {
+		w := p.Window(windowSeconds * time.Second)
+		return w.Clean.Count, w.Faulted.Count
+	}
+	eventually(t, what+": all are counted", func() bool { c, f := window(); return c+f >= clean+faulted })
+	if c, f := window(); c != clean || f != faulted {
+		t.Errorf("%s: %d clean and %d faulted, want %d and %d", what, c, f, clean, faulted)
+	}
+}
+
+// A request is faulted that was under way when a fault went on that held, slowed or ended its
+// connection, or its stream; the one before and the one after are not.
+func TestFaultsTouchWhatIsUnderWay(t *testing.T) {
+	for _, name := range []string{"http", "h2"} {
+		for _, f := range []struct {
+			kind string
+			args map[string]any
+			ends bool // the connection, or the stream
+		}{
+			{"blackhole", nil, false},
+			{"partition", nil, false},
+			{"blackhole", map[string]any{"direction": "response"}, false},
+			{"refuse", map[string]any{"open_connections": "freeze"}, false},
+			{"packet_loss", map[string]any{"percent": 100}, false},
+			{"timeout", map[string]any{"after": "1ms"}, true},
+			{"reset", nil, true},
+			{"partition", map[string]any{"open_connections": "close"}, true},
+			{"blackhole", map[string]any{"open_connections": "reset"}, true},
+			{"limit_data", map[string]any{"bytes": 1}, true},
+		} {
+			t.Run(fmt.Sprint(name, " ", f.kind, " ", f.args), func(t *testing.T) {
+				t.Parallel()
+				asked, rest := make(chan struct{}), make(chan struct{})
+				serve := func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/slow" {
+						close(asked)
+						<-rest
+					}
+					fmt.Fprint(w, "some answer")
+				}
+				upstream := startHTTP(t, serve)
+				if name == "h2" {
+					upstream = h2test.StartHTTP2(t, serve)
+				}
+				p := startProxy(t, "http", upstream)
+				client, _ := countedClient(t, p, name == "h2")
+				url := "http://" + p.Addr()
+				get(t, client, url)
+				figures(t, "before", p, 1, 0)
+
+				answered := make(chan error, 1)
+				go func() {
+					resp, err := client.Get(url + "/slow")
+					if err == nil {
+						_, err = io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+					}
+					answered <- err
+				}()
+				<-asked
+				a := apply(t, p, "x", f.kind, f.args)
+				close(rest)
+				if !f.ends {
+					eventually(t, "it is hit", func() bool { return a.Stats().Hit > 0 })
+					a.Remove()
+				}
+				if err := <-answered; (err != nil) != f.ends {
+					t.Fatalf("the client got %v", err)
+				}
+				figures(t, "after", p, 1, 1)
+				a.Remove()
+				if name == "h2" || !f.ends {
+					get(t, client, url)
+					figures(t, "without it", p, 2, 1)
+				}
+			})
+		}
+	}
+}
+
+// A fault that ends a connection touches all requests that are under way over it, also those
+// that it has not hit.
+func TestEndsTouchAllUnderWay(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	var asked atomic.Int64
+	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1); r.URL.Path == "/hang" {
+			<-hang
+		}
+	})
+	p := startProxy(t, "http", upstream)
+	c := dialRaw(t, p.Addr())
+	apply(t, p, "x", "reset", map[string]any{"after": "100ms", "match": map[string]any{"path": "/hit"}})
+	send(t, c, "GET /hit HTTP/1.1\r\nHost: a\r\n\r\nGET /hang HTTP/1.1\r\nHost: a\r\n\r\nGET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+	if _, err := io.ReadAll(c); err == nil {
+		t.Error("the connection is not reset")
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the upstream was asked %d times, want the first and the second", n)
+	}
+	figures(t, "all three", p, 0, 3)
+}
+
+// An end that is held back is part of the answer that it ends; the answers before are not
+// touched.
+func TestSlowCloseTouchesWhatItEnds(t *testing.T) {
+	const delay = 50 * time.Millisecond
+	for _, test := range []struct {
+		answer         string
+		clean, faulted uint64
+	}{
+		{"HTTP/1.1 200 OK\r\n\r\nuntil the end", 0, 1},
+		{"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nall", 1, 0},
+	} {
+		p := startProxy(t, "http", startTCP(t, func(c net.Conn) {
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = io.WriteString(c, test.answer)
+			}
+		}))
+		apply(t, p, "x", "slow_close", map[string]any{"delay": delay.String(), "direction": "response"})
+		c := dialRaw(t, p.Addr())
+		send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		if got, err := io.ReadAll(c); err != nil && !errors.Is(err, io.EOF) || len(got) == 0 {
+			t.Errorf("got %q, %v", got, err)
+		}
+		figures(t, test.answer, p, test.clean, test.faulted)
+		if w := p.Window(windowSeconds * time.Second); test.faulted > 0 && w.Faulted.MaxMS < float64(delay.Milliseconds()) {
+			t.Errorf("it took %v ms, less than its end was held back", w.Faulted.MaxMS)
+		}
 	}
 }

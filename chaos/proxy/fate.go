@@ -166,6 +166,7 @@ func newBell() (*alarm.Alarm, chan struct{}) {
 
 // end ends the connection in the way that a fault says.
 func (c *conn) end(how ending) {
+	c.felt.Add(1)
 	if how == endClose {
 		c.endGently()
 		return

@@ -166,6 +166,8 @@ func (s *http2Hooks) Changed(state any) h2.Change {
 	}
 	var fates []fate
 	s.c.since(snap, x.gen, func(h *hit) {
+		x.verdict = x.verdict.orNew()
+		x.verdict.hits = append(x.verdict.hits, *h)
 		do := h.by.acts.body
 		if h.by.acts.fate != nil {
 			f := h.by.fateOf(h)

@@ -220,6 +220,7 @@ func (s *openTest) meet(row *openRow) {
 	case <-midway.done:
 		s.t.Fatalf("%s: before it a client in the middle sees %q", &fault, midway.how)
 	}
+	before := s.proxy.Totals().Faulted.Count
 	applied, err := s.proxy.Apply(fault, "x", 7)
 	if err != nil {
 		s.t.Fatal(err)
@@ -265,6 +266,27 @@ func (s *openTest) meet(row *openRow) {
 		s.t.Errorf("%s: %+v", &fault, stats)
 	}
 	s.after(&fault, row, want, idle, mid, anew, &fresh, held)
+	s.counted(&fault, want, before, stats.Hit)
+}
+
+// counted looks how many requests are counted as faulted: all that a fault has done something
+// to, those over open connections too, and none if it has hit nothing.
+func (s *openTest) counted(fault fmt.Stringer, want sees, before, hit uint64) {
+	if s.peer.name == "tcp" || s.peer.name == "ws" {
+		return // has no requests, or none but the one that it begins with
+	}
+	var touched uint64
+	if want.midway != "ok" {
+		touched++
+	}
+	if !slices.Contains([]string{"ok", "reset", "eof"}, want.idle) { // a connection may end before the request is read
+		touched++
+	}
+	faulted := func() uint64 { return s.proxy.Totals().Faulted.Count - before }
+	eventually(s.t, fmt.Sprintf("%s: %d requests are counted as faulted", fault, touched), func() bool { return faulted() >= touched })
+	if n := faulted(); hit == 0 && n > 0 {
+		s.t.Errorf("%s: %d requests are counted as faulted, and it has hit none", fault, n)
+	}
 }
 
 // after looks at what is there without the fault.

@@ -59,7 +59,7 @@ func (c *conn) takeRequest(in *reader) bool {
 	c.busy = true
 	c.mu.Unlock()
 
-	started := time.Now()
+	started, felt := time.Now(), c.felt.Load()
 	snap := c.p.faults.Load()
 	c.socket = c.p.relaysFrames() && asksForWebSocket(&h)
 	var v *verdict
@@ -76,26 +76,25 @@ func (c *conn) takeRequest(in *reader) bool {
 			v = v.withoutExpect()
 		}
 	}
-	p := pending{started: started, gen: snap.gen, socket: c.socket}
+	p := pending{started: started, verdict: v, gen: snap.gen, felt: felt, socket: c.socket}
 	if c.socket {
-		v, p.offered = c.offer(v, &h)
+		p.verdict, p.offered = c.offer(v, &h)
 	}
-	if v == nil {
-		return c.pass(in, &h, p, nil)
+	if v = p.verdict; v == nil {
+		return c.pass(in, &h, p)
 	}
 	if !c.enter(v, started) {
-		c.unanswered(started, v)
+		c.unanswered(&p)
 		return false
 	}
 	if v.answer.given() {
-		return c.answerRequest(in, &h, v, &v.answer, started)
+		return c.answerRequest(in, &h, &p, &v.answer)
 	}
 	if len(v.edits[toUpstream])+len(v.cuts[toUpstream]) > 0 && !c.changeRequest(in, &h, v) {
 		v.done(c.noAnswer())
 		return false
 	}
-	p.verdict = v
-	return c.pass(in, &h, p, v)
+	return c.pass(in, &h, p)
 }
 
 // request fills c.req in for matchers.
@@ -105,8 +104,8 @@ func (c *conn) request(h *head) {
 		Source: c.source, ContentLength: max(0, h.length), Chunked: h.chunked}
 }
 
-// pass sends a request upstream, whose verdict is v. It reports whether more may come.
-func (c *conn) pass(in *reader, h *head, p pending, v *verdict) bool {
+// pass sends a request upstream. It reports whether more may come.
+func (c *conn) pass(in *reader, h *head, p pending) bool {
 	p.head, p.connect, p.upgrade = string(h.method) == "HEAD", string(h.method) == "CONNECT", h.upgrade
 	if p.connect || p.upgrade {
 		c.request(h)
@@ -117,12 +116,12 @@ func (c *conn) pass(in *reader, h *head, p pending, v *verdict) bool {
 		<-l.dialed
 		if l.err != nil {
 			a := badGateway(c.p, l.err)
-			return c.answerRequest(in, h, v, &a, p.started)
+			return c.answerRequest(in, h, &p, &a)
 		}
 		if ok, gone := c.push(l, p); ok {
 			return c.forward(l, in, h, &p)
 		} else if !gone {
-			v.done(c.noAnswer())
+			p.verdict.done(c.noAnswer())
 			return false
 		}
 	}

@@ -107,16 +107,17 @@ func (c *conn) relayResponse(l *link, in *reader, h *head) (more bool, p pending
 	if !c.relayBody(l, in, h, &y, &p, f) {
 		return false, p
 	}
-	if !interim {
-		p.verdict.done(h.status)
-		c.p.window.request(time.Now(), p.started, h.status, p.verdict.touched())
+	if interim {
+		return true, p
 	}
-	if y.left < 0 { // it ended with the connection
+	p.verdict.done(h.status)
+	last := y.left < 0
+	if last { // it ends with the connection, whose end may be held back
 		c.told()
 		c.endSlowly()
-		return false, p
 	}
-	return true, p
+	c.p.window.request(time.Now(), p.started, h.status, c.touched(&p))
+	return !last, p
 }
 
 // holdResponse holds a response back. A client that has ended its side by then, or
@@ -187,7 +188,7 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *f
 		in.sent = 0
 		c.p.window.moved(time.Now(), toClient, written)
 		if werr == errLimit {
-			c.endGently()
+			c.end(endClose)
 			return false
 		}
 		if werr != nil {
@@ -238,7 +239,7 @@ func (c *conn) startTunnel(l *link, in *reader, h *head, p pending) pending {
 		c.leave() // the client has
 		return p
 	}
-	c.p.window.request(time.Now(), p.started, h.status, p.verdict.touched())
+	c.p.window.request(time.Now(), p.started, h.status, c.touched(&p))
 	p.verdict.done(h.status)
 	in.take(h.size)
 	c.lastByte.Store(time.Now().UnixNano())
@@ -324,5 +325,5 @@ func (c *conn) writeFailure(a *answer, head bool) {
 	c.told()
 	c.write(a, head, false)
 	p.verdict.done(a.status)
-	c.p.window.request(time.Now(), p.started, a.status, p.verdict.touched())
+	c.p.window.request(time.Now(), p.started, a.status, c.touched(&p))
 }

@@ -314,6 +314,7 @@ func (c *conn) closeDelays(now time.Time, way direction) []delay {
 		if h.n, drawn = a.meets(h.elapsed); drawn {
 			a.strikes(c)
 			delays = append(delays, delay{by: a, d: a.acts.closing(&h), n: h.n, what: "close"})
+			c.felt.Add(1)
 		}
 	}
 	return delays

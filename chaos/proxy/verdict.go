@@ -59,6 +59,16 @@ func (v *verdict) orNew() *verdict {
 	return v
 }
 
+// touched reports whether the figures count a request as faulted. That is one that a fault
+// has hit, of which its verdict tells; and one whose connection a fault acted on while it was
+// under way, of which felt tells: one that went on meanwhile (midway), or one that ended the
+// connection or held its end back, whichever of its requests that had hit. A request that only
+// waits for the answer before its own is not. Streams of HTTP/2 have nothing in common that a
+// fault acts on, so theirs are all in the verdict.
+func (c *conn) touched(p *pending) bool {
+	return p.verdict.touched() || p.felt != c.felt.Load()
+}
+
 // touched reports whether a fault did anything. v may be nil.
 func (v *verdict) touched() bool { return v != nil && len(v.hits) > 0 }
 
@@ -208,6 +218,7 @@ func (c *conn) midway(p *pending, way direction, f *flow, y *body) *flow {
 	}
 	var fates []fate
 	c.since(snap, p.gen, func(h *hit) {
+		c.felt.Add(1)
 		if h.by.acts.fate != nil {
 			fates = append(fates, h.by.fateOf(h).of(way))
 		}
@@ -225,6 +236,7 @@ func (c *conn) midway(p *pending, way direction, f *flow, y *body) *flow {
 	}
 	if len(fates) > 0 {
 		c.suffer(fates, nil)
+		c.felt.Add(1) // by those that have come meanwhile
 	}
 	return f
 }
