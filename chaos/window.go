@@ -13,16 +13,18 @@ type WindowStats struct {
 	Requests    uint64 `json:"requests" doc:"Requests that came, of HTTP and what is built on it, when they have ended, and not those whose client has left."`
 	// ActiveConns are open now.
 	ActiveConns int `json:"active_conns" doc:"Connections that are open now."`
-	// BytesIn came from clients, BytesOut went to them.
-	BytesIn  uint64 `json:"bytes_in" doc:"Bytes that came from clients."`
+	// BytesIn came from clients, whatever became of them; BytesOut went to them.
+	BytesIn  uint64 `json:"bytes_in" doc:"Bytes that came from clients, whoever answers."`
 	BytesOut uint64 `json:"bytes_out" doc:"Bytes that went to clients."`
 	// Status counts answers by class: Status[5] those from 500 to 599, Status[0] requests
 	// without an answer, or with one that broke off.
 	Status [6]uint64 `json:"status" doc:"Answers by class: the sixth number counts those from 500 to 599, the third those from 200 to 299, the first requests without an answer, or with one that broke off."`
 	// All, Faulted and Clean are the latencies of all requests, of those that a fault
 	// touched, and of the others: from the head of the request to the end of the answer.
+	// A fault touches what it hits, and what is under way over a connection that it holds,
+	// slows or ends.
 	All     Latencies `json:"all" doc:"The latencies of all requests, from the head of the request to the end of the answer: count, and in milliseconds mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, p999_ms and max_ms."`
-	Faulted Latencies `json:"faulted" doc:"Those of requests that a fault touched."`
+	Faulted Latencies `json:"faulted" doc:"Those of requests that a fault touched: that it hit, or that were under way over a connection that it held, slowed or ended."`
 	Clean   Latencies `json:"clean" doc:"Those of the others."`
 }
 
