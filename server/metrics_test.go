@@ -45,7 +45,11 @@ func TestMetrics(t *testing.T) {
 		return got
 	}
 	var got map[string]float64
-	l.await("the fault", func() bool { got = read(); return got["starquake_faults_on"] == 1 })
+	l.await("the fault, also at its proxy", func() bool {
+		got = read()
+		_, listed := got["starquake_fault_hit_total"]
+		return got["starquake_faults_on"] == 1 && listed
+	})
 	for name, want := range map[string]float64{
 		"starquake_runs_started_total": 2, "starquake_runs_ended_total": 1, "starquake_runs/running": 1, "starquake_runs/queued": 0, "starquake_steps_ended_total": 1, "starquake_effect_seconds": 1,
 	} {
