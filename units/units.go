@@ -61,6 +61,11 @@ func ParseDuration(s string) (time.Duration, error) {
 		}
 		u, after, ok := leadingUnit(after, durationUnits)
 		if !ok {
+			if near := together(s); near != s {
+				if _, err := ParseDuration(near); err == nil {
+					return 0, fmt.Errorf("%q is no duration: no space stands between a number and its unit; write %q", s, near)
+				}
+			}
 			if words := strings.Fields(after); len(words) > 0 {
 				return 0, fmt.Errorf("%q is no duration: %q is no unit (d, h, m, s, ms, us, ns)", s, words[0])
 			}
@@ -78,6 +83,18 @@ func ParseDuration(s string) (time.Duration, error) {
 		rest = strings.TrimLeft(after, " ")
 	}
 	return total, nil
+}
+
+// together is s without the spaces between a number and what is no number behind it.
+func together(s string) string {
+	var b strings.Builder
+	for _, word := range strings.Fields(s) {
+		if b.Len() > 0 && (word[0] == '.' || word[0] >= '0' && word[0] <= '9') {
+			b.WriteByte(' ')
+		}
+		b.WriteString(word)
+	}
+	return b.String()
 }
 
 // Seconds turns a plain number of seconds into a duration. Negative, infinite and
