@@ -2,6 +2,7 @@ package view
 
 import (
 	"strings"
+	"time"
 
 	"starquake/runtime/journal"
 )
@@ -102,21 +103,43 @@ func (f *Fold) closeWithin(b *branch, op uint32) {
 	}
 }
 
+// openLoop is a loop that goes on.
+type openLoop struct {
+	*Loop
+	turned  time.Duration // when its latest turn began
+	delayed time.Duration // for how long crashes of the process have held it up
+}
+
 func (f *Fold) turn(at journal.Place, b *journal.TurnBody) {
 	r := &f.run
-	r.Counts.Turns++
-	late := 0
-	if b.Late > 0 {
-		r.Counts.LateTurns++
-		late = 1
-	}
 	br := f.branch(at.Branch)
 	f.closeWithin(br, at.Op) // of the turn before
 	l := f.loops[at]
 	if l == nil {
-		l = &Loop{ID: at.String(), Since: r.Now}
+		l = &openLoop{Loop: &Loop{ID: at.String(), Since: r.Now}}
 		f.loops[at] = l
 		br.loops = append(br.loops, at)
 	}
-	l.Path, l.Turn, l.Late = b.Path, b.Turn, l.Late+late
+	l.Path, l.Turn, l.turned = b.Path, b.Turn, r.Now
+	r.Counts.Turns++
+	if b.Late > 0 {
+		l.Late++
+		r.Counts.LateTurns++
+		if b.Late <= l.delayed {
+			r.Counts.LateByCrash++
+		}
+	}
+}
+
+// delayLoops notes that a crash has held up the loops that go on, by no more than the time
+// since the latest turn of each: what it had done is done again at worst. A pause does not
+// make them late anyway.
+func (f *Fold) delayLoops() {
+	if f.run.Pause != nil {
+		return
+	}
+	for _, l := range f.loops {
+		l.delayed += f.run.Now - l.turned
+		l.turned = f.run.Now
+	}
 }

@@ -31,6 +31,7 @@ func (f *Fold) control(b *journal.ControlBody) {
 		r.Gaps += b.Gap
 		f.askedAgain()
 		f.wereAway(max(b.Gap, 0))
+		f.delayLoops()
 	case "stop", "abort":
 		if r.Pause != nil {
 			f.resumed()

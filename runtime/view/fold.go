@@ -17,8 +17,8 @@ type Fold struct {
 	run Run
 
 	branches map[string]*branch
-	steps    map[journal.Place]*Step   // open ones
-	loops    map[journal.Place]*Loop   // open ones
+	steps    map[journal.Place]*Step // open ones
+	loops    map[journal.Place]*openLoop
 	effects  map[journal.Place]*Effect // in flight
 	guards   map[journal.Place]*Watch
 	steady   map[journal.Place]*Watch
@@ -49,7 +49,7 @@ func New() *Fold {
 		},
 		branches: map[string]*branch{"0": {}},
 		steps:    map[journal.Place]*Step{},
-		loops:    map[journal.Place]*Loop{},
+		loops:    map[journal.Place]*openLoop{},
 		effects:  map[journal.Place]*Effect{},
 		guards:   map[journal.Place]*Watch{},
 		steady:   map[journal.Place]*Watch{},
@@ -179,7 +179,7 @@ func (f *Fold) Run() *Run {
 		}
 	}
 	for _, l := range f.loops {
-		r.Loops = append(r.Loops, l)
+		r.Loops = append(r.Loops, l.Loop)
 	}
 	slices.SortFunc(r.Loops, func(a, b *Loop) int {
 		if a.Since != b.Since {

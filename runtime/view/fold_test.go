@@ -3,8 +3,10 @@ package view_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -289,6 +291,43 @@ func TestTotal(t *testing.T) {
 	if p := view.PlanJSON(viewtest.Simple().Run()); p.TotalSeconds == nil || *p.TotalSeconds != 100 {
 		t.Errorf("total is %v, expected 100", p.TotalSeconds)
 	}
+}
+
+// TestLateTurns: what a crash has held up is not the body's fault, what is late besides is.
+func TestLateTurns(t *testing.T) {
+	j := viewtest.New("x", "real")
+	loop := j.Place("0")
+	turn := func(n int, late time.Duration) {
+		j.Add(journal.TurnBegin, loop, &journal.TurnBody{Path: fmt.Sprintf("[%d]", n), Turn: n, Late: late})
+	}
+	warned := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, w := range j.Run().Warnings() {
+			if strings.Contains(w, "late") {
+				got = append(got, w)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	turn(0, 0)
+	j.Wait(500 * time.Millisecond)
+	j.Wait(4 * time.Second) // nobody runs it
+	j.Add(journal.Control, j.Place("0"), &journal.ControlBody{Action: "recover", Gap: 4 * time.Second})
+	for n := 1; n < 4; n++ { // as due every second
+		turn(n, 4500*time.Millisecond-time.Duration(n)*time.Second)
+	}
+	held := "3 loop turns began late, since nobody ran the run when they were due"
+	warned(held)
+	j.Wait(6 * time.Second)
+	turn(4, 6500*time.Millisecond)
+	turn(5, 5500*time.Millisecond)
+	warned(held, "2 loop turns began late: the body takes longer than every")
+	other := j.Place("0") // which no crash has held up
+	j.Add(journal.TurnBegin, other, &journal.TurnBody{Path: "[1]#2", Turn: 1, Late: time.Second})
+	warned(held, "3 loop turns began late: the body takes longer than every")
 }
 
 func TestLoops(t *testing.T) {

@@ -104,6 +104,12 @@ type Watch struct {
 	Worst *Reading `json:"worst,omitempty"`
 }
 
+// Read reports whether the journal knows of a reading of it. A watch without one has not
+// held: nothing is known of it.
+func (w *Watch) Read() bool {
+	return w.Seen > 0 || w.Phase != "" || w.State != "" && w.State != watchEnded
+}
+
 // Reading is one reading of a Watch.
 type Reading struct {
 	At     time.Duration   `json:"at"`

@@ -144,19 +144,21 @@ type Run struct {
 
 // Counts are exact whatever the bounds of the lists.
 type Counts struct {
-	Events       int            `json:"events"`            // records
-	Effects      map[string]int `json:"effects,omitempty"` // started, by kind
-	Steps        int            `json:"steps"`
-	Passed       int            `json:"passed"`
-	Failed       int            `json:"failed"`
-	Skipped      int            `json:"skipped"`
-	Stopped      int            `json:"stopped"`
-	Turns        int            `json:"turns,omitempty"`      // of all loops
-	LateTurns    int            `json:"late_turns,omitempty"` // that began after their time
-	Checks       int            `json:"checks"`
-	ChecksFailed int            `json:"checks_failed"`
-	LogLines     int            `json:"log_lines"`
-	InFlight     int            `json:"in_flight"` // effects other than faults
+	Events    int            `json:"events"`            // records
+	Effects   map[string]int `json:"effects,omitempty"` // started, by kind
+	Steps     int            `json:"steps"`
+	Passed    int            `json:"passed"`
+	Failed    int            `json:"failed"`
+	Skipped   int            `json:"skipped"`
+	Stopped   int            `json:"stopped"`
+	Turns     int            `json:"turns,omitempty"`      // of all loops
+	LateTurns int            `json:"late_turns,omitempty"` // that began after their time
+	// LateByCrash are those of LateTurns that began no later than crashes of the process explain.
+	LateByCrash  int `json:"late_by_crash,omitempty"`
+	Checks       int `json:"checks"`
+	ChecksFailed int `json:"checks_failed"`
+	LogLines     int `json:"log_lines"`
+	InFlight     int `json:"in_flight"` // effects other than faults
 }
 
 // Asked is something asked of the run from outside.

@@ -23,7 +23,7 @@ func (r *Run) Warnings() []string {
 	case r.unhit() && r.Reason != "no_hits": // else the verdict says so
 		out = append(out, "no request met any fault: the run says nothing of how the system bears them; send traffic through the target while they are on")
 	}
-	if n := r.Counts.LateTurns; n > 0 {
+	if n := r.Counts.LateTurns - r.Counts.LateByCrash; n > 0 {
 		out = append(out, fmt.Sprintf("%s late: the body takes longer than every", plural(n, "loop turn began", "loop turns began")))
 	}
 	if r.Endless {
@@ -39,6 +39,9 @@ func (r *Run) disturbed() []string {
 	}
 	out := []string{fmt.Sprintf("the run was taken up again %s after its process had died; nobody ran it for %s",
 		plural(r.Recovered, "time", "times"), units.FormatDuration(r.Gaps.Round(time.Millisecond)))}
+	if n := r.Counts.LateByCrash; n > 0 {
+		out = append(out, fmt.Sprintf("%s late, since nobody ran the run when they were due", plural(n, "loop turn began", "loop turns began")))
+	}
 	for i, l := range r.AskedAgain {
 		if i == maxUnmet {
 			break
