@@ -87,12 +87,13 @@ func findings(r *Run) (list []finding, more int) {
 }
 
 // unheld are the findings that a steady state did not hold when it had to, the first of each
-// by its ID. Another one may have deviated, but no more than it was permitted.
+// by its ID. Another one may have deviated, but no more than it was permitted. Under "" is the
+// first of which the journal does not say which it is: older ones do not.
 func unheld(r *Run) map[string]*finding {
 	out := map[string]*finding{}
 	list, _ := findings(r)
 	for i, f := range list {
-		if f.Steady != "" && out[f.Steady] == nil {
+		if strings.HasPrefix(f.Code, "steady_state_") && out[f.Steady] == nil {
 			out[f.Steady] = &list[i]
 		}
 	}

@@ -230,7 +230,7 @@ func (r *Run) jsonLists(out *jsonReport) {
 		watches, left := pick(kind.all, maxJSON, func(w *view.Watch) bool { return w.Worst != nil })
 		cut(kind.name+"s", left)
 		for _, w := range watches {
-			jw := jsonWatch{Kind: kind.name, Name: w.Name, Path: w.Path, State: w.State, Held: w.Worst == nil, Seen: w.Seen, Bad: w.Bad}
+			jw := jsonWatch{Kind: kind.name, Name: w.Name, Path: w.Path, State: w.State, Held: w.Worst == nil && w.Read(), Seen: w.Seen, Bad: w.Bad}
 			if w.Worst != nil {
 				jw.Detail = reading(w)
 			}

@@ -130,7 +130,7 @@ func (r *Run) junitWatches() []junit.Case {
 			c := junit.Case{Name: kind.name + line(w.Name), Class: line(strings.Trim(r.Name+"."+w.Path, ".")), Time: junit.Seconds(max(0, w.At-w.Since))}
 			if w.Worst != nil && w.Worst.State != "deviates" {
 				c.Failure = &junit.Problem{Message: line(reading(w)), Type: "guard_breached", Text: block(fmt.Sprintf("%d of %d readings were bad", w.Bad, w.Seen))}
-			} else if f := lost[w.ID]; f != nil && w.Worst != nil {
+			} else if f := lost[w.ID]; f != nil {
 				problem := &junit.Problem{Message: line(f.Message), Type: line(f.Code), Text: block(f.text())}
 				tolerated(problem, f.Tolerated)
 				if f.Code == "steady_state_unmet" { // beforehand: nothing was tried
@@ -138,6 +138,10 @@ func (r *Run) junitWatches() []junit.Case {
 				} else {
 					c.Failure = problem
 				}
+			} else if !w.Read() {
+				c.Skipped = &junit.Skipped{Message: "not read: the journal has no reading of it, so that nothing is known of whether it held"}
+			} else if w.Worst != nil && lost[""] != nil {
+				c.Skipped = &junit.Skipped{Message: "it deviated, and a steady state did not hold of which this older journal does not say which it was"}
 			}
 			out = append(out, c)
 		}

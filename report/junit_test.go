@@ -44,6 +44,37 @@ func TestSteadyOfOneName(t *testing.T) {
 	}
 }
 
+// TestOlderJournal: one that does not say which steady state failed lets none pass that deviated.
+func TestOlderJournal(t *testing.T) {
+	j := viewtest.New("x", "real")
+	for _, state := range []string{"deviates", "holds"} {
+		at := j.Place("0")
+		j.Add(journal.SteadyBegin, at, &journal.SteadyBody{Name: state, During: true})
+		j.Add(journal.Steady, at, &journal.WatchBody{Name: state, Phase: "during", State: state, Seen: 1})
+	}
+	failed := journal.Problem{Code: "steady_state_deviated", Message: `steady state "deviates" held for 0% of 1 readings`}
+	j.Add(journal.Failure, j.Place("0"), &journal.FailureBody{Problem: failed})
+	run := &report.Run{Run: j.Finish(journal.RunEndBody{Verdict: journal.VerdictFailed, Reason: failed.Code, Message: failed.Message}).Run()}
+	if out := write(t, "junit", run); bytes.Count(out, []byte("<skipped message=\"it deviated, ")) != 1 {
+		t.Errorf("expected one that deviated to be skipped:\n%s", out)
+	}
+}
+
+// TestNotRead: what was never read has not held.
+func TestNotRead(t *testing.T) {
+	j := viewtest.New("x", "real")
+	j.Add(journal.SteadyBegin, j.Place("0"), &journal.SteadyBody{Name: "answers", During: true})
+	ended := j.Place("0")
+	j.Add(journal.GuardBegin, ended, &journal.GuardBody{Name: "there"})
+	j.Add(journal.Guard, ended, &journal.WatchBody{Name: "there", State: "ended"})
+	run := &report.Run{Run: j.Pass().Run()}
+	for format, want := range map[string]string{"junit": "<skipped message=\"not read: ", "html": "pill\">not read<", "json": `"held": false`} {
+		if out := write(t, format, run); bytes.Count(out, []byte(want)) != 2 {
+			t.Errorf("%s: expected %q of both:\n%s", format, want, out)
+		}
+	}
+}
+
 // write writes a run in a format.
 func write(t *testing.T, format string, r *report.Run) []byte {
 	t.Helper()

@@ -196,7 +196,7 @@ func (r *Run) watchTable() *table {
 				tone, word = "warn", "deviated"
 			case w.Worst != nil:
 				tone, word = "bad", "breached"
-			case w.State == "":
+			case !w.Read():
 				tone, word = "idle", "not read"
 			}
 			if w.Worst != nil {

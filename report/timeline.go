@@ -268,7 +268,7 @@ func (b *timelineBody) watches(y float64) float64 {
 			right, class = "deviated", "b-warn"
 		case w.Worst != nil:
 			right, class = fmt.Sprintf("%d of %d bad", w.Bad, w.Seen), "b-warn"
-		case w.State == "":
+		case !w.Read():
 			right, class = "not read", "b-idle"
 		}
 		b.label(y, 0, w.Name, right)
