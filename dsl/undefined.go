@@ -24,6 +24,12 @@ var undefined = map[string]string{
 	"assert_that": "write check(name, condition)", "wait": "write sleep(d) or wait_until(probe, timeout)", "setattr": "write a dict",
 	"object": "write a dict", "super": "there are no classes", "self": "there are no classes", "callable": `write type(f) == "function"`,
 	"frozenset": "write set(…)", "async": "write start(fn)",
+	"retry":  `write step(name, f, retries = 3, retry_delay = "1s"), or wait_until(probe, timeout = "30s") for what takes its time`,
+	"repeat": "write loop(lambda i: …, times = 3), or for i in range(3)",
+	"expect": `write check(name, value, equals = …), or below =, above =, matches =; of an answer http.get(url, expect = "2xx")`,
+	"delay":  `write sleep("1s"), or fault.latency("100ms") for chaos`, "inject": `write step(name, chaos = fault.latency("100ms"), on = target, duration = "30s"), or apply_chaos(…)`,
+	"assert_equal": "write check(name, value, equals = …)", "assert_true": "write check(name, condition)", "verify": "write check(name, condition)",
+	"spawn": "write start(f)", "background": "write start(f)", "repeat_until": "write loop(lambda i: …, until = …)",
 }
 
 // undefinedNames reports the uses of names that nobody defines.
@@ -53,9 +59,6 @@ type nearNames struct {
 
 func (n nearNames) explain(id *syntax.Ident, parents []syntax.Node) Diagnostic {
 	d := atNode(id, "unknown_name", "there is no %s", clean(id.Name))
-	if help := undefined[id.Name]; help != "" {
-		return d.help("%s", help)
-	}
 	var own []string
 	for _, p := range parents {
 		if _, function := functionBody(p); function {
@@ -67,6 +70,9 @@ func (n nearNames) explain(id *syntax.Ident, parents []syntax.Node) Diagnostic {
 	own = own[:min(len(own), 2000)]
 	guess := near(id.Name, own)
 	if guess == "" || nearest.Slips(guess, id.Name) > 1 {
+		if help := undefined[id.Name]; help != "" {
+			return d.help("%s", help)
+		}
 		if better := near(id.Name, n.table.names); better != "" {
 			guess = better
 		} else if space := n.table.spaceOf(id.Name); space != "" {

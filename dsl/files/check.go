@@ -26,7 +26,7 @@ type checker struct {
 func (c *checker) object(n *node, o *Object, key *node) {
 	if n.kind != mapNode {
 		if n.kind != badNode {
-			c.wrongType(n, key, o.Noun+", which is a mapping")
+			c.wrongType(n, key, o.Noun+", which is a mapping").Help = "write " + example(o, n)
 		}
 		return
 	}
@@ -102,7 +102,11 @@ func (c *checker) unknownKey(key *node, o *Object, variant string) string {
 		return "" // what was meant by the rest nobody will be told
 	}
 	d.Help = suggest(key.text, o.names(variant), "it has")
-	return nearest.Of(key.text, o.names(variant))
+	near := nearest.Of(key.text, o.names(variant))
+	if o.Name == objectStep && near == "" {
+		d.Help = c.advancedHelp(key.text, d.Help)
+	}
+	return near
 }
 
 // missing says which key is not there, at the mapping's own key or its first line.
@@ -199,16 +203,17 @@ func (c *checker) collection(v *node, f *Field, key *node) {
 		c.strings(v, f, key)
 	case TypeObject:
 		if v.kind != mapNode {
-			d := c.wrongType(v, key, f.expected())
-			if v.kind == stringNode && f.Of == objectScenario {
-				d.Help = "write scenario: {name: " + short(v.text) + "}"
+			shown := "{}"
+			if !f.MayBeEmpty {
+				shown = example(c.schema[f.Of], v)
 			}
+			c.wrongType(v, key, f.expected()).Help = "write " + key.text + ": " + shown
 			return
 		}
 		c.object(v, c.schema[f.Of], key)
 	case TypeObjects:
 		if v.kind != listNode {
-			c.wrongType(v, key, f.expected()).Help = "begin each of them with \"- \""
+			c.wrongType(v, key, f.expected()).Help = "begin each of them with \"- \", such as - " + example(c.schema[f.Of], v)
 			return
 		}
 		c.notEmpty(v, f, key)

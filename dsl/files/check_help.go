@@ -1,10 +1,65 @@
 package files
 
 import (
+	"slices"
 	"strings"
 
+	"starquake/internal/nearest"
 	"starquake/units"
 )
+
+// example is an object with the keys that it needs, or else its first. What was given in its
+// place stands where it fits.
+func example(o *Object, given *node) string {
+	variant := ""
+	if types := o.field("type").choices(); len(types) > 0 {
+		variant = types[0]
+		if slices.Contains(types, given.text) {
+			variant = given.text
+		}
+	}
+	var keys []string
+	for i := range o.Fields {
+		f := &o.Fields[i]
+		if f.Name == "type" && variant != "" {
+			keys = append(keys, "type: "+variant)
+			continue
+		}
+		if !f.fits(variant) || !f.Required && (variant != "" || o.needs() || i > 0) {
+			continue
+		}
+		value := "…"
+		switch n, whole := given.number(); {
+		case f.Type == TypeInt && whole && n >= f.Min && n <= f.Max && given.kind == intNode:
+			value, given = given.text, &node{}
+		case f.Type == TypeString && given.kind == stringNode && variant == "" && given.text != "":
+			value, given = yamlString(short(given.text)), &node{}
+		case len(f.Choices) > 0:
+			value = f.Choices[0]
+		}
+		keys = append(keys, f.Name+": "+value)
+	}
+	return "{" + strings.Join(keys, ", ") + "}"
+}
+
+// needs tells whether there are keys that an object must have.
+func (o *Object) needs() bool {
+	return slices.ContainsFunc(o.Fields, func(f Field) bool { return f.Required })
+}
+
+// advancedHelp is the help for a key that a step has only under advanced_steps, or else help.
+func (c *checker) advancedHelp(key, help string) string {
+	o := c.schema[objectAdvanced]
+	name := nearest.Of(key, o.names(""))
+	if name == "" {
+		return help
+	}
+	shown := name
+	if f := o.field(name); f.Type == TypeObject {
+		shown += ": " + example(c.schema[f.Of], &node{})
+	}
+	return "only the steps under advanced_steps have " + shown
+}
 
 // boolHelp says what to write for what was meant as true or false.
 func boolHelp(v *node) string {
@@ -46,7 +101,7 @@ func numberHelp(v *node) string {
 		}
 		return "write " + v.text + ", without quotes"
 	}
-	if d, err := units.ParseDuration(v.text); err == nil {
+	if d, err := units.ParseDuration(strings.ReplaceAll(v.text, " ", "")); err == nil {
 		return "write a number without unit, which is " + bound(d.Seconds()) + " where seconds are meant"
 	}
 	return ""
