@@ -77,6 +77,9 @@ func (c *checker) module(f *facts) {
 			c.call(f, n, parents)
 		case *syntax.DotExpr:
 			c.member(n)
+			c.uncalled(n.X, memberText(n.X, n.Name.Name))
+		case *syntax.IndexExpr:
+			c.uncalled(n.X, indexText(n.Y))
 		case *syntax.BinaryExpr:
 			c.comparison(f, n)
 			c.printStatement(n)
