@@ -50,8 +50,8 @@ func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 }
 
 // foreseen is what a plan shows that holds wherever the script is run: what no run can
-// do, and what makes an experiment less than it seems. What the plan had to assume, or
-// lacks answers for, is none of that.
+// do, and what makes an experiment less than it seems. What the plan lacks answers for is none
+// of that; what it had to assume is a hint, as whoever runs the script may give it.
 func (s *Script) foreseen(params map[string]builtins.GivenParam) dsl.Diagnostics {
 	res, err := s.Plan(PlanOptions{Options: Options{Params: params}, Horizon: preflightHorizon, MaxRecords: preflightRecords})
 	if err != nil {
@@ -71,8 +71,12 @@ func (s *Script) foreseen(params map[string]builtins.GivenParam) dsl.Diagnostics
 	}
 	for _, n := range res.trail.Notices {
 		if n.Code != "" {
+			severity := dsl.Warning
+			if n.Code == builtins.CodeNotGiven {
+				severity = dsl.Hint
+			}
 			message, help, _ := strings.Cut(n.Message, "; ")
-			diags = append(diags, s.located(dsl.Diagnostic{Severity: dsl.Warning, Code: n.Code, Message: message, Help: help, File: n.At.File, Line: n.At.Line, Col: n.At.Col}))
+			diags = append(diags, s.located(dsl.Diagnostic{Severity: severity, Code: n.Code, Message: message, Help: help, File: n.At.File, Line: n.At.Line, Col: n.At.Col}))
 		}
 	}
 	return diags

@@ -63,7 +63,7 @@ func orchestration(c *Call, e *Env) (starlark.Value, error) {
 			strings.Join(envs, ", "), orElse(e.Environment, "no environment")).WithHint("give one with --env"))
 	}
 	if len(envs) > 0 && planned {
-		e.assumed(c, "this orchestration runs in %s only, and no environment is given: run would refuse this; give one with --env", strings.Join(envs, ", "))
+		e.notice(c, false, "this orchestration runs in %s only, and no environment is given: run would refuse this; give one with --env", strings.Join(envs, ", "))
 	}
 	if t := taskOf(c.Thread); t.branch != nil && e.Meta.MaxDuration > 0 {
 		t.branch.Run().SetMaxDuration(e.Meta.MaxDuration)

@@ -14,8 +14,9 @@ import (
 // that the run was given.
 type Notice struct {
 	Message string `json:"message"`
-	// Code names the rule of a warning: that the experiment is not what it seems. Others,
-	// of the script's surroundings, have none.
+	// Code names the rule of a warning: that the experiment is not what it seems, or
+	// CodeNotGiven for what has to be given to a run. Others, of the script's surroundings,
+	// have none.
 	Code string `json:"code,omitempty"`
 	// At is the call that it is about.
 	At journal.Frame `json:"at"`
@@ -68,7 +69,15 @@ func (c *Call) at() journal.Frame {
 }
 
 // assumed notes what a plan takes for granted and a run must be given.
-func (e *Env) assumed(c *Call, format string, args ...any) { e.notice(c, false, format, args...) }
+func (e *Env) assumed(c *Call, format string, args ...any) {
+	e.assumedAs(c, CodeNotGiven, format, args...)
+}
+
+func (e *Env) assumedAs(c *Call, code, format string, args ...any) {
+	if n := e.notice(c, false, format, args...); n != nil {
+		n.Code = code
+	}
+}
 
 const everyTarget = "every target"
 

@@ -239,11 +239,11 @@ func target(c *Call, e *Env) (starlark.Value, error) {
 		host := AssumedHost(name)
 		t := &Target{Name: name, Protocol: "auto", Listen: host + ":1", Upstream: "upstream." + host + ":1", assumed: true}
 		e.targets = append(e.targets, t)
-		help := fmt.Sprintf("give it with --proxy %s=LISTEN,UPSTREAM or in --env", name)
+		code, help := CodeNotGiven, fmt.Sprintf("give it with --proxy %s=LISTEN,UPSTREAM or in --env", name)
 		if near != "" {
-			help = fmt.Sprintf("did you mean %q? Else %s", near, help)
+			code, help = "target_name", fmt.Sprintf("did you mean %q? Else %s", near, help)
 		}
-		e.assumed(c, "target %q is not defined, and %s → %s stands for it; %s", name, t.Listen, t.Upstream, help)
+		e.assumedAs(c, code, "target %q is not defined, and %s → %s stands for it; %s", name, t.Listen, t.Upstream, help)
 		return t, nil
 	}
 	err := c.Errorf("name", "there is no target %q", name)
