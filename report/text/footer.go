@@ -18,7 +18,7 @@ func (t *timeline) footer(opt Options) {
 		t.indent = max(t.indent, indentOf(string(run.Verdict)))
 	}
 	t.add(nil)
-	t.fact("total", plain, t.total(opt))
+	t.fact("total", plain, t.total(opt)+t.untimed())
 	for i, target := range run.Targets {
 		if i == maxListed {
 			t.more(len(run.Targets) - i)
@@ -55,6 +55,32 @@ func (t *timeline) footer(opt Options) {
 	if judged {
 		t.fact(string(run.Verdict), verdictColor(run.Verdict), because(string(run.Verdict), run.Message)+t.whence())
 	}
+}
+
+// untimed names what a plan gives no time, and a run does.
+func (t *timeline) untimed() string {
+	requests, commands := 0, 0
+	for kind, n := range t.run.Counts.Untimed {
+		if kind == "exec" {
+			commands += n
+		} else {
+			requests += n
+		}
+	}
+	var what []string
+	if requests > 0 {
+		what = append(what, plural(requests, "request", "requests"))
+	}
+	if commands > 0 {
+		what = append(what, plural(commands, "command", "commands"))
+	}
+	switch {
+	case len(what) == 0 || t.run.State != view.Ended || t.run.Endless:
+		return ""
+	case requests+commands == 1:
+		return ", and the time that " + what[0] + " takes"
+	}
+	return ", and the time that " + strings.Join(what, " and ") + " take"
 }
 
 // whence is the place in the script that the verdict's message came from, where a

@@ -111,10 +111,22 @@ func (f *Fold) effectEnd(at journal.Place, b *journal.EffectEndBody) {
 		if e.load != nil {
 			f.loadEnded(e.load, b)
 		}
+		if f.run.World == "virtual" && e.Start == f.run.Now && takesTime(e.Kind) {
+			count(f.run.Counts.Untimed, e.Kind)
+		}
 		return
 	}
 	f.faultStats(e.fault, b.Data)
 	f.faultEnd(e.fault, b.Error)
+}
+
+// takesTime tells of an effect that something outside answers, which takes its time in a run.
+func takesTime(kind string) bool {
+	switch kind {
+	case "http", "tcp", "dns", "grpc", "prometheus", "exec":
+		return true
+	}
+	return false
 }
 
 func (f *Fold) faultAsked(e *Effect, known *described) *Fault {

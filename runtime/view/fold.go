@@ -45,7 +45,7 @@ func New() *Fold {
 			State:  Running,
 			Steps:  []*Step{},
 			Faults: []*Fault{},
-			Counts: Counts{Effects: map[string]int{}},
+			Counts: Counts{Effects: map[string]int{}, Untimed: map[string]int{}},
 		},
 		branches: map[string]*branch{"0": {}},
 		steps:    map[journal.Place]*Step{},

@@ -144,8 +144,11 @@ type Run struct {
 
 // Counts are exact whatever the bounds of the lists.
 type Counts struct {
-	Events    int            `json:"events"`            // records
-	Effects   map[string]int `json:"effects,omitempty"` // started, by kind
+	Events  int            `json:"events"`            // records
+	Effects map[string]int `json:"effects,omitempty"` // started, by kind
+	// Untimed are the requests and commands that a plan answers at once, by kind: it does not
+	// know how long they take.
+	Untimed   map[string]int `json:"-"`
 	Steps     int            `json:"steps"`
 	Passed    int            `json:"passed"`
 	Failed    int            `json:"failed"`

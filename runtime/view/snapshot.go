@@ -38,7 +38,7 @@ func (f *Fold) Snapshot() *Run {
 	if r.Pause != nil {
 		r.Pause = copyOf(r.Pause)
 	}
-	r.Counts.Effects = maps.Clone(r.Counts.Effects)
+	r.Counts.Effects, r.Counts.Untimed = maps.Clone(r.Counts.Effects), maps.Clone(r.Counts.Untimed)
 	return &r
 }
 
