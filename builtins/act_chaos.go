@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.starlark.net/starlark"
 
 	"starquake/chaos"
 	"starquake/chaos/engine"
 	"starquake/dsl"
+	"starquake/internal/jsonwrite"
 	"starquake/runtime"
 )
 
@@ -32,65 +32,30 @@ type FaultArgs struct {
 // MarshalJSON writes what encoding/json would, which asks of its parts whether they are
 // JSON: a plan does it once for every fault.
 func (a FaultArgs) MarshalJSON() ([]byte, error) {
-	fault, err := a.Fault.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	w := argsWriter{out: make([]byte, 0, len(a.Target)+len(a.Name)+len(fault)+len(a.Text)+len(a.Simulated)+64)}
+	w := jsonwrite.New(len(a.Target) + len(a.Name) + len(a.Text) + len(a.Simulated) + 224)
+	w.Open('{')
 	if a.Target != "" {
-		w.text("target", a.Target)
+		w.Key("target")
+		w.Text(a.Target)
 	}
 	if a.Engine != nil {
-		w.any("engine", a.Engine)
+		w.Key("engine")
+		w.Any(a.Engine)
 	}
 	if a.Name != "" {
-		w.text("name", a.Name)
+		w.Key("name")
+		w.Text(a.Name)
 	}
-	w.key("fault")
-	w.out = append(w.out, fault...)
-	w.text("text", a.Text)
+	w.Key("fault")
+	a.Fault.WriteJSON(w)
+	w.Key("text")
+	w.Text(a.Text)
 	if len(a.Simulated) > 0 {
-		w.any("simulated", a.Simulated)
+		w.Key("simulated")
+		w.Any(a.Simulated)
 	}
-	return append(w.out, '}'), w.err
-}
-
-// argsWriter writes an object of JSON, up to its end.
-type argsWriter struct {
-	out []byte
-	err error // the first of encoding/json
-}
-
-func (w *argsWriter) key(name string) {
-	mark := byte(',')
-	if len(w.out) == 0 {
-		mark = '{'
-	}
-	w.out = append(w.out, mark, '"')
-	w.out = append(w.out, name...)
-	w.out = append(w.out, '"', ':')
-}
-
-func (w *argsWriter) text(name, value string) {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' || c > '~' || strings.IndexByte("\"\\<>&", c) >= 0 { // may have to be escaped
-			w.any(name, value)
-			return
-		}
-	}
-	w.key(name)
-	w.out = append(w.out, '"')
-	w.out = append(w.out, value...)
-	w.out = append(w.out, '"')
-}
-
-func (w *argsWriter) any(name string, value any) {
-	text, err := json.Marshal(value)
-	if err != nil && w.err == nil {
-		w.err = err
-	}
-	w.key(name)
-	w.out = append(w.out, text...)
+	w.Close('}')
+	return w.Bytes()
 }
 
 // injecting are the builtins that put faults on.

@@ -5,58 +5,64 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
+	"starquake/internal/jsonwrite"
 	"starquake/units"
 )
 
 // MarshalJSON writes the canonical form, so that equal faults give equal bytes: kind,
 // params, probability, match and pulse in this order, parameters sorted by name, nothing
-// that has its default. It writes what encoding/json would, of which it asks only what is
-// rare: faults are written for every step of a plan.
+// that has its default.
 func (f Fault) MarshalJSON() ([]byte, error) {
-	row, err := KindOf(f.Kind)
-	if err != nil {
-		return nil, err
-	}
-	w := jsonWriter{out: make([]byte, 0, 160)}
-	w.raw(`{"kind":`)
-	w.word(f.Kind)
-	for i, name := range sortedKeys(f.Params) {
-		spec := row.param(name)
-		if spec == nil {
-			return nil, fmt.Errorf("fault %s: parameter %q is unknown", f.Kind, name)
-		}
-		w.raw(paramSeparator[min(i, 1)])
-		w.word(name)
-		w.raw(":")
-		w.param(spec.Type, f.Params[name])
-	}
-	if len(f.Params) > 0 {
-		w.raw("}")
-	}
-	if f.Probability != Const(1) {
-		w.raw(`,"probability":`)
-		w.value(TypeShare, f.Probability)
-	}
-	if f.Match != nil {
-		w.raw(`,"match":`)
-		w.any(f.Match)
-	}
-	if f.Pulse != nil {
-		w.raw(`,"pulse":{"on":`)
-		w.word(units.FormatDuration(f.Pulse.On))
-		w.raw(`,"off":`)
-		w.word(units.FormatDuration(f.Pulse.Off))
-		w.raw("}")
-	}
-	w.raw("}")
-	return w.out, w.err
+	w := jsonwrite.New(160)
+	f.WriteJSON(w)
+	return w.Bytes()
 }
 
-// paramSeparator stands before the first parameter, and before each of the others.
-var paramSeparator = [...]string{`,"params":{`, `,`}
+// WriteJSON is MarshalJSON as a part of something else.
+func (f Fault) WriteJSON(w *jsonwrite.Writer) {
+	row, err := KindOf(f.Kind)
+	if err != nil {
+		w.Fail(err)
+		return
+	}
+	w.Open('{')
+	w.Key("kind")
+	w.Text(f.Kind)
+	if len(f.Params) > 0 {
+		w.Key("params")
+		w.Open('{')
+		for _, name := range sortedKeys(f.Params) {
+			spec := row.param(name)
+			if spec == nil {
+				w.Fail(fmt.Errorf("fault %s: parameter %q is unknown", f.Kind, name))
+				return
+			}
+			w.Key(name)
+			writeParam(w, spec.Type, f.Params[name])
+		}
+		w.Close('}')
+	}
+	if f.Probability != Const(1) {
+		w.Key("probability")
+		writeValue(w, TypeShare, f.Probability)
+	}
+	if f.Match != nil {
+		w.Key("match")
+		w.Any(f.Match)
+	}
+	if f.Pulse != nil {
+		w.Key("pulse")
+		w.Open('{')
+		w.Key("on")
+		w.Text(units.FormatDuration(f.Pulse.On))
+		w.Key("off")
+		w.Text(units.FormatDuration(f.Pulse.Off))
+		w.Close('}')
+	}
+	w.Close('}')
+}
 
 // UnmarshalJSON reads what MarshalJSON writes, and whatever New accepts. The result
 // is valid.
@@ -92,91 +98,60 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// jsonWriter writes the parts of the canonical form.
-type jsonWriter struct {
-	out []byte
-	err error // the first of encoding/json
-}
-
-func (w *jsonWriter) raw(text string) { w.out = append(w.out, text...) }
-
-// count writes a whole number behind its key.
-func (w *jsonWriter) count(key string, n uint64) {
-	w.raw(key)
-	w.out = strconv.AppendUint(w.out, n, 10)
-}
-
-// word writes a string in which nothing is to be escaped: a name of the tables, or what
-// package units writes.
-func (w *jsonWriter) word(text string) {
-	w.out = append(w.out, '"')
-	w.out = append(w.out, text...)
-	w.out = append(w.out, '"')
-}
-
-// any writes what encoding/json makes of v.
-func (w *jsonWriter) any(v any) {
-	text, err := json.Marshal(v)
-	if err != nil && w.err == nil {
-		w.err = err
-	}
-	w.out = append(w.out, text...)
-}
-
-// param writes a parameter's value.
-func (w *jsonWriter) param(t ParamType, value any) {
+// writeParam writes a parameter's value.
+func writeParam(w *jsonwrite.Writer, t ParamType, value any) {
 	switch v := value.(type) {
 	case Value:
-		w.value(t, v)
+		writeValue(w, t, v)
 	case [2]Value:
-		w.raw("[")
-		w.value(TypeDuration, v[0])
-		w.raw(",")
-		w.value(TypeDuration, v[1])
-		w.raw("]")
+		w.Open('[')
+		for _, bound := range v {
+			w.Next()
+			writeValue(w, TypeDuration, bound)
+		}
+		w.Close(']')
 	case []int:
-		w.raw("[")
-		for i, code := range v {
-			if i > 0 {
-				w.raw(",")
-			}
+		w.Open('[')
+		for _, code := range v {
+			w.Next()
 			if t == TypeGRPCCodes {
-				w.any(GRPCName(code))
+				w.Text(GRPCName(code))
 			} else {
-				w.out = strconv.AppendInt(w.out, int64(code), 10)
+				w.Int(int64(code))
 			}
 		}
-		w.raw("]")
+		w.Close(']')
 	default:
-		w.any(value)
+		w.Any(value)
 	}
 }
 
-// value writes a number or a ramp.
-func (w *jsonWriter) value(t ParamType, v Value) {
+// writeValue writes a number or a ramp.
+func writeValue(w *jsonwrite.Writer, t ParamType, v Value) {
 	if !v.IsRamp() {
-		w.number(t, v.Start)
+		writeNumber(w, t, v.Start)
 		return
 	}
-	w.raw(`{"ramp":{"start":`)
-	w.number(t, v.Start)
-	w.raw(`,"end":`)
-	w.number(t, v.End)
-	w.raw(`,"over":`)
-	w.word(units.FormatDuration(v.Over))
-	w.raw(`,"shape":`)
-	w.any(v.shapeText())
-	w.raw("}}")
+	w.Open('{')
+	w.Key("ramp")
+	w.Open('{')
+	w.Key("start")
+	writeNumber(w, t, v.Start)
+	w.Key("end")
+	writeNumber(w, t, v.End)
+	w.Key("over")
+	w.Text(units.FormatDuration(v.Over))
+	w.Key("shape")
+	w.Text(v.shapeText())
+	w.Close('}')
+	w.Close('}')
 }
 
-// number writes a number as encoding/json does, and a duration in its units.
-func (w *jsonWriter) number(t ParamType, n float64) {
-	switch size := math.Abs(n); {
-	case t == TypeDuration:
-		w.word(units.FormatDuration(time.Duration(math.Round(n))))
-	case size == 0 || 1e-6 <= size && size < 1e21:
-		w.out = strconv.AppendFloat(w.out, n, 'f', -1, 64)
-	default:
-		w.any(n)
+// writeNumber writes a number, and a duration in its units.
+func writeNumber(w *jsonwrite.Writer, t ParamType, n float64) {
+	if t == TypeDuration {
+		w.Text(units.FormatDuration(time.Duration(math.Round(n))))
+		return
 	}
+	w.Float(n)
 }

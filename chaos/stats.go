@@ -3,6 +3,8 @@ package chaos
 import (
 	"encoding/json"
 	"time"
+
+	"starquake/internal/jsonwrite"
 )
 
 // Stats is what one fault has done. A fault meets a request (http) or a connection
@@ -53,26 +55,34 @@ type statsJSON struct {
 // MarshalJSON writes the durations as milliseconds, and what statsJSON omits not where it
 // is 0. A plan writes it once for every fault.
 func (s Stats) MarshalJSON() ([]byte, error) {
-	w := jsonWriter{out: make([]byte, 0, 128)}
-	w.count(`{"seen":`, s.Seen)
-	w.count(`,"hit":`, s.Hit)
+	w := jsonwrite.New(128)
+	w.Open('{')
+	w.Key("seen")
+	w.Uint(s.Seen)
+	w.Key("hit")
+	w.Uint(s.Hit)
 	if s.Probed > 0 {
-		w.count(`,"probed":`, s.Probed)
+		w.Key("probed")
+		w.Uint(s.Probed)
 	}
-	w.count(`,"inapplicable":`, s.Inapplicable)
-	w.raw(`,"asked_ms":`)
-	w.number(TypeNumber, float64(s.Asked)/float64(time.Millisecond))
-	w.raw(`,"achieved_ms":`)
-	w.number(TypeNumber, float64(s.Achieved)/float64(time.Millisecond))
-	w.count(`,"released":`, s.Released)
+	w.Key("inapplicable")
+	w.Uint(s.Inapplicable)
+	w.Key("asked_ms")
+	w.Float(float64(s.Asked) / float64(time.Millisecond))
+	w.Key("achieved_ms")
+	w.Float(float64(s.Achieved) / float64(time.Millisecond))
+	w.Key("released")
+	w.Uint(s.Released)
 	if s.Delayed > 0 {
-		w.count(`,"delayed_bytes":`, s.Delayed)
+		w.Key("delayed_bytes")
+		w.Uint(s.Delayed)
 	}
 	if s.Dropped > 0 {
-		w.count(`,"dropped_bytes":`, s.Dropped)
+		w.Key("dropped_bytes")
+		w.Uint(s.Dropped)
 	}
-	w.raw("}")
-	return w.out, w.err
+	w.Close('}')
+	return w.Bytes()
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
