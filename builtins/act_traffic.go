@@ -106,13 +106,15 @@ func trafficRun(c *Call, t *task) (starlark.Value, error) {
 }
 
 func trafficStart(c *Call, t *task) (starlark.Value, error) {
-	held, err := c.Value("traffic").(*Traffic).hold(t.branch, 0, judged)
+	traffic := c.Value("traffic").(*Traffic)
+	held, err := traffic.hold(t.branch, 0, judged)
 	if err != nil {
 		return nil, err
 	}
+	began := t.branch.Now()
 	return NewObject("load",
 		Method(Builtin{dsl.Builtin{Sig: `window(last: duration = "10s")`, Ranges: map[string][2]float64{"last": {1, load.MaxWindow.Seconds()}}},
-			looks(func(c *Call, t *task) (starlark.Value, error) { return loadWindow(c, t, held) })}),
+			looks(func(c *Call, t *task) (starlark.Value, error) { return loadWindow(c, t, held, traffic, began) })}),
 		Method(Builtin{dsl.Builtin{Sig: `stop()`}, acts(func(c *Call, t *task) (starlark.Value, error) {
 			if err := t.branch.Release(held); err != nil {
 				return nil, err
@@ -130,11 +132,18 @@ func trafficStart(c *Call, t *task) (starlark.Value, error) {
 }
 
 // loadWindow gives the figures of the last so long of load that is on.
-func loadWindow(c *Call, t *task, held *runtime.Held) (starlark.Value, error) {
+func loadWindow(c *Call, t *task, held *runtime.Held, traffic *Traffic, began time.Time) (starlark.Value, error) {
 	if held.Off() {
 		return nil, runtime.Failf(runtime.ClassScript, "not_found", "window: this load has ended; .wait() gives its figures")
 	}
-	raw, err := json.Marshal(effects.LoadWindowArgs{ID: held.ID().String(), Last: c.Duration("last")})
+	args := effects.LoadWindowArgs{ID: held.ID().String(), Last: c.Duration("last")}
+	if inPlan(c.Thread) {
+		var err error
+		if args.Simulated, err = json.Marshal(traffic.spec.PlannedWindow(t.branch.Now().Sub(began), args.Last)); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := json.Marshal(args)
 	if err != nil {
 		return nil, err
 	}

@@ -122,6 +122,9 @@ func (w *Window) Figure(name string) (v float64, ok bool) {
 	return 0, false
 }
 
+// plannedLatency is that of every request in a plan.
+const plannedLatency = time.Millisecond
+
 // Planned are the figures of load that ran for so long and went as planned: every
 // request answered as expected, in a millisecond.
 func (s *Spec) Planned(ran time.Duration) *Figures {
@@ -132,8 +135,7 @@ func (s *Spec) Planned(ran time.Duration) *Figures {
 	if f.Requests == 0 {
 		return f
 	}
-	const latency = time.Millisecond
-	f.P50, f.P90, f.P95, f.P99, f.P999, f.Max = latency, latency, latency, latency, latency, latency
+	f.P50, f.P90, f.P95, f.P99, f.P999, f.Max = plannedLatency, plannedLatency, plannedLatency, plannedLatency, plannedLatency, plannedLatency
 	f.Throughput = float64(f.Requests) / f.Span.Seconds()
 	status := "200"
 	if s.GRPC != nil {
@@ -141,4 +143,19 @@ func (s *Spec) Planned(ran time.Duration) *Figures {
 	}
 	f.ByStatus = map[string]int64{status: f.Requests}
 	return f
+}
+
+// PlannedWindow are the figures of the last so long of load that has gone on for ran, if
+// every request is answered as expected.
+func (s *Spec) PlannedWindow(ran, last time.Duration) *Window {
+	if s.Duration > 0 {
+		ran = min(ran, s.Duration)
+	}
+	w := &Window{Span: min(ran, last)}
+	if w.Requests = s.Count(ran-w.Span, ran); w.Requests == 0 {
+		return w
+	}
+	w.P50, w.P90, w.P95, w.P99, w.P999, w.Max = plannedLatency, plannedLatency, plannedLatency, plannedLatency, plannedLatency, plannedLatency
+	w.Throughput = float64(w.Requests) / w.Span.Seconds()
+	return w
 }
