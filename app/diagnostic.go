@@ -29,16 +29,16 @@ func (s *Script) diagnostic(err error) dsl.Diagnostic {
 // as what a run with these would do.
 func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 	declared, err := s.Declare(params)
-	if err == nil {
-		return s.foreseen(params)
-	}
-	d := s.diagnostic(err)
 	var empty []string
 	for _, p := range declared.Params {
 		if _, given := params[p.Name]; p.Required && !given {
 			empty = append(empty, p.Name)
 		}
 	}
+	if err == nil {
+		return s.foreseen(params, len(empty) == 0)
+	}
+	d := s.diagnostic(err)
 	if len(empty) > 0 {
 		help := "without a default, and not given, this is 0 or empty here: " + strings.Join(empty, ", ") + "; give a value with " + builtins.GivenAs(s.loader.ParamAs, "NAME")
 		if d.Help != "" {
@@ -51,8 +51,10 @@ func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 
 // foreseen is what a plan shows that holds wherever the script is run: what no run can
 // do, and what makes an experiment less than it seems. What the plan lacks answers for is none
-// of that; what it had to assume is a hint, as whoever runs the script may give it.
-func (s *Script) foreseen(params map[string]builtins.GivenParam) dsl.Diagnostics {
+// of that. What it had to assume is a hint, as whoever runs the script may give it, and so is
+// that it ends with an error of the script, as other answers may lead elsewhere; that only
+// where it is whole, with all parameters.
+func (s *Script) foreseen(params map[string]builtins.GivenParam, whole bool) dsl.Diagnostics {
 	res, err := s.Plan(PlanOptions{Options: Options{Params: params}, Horizon: preflightHorizon, MaxRecords: preflightRecords})
 	if err != nil {
 		return nil
@@ -62,8 +64,13 @@ func (s *Script) foreseen(params map[string]builtins.GivenParam) dsl.Diagnostics
 	}
 	var diags dsl.Diagnostics
 	for _, f := range res.Outcome.Failures {
-		if f.Problem.Code == builtins.CodeUnsupported || f.Problem.Code == builtins.CodeBadLimit {
+		switch {
+		case f.Problem.Code == builtins.CodeUnsupported || f.Problem.Code == builtins.CodeBadLimit:
 			diags = append(diags, s.located(Diagnostic(f.Problem)))
+		case whole && f.Class == runtime.ClassScript && len(f.Problem.Stack) > 0 && f.Problem.Code != builtins.CodeNotGiven && f.Problem.Code != builtins.CodeNoPlannedData:
+			d := s.located(Diagnostic(f.Problem))
+			d.Severity, d.Message = dsl.Hint, "as planned, the run ends here: "+d.Message
+			diags = append(diags, d)
 		}
 	}
 	if res.trail == nil {

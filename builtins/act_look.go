@@ -145,6 +145,9 @@ func (c *Call) effectError(ans runtime.Answer) error {
 	return runtime.Failf(runtime.ClassErrored, ans.Err.Code, "%s: %s", c.Name, ans.Err.Message)
 }
 
+// sayBody is the help where a plan's answer lacks the body that the script reads.
+const sayBody = `say it with simulated = {"body": "…"} beside the call, or with --answers FILE`
+
 // inPlan reports whether effects answer as planned.
 func inPlan(thread *starlark.Thread) bool {
 	t := taskOf(thread)
@@ -204,7 +207,7 @@ func httpObject(a *effects.HTTPAnswer) *Object {
 		Method(Builtin{dsl.Builtin{Sig: `json()`}, func(c *Call) (starlark.Value, error) {
 			v, err := FromJSON([]byte(body))
 			if err != nil && body == "" && inPlan(c.Thread) {
-				return nil, runtime.Failf(runtime.ClassScript, "no_planned_data", "the planned answer has no body, so it is not known what json() gives; %s", `say it with simulated = {"body": "…"} beside the call, or with --answers FILE`)
+				return nil, runtime.Failf(runtime.ClassScript, CodeNoPlannedData, "the planned answer has no body, so it is not known what json() gives; "+sayBody)
 			}
 			if err != nil {
 				return nil, runtime.Failf(runtime.ClassFailed, "not_json", "the body is not JSON: %v; it begins with %s", err, quote(body))

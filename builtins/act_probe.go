@@ -68,14 +68,24 @@ func probing() []Builtin {
 			Sig:     `steady_state(name: string, probe: probe|function, when: list = ["before", "during", "after"], during: share = "100%", every: duration = "1s", settle: duration = "0s")`,
 			Doc:     "Is the hypothesis. It is read at its call and again before the first fault: if it does not hold nothing is injected and the run is inconclusive. While faults are on, if less than during of the readings hold, the run is failed; when the scope ends it must hold again within settle. Its readings, and those of a guard, are requests like any other: a probe that goes through a target meets the chaos there, and is counted in seen and hit, and in min_hits where the step has no traffic of its own; probe past the target what shall say nothing of the chaos itself.",
 			Planned: "it holds before, during and after",
-			Family:  "judging", Phase: dsl.Acting, Blocks: true,
+			Help: map[string]string{
+				"name": "what it is called in messages and reports", "probe": "a probe, or a function that may only look and gives whether it holds",
+				"when": "when it is read; without \"during\" nothing is read while faults are on", "during": "the least share of readings that has to hold while faults are on",
+				"every": "from a reading to the next", "settle": "how long after the faults it has to hold again",
+			},
+			Family: "judging", Phase: dsl.Acting, Blocks: true,
 		}, acts(steadyState)},
 		{dsl.Builtin{
 			Sig:     `guard(name: string, probe: probe|function, every: duration = "1s", breaches: int = 1, on_error: string = "breach", on_no_data: string = "breach", action: string = "abort")`,
 			Doc:     "Watches a probe while its scope lives, first before it returns. After that many bad readings in a row it takes the faults off and aborts the run; stop_scope and lift_faults do less. A function is called on a branch of its own and may only look; what it raises, and taking longer than 10 s or every, is a bad reading.",
 			Planned: "it holds; --breach NAME breaches it at its first reading with a fault on, or at its second in a script without faults",
 			Family:  "judging", Phase: dsl.Acting, Blocks: true,
-			Ranges:  map[string][2]float64{"breaches": {1, 1e6}},
+			Ranges: map[string][2]float64{"breaches": {1, 1e6}},
+			Help: map[string]string{
+				"name": "what it is called in messages and reports", "probe": "a probe, or a function that may only look and gives whether all is well",
+				"every": "from a reading to the next", "breaches": "how many bad readings in a row are a breach", "on_error": "what a reading is that could not be made",
+				"on_no_data": "what a reading without data is, of Prometheus and of load", "action": `"abort" ends the run, "stop_scope" the scope that the guard belongs to, "lift_faults" only takes the scope's faults off`,
+			},
 			Choices: map[string][]string{"on_error": {"breach", "ignore"}, "on_no_data": {"breach", "ignore"}, "action": {"abort", "stop_scope", "lift_faults"}},
 		}, acts(guard)},
 	}
@@ -221,7 +231,11 @@ func (c *Call) readingOf(name string, v starlark.Value) (runtime.Reading, error)
 			return r, nil
 		}
 	}
-	return runtime.Reading{}, c.Errorf(name, "expected the function to return True, False, or a result with .ok, got %s", describe(v))
+	err := c.Errorf(name, "expected the function to return True, False, or a result with .ok, got %s", describe(v))
+	if _, probe := v.(*Probe); probe {
+		err = err.WithHint("give the probe itself and not a function that makes it, or return observe(probe)")
+	}
+	return runtime.Reading{}, err
 }
 
 // readingValue is a reading as a script sees it.

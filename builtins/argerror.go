@@ -52,6 +52,9 @@ const (
 	CodeBadLimit     = "bad_limit"
 )
 
+// CodeNoPlannedData is the code of an error of a plan whose answers lack what the script reads.
+const CodeNoPlannedData = "no_planned_data"
+
 // notGiven is an error about something that nobody gave to the run.
 func notGiven(e *ArgError) error {
 	return runtime.Failf(runtime.ClassScript, CodeNotGiven, "%w", e)

@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/dsl"
+	"starquake/runtime"
 )
 
 // jsonRows are the functions of the module json with the names and meaning that
@@ -59,6 +60,9 @@ func decodeJSON(c *Call) (starlark.Value, error) {
 	}
 	if c.Given("default") { // default = None is given, too
 		return c.Value("default"), nil
+	}
+	if c.String("x") == "" && inPlan(c.Thread) {
+		return nil, runtime.Failf(runtime.ClassScript, CodeNoPlannedData, "json.decode: the text is empty, as the body of a planned answer is; "+sayBody)
 	}
 	return nil, c.Errorf("x", "%v", err)
 }

@@ -59,7 +59,22 @@ func (o *Object) Attr(name string) (starlark.Value, error) {
 			return o.fields[i].get()
 		}
 	}
-	return nil, starlark.NoSuchAttrError(fmt.Sprintf("a %s has no .%s; it has %s", o.typ, clip(name, 40), o.list()))
+	return nil, starlark.NoSuchAttrError(fmt.Sprintf("a %s has no .%s; it has %s%s", o.typ, clip(name, 40), o.list(), o.within(name)))
+}
+
+// within tells which fields are objects that have a field of that name.
+func (o *Object) within(name string) string {
+	var have []string
+	for i := range o.fields {
+		v, err := o.fields[i].get()
+		if inner, ok := v.(*Object); ok && err == nil && slices.Contains(inner.AttrNames(), name) {
+			have = append(have, "."+o.fields[i].Name+"."+name)
+		}
+	}
+	if len(have) == 0 {
+		return ""
+	}
+	return "; there is " + strings.Join(have, ", ")
 }
 
 func (f *Field) get() (starlark.Value, error) {

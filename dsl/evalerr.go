@@ -131,6 +131,8 @@ var runtimeHelps = []struct{ part, help string }{
 	{"out of range", "ask len(xs) first"},
 	{"builtin_function_or_method", `it is a method: call it, such as r.json()["key"]`},
 	{"NoneType", "there is no value here (None): ask if x != None first, or give a default, as in recorded(name, default = 0) and d.get(key, 0)"},
+	{"list has no .", "these are several: ask each, xs[0] or [x.ok for x in xs]; parallel gives a list of results, and a dict where its branches have names"},
+	{"step_result", "what the function of a step returned is in its .value; a branch that returns a step has the step in its own"},
 	{"division by zero", "ask for zero first"},
 	{"too many steps", "the script computes without end: write sleep(d) into the loop, or do less"},
 }

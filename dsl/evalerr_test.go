@@ -107,6 +107,20 @@ func TestIndexOfMethod(t *testing.T) {
 	}
 }
 
+// The helps of slips with what parallel gives.
+func TestSlipsWithResults(t *testing.T) {
+	for text, want := range map[string]string{"x = [1].ok\n": "these are several", "x = r > 2\n": "in its .value"} {
+		if d := FromEvalError(execute(t, text, starlark.StringDict{"r": namedValue{}})); !strings.Contains(d.Help, want) {
+			t.Errorf("%s: help %q", d.Message, d.Help)
+		}
+	}
+}
+
+// namedValue is a value of the type of what a step gives.
+type namedValue struct{ starlark.NoneType }
+
+func (namedValue) Type() string { return "step_result" }
+
 // TestCallPosition holds what Untaken relies on: a frame's place is the opening
 // parenthesis of the call under way.
 func TestCallPosition(t *testing.T) {

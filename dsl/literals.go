@@ -90,7 +90,11 @@ func (c *checker) misfit(f *facts, e *entry, a argument, v value, why error) Dia
 		what = "an argument of " + e.sig.Name
 	}
 	if why != nil {
-		return c.constantNote(f, a.value, atNode(a.value, "bad_value", "%s: %v", what, why))
+		d := atNode(a.value, "bad_value", "%s: %v", what, why)
+		if percent := e.sig.param(a.param.Name + "_percent"); percent != nil && strings.HasSuffix(v.text, "%") {
+			d = d.help("write %s = %s", percent.Name, strings.TrimSuffix(v.text, "%"))
+		}
+		return c.constantNote(f, a.value, d)
 	}
 	d := atNode(a.value, "wrong_type", "%s expects %s, not %s", what, expected(a.param), v)
 	takes := func(t string) bool { return slices.Contains(a.param.Types, t) }

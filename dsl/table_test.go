@@ -66,7 +66,7 @@ func testTable() []Builtin {
 		profile(name: string)`)
 	add(Anytime, "fault", `
 		pulse(fault: faults, on: duration, off: duration)
-		fault.latency(delay: duration~|None = None, jitter: duration~ = 0, *, between: tuple|None = None, distribution: string = "uniform", direction: string = "response", probability: share~ = 1, match: match|None = None)
+		fault.latency(delay: duration~|None = None, jitter: duration~ = 0, *, between: tuple|None = None, jitter_percent: percent~ = 0, distribution: string = "uniform", direction: string = "response", probability: share~ = 1, match: match|None = None)
 		fault.bandwidth(rate: bandwidth~, per: string = "connection", direction: string = "both", *, probability: share = 1)
 		fault.packet_loss(*, percent: percent~, probability: share = 1)
 		fault.limit_data(bytes: size, *, probability: share = 1)
