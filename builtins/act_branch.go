@@ -20,13 +20,21 @@ func branching() []Builtin {
 				"A failure stops the siblings, unless fail_fast = False; once all have ended the first failure in branch order is raised.",
 			Family: "structure", Phase: dsl.Acting, Blocks: true,
 			Ranges: map[string][2]float64{"limit": {1, 1e6}},
-			Help:   map[string]string{"branches": "functions", "named": "functions by name"},
+			Help: map[string]string{
+				"branches": "functions", "named": "functions by name", "over": "what the one function is called with, an item each",
+				"limit": "how many go at once; without it all", "fail_fast": "whether a failure stops the others",
+			},
 		}, acts(parallel)},
 		{dsl.Builtin{
 			Sig:    `loop(body: function, times: int|None = None, duration: duration|None = None, until: function = None, every: duration|None = None, forever: bool = False)`,
 			Doc:    "Calls body(i) again and again, or body() if it takes no argument. until(result) is asked after each turn; no turn begins after duration; every is from start to start, and a late turn begins at once and is noted. Without times, duration or until forever = True must be said. It returns the number of turns.",
 			Family: "structure", Phase: dsl.Acting, Blocks: true,
 			Ranges: map[string][2]float64{"times": {0, 1e12}},
+			Help: map[string]string{
+				"body": "called with the number of the turn, from 0", "times": "how many turns at most", "duration": "after which no turn begins",
+				"until": "called with what body returned; where it is true the loop ends", "every": "from the start of a turn to that of the next; without it they follow at once",
+				"forever": "said where nothing else ends the loop",
+			},
 		}, acts(loop)},
 		{dsl.Builtin{
 			Sig:    `start(fn: function, name: string|None = None)`,
@@ -237,7 +245,11 @@ func waiting() []Builtin {
 			Sig:     `wait_until(probe: probe|function, timeout: duration, every: duration = "1s", stable: duration = "0s", must: bool = True)`,
 			Doc:     "Waits until the probe holds, and has held for stable without a bad reading. The result has .ok .elapsed .attempts .last. With must a time-out fails with the last value.",
 			Planned: "the probe holds at once, and for stable; a function is called",
-			Family:  "structure", Phase: dsl.Acting, Blocks: true,
+			Help: map[string]string{
+				"probe": "a probe, or a function that is called without arguments", "timeout": "how long it waits at most", "every": "from a reading to the next",
+				"stable": "for how long it must hold without a bad reading", "must": "whether a time-out is a failure; else .ok tells",
+			},
+			Family: "structure", Phase: dsl.Acting, Blocks: true,
 		}, acts(waitUntil)},
 		{dsl.Builtin{
 			Sig:     `approve(message: string, timeout: duration = "1h", on_timeout: string = "stop", faults: string = "refuse", *, simulated: dict|None = None)`,

@@ -18,12 +18,21 @@ func declaring() []Builtin {
 			Doc:    "Says what the orchestration is, at most once. Past max_duration the run is stopped; where environments are named, it is refused in any other.",
 			Family: "structure", Phase: dsl.Declaring,
 			Ranges: map[string][2]float64{"max_duration": someTime},
+			Help: map[string]string{
+				"name": "what runs and reports are called", "description": "what it is for; an export takes the docstring where there is none", "tags": "words to find it by",
+				"owner": "who answers for it", "runbook": "where to read on when it fails", "max_duration": "after which the run is stopped",
+				"environments": "the names of those that it may run in; without any in all",
+			},
 		}, declares(orchestration)},
 		{dsl.Builtin{
 			Sig:    `param(name: string, type: string|None = None, default: any = None, min: any = None, max: any = None, choices: list = [], help: string = "")`,
 			Doc:    "Declares a parameter and gives its value: from --param name=value, the API or the page, else its default. The type is that of the default, a string without one; without a default the parameter is required. A list is given as a,b or as JSON; in the first form its items have the type of the default's, where those have one, and are strings else.",
 			Family: "structure", Phase: dsl.Declaring,
 			Choices: map[string][]string{"type": {"string", "int", "float", "bool", "duration", "size", "list", "json"}},
+			Help: map[string]string{
+				"name": "by which it is given", "type": "without it that of the default", "default": "without one it must be given", "min": "the least that it may be", "max": "the greatest",
+				"choices": "all that it may be", "help": "what it is for, shown where it is asked for",
+			},
 		}, declares(parameter)},
 		{dsl.Builtin{
 			Sig:     `secret(name: string)`,
