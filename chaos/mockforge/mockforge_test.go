@@ -2,9 +2,9 @@ package mockforge_test
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +14,7 @@ import (
 	"starquake/chaos/link"
 	"starquake/chaos/mockforge"
 	"starquake/chaos/mockforge/mockforgetest"
+	"starquake/internal/memtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,12 +33,11 @@ func made(t *testing.T, kind string, a args) chaos.Fault {
 // open starts a fake with a configuration and attaches to it.
 func open(t *testing.T, config map[string]any) (*mockforgetest.Server, *mockforge.Server) {
 	t.Helper()
-	fake := mockforgetest.Start(t, "sesame")
+	l, client := memtest.Listen(t)
+	fake := mockforgetest.StartOn(t, "sesame", l)
 	if config != nil {
 		fake.Set(config)
 	}
-	client := new(http.Client)
-	t.Cleanup(client.CloseIdleConnections)
 	c := link.Caller{HTTP: client, Base: fake.URL, Token: "sesame"}
 	prior, err := mockforge.Config(context.Background(), c)
 	if err != nil {
@@ -148,7 +148,10 @@ func TestSleeping(t *testing.T) {
 	}
 }
 
-func TestRampPulseLift(t *testing.T) {
+// TestRampPulseLift looks at values that change with the time, which is a bubble's.
+func TestRampPulseLift(t *testing.T) { synctest.Test(t, rampPulseLift) }
+
+func rampPulseLift(t *testing.T) {
 	fake, s := open(t, nil)
 	f := made(t, "latency", args{"delay": args{"ramp": args{"start": "10ms", "end": "500ms", "over": "1s", "shape": "linear"}}})
 	a := apply(t, s, f)
@@ -198,6 +201,7 @@ func TestLostAndUndone(t *testing.T) {
 		t.Error(diff)
 	}
 
+	fake.Close()
 	s.Caller.Base = "http://127.0.0.1:1"
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()

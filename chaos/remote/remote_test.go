@@ -2,9 +2,9 @@ package remote_test
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,14 +14,16 @@ import (
 	"starquake/chaos/link"
 	"starquake/chaos/remote"
 	"starquake/chaos/remote/remotetest"
+	"starquake/internal/memtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// open starts a fake in a bubble: no lease runs out there since a machine is too busy to renew it.
 func open(t *testing.T, ttl time.Duration) (*remotetest.Server, *remote.Target) {
 	t.Helper()
-	s := remotetest.Start(t)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	l, client := memtest.Listen(t)
+	s := remotetest.StartOn(t, l)
 	return s, &remote.Target{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "orders", TTL: ttl}
 }
 
@@ -38,7 +40,9 @@ func apply(t *testing.T, target *remote.Target) *remote.Applied {
 	return a
 }
 
-func TestLease(t *testing.T) {
+func TestLease(t *testing.T) { synctest.Test(t, lease) }
+
+func lease(t *testing.T) {
 	s, target := open(t, 300*time.Millisecond)
 	state, err := target.State(context.Background())
 	if err != nil {
@@ -78,7 +82,9 @@ func TestLease(t *testing.T) {
 }
 
 // TestRestart looks at a data plane that has forgotten the fault.
-func TestRestart(t *testing.T) {
+func TestRestart(t *testing.T) { synctest.Test(t, restart) }
+
+func restart(t *testing.T) {
 	s, target := open(t, 300*time.Millisecond)
 	a := apply(t, target)
 	s.Forget()
@@ -92,11 +98,13 @@ func TestRestart(t *testing.T) {
 
 // TestUnreachable looks at a data plane that cannot be reached: first for so short that
 // nothing is lost, then for ever. The lease ends by itself, and who asks waits for that.
-func TestUnreachable(t *testing.T) {
+func TestUnreachable(t *testing.T) { synctest.Test(t, unreachable) }
+
+func unreachable(t *testing.T) {
 	s, target := open(t, 600*time.Millisecond)
 	a := apply(t, target)
 	s.Die(true)
-	time.Sleep(100 * time.Millisecond) // shorter than the lease, however slow this machine is
+	time.Sleep(100 * time.Millisecond) // shorter than the lease
 	s.Die(false)
 	eventually(t, func() bool { return s.Leases()["run-0.1-7"].Renewed > 0 })
 	s.Die(true)
@@ -111,7 +119,9 @@ func TestUnreachable(t *testing.T) {
 }
 
 // TestUnreachableUnasked looks at a fault whose lease runs out while nobody wants that.
-func TestUnreachableUnasked(t *testing.T) {
+func TestUnreachableUnasked(t *testing.T) { synctest.Test(t, unreachableUnasked) }
+
+func unreachableUnasked(t *testing.T) {
 	s, target := open(t, 200*time.Millisecond)
 	a := apply(t, target)
 	s.Die(true)
@@ -123,7 +133,9 @@ func TestUnreachableUnasked(t *testing.T) {
 	}
 }
 
-func TestNoSuchTarget(t *testing.T) {
+func TestNoSuchTarget(t *testing.T) { synctest.Test(t, noSuchTarget) }
+
+func noSuchTarget(t *testing.T) {
 	_, target := open(t, 0)
 	target.Name = "ordres"
 	if _, err := target.State(context.Background()); err == nil || !strings.Contains(err.Error(), `has no target "ordres"; it has: orders`) {

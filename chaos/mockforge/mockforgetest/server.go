@@ -6,6 +6,7 @@ package mockforgetest
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -42,11 +43,26 @@ func Initial() map[string]any {
 
 // Start starts a fake that ends with the test. A token, unless empty, must be given.
 func Start(t testing.TB, token string) *Server {
+	s := unstarted(t, token)
+	s.Server.Start()
+	return s
+}
+
+// StartOn is Start with a listener of the test's own.
+func StartOn(t testing.TB, token string, l net.Listener) *Server {
+	s := unstarted(t, token)
+	_ = s.Listener.Close() // nobody listens there
+	s.Listener = l
+	s.Server.Start()
+	return s
+}
+
+func unstarted(t testing.TB, token string) *Server {
 	s := &Server{config: Initial(), token: token}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/chaos/config", s.get)
 	mux.HandleFunc("PUT /api/chaos/config", s.put)
-	s.Server = httptest.NewServer(s.guard(mux))
+	s.Server = httptest.NewUnstartedServer(s.guard(mux))
 	t.Cleanup(s.Close)
 	return s
 }

@@ -5,6 +5,7 @@ package remotetest
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -36,6 +37,21 @@ type Server struct {
 
 // Start starts a fake that ends with the test.
 func Start(t testing.TB) *Server {
+	s := unstarted(t)
+	s.Server.Start()
+	return s
+}
+
+// StartOn is Start with a listener of the test's own.
+func StartOn(t testing.TB, l net.Listener) *Server {
+	s := unstarted(t)
+	_ = s.Listener.Close() // nobody listens there
+	s.Listener = l
+	s.Server.Start()
+	return s
+}
+
+func unstarted(t testing.TB) *Server {
 	s := &Server{leases: map[string]*Lease{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, _ *http.Request) {
@@ -60,7 +76,7 @@ func Start(t testing.TB) *Server {
 	})
 	mux.HandleFunc("POST /v1/pause", s.hold(true))
 	mux.HandleFunc("POST /v1/resume", s.hold(false))
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		dead := s.dead
 		s.mu.Unlock()
