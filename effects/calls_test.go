@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"starquake/internal/dnstest"
-
 	"github.com/miekg/dns"
+
+	"starquake/internal/dnstest"
+	"starquake/internal/porttest"
 )
 
 // silent listens and says nothing; dying ends each connection once something came.
@@ -53,17 +54,6 @@ func tcpServer(t *testing.T, fn func(net.Conn), keep bool) string {
 	return l.Addr().String()
 }
 
-// closed is an address at which nobody listens.
-func closed(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestTCP(t *testing.T) {
 	e := newEffects(t, Policy{Network: []string{"127.0.0.1"}}, Options{})
 	up := silent(t)
@@ -71,7 +61,7 @@ func TestTCP(t *testing.T) {
 		t.Errorf("an open port: %+v", got)
 	}
 	for addr, want := range map[string]string{
-		closed(t): CodeRefused, "169.254.169.254:80": CodeDenied, "10.1.2.3:80": CodeDenied, "nonsense": CodeInvalid, "127.0.0.1:0": CodeInvalid,
+		porttest.Refused: CodeRefused, "169.254.169.254:80": CodeDenied, "10.1.2.3:80": CodeDenied, "nonsense": CodeInvalid, "127.0.0.1:0": CodeInvalid,
 	} {
 		if got := mustPerform[TCPAnswer](t, e, KindTCP, TCPArgs{Addr: addr}); codeIn(got.Error) != want {
 			t.Errorf("%s: %v, want the code %s", addr, got.Error, want)

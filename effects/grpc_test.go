@@ -22,6 +22,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"starquake/internal/porttest"
 )
 
 // shopSet describes a service that is made for these tests: nothing knows it but by
@@ -143,8 +145,8 @@ func TestGRPCCall(t *testing.T) {
 		{name: "no such service", e: reflecting, args: GRPCArgs{Addr: addr, Method: "shop.v1.Bank/Buy"}, code: "UNAVAILABLE", failing: CodeInvalid},
 		{name: "a stream", e: described, args: GRPCArgs{Addr: addr, Method: "shop.v1.Shop/Watch"}, code: "UNAVAILABLE", failing: CodeInvalid},
 		{name: "no method", e: described, args: GRPCArgs{Addr: addr, Method: "Buy"}, code: "UNAVAILABLE", failing: CodeInvalid},
-		{name: "nobody there", e: described, args: GRPCArgs{Addr: closed(t)}, code: "UNAVAILABLE", failing: CodeRefused},
-		{name: "nobody there to reflect", e: reflecting, args: GRPCArgs{Addr: closed(t)}, code: "UNAVAILABLE", failing: CodeRefused},
+		{name: "nobody there", e: described, args: GRPCArgs{Addr: porttest.Refused}, code: "UNAVAILABLE", failing: CodeRefused},
+		{name: "nobody there to reflect", e: reflecting, args: GRPCArgs{Addr: porttest.Refused}, code: "UNAVAILABLE", failing: CodeRefused},
 		{name: "metadata address", e: described, args: GRPCArgs{Addr: "169.254.169.254:80"}, code: "UNAVAILABLE", failing: CodeDenied},
 		{name: "bad metadata", e: described, args: GRPCArgs{Addr: addr, Metadata: map[string]string{"grpc-timeout": "1S"}}, code: "UNAVAILABLE", failing: CodeInvalid},
 		{name: "dies", e: described, args: GRPCArgs{Addr: dying(t)}, code: "UNAVAILABLE"},
@@ -187,7 +189,7 @@ func TestGRPCHealth(t *testing.T) {
 		{"unknown service", GRPCProbe{Addr: plain, Service: "else"}, nil, "no health of the service \"else\""},
 		{"over TLS", GRPCProbe{Addr: secure, TLS: &TLSArgs{Insecure: true}}, GRPCServing, ""},
 		{"a certificate of nobody", GRPCProbe{Addr: secure, TLS: &TLSArgs{}}, nil, "tls: "},
-		{"nobody there", GRPCProbe{Addr: closed(t)}, nil, "refused: "},
+		{"nobody there", GRPCProbe{Addr: porttest.Refused}, nil, "refused: "},
 	} {
 		test.probe.Kind, test.probe.Timeout = "grpc", soon
 		r := mustPerform[Reading](t, e, KindProbe, test.probe)

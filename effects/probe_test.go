@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"starquake/internal/porttest"
 )
 
 func TestProbe(t *testing.T) {
@@ -28,7 +30,6 @@ func TestProbe(t *testing.T) {
 			fmt.Fprintf(w, "%s %s %s", r.Method, r.Header.Get("X"), body)
 		}
 	})
-	refused := refusedAddr(t)
 	silent := serveRaw(t, func(c *net.TCPConn) { io.Copy(io.Discard, c) })
 	tests := []struct {
 		spec  string // URL, REFUSED and SILENT are put in
@@ -73,7 +74,7 @@ func TestProbe(t *testing.T) {
 		{`{"kind":"any","of":[{"kind":"http","url":"URL/down"},{"kind":"http","url":"URL/"}]}`, true, 200., ""},
 		{`{"kind":"any","of":[{"kind":"http","url":"URL/down"},{"kind":"http","url":"http://REFUSED/"}]}`, false, nil, "none of 2 probes holds, the last: refused"},
 	}
-	fill := strings.NewReplacer("URL", url, "HOST", strings.TrimPrefix(url, "http://"), "REFUSED", refused, "SILENT", silent)
+	fill := strings.NewReplacer("URL", url, "HOST", strings.TrimPrefix(url, "http://"), "REFUSED", porttest.Refused, "SILENT", silent)
 	patient := strings.NewReplacer(`"kind":"http",`, `"kind":"http","timeout":30000000000,`,
 		`"kind":"tcp",`, `"kind":"tcp","timeout":30000000000,`, `"kind":"exec",`, `"kind":"exec","timeout":30000000000,`)
 	e := newEffects(t, open(), Options{})
@@ -89,17 +90,6 @@ func TestProbe(t *testing.T) {
 			}
 		})
 	}
-}
-
-// refusedAddr is an address at which nobody listens.
-func refusedAddr(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 func TestProbeStopped(t *testing.T) {

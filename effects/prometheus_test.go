@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"starquake/internal/porttest"
 )
 
 // fakePrometheus answers each query by what the table has for it.
@@ -91,7 +93,7 @@ func TestRealPrometheus(t *testing.T) {
 	}
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
-	addr := closed(t)
+	addr := porttest.Free(t)
 	text := "global: {scrape_interval: 200ms}\nscrape_configs: [{job_name: self, static_configs: [{targets: ['" + addr + "']}]}]\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -103,7 +105,7 @@ func TestRealPrometheus(t *testing.T) {
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	e := newEffects(t, open(), Options{})
 	limit := 0.5
-	probe := PrometheusProbe{Kind: "prometheus", URL: "http://" + addr, Query: `up{job="self"}`, Above: &limit}
+	probe := PrometheusProbe{Kind: "prometheus", URL: "http://" + addr, Query: `up{job="self"}`, Above: &limit, Timeout: soon}
 	var r Reading
 	for deadline := time.Now().Add(soon); time.Now().Before(deadline) && !r.OK; time.Sleep(100 * time.Millisecond) {
 		r = mustPerform[Reading](t, e, KindProbe, probe)
@@ -111,12 +113,12 @@ func TestRealPrometheus(t *testing.T) {
 	if !r.OK || r.Value != 1.0 {
 		t.Fatalf("up of itself: %+v", r)
 	}
-	none := mustPerform[PrometheusAnswer](t, e, KindPrometheus, PrometheusArgs{URL: "http://" + addr, Query: "nothing_of_that_name"})
+	none := mustPerform[PrometheusAnswer](t, e, KindPrometheus, PrometheusArgs{URL: "http://" + addr, Query: "nothing_of_that_name", Timeout: soon})
 	if none.Error != nil || len(none.Samples) != 0 {
 		t.Errorf("a metric that nobody has: %+v %v", none, none.Error)
 	}
 	for query, want := range map[string]string{"sum(": CodeInvalid, "up[5m]": CodeInvalid} {
-		if got := mustPerform[PrometheusAnswer](t, e, KindPrometheus, PrometheusArgs{URL: "http://" + addr, Query: query}); codeIn(got.Error) != want {
+		if got := mustPerform[PrometheusAnswer](t, e, KindPrometheus, PrometheusArgs{URL: "http://" + addr, Query: query, Timeout: soon}); codeIn(got.Error) != want {
 			t.Errorf("%s: %v, want the code %s", query, got.Error, want)
 		}
 	}
