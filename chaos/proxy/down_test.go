@@ -7,12 +7,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"starquake/internal/porttest"
 )
 
 // TestDownAndUp takes a proxy down and up again: its address is free meanwhile, open
 // connections end, and what is on it is what it was.
 func TestDownAndUp(t *testing.T) {
-	p := startProxy(t, "tcp", startTCP(t, echo))
+	p := startAt(t, porttest.Free(t), "tcp", startTCP(t, echo), func(*Proxy) {})
 	addr := p.Addr()
 	a := apply(t, p, "x", "latency", map[string]any{"delay": "1ms"})
 	c := dialRaw(t, addr)
@@ -47,7 +49,7 @@ func TestDownAndUp(t *testing.T) {
 
 // A fault that refuses connections refuses them when the proxy comes up.
 func TestUpRefusing(t *testing.T) {
-	p := startProxy(t, "tcp", startTCP(t, echo))
+	p := startAt(t, porttest.Free(t), "tcp", startTCP(t, echo), func(*Proxy) {})
 	p.Down()
 	a := apply(t, p, "x", "refuse", nil)
 	if err := p.Up(t.Context(), p.Addr(), p.Upstream()); err != nil {

@@ -87,7 +87,7 @@ func TestHTTPErrorAnswers(t *testing.T) {
 	var called atomic.Int64
 	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) { called.Add(1); fmt.Fprint(w, "fine") })
 	p := startProxy(t, "http", upstream)
-	client := newClient(t)
+	client := oneConnection(t, newClient(t), "http", p.Addr())
 	url := "http://" + p.Addr() + "/"
 
 	a := apply(t, p, "e", "http_error", map[string]any{"codes": 503, "body": "sorry", "headers": map[string]any{"Retry-After": "7"}})

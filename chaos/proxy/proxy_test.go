@@ -42,12 +42,19 @@ func startProxy(t testing.TB, protocol, upstream string) *Proxy {
 // startPrepared is startProxy with something done to the proxy before it listens.
 func startPrepared(t testing.TB, protocol, upstream string, prepare func(*Proxy)) *Proxy {
 	t.Helper()
-	p, err := Prepare(Config{Name: "test", Listen: "127.0.0.1:0", Upstream: upstream, Protocol: protocol})
+	return startAt(t, "127.0.0.1:0", protocol, upstream, prepare)
+}
+
+// startAt is startPrepared at an address, for tests that give it up and want it again: one that
+// the system gives may be somebody else's meanwhile.
+func startAt(t testing.TB, listen, protocol, upstream string, prepare func(*Proxy)) *Proxy {
+	t.Helper()
+	p, err := Prepare(Config{Name: "test", Listen: listen, Upstream: upstream, Protocol: protocol})
 	if err != nil {
 		t.Fatal(err)
 	}
 	prepare(p)
-	if err := p.Up(t.Context(), "127.0.0.1:0", upstream); err != nil {
+	if err := p.Up(t.Context(), listen, upstream); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
