@@ -7,13 +7,15 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"starquake/internal/porttest"
 )
 
 // TestWaitOverRestart: who follows a run, or one that waits for its turn, while its server is
 // restarted in good order sees it to its real end, and ends as it does.
 func TestWaitOverRestart(t *testing.T) {
-	l := serve(t, "--max-runs", "1")
-	again := []string{"--listen", strings.TrimPrefix(l.url, "http://"), "--max-runs", "1"}
+	args := []string{"--listen", porttest.Free(t), "--max-runs", "1"}
+	l := serve(t, args...)
 	put := func(name string) {
 		l.do("PUT", "/api/v1/orchestrations/"+name, map[string]any{"format": "starlark",
 			"content": "orchestration(name = \"" + name + "\")\ndef main():\n    step(\"long\", duration = \"1h\")\n    check(\"it\", 1, above = 2)\n"}).is(201)
@@ -54,7 +56,7 @@ func TestWaitOverRestart(t *testing.T) {
 	if end := <-stream; strings.Contains(end, "event: end") {
 		t.Errorf("the stream of a run that goes on was ended: %s", end)
 	}
-	l = serveIn(t, l.data, again...)
+	l = serveIn(t, l.data, args...)
 	for _, w := range []*waiting{first, second} {
 		l.await("its step, again", func() bool {
 			return l.do("GET", "/api/v1/runs/"+w.id+"/status", nil).is(200).text("current_step_path") == "long"

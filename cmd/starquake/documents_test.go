@@ -29,6 +29,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"starquake/dsl"
+	"starquake/internal/porttest"
 	"starquake/server"
 )
 
@@ -406,21 +407,12 @@ func (d *document) run(t *testing.T) {
 	}
 	ports := map[string]string{}
 	var free, back []string // pairs: from, to
-	var held []net.Listener // until all are found, so that they differ
 	for _, m := range addressed.FindAllStringSubmatch(d.text, -1) {
 		if ports[m[1]] == "" {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			held = append(held, l)
-			_, port, _ := net.SplitHostPort(l.Addr().String())
+			_, port, _ := net.SplitHostPort(porttest.Free(t))
 			ports[m[1]] = port
 			free, back = append(free, m[1], port), append(back, port, m[1])
 		}
-	}
-	for _, l := range held {
-		l.Close()
 	}
 	there, here := strings.NewReplacer(free...), strings.NewReplacer(back...)
 
@@ -523,7 +515,7 @@ func (f *fence) script(w io.Writer, ports *strings.Replacer, doc string) error {
 // something that nobody had ended.
 func endGroup(pid int) (left bool) {
 	gone := func() bool {
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 			if syscall.Kill(-pid, 0) != nil {
 				return true
 			}

@@ -22,7 +22,7 @@ import (
 
 	"starquake/builtins"
 	"starquake/internal/demo"
-	"starquake/internal/porttest"
+	"starquake/internal/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -76,7 +76,7 @@ func startDemo(ts *testscript.TestScript, neg bool, args []string) {
 	s, err := demo.Start(context.Background(), "127.0.0.1:0")
 	ts.Check(err)
 	ts.Defer(func() { _ = s.Close() })
-	listen, err := porttest.FreeAddress()
+	listen, err := freeport.Address()
 	ts.Check(err)
 	ts.Setenv("DEMO", s.URL())
 	ts.Setenv("DEMO_ADDR", s.Addr())

@@ -16,11 +16,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"starquake/internal/freeport"
 )
 
 // exactPlane starts a `starquake proxy` with one target before an upstream of a role.
 func (b *bench) exactPlane(ctx context.Context, role, protocol string) (p *plane, addr string, err error) {
-	up, err := freeAddr()
+	up, err := freeport.Address()
 	if err != nil {
 		return nil, "", err
 	}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"starquake/internal/freeport"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 // measureIdle measures what the process of a proxy has more of memory with many
 // connections at rest, each of which has been used.
 func measureIdle(ctx context.Context, b *bench) ([]line, error) {
-	up, err := freeAddr()
+	up, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}

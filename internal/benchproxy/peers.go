@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"starquake/internal/freeport"
 )
 
 // The kinds of work, by their upstreams.
@@ -148,7 +150,7 @@ func startToxiproxy(ctx context.Context, b *bench, _ string) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := freeAddr()
+	addr, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +173,7 @@ func startToxiproxy(ctx context.Context, b *bench, _ string) (*peer, error) {
 
 // startSplice starts the least that a proxy can do: it copies, and lets the kernel do it.
 func startSplice(ctx context.Context, b *bench, _ string) (*peer, error) {
-	addr, err := freeAddr()
+	addr, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}

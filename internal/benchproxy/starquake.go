@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"starquake/chaos"
+	"starquake/internal/freeport"
 )
 
 // plane is a `starquake proxy`.
@@ -22,7 +23,7 @@ type plane struct {
 
 // startPlane starts one, of a program.
 func (b *bench) startPlane(ctx context.Context, name, program string) (*plane, error) {
-	addr, err := freeAddr()
+	addr, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+
+	"starquake/internal/freeport"
 )
 
 // Place is where a part of the shop is.
@@ -44,23 +46,15 @@ func Fixed() []Place {
 	}
 }
 
-// Anywhere are places that nobody else has at this moment.
+// Anywhere are places that nobody else has, and that the system gives to nobody meanwhile.
 func Anywhere() ([]Place, error) {
 	places := Fixed()
-	var held []net.Listener // until all are known, so that no two are the same
-	defer func() {
-		for _, l := range held {
-			_ = l.Close()
-		}
-	}()
 	for i := range places {
 		for _, addr := range []*string{&places[i].Addr, &places[i].Via} {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
+			var err error
+			if *addr, err = freeport.Address(); err != nil {
 				return nil, fmt.Errorf("demo shop: %w", err)
 			}
-			held = append(held, l)
-			*addr = l.Addr().String()
 		}
 	}
 	return places, nil

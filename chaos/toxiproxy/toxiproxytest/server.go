@@ -4,13 +4,14 @@ package toxiproxytest
 import (
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"starquake/internal/porttest"
 )
 
 // Server is a Toxiproxy server, in a process of its own: as people run it, and with what
@@ -45,13 +46,8 @@ func built(t testing.TB, program string) string {
 func Start(t testing.TB) *Server {
 	t.Helper()
 	binary := built(t, program)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
+	addr := porttest.Free(t)
 	host, port, _ := strings.Cut(addr, ":")
-	free.Close()
 	s := &Server{URL: "http://" + addr, t: t, cmd: exec.Command(binary, "-host", host, "-port", port)}
 	s.cmd.Env = append(os.Environ(), "LOG_LEVEL=fatal")
 	if err := s.cmd.Start(); err != nil {
