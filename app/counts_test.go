@@ -167,7 +167,8 @@ func TestCountsOfAParkedRun(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	st := newStore(t)
-	r := begin(t, s.prelude()+`
+	prelude := strings.Replace(s.prelude(), "127.0.0.1:0", porttest.Free(t), 1) // where it listens again
+	r := begin(t, prelude+`
 def main():
     apply_chaos(fault.http_error([503], match = fault.match(every = 3)), on = p)
     log("on")

@@ -83,7 +83,7 @@ def main():
     h = apply_chaos(fault.bandwidth("100KB/s"), on = targets())
     check("not counted", h.stats().faults[0].hit == None)
     h.revert()
-    check("fast", get().elapsed, below = "150ms")
+    wait_until(lambda: get().elapsed < duration("150ms"), "1m")    # fast, but for a busy machine
 `, app.RunOptions{})
 	res := finish(t, r, journal.VerdictPassed)
 	x.clean(t)
