@@ -268,7 +268,7 @@ const restTime = 100 * time.Millisecond
 func (c *conn) atRest() bool {
 	if relay := c.relaying.Load(); relay != nil {
 		relay.Drain()
-		return relay.Streams() == 0
+		return relay.AtRest()
 	}
 	still := time.Since(time.Unix(0, c.lastByte.Load())) > restTime
 	if s := c.speaks.Load(); s != speaksHTTP && s != undecided {

@@ -165,3 +165,43 @@ func TestUpstreamResetsCall(t *testing.T) {
 		t.Error("the relay ended without an error")
 	}
 }
+
+// A client that has not been sent the end of its last answer is not at rest, though the stream
+// is over: who ends the connection then would cut it.
+func TestAtRest(t *testing.T) {
+	client, far := net.Pipe() // each write waits for a read
+	defer far.Close()
+	defer client.Close()
+	r := New(Config{Client: client})
+	if !r.AtRest() {
+		t.Error("a connection on which nothing has been is not at rest")
+	}
+	s, last := &r.sinks[toClient], frame(frameData, flagEndStream, 1, nil)
+	r.mu.Lock()
+	s.corked = false
+	s.pass(last)
+	r.mu.Unlock()
+	if r.AtRest() {
+		t.Error("at rest before the last frame was written")
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.flush(s)
+	}()
+	if _, err := io.ReadFull(far, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if r.AtRest() {
+		t.Error("at rest while the last frame is written")
+	}
+	if _, err := io.ReadFull(far, make([]byte, len(last)-1)); err != nil {
+		t.Fatal(err)
+	}
+	<-written
+	if !r.AtRest() {
+		t.Error("not at rest when all is written")
+	}
+}

@@ -278,8 +278,17 @@ func (r *Relay) Streams() int {
 	return len(r.streams)
 }
 
+// AtRest reports whether no stream is open, and the client has been sent the end of the last
+// one too, which may still have to be written when that is over.
+func (r *Relay) AtRest() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &r.sinks[toClient]
+	return len(r.streams) == 0 && (s.corked || len(s.buf) == 0 && len(s.tail) == 0 && !s.writing)
+}
+
 // Drain tells the client to open no more streams on this connection. Those that are
-// open go on; the owner waits for Streams to be 0 and ends the context of Run.
+// open go on; the owner waits until it is AtRest and ends the context of Run.
 func (r *Relay) Drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
