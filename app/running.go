@@ -91,6 +91,17 @@ func (r *Running) Wait() *Result {
 // Done is closed when the run has ended.
 func (r *Running) Done() <-chan struct{} { return r.done }
 
+// Ended reports whether the run has ended for those who look at it: they see its end a moment
+// before this process has let go of it, which Done tells of.
+func (r *Running) Ended() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return r.keep.memory.Ends()
+	}
+}
+
 // View is the run as it stands. It is the caller's: what comes later does not change it.
 func (r *Running) View() *view.Run {
 	r.mu.Lock()

@@ -194,10 +194,12 @@ func TestRun(t *testing.T) {
 	}
 	for _, path := range examples(t) {
 		t.Run(path, func(t *testing.T) {
-			t.Parallel()
 			test, known := tests[path]
 			if !known {
 				t.Fatal("no test runs it")
+			}
+			if path != "retry-storm.star" { // whose checkout waits 300ms for an answer, which others beside it would break
+				t.Parallel()
 			}
 			places, err := demo.Anywhere()
 			if err != nil {
@@ -241,15 +243,15 @@ func run(t *testing.T, path string, shop *demo.Shop, compress int, given []strin
 		}
 	}
 	var res *app.Result
-	const tries = 3
+	const tries = 5
 	for try := 1; ; try++ {
 		running, err := s.Start(app.RunOptions{Options: app.Options{Env: env, Params: params}, Compress: compress})
 		if err != nil {
 			t.Fatal(err)
 		}
 		res = running.Wait()
-		if slow(res) && try < tries {
-			continue // three times in a row it is no busy machine
+		if (slow(res) || unmet(res)) && try < tries {
+			continue // so many times in a row it is no busy machine
 		}
 		if res.Outcome.Verdict != journal.VerdictInconclusive || res.Outcome.Reason != "generator_limited" {
 			break
@@ -288,6 +290,12 @@ func slow(res *app.Result) bool {
 		failed++
 	}
 	return res.Outcome.Verdict == journal.VerdictFailed && res.Outcome.Reason == "check_failed" && failed > 0
+}
+
+// unmet reports whether nobody met the chaos of a step: in the second that a minute takes a
+// busy machine may let no customer come.
+func unmet(res *app.Result) bool {
+	return res.Outcome.Verdict == journal.VerdictInconclusive && res.Outcome.Reason == "no_hits"
 }
 
 // mustBeBusy wants a run whose machine was the limit to show it: by load of which at least

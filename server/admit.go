@@ -105,11 +105,6 @@ func (m *manager) going() (n int) {
 	return n
 }
 
-func ended(r *app.Running) bool {
-	select {
-	case <-r.Done():
-		return true
-	default:
-		return false
-	}
-}
+// ended reports whether a run has ended. Who has seen that may start another one in its place
+// at once.
+func ended(r *app.Running) bool { return r.Ended() }

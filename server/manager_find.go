@@ -8,6 +8,7 @@ import (
 
 	"starquake/app"
 	"starquake/runtime/journal"
+	"starquake/runtime/view"
 	"starquake/store"
 )
 
@@ -98,6 +99,9 @@ func (m *manager) steered(id string) (*app.Running, error) {
 		return nil, err
 	}
 	if r := m.find(id); r != nil {
+		if v := r.View(); v.State == view.Ended { // of which this process may not have let go
+			return nil, problemf(409, codeRunEnded, "run %s has ended, %s", id, v.Verdict)
+		}
 		return r, nil
 	}
 	if m.store == nil {

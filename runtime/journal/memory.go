@@ -68,6 +68,17 @@ func (m *Memory) RecordsFrom(n int) []Record {
 	return out
 }
 
+// Ends reports whether the last record is the end of a run.
+func (m *Memory) Ends() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.chunks) == 0 {
+		return false
+	}
+	last := m.chunks[len(m.chunks)-1]
+	return last[len(last)-1].Kind == RunEnd
+}
+
 // Discard keeps nothing.
 type Discard struct{}
 
