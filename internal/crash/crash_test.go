@@ -25,6 +25,7 @@ import (
 	"starquake/chaos/proxy"
 	"starquake/chaos/remote"
 	"starquake/chaos/toxiproxy/toxiproxytest"
+	"starquake/internal/porttest"
 	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/store"
@@ -193,9 +194,7 @@ func script(t *testing.T, text string) string {
 }
 
 func newLab(t *testing.T, script string) *lab {
-	listen := httptest.NewServer(nil) // an address that was free
-	listen.Close()
-	l := &lab{t: t, script: script, data: t.TempDir(), service: newService(t), proxy: strings.TrimPrefix(listen.URL, "http://")}
+	l := &lab{t: t, script: script, data: t.TempDir(), service: newService(t), proxy: porttest.Free(t)}
 	upstream := strings.TrimPrefix(l.service.URL, "http://")
 	switch {
 	case strings.Contains(script, "remote"):
