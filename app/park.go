@@ -15,28 +15,33 @@ var errParked = errors.New("the run is parked")
 // this one had died: its faults tell their counts and go off, its journal stays as it is, no clean-up of it runs,
 // and its end here is no end of the run. It returns when that is done; an error says that
 // a fault may still be on, or that ctx was over first. A run without a store cannot be
-// parked: it is stopped.
+// parked: it is stopped. One that has ended by itself has said how, and is only waited for.
 func (r *Running) Park(ctx context.Context) error {
 	how := runtime.Control{Action: runtime.ActionStop, By: "server", Detail: "the server ends, and keeps nothing"}
 	if r.durable != nil {
 		how.Action, how.Detail = runtime.ActionFail, errParked.Error()
-		r.tellCounts(ctx)
+		if !r.Ended() {
+			r.tellCounts(ctx)
+		}
 		r.letGo()
 	}
 	r.world.Control(how)
 	select {
 	case <-r.done:
+		if r.durable != nil && !r.Parked() {
+			return nil
+		}
 		return r.unclean()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// letGo has the journal take no more records.
+// letGo has the journal take no more records, unless the run has ended.
 func (r *Running) letGo() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.lost == nil {
+	if r.lost == nil && !r.keep.memory.Ends() {
 		r.lost = errParked
 	}
 }

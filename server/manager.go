@@ -299,7 +299,7 @@ func (m *manager) park(ctx context.Context) error {
 	m.mu.Lock()
 	runs := slices.Collect(maps.Values(m.live))
 	if m.store != nil { // else they are stopped
-		m.parked += len(runs)
+		m.parked += m.going()
 	}
 	m.mu.Unlock()
 	errs := make([]error, len(runs))
