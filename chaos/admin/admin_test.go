@@ -329,7 +329,13 @@ func TestRemote(t *testing.T) {
 	if status := s.status(t); status != 200 {
 		t.Errorf("without it it answers %d", status)
 	}
-	if n, err := target.Disconnect(t.Context(), "fin", &chaos.Match{Source: []string{"127.0.0.1"}}); n != 1 || err != nil {
+	// A busy machine now and then keeps none, or opens another one.
+	n, err := target.Disconnect(t.Context(), "fin", &chaos.Match{Source: []string{"127.0.0.1"}})
+	for try := 1; n != 1 && err == nil && try < 10; try++ {
+		s.status(t)
+		n, err = target.Disconnect(t.Context(), "fin", &chaos.Match{Source: []string{"127.0.0.1"}})
+	}
+	if n != 1 || err != nil {
 		t.Errorf("%d disconnected, %v; the client kept one", n, err)
 	}
 	if err := target.Undo(t.Context(), "run-0-3"); err != nil {
