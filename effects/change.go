@@ -76,8 +76,12 @@ func (e *Effects) Make(ctx context.Context, c *Change) (begun bool, err error) {
 }
 
 // Unmake undoes the change, whether it was done or not, until that is confirmed or Within
-// has passed. The error says what to do by hand.
+// has passed, or ctx is over. The error says what to do by hand.
 func (e *Effects) Unmake(ctx context.Context, c *Change) error {
+	within := c.Within
+	if end, ok := ctx.Deadline(); ok {
+		within = min(within, time.Until(end).Round(time.Second))
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	if err := e.CheckChange(c); err != nil {
@@ -109,7 +113,7 @@ func (e *Effects) Unmake(ctx context.Context, c *Change) error {
 		case <-ctx.Done():
 			wait.Stop()
 		}
-		return fmt.Errorf("%w; it is not confirmed undone within %s: do it by hand: %s", last, c.Within, c.Off.byHand())
+		return fmt.Errorf("%w; it is not confirmed undone within %s: do it by hand: %s", last, within, c.Off.byHand())
 	}
 }
 

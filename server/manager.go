@@ -39,7 +39,7 @@ type manager struct {
 	// here since.
 	known   []string
 	knownAt time.Time
-	ready   bool            // runs that were interrupted go on
+	ready   bool            // runs that were interrupted go on, and what others have left on was tried to be taken off
 	parked  int             // those that do not go on, and those let go as this process ends
 	places  map[*place]bool // of runs that are being started
 	// queue are the starts that wait for their turn, the next one first; waits has them by
@@ -57,8 +57,12 @@ type manager struct {
 	// shelf has what waits on disk; nil where it is not kept.
 	shelf   *store.Shelf
 	release func() // gives the shelf to others; nil where this process has it not
-	// starting are the starts under way; none is added once closing is set.
+	// starting are the starts under way, and what else has to be over before the runs are
+	// parked; none is added once closing is set.
 	starting sync.WaitGroup
+	// ending is done, by end, when closing is set.
+	ending context.Context
+	end    context.CancelFunc
 }
 
 // started is what came of a start that had a key.
@@ -84,6 +88,7 @@ func newManager(config *Config, plane *admin.Plane, logger *slog.Logger) (*manag
 		live: map[string]*app.Running{}, given: map[string][]string{}, keys: map[startKey]*started{}, places: map[*place]bool{}, waits: map[string]*waiting{},
 		revivals: map[string]int{}, reviving: map[string]chan struct{}{},
 	}
+	m.ending, m.end = context.WithCancel(context.Background())
 	m.clock, _ = alarm.New() // without one sleeps end a millisecond late
 	if !config.InMemory {
 		m.store = config.Store
@@ -295,6 +300,7 @@ func (m *manager) park(ctx context.Context) error {
 	m.closing = true
 	m.leaveQueue()
 	m.mu.Unlock()
+	m.end()
 	m.starting.Wait()
 	m.mu.Lock()
 	runs := slices.Collect(maps.Values(m.live))

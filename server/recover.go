@@ -18,10 +18,14 @@ const maxRevivals = 3
 // gives for them, of what they were permitted when they began; targets are those there are now.
 func (m *manager) recover(permits func() app.Options) {
 	m.takeUp = func(id string) (*app.Running, error) { return m.resume(id, permits()) }
+	var unclean []string
 	defer func() {
-		m.mu.Lock()
-		m.ready = true
-		m.mu.Unlock()
+		m.starting.Add(1)
+		if len(unclean) == 0 {
+			m.takeOffAll(nil)
+		} else {
+			go m.takeOffAll(unclean)
+		}
 	}()
 	if m.store == nil {
 		return
@@ -34,7 +38,7 @@ func (m *manager) recover(permits func() app.Options) {
 	for _, e := range slices.Backward(runs) {
 		switch {
 		case e.Status == store.Ended && e.MayBeOn():
-			m.takeOff(e.ID)
+			unclean = append(unclean, e.ID)
 			continue
 		case e.Imported || e.Status != store.Interrupted:
 			continue
@@ -57,12 +61,25 @@ func (m *manager) recover(permits func() app.Options) {
 	}
 }
 
-// takeOffWithin is how long the start of a server may be held up by what one run has left on.
+// takeOffWithin is how long it is tried to take off what one run has left on.
 const takeOffWithin = 10 * time.Second
 
-// takeOff tries once more to take off what a run has left on that ended unclean.
+// takeOffAll tries once more to take off what runs have left on that ended unclean. The server
+// answers meanwhile, and takes requests once that is done with.
+func (m *manager) takeOffAll(unclean []string) {
+	defer m.starting.Done()
+	for _, id := range unclean {
+		if m.ending.Err() == nil {
+			m.takeOff(id)
+		}
+	}
+	m.mu.Lock()
+	m.ready = true
+	m.mu.Unlock()
+}
+
 func (m *manager) takeOff(id string) {
-	ctx, cancel := context.WithTimeout(context.Background(), takeOffWithin)
+	ctx, cancel := context.WithTimeout(m.ending, takeOffWithin)
 	defer cancel()
 	done, err := app.TakeOff(ctx, m.store, id, m.logger)
 	switch {

@@ -134,7 +134,8 @@ type keeping struct {
 }
 
 // open opens the store before anything is started: a run that cannot be kept is refused.
-func (f *keptFlags) open(sh *shell, logs *aside) (*keeping, error) {
+// A signal, which ctx ends with, ends what is done beforehand, too.
+func (f *keptFlags) open(ctx context.Context, logs *aside) (*keeping, error) {
 	k := &keeping{flags: f}
 	var err error
 	if k.stay, err = f.retention(); err != nil || f.InMemory {
@@ -147,16 +148,23 @@ func (f *keptFlags) open(sh *shell, logs *aside) (*keeping, error) {
 	if err != nil {
 		return nil, invalid("the run cannot be kept: %w; give a folder with --data, or --in-memory for a run that is lost with its process", err)
 	}
-	k.warn(logs)
+	k.warn(ctx, logs)
+	if err := stoppedBefore(ctx); err != nil {
+		k.close(logs)
+		return nil, err
+	}
 	return k, nil
 }
 
 // takeOffWithin is how long a start may be held up by what an interrupted run has left on.
 const takeOffWithin = 10 * time.Second
 
+// takeOffSoon is after how long it is said that a start is held up.
+const takeOffSoon = 500 * time.Millisecond
+
 // warn tells of runs that were interrupted, and takes off what they, or runs that ended
 // unclean, have left on.
-func (k *keeping) warn(logs *aside) {
+func (k *keeping) warn(begin context.Context, logs *aside) {
 	runs, err := k.store.Runs(store.Filter{})
 	if err != nil {
 		logs.logf("interrupted runs: %v", err)
@@ -171,8 +179,15 @@ func (k *keeping) warn(logs *aside) {
 		case !e.MayBeOn():
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), takeOffWithin)
+		if begin.Err() != nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(begin, takeOffWithin)
+		slow := time.AfterFunc(takeOffSoon, func() {
+			fmt.Fprintf(logs, "starquake: taking off what run %s may have left on, for %s at most, before the run begins\n", e.ID, takeOffWithin)
+		})
 		done, err := app.TakeOff(ctx, k.store, e.ID, slog.New(slog.NewTextHandler(logs, nil)))
+		slow.Stop()
 		cancel()
 		switch {
 		case errors.Is(err, store.ErrBusy): // somebody has just taken it up

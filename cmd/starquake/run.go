@@ -97,6 +97,19 @@ type conducting struct {
 	reports []reportFile
 	// again is report.Run.Again.
 	again string
+	// begun ends with a signal that comes before the run begins; nil if nothing is done before.
+	begun context.Context
+}
+
+// stopSignals are those that stop a run.
+var stopSignals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+
+// stoppedBefore is the error of a run that a signal has stopped before it began.
+func stoppedBefore(begun context.Context) error {
+	if begun == nil || begun.Err() == nil {
+		return nil
+	}
+	return &exitError{code: codeStopped, reason: "stopped", err: fmt.Errorf("stopped before the run began: %w", context.Cause(begun))}
 }
 
 // conduct runs the script, and ends with the run's verdict.
@@ -105,12 +118,14 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 	if c.opt.Authority, err = app.AuthorityDir(c.kept.Data); err != nil {
 		return asInvalid(err)
 	}
-	keep, err := c.kept.open(sh, c.logs)
+	begun, stop := signal.NotifyContext(context.Background(), stopSignals...)
+	defer stop()
+	keep, err := c.kept.open(begun, c.logs)
 	if err != nil {
 		return err
 	}
 	defer keep.close(c.logs)
-	c.opt.Store = keep.store
+	c.opt.Store, c.begun = keep.store, begun
 	var total *time.Duration
 	if sh.outTTY && c.format == formatText {
 		total = planned(s, c.opt.Options)
@@ -131,8 +146,11 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 	draw.Planned = total
 	// Signals are ours before the first fault can be on.
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, stopSignals...)
 	defer signal.Stop(signals)
+	if err := stoppedBefore(c.begun); err != nil {
+		return err
+	}
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of the next write, which stops the run
 
 	if clock, err := alarm.New(); err == nil { // without one sleeps end a millisecond late
