@@ -60,7 +60,7 @@ func itemsOfYAML(text []byte, l *lines, n int) (cuts []int) {
 		if spaces >= 0 && bytes.HasPrefix(text[from+spaces:], []byte("- ")) {
 			if indent < 0 {
 				indent = spaces // of the outermost list, if the file is as expected
-			} else if spaces == indent && from >= len(text)/n*(len(cuts)+1) {
+			} else if spaces == indent && beginsWithKey(text[from+spaces+2:]) && from >= len(text)/n*(len(cuts)+1) {
 				if line, begins := slices.BinarySearch(l.starts, from); begins && isPlain(l.line(line)) {
 					cuts = append(cuts, line)
 				}
@@ -69,6 +69,13 @@ func itemsOfYAML(text []byte, l *lines, n int) (cuts []int) {
 		s.line()
 	}
 	return cuts
+}
+
+// beginsWithKey reports whether an item begins with a key on the line of its dash. Where the
+// first one of a list is written otherwise, the library takes comments behind it differently.
+func beginsWithKey(text []byte) bool {
+	key := bytes.IndexFunc(text, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') })
+	return key > 0 && text[key] == ':'
 }
 
 // isPlain reports whether a line is neither empty nor has a comment, which may belong to what
