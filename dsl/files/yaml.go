@@ -211,6 +211,7 @@ func (c *yamlConverter) list(y *yaml.Node, out *converted, depth int) {
 	n := c.new(y, listNode)
 	out.node = n
 	n.items = make([]*node, 0, len(y.Content))
+	c.before(y.Content)
 	for _, item := range y.Content {
 		in := c.convert(item, depth+1)
 		out.add(in)
@@ -232,6 +233,10 @@ func (c *yamlConverter) mapping(y *yaml.Node, out *converted, depth int) {
 	var merges []*node
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, v := y.Content[i], y.Content[i+1]
+		if i+2 < len(y.Content) && k.FootComment != "" { // what follows an entry stands before the next
+			next := y.Content[i+2]
+			next.HeadComment, k.FootComment = joinComments(k.FootComment, next.HeadComment), ""
+		}
 		key, value := c.convert(k, depth+1), c.convert(v, depth+1)
 		out.add(key)
 		out.add(value)

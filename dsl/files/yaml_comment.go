@@ -42,6 +42,30 @@ func plainComment(text string) string {
 	return strings.Trim(strings.Join(lines, "\n"), "\n")
 }
 
+// before gives the items of a list the comments that stand before them: one that follows the
+// item before at once, and is followed by an empty line, the library takes for one that
+// stands behind the first key of the item.
+func (c *yamlConverter) before(items []*yaml.Node) {
+	for _, item := range items {
+		if item.Kind != yaml.MappingNode || len(item.Content) == 0 || item.Content[0].FootComment == "" {
+			continue
+		}
+		key, above := item.Content[0], map[string]bool{}
+		line, _ := c.place(item)
+		for line--; line > 0; line-- {
+			text := strings.TrimSpace(string(c.lines.line(line)))
+			if text != "" && text[0] != '#' {
+				break
+			}
+			above[text] = true
+		}
+		lines := strings.Split(strings.ReplaceAll(key.FootComment, "\r\n", "\n"), "\n")
+		if !slices.ContainsFunc(lines, func(line string) bool { return !above[strings.TrimSpace(line)] }) {
+			item.HeadComment, key.FootComment = joinComments(key.FootComment, item.HeadComment), ""
+		}
+	}
+}
+
 // beside gathers the comments of a mapping's entries that have no place of their own in
 // the document, so that none is lost: they join that of the mapping itself.
 func (n *node) beside(own ...string) Comment {
