@@ -36,14 +36,15 @@ func (c *compareCmd) run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	if a.ID == b.ID && !a.Imported && !b.Imported {
-		return invalid("both are run %s; expected two: the one to measure against, then the one that is measured; `starquake runs%s` lists them", a.ID, c.again())
-	}
+	// A journal alone has no id: then its name says which it is.
 	if a.ID == "" {
 		a.ID = c.A
 	}
 	if b.ID == "" {
 		b.ID = c.B
+	}
+	if a.ID == b.ID {
+		return invalid("both are run %s; expected two: the one to measure against, then the one that is measured; `starquake runs%s` lists them", a.ID, c.again())
 	}
 	result, err := compare.Compare(compare.Run{Run: a.Run, ID: a.ID}, compare.Run{Run: b.Run, ID: b.ID}, most)
 	if err != nil {
