@@ -238,30 +238,43 @@ func fields(out *bytes.Buffer, doc *huma.OpenAPI, what string, schema *huma.Sche
 	if s == nil || len(s.Properties) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n| %s | type | meaning |\n|---|---|---|\n", what)
+	// The parts of a run's view are named so that they need no meaning written.
+	told := false
+	for _, p := range s.Properties {
+		told = told || p.Description != ""
+	}
+	head := "\n| %s | type |\n|---|---|\n"
+	if told {
+		head = "\n| %s | type | meaning |\n|---|---|---|\n"
+	}
+	fmt.Fprintf(out, head, what)
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		p := s.Properties[name]
 		kind := typeOf(p)
 		if slices.Contains(s.Required, name) && what == "body" {
 			kind += ", required"
 		}
-		fmt.Fprintf(out, "| `%s` | %s | %s |\n", name, kind, inCell(p.Description))
+		fmt.Fprintf(out, "| `%s` | %s |", name, kind)
+		if told {
+			fmt.Fprintf(out, " %s |", inCell(p.Description))
+		}
+		out.WriteString("\n")
 	}
 }
 
-// types are tables of what stands in lists and fields of bodies and answers, where its
-// fields have meanings written.
+// types are tables of what stands in lists and fields of bodies and answers: of every type
+// that a table names.
 func types(out *bytes.Buffer, doc *huma.OpenAPI) {
 	within := map[string]*huma.Schema{}
 	var look func(s *huma.Schema)
 	look = func(s *huma.Schema) {
 		for _, p := range resolve(doc, s).Properties {
-			if p.Type == huma.TypeArray {
+			for p.Type == huma.TypeArray {
 				p = p.Items
 			}
-			if to := resolve(doc, p); p.Ref != "" && within[typeOf(p)] == nil {
-				within[typeOf(p)] = to
-				look(to)
+			if p.Ref != "" && within[typeOf(p)] == nil {
+				within[typeOf(p)] = resolve(doc, p)
+				look(p)
 			}
 		}
 	}
@@ -279,15 +292,10 @@ func types(out *bytes.Buffer, doc *huma.OpenAPI) {
 			}
 		}
 	}
-	out.WriteString("\n## Types\n")
+	out.WriteString("\n## Types\n\nWhat the tables above name. Those of a run's `view` have their times in nanoseconds since its begin.\n")
 	for _, name := range slices.Sorted(maps.Keys(within)) {
-		for _, p := range within[name].Properties {
-			if p.Description != "" {
-				fmt.Fprintf(out, "\n### %s\n", name)
-				fields(out, doc, "field", within[name])
-				break
-			}
-		}
+		fmt.Fprintf(out, "\n### %s\n", name)
+		fields(out, doc, "field", within[name])
 	}
 }
 

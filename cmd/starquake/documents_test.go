@@ -687,6 +687,24 @@ func TestCommandReferenceUpToDate(t *testing.T) {
 // TestRESTReferenceUpToDate compares docs/reference/rest.md with the server.
 func TestRESTReferenceUpToDate(t *testing.T) { upToDate(t, "rest.md", server.Reference()) }
 
+// TestRESTReferenceTypes looks whether every type that a table of docs/reference/rest.md
+// names has a table of its own.
+func TestRESTReferenceTypes(t *testing.T) {
+	text := string(server.Reference())
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\| `+"`[^`]+`"+` \| (?:list of )*([A-Z]\w+)\b`).FindAllStringSubmatch(text, -1) {
+		named[m[1]] = true
+	}
+	for name := range named {
+		if !strings.Contains(text, "\n### "+name+"\n\n| field |") {
+			t.Errorf("%s is named and has no table", name)
+		}
+	}
+	if !named["ViewRun"] || !named["ViewApproval"] {
+		t.Errorf("only %d types are named", len(named))
+	}
+}
+
 // TestRESTReferenceCalls sends every call of docs/reference/rest.md to a server, as it is
 // written there.
 func TestRESTReferenceCalls(t *testing.T) {

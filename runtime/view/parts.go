@@ -9,13 +9,11 @@ import (
 
 // Approval is a question that waits for a person.
 type Approval struct {
-	ID      string        `json:"id"`
-	Message string        `json:"message"`
-	Path    string        `json:"path,omitempty"`
-	Since   time.Duration `json:"since"`
-	// Faults says what becomes of the faults while it waits, as the script has it: "keep"
-	// or "lift", and "" where none may be on.
-	Faults string `json:"faults,omitempty"`
+	ID      string        `json:"id" doc:"Its place in the run, by which it is answered."`
+	Message string        `json:"message" doc:"What is asked."`
+	Path    string        `json:"path,omitempty" doc:"The step that waits; absent outside any."`
+	Since   time.Duration `json:"since" doc:"When it was asked, in nanoseconds of the run."`
+	Faults  string        `json:"faults,omitempty" doc:"What becomes of the faults while it waits, as the script has it: keep or lift; absent where none may be on."`
 }
 
 // faultsLift is Approval.Faults of one that lifts them.
@@ -24,13 +22,12 @@ const faultsLift = "lift"
 // LoadNow is load that is on, with what its last seconds came to. It is telemetry: no
 // record has it, so it is no part of a Run.
 type LoadNow struct {
-	ID   string `json:"id"`
-	Path string `json:"path,omitempty"` // of the step
-	Text string `json:"text"`           // what is asked, for people
-	// Requests are those that ended, a second.
-	Requests  float64       `json:"requests_per_second"`
-	ErrorRate float64       `json:"error_rate"`
-	P99       time.Duration `json:"p99"`
+	ID        string        `json:"id" doc:"Its place in the run."`
+	Path      string        `json:"path,omitempty" doc:"The step that sends it; absent outside any."`
+	Text      string        `json:"text" doc:"What is asked, for people."`
+	Requests  float64       `json:"requests_per_second" doc:"Those that ended, a second."`
+	ErrorRate float64       `json:"error_rate" doc:"The share of them without the expected answer, 0 to 1."`
+	P99       time.Duration `json:"p99" doc:"The 99th percentile of their latency, in nanoseconds."`
 }
 
 // LostLoad is load that a crash cut off; what it had sent is in no figure.
@@ -139,10 +136,9 @@ type Line struct {
 
 // Target is a target that the run declared or touched.
 type Target struct {
-	Name     string `json:"name"`
-	Listen   string `json:"listen,omitempty"`
-	Upstream string `json:"upstream,omitempty"`
-	// Engine is the data plane in another process that it belongs to, "" for the embedded one.
-	Engine string `json:"engine,omitempty"`
-	Faults int    `json:"faults"` // asked for so far
+	Name     string `json:"name" doc:"What the script calls it."`
+	Listen   string `json:"listen,omitempty" doc:"Where its proxy listens."`
+	Upstream string `json:"upstream,omitempty" doc:"Where the proxy sends what it is sent."`
+	Engine   string `json:"engine,omitempty" doc:"The data plane in another process that it belongs to; absent for the embedded one."`
+	Faults   int    `json:"faults" doc:"How many were asked for so far."`
 }
