@@ -10,6 +10,7 @@ import (
 
 	"starquake/app"
 	"starquake/report"
+	"starquake/report/text"
 	"starquake/runtime/view"
 	"starquake/store"
 )
@@ -41,15 +42,15 @@ func (s *Server) reportRoute(tag, base string) {
 			return nil, asProblem(err)
 		}
 		// In memory, as it is bounded, and half a report must not be taken for one.
-		var text bytes.Buffer
-		if err := f.Write(&text, run); err != nil {
+		var page bytes.Buffer
+		if err := f.Write(&page, run); err != nil {
 			return nil, asProblem(err)
 		}
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {
 			ctx.SetHeader("Content-Type", f.MediaType)
 			ctx.SetHeader("Content-Security-Policy", pagePolicy())
 			ctx.SetStatus(http.StatusOK)
-			_, _ = ctx.BodyWriter().Write(text.Bytes()) // into memory
+			_, _ = ctx.BodyWriter().Write(page.Bytes()) // into memory
 		}}, nil
 	})
 }
@@ -57,14 +58,20 @@ func (s *Server) reportRoute(tag, base string) {
 // isJSON reports whether a format is read as JSON.
 func isJSON(f report.Format) bool { return slices.Contains([]string{"json", "sarif"}, f.Name) }
 
-// again is what runs the script of a run again. It came as text, so no file of this machine
-// is it; the report has the text.
-const again = "starquake start --file FILE"
+// again is what runs the script of a run again: the name by which the server keeps it, if
+// what it keeps by the run's name is what the run executed. Else it came as text, so no file
+// of this machine is it; the report has the text.
+func (s *Server) again(v *view.Run) string {
+	if d, _, err := s.definition(v.Name, 0); err == nil && d.Content == v.Modules[v.Script] {
+		return "starquake start " + text.Quote(v.Name)
+	}
+	return "starquake start --file FILE"
+}
 
 // reported is a run for a report.
 func (s *Server) reported(id string) (*report.Run, error) {
 	about := func(info *store.Info, v *view.Run) *report.Run {
-		return &report.Run{Run: v, ID: info.ID, Again: again, By: info.By, Version: info.Version, Labels: info.Labels, Imported: info.Imported}
+		return &report.Run{Run: v, ID: info.ID, Again: s.again(v), By: info.By, Version: info.Version, Labels: info.Labels, Imported: info.Imported}
 	}
 	if err := s.runs.notBegun(id); err != nil {
 		return nil, err

@@ -73,7 +73,11 @@ func TestReportPath(t *testing.T) {
 	begun := l.do("POST", "/api/chaos/orchestration/start", map[string]any{"name": "asks"}).is(200)
 	l.over(begun.text("run_id"))
 	l.do("GET", begun.text("report")+"?format=junit", nil).is(200)
+	if a := l.do("GET", begun.text("report")+"?format=md", nil).is(200); !strings.Contains(string(a.body), "Run it again: `starquake start asks --seed ") {
+		t.Errorf("what makes the run again, of what the server keeps:\n%s", a.body)
+	}
+	l.do("POST", "/api/v1/orchestrations/import", map[string]any{"content": strings.Replace(suite, "0.01", "0.02", 1), "format": "yaml"}).is(200)
 	if a := l.do("GET", begun.text("report")+"?format=md", nil).is(200); !strings.Contains(string(a.body), "Run it again: `starquake start --file FILE --seed ") {
-		t.Errorf("what makes the run again, which came as text:\n%s", a.body)
+		t.Errorf("what makes the run again, which is kept no more:\n%s", a.body)
 	}
 }
