@@ -137,7 +137,7 @@ func (d *document) split() error {
 //	                      says. Behind a command with & and "# listens on PORT" that is awaited;
 //	                      what the document leaves running in the background is an error
 //	text output           is what the last block that was executed wrote, but for blanks;
-//	                      "…" stands for any lines. With "about" numbers may be others,
+//	                      "…" stands for any lines. With "about" numbers may be others, but for addresses,
 //	                      with from=N it is that of the document's Nth such block
 //	text golden=FILE      its lines stand in that file
 //
@@ -405,14 +405,18 @@ func (d *document) run(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ports := map[string]string{}
-	var free, back []string // pairs: from, to
+	var ports, others []string
 	for _, m := range addressed.FindAllStringSubmatch(d.text, -1) {
-		if ports[m[1]] == "" {
+		if !slices.Contains(ports, m[1]) {
 			_, port, _ := net.SplitHostPort(porttest.Free(t))
-			ports[m[1]] = port
-			free, back = append(free, m[1], port), append(back, port, m[1])
+			ports, others = append(ports, m[1]), append(others, port)
 		}
+	}
+	slices.Sort(ports) // lists of addresses keep their order
+	slices.Sort(others)
+	var free, back []string // pairs: from, to
+	for i, port := range ports {
+		free, back = append(free, port, others[i]), append(back, others[i], port)
 	}
 	there, here := strings.NewReplacer(free...), strings.NewReplacer(back...)
 
@@ -574,7 +578,8 @@ func (d *document) compare(t *testing.T, parts []string) {
 	}
 }
 
-var number = regexp.MustCompile(`[0-9][0-9.,]*((ns|µs|ms|s|m|h|d)\b|[0-9.]|(ms|s|m|h)[0-9.]+)*`)
+// number has addresses first: they are no numbers that may be others.
+var number = regexp.MustCompile(`[0-9]+(\.[0-9]+){3}:[0-9]+|[0-9][0-9.,]*((ns|µs|ms|s|m|h|d)\b|[0-9.]|(ms|s|m|h)[0-9.]+)*`)
 
 func blanks(s string) string { return strings.Join(strings.Fields(s), " ") }
 
@@ -583,7 +588,12 @@ func unlike(want, out string, about bool) string {
 	clean := func(s string) (lines []string) {
 		for line := range strings.Lines(s) {
 			if about {
-				line = number.ReplaceAllString(line, "0")
+				line = number.ReplaceAllStringFunc(line, func(found string) string {
+					if strings.Contains(found, ":") {
+						return found
+					}
+					return "0"
+				})
 			}
 			if line = blanks(line); line != "" {
 				lines = append(lines, line)
