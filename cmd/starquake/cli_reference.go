@@ -102,7 +102,7 @@ func command(out *bytes.Buffer, n *kong.Node) {
 		if f.Enum != "" && !strings.Contains(f.Help, strings.Split(f.Enum, ",")[0]) {
 			means += " One of: " + strings.ReplaceAll(f.Enum, ",", ", ") + "."
 		}
-		for _, v := range append(slices.Clone(f.Envs), served[f.Name]) {
+		for _, v := range slices.Compact(append(slices.Clone(f.Envs), served[f.Name])) {
 			if v != "" {
 				means += " Variable: `" + v + "`."
 			}
