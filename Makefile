@@ -12,11 +12,12 @@ PROFILE = cmd/starquake/profile.pgo
 build: ## bin/starquake, static
 	CGO_ENABLED=0 $(GO) build -trimpath -pgo=$(PROFILE) -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
 
-test: ## layout, vet, and every test with the race detector
+test: ## layout, vet, and every test with the race detector; installs a C compiler for it, or says what is missing
+	@GO='$(GO)' .ci/compiler
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.git/*')); \
 	if [ -n "$$bad" ]; then printf 'not laid out by gofmt (make fmt does it):\n%s\n' "$$bad" >&2; exit 1; fi
 	$(GO) vet ./...
-	$(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race ./...
 
 crash: ## the program killed at every kill point of every script: some 500 times
 	STARQUAKE_CRASH=all $(GO) test -count=1 -timeout 20m -v ./internal/crash
