@@ -1,16 +1,23 @@
-# Targets: build test crash browser picture bench bench-proxy bench-server profile demo fmt docs. Each works on a fresh checkout with Go.
+# Targets: build share test crash browser picture bench bench-proxy bench-server profile demo fmt docs. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build test crash browser picture bench bench-proxy bench-server profile demo fmt docs
+.PHONY: build share test crash browser picture bench bench-proxy bench-server profile demo fmt docs
 
 # What the compiler is told of where time goes: see make profile.
 PROFILE = cmd/starquake/profile.pgo
 
 build: ## bin/starquake, static
 	CGO_ENABLED=0 $(GO) build -trimpath -pgo=$(PROFILE) -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
+
+share: build ## bin/share: the manual, and what bash and fish read, of the program in /usr/bin
+	mkdir -p bin/share
+	bin/starquake man | gzip -9n > bin/share/starquake.1.gz
+	for shell in bash fish; do \
+		bin/starquake completion $$shell --code | sed 's|[^ ]*/bin/starquake|/usr/bin/starquake|' > bin/share/starquake.$$shell || exit 1; \
+	done
 
 test: ## layout, vet, and every test with the race detector; installs a C compiler for it, or says what is missing
 	@GO='$(GO)' .ci/compiler
