@@ -67,58 +67,79 @@ func command(out *bytes.Buffer, n *kong.Node) {
 		}
 		out.WriteString("\n")
 	}
-	var flags []*kong.Flag
-	for _, group := range n.AllFlags(true) {
-		for _, f := range group {
-			if f.Name != "help" {
-				flags = append(flags, f)
-			}
-		}
-	}
-	slices.SortStableFunc(flags, func(a, b *kong.Flag) int { return cmp.Compare(a.Name, b.Name) })
+	flags := flagsOf(n)
 	if len(flags) == 0 {
 		out.WriteString("No flags but `--help`.\n")
 		return
 	}
+	out.WriteString("| flag | default | meaning |\n|---|---|---|\n")
+	for _, f := range flags {
+		fallback := ""
+		if f.HasDefault && f.Default != "" {
+			fallback = "`" + f.Default + "`"
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s |\n", cell(f.name), fallback, cell(f.means))
+	}
+}
+
+// toldFlag is a flag of a command as references tell it: as it is written, and what it means.
+type toldFlag struct {
+	*kong.Flag
+	name, means string
+}
+
+// flagsOf are all flags of a command but --help, by name.
+func flagsOf(n *kong.Node) (flags []toldFlag) {
 	served := map[string]string{}
 	if nameOf(n) == "serve" {
 		for _, s := range settings(n.Flags) {
 			served[s.Flag] = s.Variable()
 		}
 	}
-	out.WriteString("| flag | default | meaning |\n|---|---|---|\n")
-	for _, f := range flags {
-		name := "--" + f.Name
-		if f.Negated {
-			name = "--no-" + f.Name
-		}
-		if !f.IsBool() {
-			name += " " + f.FormatPlaceHolder()
-		}
-		if f.Short != 0 {
-			name = fmt.Sprintf("-%c, %s", f.Short, name)
-		}
-		means := cell(f.Help)
-		if f.Enum != "" && !strings.Contains(f.Help, strings.Split(f.Enum, ",")[0]) {
-			means += " One of: " + strings.ReplaceAll(f.Enum, ",", ", ") + "."
-		}
-		for _, v := range slices.Compact(append(slices.Clone(f.Envs), served[f.Name])) {
-			if v != "" {
-				means += " Variable: `" + v + "`."
+	for _, group := range n.AllFlags(true) {
+		for _, f := range group {
+			if f.Name != "help" {
+				flags = append(flags, toldFlag{f, writtenAs(f), meaning(f, served[f.Name])})
 			}
 		}
-		switch {
-		case f.Required && len(f.Xor) > 0:
-			means += " One of the like is required."
-		case f.Required:
-			means += " Required."
-		}
-		fallback := ""
-		if f.HasDefault && f.Default != "" {
-			fallback = "`" + f.Default + "`"
-		}
-		fmt.Fprintf(out, "| `%s` | %s | %s |\n", cell(name), fallback, means)
 	}
+	slices.SortStableFunc(flags, func(a, b toldFlag) int { return cmp.Compare(a.Name, b.Name) })
+	return flags
+}
+
+func writtenAs(f *kong.Flag) string {
+	name := "--" + f.Name
+	if f.Negated {
+		name = "--no-" + f.Name
+	}
+	if !f.IsBool() {
+		name += " " + f.FormatPlaceHolder()
+	}
+	if f.Short != 0 {
+		name = fmt.Sprintf("-%c, %s", f.Short, name)
+	}
+	return name
+}
+
+// meaning is a flag's help with what else the table knows; variable stands for it besides
+// its own, "" for none.
+func meaning(f *kong.Flag, variable string) string {
+	means := strings.TrimSpace(f.Help)
+	if f.Enum != "" && !strings.Contains(f.Help, strings.Split(f.Enum, ",")[0]) {
+		means += " One of: " + strings.ReplaceAll(f.Enum, ",", ", ") + "."
+	}
+	for _, v := range slices.Compact(append(slices.Clone(f.Envs), variable)) {
+		if v != "" {
+			means += " Variable: `" + v + "`."
+		}
+	}
+	switch {
+	case f.Required && len(f.Xor) > 0:
+		means += " One of the like is required."
+	case f.Required:
+		means += " Required."
+	}
+	return means
 }
 
 func given(p *kong.Value) string {

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/alecthomas/kong"
-	mangokong "github.com/alecthomas/mango-kong"
 	kongcompletion "github.com/jotaen/kong-completion"
-	"github.com/muesli/roff"
 	"github.com/posener/complete"
 )
 
@@ -29,5 +25,5 @@ func (c *manCmd) Run(sh *shell, ctx *kong.Context) error {
 	if formatFor(c.Format, c.Output, "roff") == formatMarkdown {
 		return sh.result(c.Output, commandReference(ctx.Model))
 	}
-	return sh.result(c.Output, fmt.Appendln(nil, mangokong.NewManPage(1, ctx.Model).Build(roff.NewDocument())))
+	return sh.result(c.Output, manual(ctx.Model))
 }
