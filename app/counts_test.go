@@ -187,3 +187,42 @@ def main():
 		t.Errorf("every third (-want +got):\n%s", diff)
 	}
 }
+
+// TestCountsUnknown: what met a fault between its last report and a crash is in no count, so
+// that too few hits say nothing of how many there were, and no count is called the whole.
+func TestCountsUnknown(t *testing.T) {
+	t.Parallel()
+	for name, act := range map[string]string{
+		"step":        `step("slow", body, chaos = fault.latency("1ms"), on = p, min_hits = 5)`,
+		"apply_chaos": `step("slow", lambda: [apply_chaos(fault.latency("1ms"), on = p, min_hits = 5), body()])`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t)
+			r := begin(t, fmt.Sprintf(`
+p = proxy("p", listen = %q, upstream = %q, protocol = "http")
+
+def body():
+    http.get("http://" + p.listen)
+    log("asked")
+    sleep("1s")
+
+def main():
+    guard("safe", lambda: True)
+    %s
+`, porttest.Free(t), s.Listener.Addr(), act), app.RunOptions{})
+			st := killedAt(t, r, "its request", func(rec journal.Record) bool {
+				l, ok := rec.Body.(*journal.LogBody)
+				return ok && l.Message == "asked"
+			})
+			res := finish(t, recovered(t, st, r.ID), journal.VerdictInconclusive)
+			if res.Outcome.Reason != "no_stats" || !strings.Contains(res.Outcome.Message, "the process of the run died while it was on") {
+				t.Errorf("%s: %s", res.Outcome.Reason, res.Outcome.Message)
+			}
+			all := strings.Join(res.View.Warnings(), "\n")
+			if !strings.Contains(all, "the counts of 1 fault are lower bounds") || strings.Contains(all, "no request met any fault") {
+				t.Errorf("it warns:\n%s", all)
+			}
+		})
+	}
+}

@@ -179,17 +179,20 @@ func TestUnknownHits(t *testing.T) {
 		min     int
 		answers []json.RawMessage
 		said    json.RawMessage // by each, before its end
+		cut     bool            // each, by a crash
 		want    string          // code of the last answer's failure
 	}{
-		{"met", 5, []json.RawMessage{counts}, nil, ""},
-		{"not met", 6, []json.RawMessage{counts}, nil, "no_hits"},
-		{"unknown", 1, []json.RawMessage{nil}, nil, "no_stats"},
-		{"unknown, and enough met another", 5, []json.RawMessage{nil, counts}, nil, ""},
-		{"unknown, and too few met another", 6, []json.RawMessage{nil, counts}, nil, "no_stats"},
-		{"unknown, but enough said before", 5, []json.RawMessage{nil}, counts, ""},
-		{"unknown, and too few said before", 6, []json.RawMessage{nil}, counts, "no_stats"},
-		{"unreadable", 1, []json.RawMessage{json.RawMessage(`[]`)}, nil, "no_stats"},
-		{"none asked for", 0, []json.RawMessage{nil}, nil, ""},
+		{"met", 5, []json.RawMessage{counts}, nil, false, ""},
+		{"not met", 6, []json.RawMessage{counts}, nil, false, "no_hits"},
+		{"unknown", 1, []json.RawMessage{nil}, nil, false, "no_stats"},
+		{"unknown, and enough met another", 5, []json.RawMessage{nil, counts}, nil, false, ""},
+		{"unknown, and too few met another", 6, []json.RawMessage{nil, counts}, nil, false, "no_stats"},
+		{"unknown, but enough said before", 5, []json.RawMessage{nil}, counts, false, ""},
+		{"unknown, and too few said before", 6, []json.RawMessage{nil}, counts, false, "no_stats"},
+		{"unreadable", 1, []json.RawMessage{json.RawMessage(`[]`)}, nil, false, "no_stats"},
+		{"not met, as far as is known after a crash", 6, []json.RawMessage{counts}, nil, true, "no_stats"},
+		{"met, although there was a crash", 5, []json.RawMessage{counts}, nil, true, ""},
+		{"none asked for", 0, []json.RawMessage{nil}, nil, false, ""},
 	}
 	for _, test := range tests {
 		asks := make([]runtime.Ask, len(test.answers))
@@ -199,7 +202,7 @@ func TestUnknownHits(t *testing.T) {
 			if asks[i].Judge == nil {
 				continue
 			}
-			if f := asks[i].Judge(answer, test.said); f != nil {
+			if f := asks[i].Judge(runtime.Told{Answer: answer, Said: test.said, Cut: test.cut}); f != nil {
 				got = f.Problem.Code
 			}
 		}

@@ -84,11 +84,11 @@ const (
 
 // lastCounts reads the counts of a fault that is off: those of its end, or where that tells
 // none, as after its lease ran out with nobody there to ask, those that it said last.
-func lastCounts(answer, said json.RawMessage) (faultResult, told, *runtime.Failure) {
-	from, when := answer, toldAtEnd
-	if len(answer) == 0 {
-		from, when = said, toldBefore
-		if !bytes.Contains(said, []byte(`"seen"`)) { // it said no more than that it was on
+func lastCounts(all runtime.Told) (faultResult, told, *runtime.Failure) {
+	from, when := all.Answer, toldAtEnd
+	if len(from) == 0 {
+		from, when = all.Said, toldBefore
+		if !bytes.Contains(from, []byte(`"seen"`)) { // it said no more than that it was on
 			return faultResult{}, toldNever, nil
 		}
 	}
@@ -107,10 +107,35 @@ func readCounts(raw json.RawMessage) (res faultResult, err error) {
 	return res, err
 }
 
-// unknownHits is for chaos of which nobody can say whether requests met it.
-func unknownHits(hit uint64, min int) *runtime.Failure {
+// met sums what several faults that are off have told.
+type met struct {
+	seen, hit, probed uint64
+	// silent says that one told no counts at its end, cut that a crash has cut one off: they
+	// may have met more.
+	silent, cut bool
+}
+
+func (m *met) add(told runtime.Told) *runtime.Failure {
+	res, when, f := lastCounts(told)
+	m.seen, m.hit, m.probed = m.seen+res.Seen, m.hit+res.Hit, m.probed+res.Probed
+	m.silent, m.cut = m.silent || when != toldAtEnd, m.cut || told.Cut
+	return f
+}
+
+// unknown is the failure of chaos of which nobody can say whether min requests met it, or nil
+// where the counts are all that met it.
+func (m *met) unknown(hit uint64, min int) *runtime.Failure {
+	var why string
+	switch {
+	case m.cut:
+		why = "the process of the run died while it was on, and what came between the last report and then is in no count"
+	case m.silent:
+		why = "a fault gave no counts when it went off"
+	default:
+		return nil
+	}
 	return runtime.Failf(runtime.ClassInconclusive, "no_stats",
-		"%d requests are known to have met the chaos, expected at least %d, and a fault gave no counts when it went off: it says nothing about the system", hit, min)
+		"%d requests are known to have met the chaos, expected at least %d: %s, so nobody knows whether more did; it says nothing about the system; run it again with traffic through the target, or say min_hits = 0", hit, min, why)
 }
 
 // judgeHits makes the run inconclusive if fewer requests than min met the faults. Where
@@ -120,29 +145,28 @@ func judgeHits(held []*runtime.Held, min int, loaded bool) error {
 	if min == 0 {
 		return nil
 	}
-	var seen, hit, probed uint64
-	all := true
+	var sum met
 	for _, h := range held {
-		res, when, f := lastCounts(h.Answer().Data, h.Said)
-		if f != nil {
+		if f := sum.add(h.Told()); f != nil {
 			return f
 		}
-		seen, hit, probed, all = seen+res.Seen, hit+res.Hit, probed+res.Probed, all && when == toldAtEnd
 	}
-	if !loaded {
-		probed = 0
+	hit, probed := sum.hit, uint64(0)
+	if loaded {
+		hit, probed = hit-sum.probed, sum.probed
 	}
-	switch hit -= probed; {
-	case hit >= uint64(min):
+	if hit >= uint64(min) {
 		return nil
-	case !all:
-		return unknownHits(hit, min)
-	case probed > 0:
+	}
+	if f := sum.unknown(hit, min); f != nil {
+		return f
+	}
+	if probed > 0 {
 		return runtime.Failf(runtime.ClassInconclusive, "no_hits",
 			"%d requests met the chaos of this step beside %d of the run's own probes, expected at least %d: it says nothing about the load; send it through the target, or say min_hits = 0", hit, probed, min)
 	}
 	return runtime.Failf(runtime.ClassInconclusive, "no_hits",
-		"%d requests met the chaos of this step, expected at least %d (%d passed the target): it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min, seen)
+		"%d requests met the chaos of this step, expected at least %d (%d passed the target): it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min, sum.seen)
 }
 
 // faultStats are the counts of faults that are off.
@@ -153,7 +177,7 @@ func faultStats(held []*runtime.Held) starlark.Value {
 		if json.Unmarshal(h.Args(), &args) != nil {
 			continue // what this package marshalled can be read
 		}
-		res, when, f := lastCounts(h.Answer().Data, h.Said)
+		res, when, f := lastCounts(h.Told())
 		if f != nil || when == toldNever {
 			continue // it never was on, or never said
 		}
@@ -230,7 +254,7 @@ func counts(t *task, h *runtime.Held, args FaultArgs) (faultResult, error) {
 			return res, nil
 		}
 	}
-	res, when, f := lastCounts(h.Answer().Data, h.Said)
+	res, when, f := lastCounts(h.Told())
 	switch {
 	case f != nil:
 		return res, f
@@ -246,21 +270,19 @@ func judgeTogether(asks []runtime.Ask, min int) {
 	if min == 0 {
 		return
 	}
-	left, hit, all := len(asks), uint64(0), true
-	judge := func(answer, said json.RawMessage) *runtime.Failure {
-		res, when, f := lastCounts(answer, said)
-		if f != nil {
+	left, sum := len(asks), met{}
+	judge := func(told runtime.Told) *runtime.Failure {
+		if f := sum.add(told); f != nil {
 			return f
 		}
-		left, hit, all = left-1, hit+res.Hit, all && when == toldAtEnd
-		switch {
-		case left > 0 || hit >= uint64(min):
+		if left--; left > 0 || sum.hit >= uint64(min) {
 			return nil
-		case !all:
-			return unknownHits(hit, min)
+		}
+		if f := sum.unknown(sum.hit, min); f != nil {
+			return f
 		}
 		return runtime.Failf(runtime.ClassInconclusive, "no_hits",
-			"%d requests met the chaos of an apply_chaos, expected at least %d: it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min)
+			"%d requests met the chaos of an apply_chaos, expected at least %d: it says nothing about the system; send traffic through the target, or say min_hits = 0", sum.hit, min)
 	}
 	for i := range asks {
 		asks[i].Judge = judge

@@ -56,8 +56,8 @@ func judgeGenerator(f *load.Figures) *runtime.Failure {
 }
 
 // judged is the Judge of load that no step judges.
-func judged(answer, _ json.RawMessage) *runtime.Failure {
-	f, failure := figuresOf(runtime.Answer{Data: answer})
+func judged(told runtime.Told) *runtime.Failure {
+	f, failure := figuresOf(runtime.Answer{Data: told.Answer})
 	if failure != nil {
 		return failure
 	}
@@ -65,7 +65,7 @@ func judged(answer, _ json.RawMessage) *runtime.Failure {
 }
 
 // hold puts load on for the innermost scope.
-func (t *Traffic) hold(b *runtime.Branch, duration time.Duration, judge func(answer, said json.RawMessage) *runtime.Failure) (*runtime.Held, error) {
+func (t *Traffic) hold(b *runtime.Branch, duration time.Duration, judge func(runtime.Told) *runtime.Failure) (*runtime.Held, error) {
 	ask, err := t.ask(duration)
 	if err != nil {
 		return nil, err

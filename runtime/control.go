@@ -31,6 +31,7 @@ func (r *Run) control(c Control) {
 	case ActionRecover:
 		r.missed(c.Gap)
 		for _, h := range r.allHeld() {
+			h.cut = true
 			h.again = h.again || h.anew && !h.e.cancelled
 		}
 	}

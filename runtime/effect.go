@@ -47,9 +47,7 @@ type Ask struct {
 	Setup bool
 	// Judge, if set, looks at the answer of a held effect that was on and went off as
 	// asked; what it finds fails the run, or makes it inconclusive.
-	// The answer is empty where the undo could not be asked for and the effect expired;
-	// said is what it reported last.
-	Judge func(answer, said json.RawMessage) *Failure
+	Judge func(Told) *Failure
 	// Terms are what Judge, or the caller, judges by, as plain data: for the record.
 	Terms json.RawMessage
 	// Live effects go on in a pause, and what they say then is a fact at once. Who waits
@@ -109,7 +107,7 @@ func (e *effect) deliver(ev Event) {
 		tells := e.tells(ev)
 		r.record(journal.EffectNote, e.id, &journal.EffectNoteBody{Data: ev.Data})
 		if e.held != nil {
-			e.held.Said = ev.Data
+			e.held.said = ev.Data
 		}
 		if tells {
 			return

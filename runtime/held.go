@@ -19,14 +19,30 @@ type Held struct {
 	changes           int
 	kind              string
 	args              json.RawMessage
-	judge             func(answer, said json.RawMessage) *Failure
+	judge             func(Told) *Failure
 	// watchedBy are the hypotheses that are watched because of it.
 	watchedBy []*steadyState
 	// First is the data of its first report.
 	First json.RawMessage
-	// Said is the data of its latest.
-	Said json.RawMessage
+	// said is the data of its latest, cut that a crash has cut it off: see Told.
+	said json.RawMessage
+	cut  bool
 }
+
+// Told is what a held effect has told of itself.
+type Told struct {
+	// Answer is the data of its completion: empty while it goes on, and where its undo
+	// could not be asked for and it expired.
+	Answer json.RawMessage
+	// Said is the data of its latest report.
+	Said json.RawMessage
+	// Cut says that a crash of the run's process has cut it off: what it did between its
+	// latest report before and the crash, it never told.
+	Cut bool
+}
+
+// Told is what it has told so far.
+func (h *Held) Told() Told { return Told{h.e.data, h.said, h.cut} }
 
 // Off reports whether the effect has ended.
 func (h *Held) Off() bool { return h.e.done }
@@ -107,7 +123,7 @@ func (h *Held) ended() {
 	}
 	h.torn = h.again && h.changes != r.chaosChanges
 	if h.judge != nil && h.on && (h.e.err == nil || expired) {
-		if f := h.judge(h.e.data, h.Said); f != nil {
+		if f := h.judge(h.Told()); f != nil {
 			f.Problem.Path = h.scope.path
 			r.end.fail(f)
 		}

@@ -82,10 +82,10 @@ type stepState struct {
 	began  time.Duration // held time of the first try
 	first  time.Duration // world time of the first try
 	tried  bool
-	missed time.Duration // for how long its faults were off because nobody ran the run
+	missed time.Duration // for how long faults were off in its time because nobody ran the run
 }
 
-// disturbedFrom is the part of a step's time for which its faults may be off before the
+// disturbedFrom is the part of a step's time for which faults may be off before the
 // step is marked (DESIGN.md, "Recovery").
 const disturbedFrom = 0.1
 

@@ -105,6 +105,10 @@ func (f *Fault) Over() bool {
 	return false
 }
 
+// undercounted says that it may have met more than its counts say: what it met between its
+// last report and the end of the process that ran the run nobody has told.
+func (f *Fault) undercounted() bool { return len(f.Away) > 0 && !f.Uncounted }
+
 // Effect is an effect in flight, or the one that the record last added was about.
 type Effect struct {
 	ID    string        `json:"id"`

@@ -53,7 +53,7 @@ type Step struct {
 	Error     *journal.Problem `json:"error,omitempty"`
 	Reason    string           `json:"reason,omitempty"` // of a skip
 	Tolerated bool             `json:"tolerated,omitempty"`
-	// Disturbed is for how long its faults were off because the run's process had died,
+	// Disturbed is for how long faults were off in its time because the run's process had died,
 	// where that is a large part of its time.
 	Disturbed time.Duration `json:"disturbed,omitempty"`
 }

@@ -53,12 +53,26 @@ func (r *Run) disturbed() []string {
 		out = append(out, fmt.Sprintf("load %s was cut off by the crash and asked again whole at %s: what it had sent before, since %s, is in no figure",
 			name, units.FormatDuration(l.At.Round(time.Millisecond)), units.FormatDuration(l.Since.Round(time.Millisecond))))
 	}
+	if n := r.undercounted(); n > 0 {
+		out = append(out, fmt.Sprintf("the counts of %s are lower bounds: what came between the last report before a crash and the crash is in none",
+			plural(n, "fault", "faults")))
+	}
 	for _, s := range r.Steps {
 		if s.Disturbed > 0 && len(out) <= maxUnmet {
-			out = append(out, fmt.Sprintf("step %s was disturbed: its faults were off for %s of it", s.Path, units.FormatDuration(s.Disturbed.Round(time.Millisecond))))
+			out = append(out, fmt.Sprintf("step %s was disturbed: faults that were on were off for %s of its time", s.Path, units.FormatDuration(s.Disturbed.Round(time.Millisecond))))
 		}
 	}
 	return out
+}
+
+// undercounted is how many faults have met, or may have met, more than their counts say.
+func (r *Run) undercounted() (n int) {
+	for _, f := range r.Faults {
+		if f.undercounted() {
+			n++
+		}
+	}
+	return n
 }
 
 // cleaned tells of faults that were taken off when nobody ran the run any more.
@@ -87,7 +101,7 @@ func (r *Run) unmet() []string {
 	var out []string
 	left := 0
 	for _, f := range r.Faults {
-		if !f.Over() || !f.WasOn || f.Hit > 0 || f.Inapplicable == 0 {
+		if !f.Over() || !f.WasOn || f.Hit > 0 || f.Inapplicable == 0 || f.undercounted() {
 			continue
 		}
 		if len(out) == maxUnmet {
@@ -113,7 +127,7 @@ func (r *Run) unhit() bool {
 	for _, f := range r.Faults {
 		switch {
 		case !f.WasOn:
-		case f.Hit > 0, f.Uncounted, f.State == FaultExpired, f.State == FaultUnclean:
+		case f.Hit > 0, f.Uncounted, f.undercounted(), f.State == FaultExpired, f.State == FaultUnclean:
 			return false
 		default:
 			on++
