@@ -60,12 +60,26 @@ func (r *Run) junitVerdict() junit.Case {
 	trace.Text = block(b.String())
 	switch {
 	case r.State == view.Ended && r.Verdict == journal.VerdictPassed:
-	case r.State == view.Ended && (r.Verdict == journal.VerdictFailed || r.Verdict == journal.VerdictAborted):
+	case r.judged():
 		c.Failure = trace
 	default:
 		c.Error = trace
 	}
 	return c
+}
+
+// judged reports whether the run says something about the system that is not good.
+func (r *Run) judged() bool {
+	return r.State == view.Ended && (r.Verdict == journal.VerdictFailed || r.Verdict == journal.VerdictAborted)
+}
+
+// saysNothing reports whether what a step failed with says nothing about the system: what is
+// inconclusive, and what a run that says nothing has ended with.
+func (r *Run) saysNothing(p *journal.Problem) bool {
+	if p == nil {
+		return false
+	}
+	return journal.Inconclusive(p.Code) || r.State == view.Ended && r.Verdict != journal.VerdictPassed && !r.judged() && p.Code == r.Reason
 }
 
 // text is a finding in a line.
@@ -93,6 +107,9 @@ func (r *Run) junitSteps() []junit.Case {
 				c.Failure.Text = block(e.Message + stack(e.Stack))
 			}
 			tolerated(c.Failure, s.Tolerated)
+			if r.saysNothing(s.Error) {
+				c.Failure, c.Error = nil, c.Failure
+			}
 		case s.Status == journal.Skipped:
 			c.Skipped = &junit.Skipped{Message: line(s.Reason)}
 		case s.Over() && s.Status != view.StepInterrupted:
@@ -133,7 +150,7 @@ func (r *Run) junitWatches() []junit.Case {
 			} else if f := lost[w.ID]; f != nil {
 				problem := &junit.Problem{Message: line(f.Message), Type: line(f.Code), Text: block(f.text())}
 				tolerated(problem, f.Tolerated)
-				if f.Code == "steady_state_unmet" { // beforehand: nothing was tried
+				if journal.Inconclusive(f.Code) { // beforehand: nothing was tried
 					c.Error = problem
 				} else {
 					c.Failure = problem

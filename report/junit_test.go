@@ -88,3 +88,30 @@ func write(t *testing.T, format string, r *report.Run) []byte {
 	}
 	return out.Bytes()
 }
+
+// TestJUnitSaysNothing: a step that says nothing about the system is an error, one that says
+// that it is not well a failure.
+func TestJUnitSaysNothing(t *testing.T) {
+	for _, test := range []struct {
+		code    string
+		verdict journal.Verdict
+		reason  string
+		want    string
+	}{
+		{"no_hits", journal.VerdictInconclusive, "no_hits", "error"},
+		{"no_stats", journal.VerdictFailed, "check_failed", "error"},
+		{"fault_not_on", journal.VerdictErrored, "fault_not_on", "error"},
+		{"check_failed", journal.VerdictErrored, "fault_not_on", "failure"},
+		{"check_failed", journal.VerdictFailed, "check_failed", "failure"},
+	} {
+		j := viewtest.New("x", "real")
+		step := j.Begin("0", journal.StepBeginBody{Path: "a"})
+		j.Add(journal.StepEnd, step, &journal.StepEndBody{
+			Path: "a", Status: journal.Failed, Tries: 1, Error: &journal.Problem{Code: test.code, Message: "the step's", Path: "a"},
+		})
+		run := &report.Run{Run: j.Finish(journal.RunEndBody{Verdict: test.verdict, Reason: test.reason, Message: "the run's"}).Run()}
+		if out := write(t, "junit", run); !bytes.Contains(out, []byte(`<`+test.want+` message="the step&#39;s"`)) {
+			t.Errorf("%s in a run that ended %s (%s) is no %s:\n%s", test.code, test.verdict, test.reason, test.want, out)
+		}
+	}
+}
