@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,10 @@ type ControlRequest struct {
 	Path string `json:"path,omitempty"`
 	// Question is the place of the approval to answer; "" is the only one that waits.
 	Question string `json:"question,omitempty"`
-	By       string `json:"by,omitempty"`
-	Comment  string `json:"comment,omitempty"`
+	// QuestionAs is how who asks gives Question, for help; "" is the flag of the command line.
+	QuestionAs string `json:"-"`
+	By         string `json:"by,omitempty"`
+	Comment    string `json:"comment,omitempty"`
 	// Lift takes the faults off for the length of a pause.
 	Lift bool `json:"lift,omitempty"`
 	// Follow keeps the records coming until the run ends; without it those that there
@@ -198,7 +201,7 @@ func (r *Running) answered(ctx context.Context, req *ControlRequest) (string, er
 		for _, a := range waiting {
 			list += fmt.Sprintf("\n  %s  %s", a.ID, a.Message)
 		}
-		return "", Refusal("several approvals are waited for; name one with --question:" + list)
+		return "", Refusal("several approvals are waited for; name one with " + cmp.Or(req.QuestionAs, "--question") + ":" + list)
 	}
 	id, before := waiting[0].ID, r.info().Records
 	if err := r.Answer(id, req.Op == "approve", req.By, req.Comment); err != nil {

@@ -80,10 +80,13 @@ func (s *Server) steerRuns(tag, base string) {
 			Body *answer
 		}) (*done, error) {
 			b := orZero(in.Body)
-			return steer(ctx, in.ID, &app.ControlRequest{Op: verb.op, Comment: b.Comment, Question: b.Question})
+			return steer(ctx, in.ID, &app.ControlRequest{Op: verb.op, Comment: b.Comment, Question: b.Question, QuestionAs: questionAs})
 		})
 	}
 }
+
+// questionAs is how the question of a run is named to a server, for help.
+const questionAs = `"question": "ID" in the body (starquake approve and reject: --question ID)`
 
 // steer asks something of a run.
 func (s *Server) steer(ctx context.Context, id string, ask *app.ControlRequest) (string, error) {

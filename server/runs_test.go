@@ -90,6 +90,19 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestQuestions: where several questions wait, what is refused says how a body names one.
+func TestQuestions(t *testing.T) {
+	l := serve(t)
+	id := l.begin("def main():\n    parallel(lambda: approve(\"left?\"), lambda: approve(\"right?\"))\n")
+	l.await("the questions", func() bool { return l.do("GET", "/api/v1/runs/"+id, nil).text("approvals.1.message") == "right?" })
+	for _, verb := range []string{"approve", "reject"} {
+		if no := l.do("POST", "/api/v1/runs/"+id+"/"+verb, nil).is(409, "refused"); !strings.Contains(no.text("detail"), `name one with "question": "ID" in the body`) {
+			t.Errorf("%s: %s", verb, no.body)
+		}
+	}
+	l.do("POST", "/api/v1/runs/"+id+"/stop", nil).is(200)
+}
+
 // TestApproval answers the question of a run.
 func TestApproval(t *testing.T) {
 	l := serve(t)
