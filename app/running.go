@@ -24,7 +24,7 @@ func (r *Running) LoadsNow() []view.LoadNow {
 	}
 	var out []view.LoadNow
 	for _, l := range r.outside.ready().LoadsNow(loadWindow) {
-		now := view.LoadNow{ID: l.ID, Path: l.Path, Text: l.Text, ErrorRate: l.ErrorRate, P99: l.P99}
+		now := view.LoadNow{ID: l.ID, Path: l.Path, Text: l.Text, Answers: l.Throughput, ErrorRate: l.ErrorRate, P99: l.P99}
 		if l.Span > 0 {
 			now.Requests = float64(l.Requests) / l.Span.Seconds()
 		}

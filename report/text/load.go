@@ -23,7 +23,7 @@ func LoadNow(w io.Writer, at time.Duration, loads []view.LoadNow, opt Options) e
 
 // figuresNow are the live figures of load, for people.
 func figuresNow(l *view.LoadNow) string {
-	text := fmt.Sprintf("%.4g requests/s, %.3g%% errors", l.Requests, l.ErrorRate*100)
+	text := fmt.Sprintf("%.4g answers/s, %.3g%% errors", l.Answers, l.ErrorRate*100)
 	if l.P99 > 0 {
 		text += ", p99 " + short(l.P99)
 	}

@@ -18,12 +18,12 @@ func TestLoadsNow(t *testing.T) {
 	j := viewtest.New("x", "real")
 	j.Begin("0", journal.StepBeginBody{Path: "soak"})
 	loads := []view.LoadNow{
-		{ID: "0:2", Path: "soak", Text: "GET http://shop.test/\x1b[2J", Requests: 199.8, ErrorRate: 0.0125, P99: 83 * time.Millisecond},
+		{ID: "0:2", Path: "soak", Text: "GET http://shop.test/\x1b[2J", Requests: 201, Answers: 199.8, ErrorRate: 0.0125, P99: 83 * time.Millisecond},
 		{ID: "0:3", Text: "shop:9000 a.B/C"},
 	}
 	opt := text.Options{ASCII: true, Loads: func() []view.LoadNow { return loads }}
 	tree := strings.Join(text.Frame(j.Run(), j.Now, opt, 120, 20, 0), "\n")
-	for _, want := range []string{"soak  199.8 requests/s, 1.25% errors, p99 83ms", "GET http://shop.test/", "traffic  0 requests/s, 0% errors"} {
+	for _, want := range []string{"soak  199.8 answers/s, 1.25% errors, p99 83ms", "GET http://shop.test/", "traffic  0 answers/s, 0% errors"} {
 		if !strings.Contains(tree, want) {
 			t.Errorf("the tree has no %q:\n%s", want, tree)
 		}
@@ -32,14 +32,14 @@ func TestLoadsNow(t *testing.T) {
 	if err := text.LoadNow(&lines, 12*time.Second, loads, text.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "12.00s  load     soak") || !strings.Contains(got, "199.8 requests/s, 1.25% errors, p99 83ms") {
+	if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "12.00s  load     soak") || !strings.Contains(got, "199.8 answers/s, 1.25% errors, p99 83ms") {
 		t.Errorf("lines:\n%s", got)
 	}
 	if strings.Contains(tree+lines.String(), "\x1b[2J") {
 		t.Error("an escape sequence of a text reached the output")
 	}
 	ended := j.Pass().Run()
-	if tree := strings.Join(text.Frame(ended, ended.Now, opt, 120, 20, 0), "\n"); strings.Contains(tree, "requests/s") {
+	if tree := strings.Join(text.Frame(ended, ended.Now, opt, 120, 20, 0), "\n"); strings.Contains(tree, "answers/s") {
 		t.Errorf("a run that has ended has live load:\n%s", tree)
 	}
 }

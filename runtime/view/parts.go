@@ -26,6 +26,7 @@ type LoadNow struct {
 	Path      string        `json:"path,omitempty" doc:"The step that sends it; absent outside any."`
 	Text      string        `json:"text" doc:"What is asked, for people."`
 	Requests  float64       `json:"requests_per_second" doc:"Those that ended, a second."`
+	Answers   float64       `json:"answers_per_second" doc:"Those of them that were no error, a second."`
 	ErrorRate float64       `json:"error_rate" doc:"The share of them without the expected answer, 0 to 1."`
 	P99       time.Duration `json:"p99" doc:"The 99th percentile of their latency, in nanoseconds."`
 }
