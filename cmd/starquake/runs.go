@@ -108,14 +108,23 @@ func (c *runsShowCmd) run(sh *shell) error {
 		return err
 	}
 	if c.Output == formatJSON {
-		return sh.json(formatJSON, struct {
-			ID     string       `json:"id"`
-			Status store.Status `json:"status"`
-			*view.Run
-		}{e.ID, e.Status, run})
+		shown := shownRun{ID: e.ID, Status: e.Status, Run: run}
+		if run.State == view.Ended {
+			shown.ExitCode = new(run.Verdict.ExitCode())
+		}
+		return sh.json(formatJSON, shown)
 	}
 	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", e.ID, text.Clean(run.Name), c.standingOf(e))
 	return text.Timeline(sh.out, run, sh.text())
+}
+
+// shownRun is the answer of runs show --output json.
+type shownRun struct {
+	ID     string       `json:"id"`
+	Status store.Status `json:"status"`
+	// ExitCode is that of run --output json; nil of a run that has not ended.
+	ExitCode *int `json:"exit_code"`
+	*view.Run
 }
 
 // standingOf says in a line how a run stands, and what is to be done where nobody runs it.
