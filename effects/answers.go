@@ -105,7 +105,7 @@ func Unused(planner runtime.Planner) (unused []string) {
 	}
 	for i, rule := range p.answers.rules {
 		if !p.used[i] {
-			unused = append(unused, fmt.Sprintf("%s:%d: nothing has asked for %s; the run asked for %s", p.answers.name, rule.line, rule.match, asked))
+			unused = append(unused, fmt.Sprintf("%s:%d: nothing has asked for %s; the run asked for %s", p.answers.name, rule.line, rule.match, asked)+rule.match.hint())
 		}
 	}
 	return unused
@@ -136,12 +136,20 @@ func (m answerMatch) String() string {
 			out = append(out, part.name+" "+strconv.Quote(part.glob.text))
 		}
 	}
-	for _, part := range [][2]string{{"kind", m.kind}, {"method", m.method}, {"argv0", m.argv0}} {
+	for _, part := range [][2]string{{"kind", m.kind}, {"method", m.method}, {"the command (argv0)", m.argv0}} {
 		if part[1] != "" {
 			out = append(out, part[0]+" "+strconv.Quote(part[1]))
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// hint says how a key of the short form names what is no command: a bare word is one.
+func (m answerMatch) hint() string {
+	if m.argv0 == "" {
+		return ""
+	}
+	return fmt.Sprintf("; a name without :// and : is that of a command, here of exec.run([%q]): HTTP calls and load are named by their URL, tcp and gRPC by their address", m.argv0)
 }
 
 // Plan implements runtime.Planner.
