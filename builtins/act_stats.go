@@ -135,7 +135,7 @@ func (m *met) unknown(hit uint64, min int) *runtime.Failure {
 		return nil
 	}
 	return runtime.Failf(runtime.ClassInconclusive, "no_stats",
-		"%d requests are known to have met the chaos, expected at least %d: %s, so nobody knows whether more did; it says nothing about the system; run it again with traffic through the target, or say min_hits = 0", hit, min, why)
+		"requests that are known to have met the chaos: %d, expected at least %d; %s, so nobody knows whether more did: it says nothing about the system; run it again with traffic through the target, or say min_hits = 0", hit, min, why)
 }
 
 // judgeHits makes the run inconclusive if fewer requests than min met the faults. Where

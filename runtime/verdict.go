@@ -162,7 +162,7 @@ func (r *Run) verdict() Outcome {
 		set(journal.VerdictInconclusive, v.inconclusive[0].Problem)
 	case r.cfg.Strict && v.tolerated+v.flaky > 0:
 		set(journal.VerdictFailed, journal.Problem{Code: "strict", Message: fmt.Sprintf(
-			"--strict: %d failures were tolerated and %d steps passed only after a retry", v.tolerated, v.flaky)})
+			"--strict: failures that were tolerated: %d; steps that passed only after a retry: %d", v.tolerated, v.flaky)})
 	case v.stopped != nil: // a plan that was cut: up to there nothing failed
 		set(journal.VerdictPassed, *v.stopped)
 	case r.idle:

@@ -88,10 +88,10 @@ func (c *Comparison) sorted() []Row {
 func (c *Comparison) notes() []string {
 	var out []string
 	if c.Alike > 0 {
-		out = append(out, fmt.Sprintf("%d steps and checks ended as before.", c.Alike))
+		out = append(out, fmt.Sprintf("Steps and checks that ended as before: %d.", c.Alike))
 	}
 	if c.LeftOut > 0 {
-		out = append(out, fmt.Sprintf("%d more rows are left out.", c.LeftOut))
+		out = append(out, fmt.Sprintf("Rows that are left out: %d.", c.LeftOut))
 	}
 	if c.A.Name != c.B.Name {
 		out = append(out, fmt.Sprintf("These are runs of two orchestrations: %s and %s.", escape(c.A.Name), escape(c.B.Name)))
