@@ -34,18 +34,31 @@ type transpiler struct {
 
 	functions []stmt
 	uses      uses
-	late      bool // hooks are being written that run after a failure, too
+	asking    asking // who asks for what is being written
 }
 
 // uses is what the program needs besides its steps.
 type uses struct {
 	status              map[string]bool // steps whose status is asked for
+	running             map[string]bool // those of them that may not be over when it is asked for
 	previous, iteration bool            // state["previous"], state["iteration"]
 	afterwards, text    bool            // the functions of these names
-	// What hooks ask for that run after a failure, too.
-	statusLate   map[string]bool
-	previousLate bool
+	// What hooks ask for that run after a failure, too: those of steps, by step, and those of
+	// the orchestration.
+	statusAfter, statusAtEnd map[string]bool
+	previousLate             bool
 }
+
+// asking is who asks how a step has ended: whether that step may not be over, and whether
+// it may have failed and ended everything.
+type asking uint8
+
+const (
+	inBetween asking = iota // a step, or what stands before it
+	afterStep               // the hooks behind a step
+	atEnd                   // the hooks behind the orchestration
+	atGoodEnd               // what is done behind them if nothing has failed
+)
 
 // variable is what is known of a variable of the file.
 type variable struct {
@@ -56,7 +69,8 @@ type variable struct {
 func newTranspiler(doc *Doc) *transpiler {
 	t := &transpiler{
 		doc: doc, saidBefore: map[string]bool{}, names: newNames(), variables: map[string]*variable{},
-		targetNames: map[string]string{}, hookNames: map[string]string{}, uses: uses{status: map[string]bool{}, statusLate: map[string]bool{}},
+		targetNames: map[string]string{}, hookNames: map[string]string{},
+		uses: uses{status: map[string]bool{}, running: map[string]bool{}, statusAfter: map[string]bool{}, statusAtEnd: map[string]bool{}},
 	}
 	t.scenarios = scenarios{t: t, made: map[*Config]madeChaos{}, uses: map[scenarioKey]int{}, constants: map[scenarioKey]string{}}
 	for _, target := range doc.Targets {

@@ -46,7 +46,7 @@ func (t *transpiler) bound(c *Condition) (e expr, binds int) {
 		return t.exists(c), bindsComparison
 	case "previous_step_succeeded", "previous_step_failed":
 		t.uses.previous = true
-		t.uses.previousLate = t.uses.previousLate || t.late
+		t.uses.previousLate = t.uses.previousLate || t.asking == afterStep || t.asking == atEnd
 		want := `"passed"`
 		if c.Type.Value == "previous_step_failed" {
 			want = `"failed"`

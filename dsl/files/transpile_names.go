@@ -37,7 +37,7 @@ const (
 		"json linear log loop math network notify now observe on_exit orchestration parallel param probe profile prometheus " +
 		"proxy pulse ramp random record recorded round scenario secret sequence service simulate sine size skip sleep starquake start steady_state step steps " +
 		"sum target targets tcp time toxiproxy mockforge traffic wait_until"
-	ownNames = "main turn vars status state finish afterwards text"
+	ownNames = "main turn vars status state finish afterwards now_over text"
 )
 
 // maxName bounds a name, in characters.

@@ -186,7 +186,7 @@ func (t *transpiler) keepState() {
 }
 
 // keepStatus keeps the status of the steps of a body. A step that fails gives nobody
-// its status: where hooks ask for it after that, it is failed until it has passed.
+// its status: the hooks that run after that say so themselves.
 func (t *transpiler) keepStatus(body []stmt) []stmt {
 	out := make([]stmt, 0, len(body))
 	for _, s := range body {
@@ -194,7 +194,7 @@ func (t *transpiler) keepStatus(body []stmt) []stmt {
 		if s.finishes != nil {
 			out = append(out, t.hasPassed(s.finishes)...)
 		}
-		if s.prepares != nil && t.uses.statusLate[s.prepares.Name.Value] {
+		if s.prepares != nil && t.uses.statusAfter[s.prepares.Name.Value] {
 			s.head.then[1].named("of", atom(Pos{}, quote(s.prepares.Name.Value)))
 		}
 		if s.step == nil {
@@ -209,9 +209,8 @@ func (t *transpiler) keepStatus(body []stmt) []stmt {
 		if t.uses.previous {
 			places = append(places, previousStep)
 		}
-		if t.uses.statusLate[name] {
-			before := simple(atom(pos, statusOf(name)+` = "failed"`))
-			before.remark = "unless it ends otherwise"
+		if t.uses.running[name] {
+			before := simple(atom(pos, statusOf(name)+` = "running"`))
 			before.comments, s.comments = s.comments, nil
 			out = append(out, before)
 		}
@@ -228,14 +227,10 @@ func (t *transpiler) keepStatus(body []stmt) []stmt {
 
 // hasPassed says so of a step whose hooks are about to run.
 func (t *transpiler) hasPassed(s *Step) []stmt {
-	var body []stmt
-	if t.uses.statusLate[s.Name.Value] {
-		body = append(body, simple(atom(s.Name.Pos, statusOf(s.Name.Value)+` = "passed"`)))
+	if !t.uses.previousLate {
+		return nil
 	}
-	if t.uses.previousLate {
-		body = append(body, simple(atom(s.Name.Pos, previousStep+` = "passed"`)))
-	}
-	return body
+	return []stmt{simple(atom(s.Name.Pos, previousStep+` = "passed"`))}
 }
 
 // The places in which the program keeps how steps ended.
@@ -263,34 +258,50 @@ func (t *transpiler) helpers() []stmt {
 	if t.uses.afterwards {
 		all = append(all, t.afterwards())
 	}
+	if len(t.uses.statusAtEnd) > 0 {
+		all = append(all, block(atom(Pos{}, "def "+nowOver+"()"), []stmt{
+			line(`"""Gives the steps that a failure has ended their status."""`),
+			block(atom(Pos{}, "for name, how in status.items()"), []stmt{
+				block(atom(Pos{}, `if how == "running"`), []stmt{line(`status[name] = "failed"`)}),
+			}),
+		}))
+	}
 	return all
 }
 
-// afterwards is the function with which a body makes its hooks ready.
+// nowOver is the hook that runs before those of the orchestration that ask for a status.
+const nowOver = "now_over"
+
+// afterwards is the function with which a body makes its hooks ready. To them the step
+// that they belong to has ended; to others it runs until they have.
 func (t *transpiler) afterwards() stmt {
 	line := func(text string) stmt { return simple(atom(Pos{}, text)) }
-	run := block(atom(Pos{}, "def run()"), []stmt{
-		block(atom(Pos{}, "for _ in hooks"), []stmt{
-			block(atom(Pos{}, "if left"), []stmt{line("left.pop(0)()")}),
-		}),
-	})
-	doc := line(`"""Runs hooks once: when what it returns is called, or when the scope has ended without that."""`)
-	if !t.uses.previousLate && len(t.uses.statusLate) == 0 {
-		return block(atom(Pos{}, "def afterwards(*hooks)"), []stmt{doc, line("left = list(hooks)"), run, line("on_exit(run)"), line("return run")})
+	head, parameter, passed, failed := "def afterwards(*hooks)", "", "", ""
+	run := []stmt{block(atom(Pos{}, "for _ in hooks"), []stmt{
+		block(atom(Pos{}, "if left"), []stmt{line("left.pop(0)()")}),
+	})}
+	if len(t.uses.statusAfter) > 0 {
+		head, parameter, passed, failed = "def afterwards(*hooks, of = None)", "ended", `"passed"`, `"failed"`
+		says := func(how string) stmt { return block(atom(Pos{}, "if of"), []stmt{line("status[of] = " + how)}) }
+		run = append(append([]stmt{says("ended")}, run...), says(`"running"`))
 	}
-	var failed []stmt
+	body := []stmt{
+		line(`"""Runs hooks once: when what it returns is called, or when the scope has ended without that."""`),
+		line("left = list(hooks)"),
+	}
+	if !t.uses.previousLate && len(t.uses.statusAfter) == 0 {
+		return block(atom(Pos{}, head), append(body, block(atom(Pos{}, "def run()"), run), line("on_exit(run)"), line("return run")))
+	}
+	var fails []stmt
 	if t.uses.previousLate {
-		failed = append(failed, line(previousStep+` = "failed"`))
+		fails = append(fails, line(previousStep+` = "failed"`))
 	}
-	if len(t.uses.statusLate) > 0 {
-		failed = append(failed, block(atom(Pos{}, "if of"), []stmt{line(`status[of] = "failed"`)}))
-	}
-	return block(atom(Pos{}, "def afterwards(*hooks, of = None)"), []stmt{
-		doc, line("left = list(hooks)"), line("done = []"), run,
-		block(atom(Pos{}, "def finish()"), []stmt{line("run()"), line("done.append(True)")}),
-		block(atom(Pos{}, "def after_failure()"), []stmt{block(atom(Pos{}, "if not done"), append(failed, line("run()")))}),
+	return block(atom(Pos{}, head), append(body,
+		line("done = []"), block(atom(Pos{}, "def run("+parameter+")"), run),
+		block(atom(Pos{}, "def finish()"), []stmt{line("run(" + passed + ")"), line("done.append(True)")}),
+		block(atom(Pos{}, "def after_failure()"), []stmt{block(atom(Pos{}, "if not done"), append(fails, line("run("+failed+")")))}),
 		line("on_exit(after_failure)"), line("return finish"),
-	})
+	))
 }
 
 func valueOr(s *Str, other string) string {

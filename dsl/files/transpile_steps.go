@@ -173,13 +173,22 @@ func (t *transpiler) stepWork(s *Step, chaos expr, has bool, during time.Duratio
 // and its assertions. The hooks behind it run after a failure, too.
 func (t *transpiler) around(s *Step, before []Hook, middle []stmt, after []Hook, assertions []Assertion) []stmt {
 	var body []stmt
+	asking, then := afterStep, inBetween
+	if s == nil {
+		asking, then = atEnd, atGoodEnd
+	}
 	if len(after) > 0 {
-		t.uses.afterwards, t.late = true, true
-		register := call(after[0].Pos, "afterwards")
+		t.uses.afterwards, t.asking = true, asking
+		hooks := list(Pos{})
 		for i := range after {
-			register.arg(atom(after[i].Name.Pos, t.hook(&after[i])))
+			hooks.arg(atom(after[i].Name.Pos, t.hook(&after[i])))
 		}
-		t.late = false
+		t.asking = inBetween
+		register := call(after[0].Pos, "afterwards")
+		if s == nil && len(t.uses.statusAtEnd) > 0 {
+			register.arg(atom(Pos{}, nowOver))
+		}
+		register.items = append(register.items, hooks.items...)
 		body = append(body, stmt{head: join(atom(after[0].Pos, "finish = "), spread(register)), prepares: s})
 	}
 	for i := range before {
@@ -189,9 +198,11 @@ func (t *transpiler) around(s *Step, before []Hook, middle []stmt, after []Hook,
 	if len(after) > 0 {
 		body = append(body, stmt{head: call(after[0].Pos, "finish"), finishes: s})
 	}
+	t.asking = then
 	for i := range assertions {
 		body = append(body, t.assertion(&assertions[i]))
 	}
+	t.asking = inBetween
 	return body
 }
 

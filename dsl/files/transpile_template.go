@@ -206,9 +206,15 @@ func (t *transpiler) variable(name Str) (expr, kinds) {
 // asksStatus notes that the status of a step is asked for.
 func (t *transpiler) asksStatus(step string) {
 	t.uses.status[step] = true
-	if t.late {
-		t.uses.statusLate[step] = true
+	switch t.asking {
+	case atGoodEnd:
+		return
+	case afterStep:
+		t.uses.statusAfter[step] = true
+	case atEnd:
+		t.uses.statusAtEnd[step] = true
 	}
+	t.uses.running[step] = true
 }
 
 // iteration is the number of the turn, from 1.
