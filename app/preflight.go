@@ -51,15 +51,7 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) (
 		return Planned{}, err
 	}
 	refused := gate.refusals(s, planned.trail)
-	if planned.Outcome.Verdict == journal.VerdictInvalid {
-		refused = append(refused, s.Errors(planned)...)
-	} else {
-		for _, f := range planned.Outcome.Failures {
-			if isRefused(f.Problem.Code) {
-				refused = append(refused, s.located(Diagnostic(f.Problem)))
-			}
-		}
-	}
+	refused = append(refused, s.NoRun(planned)...)
 	switch out := planned.Outcome; out.Reason {
 	case runtime.CodeScriptMemory, runtime.CodeScriptTime, runtime.CodeScriptOutput, runtime.CodeScriptKilled, runtime.CodeProtocol:
 		refused = Refusals{s.located(dsl.Diagnostic{Severity: dsl.Error, Code: out.Reason,
@@ -70,6 +62,21 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) (
 		return Planned{}, refused
 	}
 	return s.planOf(planned), nil
+}
+
+// NoRun is why no run is started of which this is the plan, as far as that lies in the
+// script and its targets: none of it would be done.
+func (s *Script) NoRun(planned *Result) dsl.Diagnostics {
+	if planned.Outcome.Verdict == journal.VerdictInvalid {
+		return s.Errors(planned)
+	}
+	var refused dsl.Diagnostics
+	for _, f := range planned.Outcome.Failures {
+		if isRefused(f.Problem.Code) {
+			refused = append(refused, s.located(Diagnostic(f.Problem)))
+		}
+	}
+	return refused
 }
 
 // isRefused reports whether a failure of the plan will be one of the run, with faults

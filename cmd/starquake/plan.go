@@ -56,8 +56,10 @@ func (c *planCmd) run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	if res.Outcome.Verdict == journal.VerdictInvalid { // nothing of it would be done, so there is no plan
-		return wrong(c.File, s, s.Errors(res))
+	if res.Outcome.Verdict == journal.VerdictInvalid || c.asPlanned() { // with other answers run begins, and comes to it
+		if refused := s.NoRun(res); len(refused) > 0 { // nothing of it would be done, so there is no plan
+			return wrong(c.File, s, refused)
+		}
 	}
 	if recorded != nil && recorded.Missing > 0 {
 		res.Warnings = append(res.Warnings, fmt.Sprintf("--answers-from %s: %d effects have no answer there, and are answered as planned", c.AnswersFrom, recorded.Missing))
@@ -90,6 +92,11 @@ func (c *planCmd) run(sh *shell) error {
 	}
 	sh.backtraces(c.File, s, res)
 	return ended(res.Outcome.Verdict.ExitCode())
+}
+
+// asPlanned reports whether the plan is that which is made before a run, too.
+func (c *planCmd) asPlanned() bool {
+	return len(c.Fail)+len(c.Breach) == 0 && c.Answers == "" && c.AnswersFrom == ""
 }
 
 func (c *planCmd) planOptions() (opt app.PlanOptions, err error) {
