@@ -114,7 +114,7 @@ func (t *transpiler) text(s Str) expr {
 		}
 		return call(s.Pos, "str", args[0])
 	}
-	return call(s.Pos, quote(format.String())+".format", args...)
+	return spread(call(s.Pos, quote(format.String())+".format", args...))
 }
 
 // value gives a value of the file with the templates in its strings filled in. A string

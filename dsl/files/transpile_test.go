@@ -161,6 +161,23 @@ func TestTranspileBuiltins(t *testing.T) {
 	}
 }
 
+// TestTranspileManyTemplates fills in more than a call has arguments.
+func TestTranspileManyTemplates(t *testing.T) {
+	file := "name: many\nvariables: {n: 7}\nsteps: [{name: one}]\nhooks:\n  - name: tell\n    hook_type: pre_orchestration\n" +
+		"    actions: [{type: log, message: \"" + strings.Repeat("{{variables.n}},", 300) + "\"}]\n"
+	s, diags := app.LoadText("many.yaml", []byte(file))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	res, err := s.Plan(app.PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log := res.View.Log; len(log) != 1 || log[0].Message != strings.Repeat("7,", 300) {
+		t.Errorf("%s, log %+v", res.Outcome.Message, log)
+	}
+}
+
 // TestTranspileManyBranches has more branches than a call has arguments.
 func TestTranspileManyBranches(t *testing.T) {
 	var file strings.Builder
