@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -114,8 +116,23 @@ func (sh *shell) result(path string, content []byte) error {
 		}
 		return nil
 	}
+	if err := hasFolder(path); err != nil {
+		return err
+	}
 	if err := create(path, content); err != nil {
 		return errored("%w", err)
+	}
+	return nil
+}
+
+// hasFolder refuses a file for which there is no folder.
+func hasFolder(path string) error {
+	dir := filepath.Dir(path)
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return invalid("--output %s: there is no folder %s; create it, or name another file", path, dir)
+	case err == nil && !info.IsDir():
+		return invalid("--output %s: %s is no folder", path, dir)
 	}
 	return nil
 }

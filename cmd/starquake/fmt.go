@@ -119,6 +119,10 @@ func replace(path string, content []byte) error {
 // writeAtOnce writes a file beside the place where it goes, and puts it there whole.
 func writeAtOnce(path string, content []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".starquake-*")
+	var at *fs.PathError
+	if errors.As(err, &at) { // that is of a name which nobody gave
+		return &fs.PathError{Op: "create", Path: path, Err: at.Err}
+	}
 	if err != nil {
 		return err
 	}

@@ -43,19 +43,10 @@ func (c *importCmd) Run(sh *shell) error {
 		sh.render(located, sources)
 	}
 	text := s.Unit.Main.Text
-	if c.Output == "" {
-		if _, err := sh.out.Write(text); err != nil {
-			return errored("writing the script: %w", err)
-		}
-		return nil
-	}
-	if filepath.Ext(c.Output) != ".star" {
+	if c.Output != "" && filepath.Ext(c.Output) != ".star" {
 		return invalid("--output %s: expected a name that ends in .star", c.Output)
 	}
-	if err := create(c.Output, text); err != nil {
-		return errored("writing the script: %w", err)
-	}
-	return nil
+	return sh.result(c.Output, text)
 }
 
 // load reads the file. From stdin it is what its text looks like.

@@ -162,6 +162,9 @@ type runsExportCmd struct {
 
 // Run writes a run.
 func (c *runsExportCmd) Run(sh *shell) error {
+	if err := hasFolder(c.Output); err != nil {
+		return err
+	}
 	export, done, err := c.exporter(c.ID)
 	if err != nil {
 		return err
