@@ -57,3 +57,19 @@ func TestReadGood(t *testing.T) {
 		})
 	}
 }
+
+// TestReadVersion reads files that say which version of YAML they are in: what follows is
+// read alike, and stays at its place.
+func TestReadVersion(t *testing.T) {
+	for _, head := range []string{"%YAML 1.1\n---\n", "%YAML 1.2\n---\n", "%YAML 1.2 # new\n---\n", "# head\r\n\r\n%YAML\t1.2\r\n---\r\n", "%TAG ! tag:x,1:\n%YAML 1.2\n---\n"} {
+		doc, diags := files.Read("x.yaml", []byte(head+"name: \"%YAML 1.2\"\nsteps: [{name: on, duration_seconds: 010}]\n"), files.ReadOptions{})
+		if doc == nil {
+			t.Errorf("%q: %v", head, diags)
+			continue
+		}
+		line := strings.Count(head, "\n") + 1
+		if s := doc.Steps[0]; doc.Name.Value != "%YAML 1.2" || doc.Name.Pos.Line != line || s.Name.Value != "on" || s.Name.Pos.Line != line+1 || s.DurationSeconds.Value != 10 {
+			t.Errorf("%q: %+v, %+v", head, doc.Name, s)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 // The library is asked nothing that could hurt: how large and how deep the text is has
 // been seen before, and what it expands by aliases is counted here.
 func parseYAML(text []byte, p *problems) *node {
+	text = asRead(text)
 	l := newLines(text)
 	if !withinLimits(text, l, p) {
 		return nil

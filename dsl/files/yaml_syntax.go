@@ -73,6 +73,8 @@ func yamlErrorOf(message string) yamlError {
 		{theirs: "did not find expected ',' or '}'", message: "expected \",\" or \"}\"", help: "every \"{\" needs its \"}\", and the entries in it commas"},
 		{theirs: "did not find expected node content", message: "expected a value", help: "a \"[\" or \"{\" needs its end, and a comma something before it"},
 		{theirs: "did not find expected <document start>", message: "this stands behind the end of the document", help: "indent it so that it belongs to what is above"},
+		{theirs: "found incompatible YAML document", message: "this is not a version of YAML that is read", help: "write %YAML 1.2, or leave the line out", told: true},
+		{theirs: "found duplicate %YAML directive", message: "the directive %YAML stands here twice", help: "leave one out", told: true},
 		{theirs: "found unexpected end of stream", message: "the quoted string that begins here has no end", help: "close it with the same quote", told: true, find: firstQuote},
 		{theirs: "found unexpected document indicator", message: "the quoted string that begins here has no end before the next document", help: "close it with the same quote", told: true, find: firstQuote},
 		{theirs: "found character that cannot start any token", message: "this character cannot begin a value", help: "put the value in quotes", told: true, find: badStart},
