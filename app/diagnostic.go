@@ -62,6 +62,12 @@ func (s *Script) foreseen(params map[string]builtins.GivenParam, whole bool) dsl
 	if len(params) > 0 && res.Outcome.Verdict == journal.VerdictInvalid {
 		return s.Errors(res)
 	}
+	if out := res.Outcome; cutShort(out.Reason) { // no run is started then
+		if diags := s.Errors(res); len(diags) > 0 {
+			return diags
+		}
+		return dsl.Diagnostics{s.located(dsl.Diagnostic{Severity: dsl.Error, Code: out.Reason, Message: out.Message})}
+	}
 	var diags dsl.Diagnostics
 	for _, f := range res.Outcome.Failures {
 		switch {

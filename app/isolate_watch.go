@@ -18,7 +18,7 @@ const DefaultMemoryLimit = 1 << 30
 
 const (
 	// watchEvery is the time between two looks at the heap.
-	watchEvery = 50 * time.Millisecond
+	watchEvery = 10 * time.Millisecond
 	// turnLimit bounds a turn in this process. It is only there to end what the step
 	// budget does not see, a builtin that computes for ever: a machine under load must
 	// not fail a run by it. So this process must have had as much processor time, too,
@@ -35,6 +35,9 @@ type turnWorld struct {
 	watch *watch
 	// limit is for the heap of the process, in bytes.
 	limit uint64
+	// hold keeps the script from its next steps until release is called. It is called from
+	// the watch's goroutine.
+	hold func() (release func())
 	// fail ends what the script computes, and the run, for a reason. It is called once,
 	// from the watch's goroutine.
 	fail func(code, message string)
@@ -92,11 +95,11 @@ var processWatch = &watch{epoch: time.Now(), heap: heapInUse, used: func() (time
 
 // over makes the world of a run that is watched from now on, its first turn included,
 // until leave.
-func (h *watch) over(world runtime.World, limit int64, fail func(code, message string)) *turnWorld {
+func (h *watch) over(world runtime.World, limit int64, hold func() (release func()), fail func(code, message string)) *turnWorld {
 	if limit <= 0 {
 		limit = DefaultMemoryLimit
 	}
-	w := &turnWorld{World: world, watch: h, limit: uint64(limit), fail: fail}
+	w := &turnWorld{World: world, watch: h, limit: uint64(limit), hold: hold, fail: fail}
 	w.resume()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -144,9 +147,10 @@ func (h *watch) look(stop chan struct{}) {
 func (h *watch) check() {
 	heap, live := h.heap()
 	w, since := h.oldestTurn()
-	if w != nil && !w.failed && heap > w.limit && live <= w.limit/4*3 {
-		// Much of it may be garbage. What is not is found out at once: a script can take
-		// half a gigabyte between two looks.
+	if w != nil && !w.failed && heap > w.limit && heap <= 2*w.limit && live <= w.limit/4*3 {
+		// Much of it may be garbage. What is not is found out at once, and the script waits
+		// for it: it could take several times as much meanwhile.
+		defer w.hold()()
 		goruntime.GC()
 		heap, live = h.heap()
 	}

@@ -26,7 +26,7 @@ func TestWatchTurn(t *testing.T) {
 					return time.Duration(c.share * float64(time.Since(epoch))), nil
 				}}
 				failed := make(chan string, 1)
-				w := h.over(nil, 0, func(code, _ string) { failed <- code })
+				w := h.over(nil, 0, nil, func(code, _ string) { failed <- code })
 				defer w.leave()
 				time.Sleep(turnLimit - time.Second)
 				w.pause()

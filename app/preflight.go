@@ -52,8 +52,7 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) (
 	}
 	refused := gate.refusals(s, planned.trail)
 	refused = append(refused, s.NoRun(planned)...)
-	switch out := planned.Outcome; out.Reason {
-	case runtime.CodeScriptMemory, runtime.CodeScriptTime, runtime.CodeScriptOutput, runtime.CodeScriptKilled, runtime.CodeProtocol:
+	if out := planned.Outcome; cutShort(out.Reason) {
 		refused = Refusals{s.located(dsl.Diagnostic{Severity: dsl.Error, Code: out.Reason,
 			Message: "the plan that is made before a run could not be made: " + out.Message})}
 	}
@@ -77,6 +76,16 @@ func (s *Script) NoRun(planned *Result) dsl.Diagnostics {
 		}
 	}
 	return refused
+}
+
+// cutShort reports whether a plan ended for a reason that says nothing of where it would
+// have led: the script went beyond what it may use, or its process did not last.
+func cutShort(reason string) bool {
+	switch reason {
+	case runtime.CodeScriptMemory, runtime.CodeScriptTime, runtime.CodeScriptOutput, runtime.CodeScriptKilled, runtime.CodeProtocol:
+		return true
+	}
+	return false
 }
 
 // isRefused reports whether a failure of the plan will be one of the run, with faults

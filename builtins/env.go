@@ -14,6 +14,10 @@ import (
 // is a runaway script. It is armed anew whenever a branch goes on.
 const stepBudget = 10_000_000
 
+// heedEvery is after how many steps of the interpreter it is seen whether the script is
+// held: no more lie between two joins of texts in statements of their own.
+const heedEvery = 4
+
 // Env is what one run's builtins know of their surroundings. Package app makes it; a
 // run has one, and nothing in it outlives the run.
 type Env struct {
@@ -104,6 +108,8 @@ type task struct {
 	env    *Env
 	thread *starlark.Thread
 	branch *runtime.Branch // nil while declaring
+	// budget is the number of the interpreter's step at which the turn has had its steps.
+	budget uint64
 	// spawned is the call stack of the call that made the branch.
 	spawned []journal.Frame
 	// answers says that it executes a function of a test that gives answers.
@@ -119,7 +125,10 @@ func (e *Env) Declare(main string) (starlark.StringDict, error) {
 	e.reset()
 	e.declaring = true
 	defer func() { e.declaring = false }()
-	return e.Init(e.newTask(nil, nil).thread, main)
+	thread := e.newTask(nil, nil).thread
+	before := e.executes(thread)
+	defer func() { e.executes(before) }()
+	return e.Init(thread, main)
 }
 
 // Script gives the root body of a script: its top level and then, where it has one,
@@ -231,12 +240,29 @@ func (e *Env) newTask(b *runtime.Branch, spawned []journal.Frame) *task {
 		Print: func(_ *starlark.Thread, msg string) { t.print(msg) },
 	}
 	t.thread.SetLocal(taskKey, t)
-	t.thread.SetMaxExecutionSteps(stepBudget)
+	t.thread.OnMaxSteps = t.steps
+	t.arm()
 	if b != nil {
 		b.Local = t
 		e.executes(t.thread)
 	}
 	return t
+}
+
+// arm gives the task the steps of a turn.
+func (t *task) arm() {
+	t.budget = t.thread.ExecutionSteps() + stepBudget
+	t.thread.SetMaxExecutionSteps(t.thread.ExecutionSteps() + heedEvery)
+}
+
+// steps is called by the interpreter, between two of its steps.
+func (t *task) steps(thread *starlark.Thread) {
+	t.env.heed()
+	if thread.Steps >= t.budget {
+		thread.Cancel("too many steps")
+		return
+	}
+	thread.SetMaxExecutionSteps(thread.Steps + heedEvery)
 }
 
 // print sends what a script prints to the run's log. While declaring there is none.
@@ -249,7 +275,7 @@ func (t *task) print(msg string) {
 // OnTurn re-arms the step budget; it is a run's Config.OnTurn.
 func OnTurn(b *runtime.Branch) {
 	if t, ok := b.Local.(*task); ok {
-		t.thread.SetMaxExecutionSteps(t.thread.ExecutionSteps() + stepBudget)
+		t.arm()
 		t.env.executes(t.thread)
 	}
 }

@@ -14,6 +14,26 @@ import (
 type interrupts struct {
 	current atomic.Pointer[starlark.Thread] // the thread that executes, or did last
 	reason  atomic.Pointer[journal.Problem] // of the first interruption
+	held    atomic.Pointer[chan struct{}]   // what is executed waits until it is closed; nil: it does not
+}
+
+// Hold keeps the script from its next steps until release is called, so that somebody
+// can look at its memory who would else look at what was there some steps ago: a text can
+// be doubled by each. It may be called from any goroutine, by one at a time.
+func (i *interrupts) Hold() (release func()) {
+	free := make(chan struct{})
+	i.held.Store(&free)
+	return func() {
+		i.held.Store(nil)
+		close(free)
+	}
+}
+
+// heed waits while the script is held.
+func (i *interrupts) heed() {
+	if free := i.held.Load(); free != nil {
+		<-*free
+	}
 }
 
 // Interrupt ends what the script computes now, before its next step: the computation
