@@ -153,7 +153,7 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	}
 	world := runtime.NewPipeWorld(r, out)
 	env := s.surroundings(&setup, world)
-	turns := processWatch.over(world, setup.MemoryLimit, env.Hold, func(code, message string) {
+	turns := processWatch.over(world, setup.MemoryLimit, env, func(code, message string) {
 		world.Fail(code, message)
 		env.Interrupt(code, message)
 	})

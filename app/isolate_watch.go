@@ -19,6 +19,9 @@ const DefaultMemoryLimit = 1 << 30
 const (
 	// watchEvery is the time between two looks at the heap.
 	watchEvery = 10 * time.Millisecond
+	// alertAt is the part of its limit from which on a script looks itself: it costs some
+	// 10 ns a step. A text must be doubled three times from there.
+	alertAt = 8
 	// turnLimit bounds a turn in this process. It is only there to end what the step
 	// budget does not see, a builtin that computes for ever: a machine under load must
 	// not fail a run by it. So this process must have had as much processor time, too,
@@ -28,18 +31,23 @@ const (
 	stuckLimit = time.Minute
 )
 
+// watched is a script that is watched: Hold keeps it from its next steps until release is
+// called, and Alert has it look itself after each that took long.
+type watched interface {
+	Hold() (release func())
+	Alert(look func())
+}
+
 // turnWorld is a world that knows whether the script computes: since an event was
 // delivered and until the next is asked for. A watch looks at it.
 type turnWorld struct {
 	runtime.World
 	watch *watch
 	// limit is for the heap of the process, in bytes.
-	limit uint64
-	// hold keeps the script from its next steps until release is called. It is called from
-	// the watch's goroutine.
-	hold func() (release func())
+	limit  uint64
+	script watched
 	// fail ends what the script computes, and the run, for a reason. It is called once,
-	// from the watch's goroutine.
+	// from the watch's goroutine or the script's.
 	fail func(code, message string)
 
 	began atomic.Int64 // when the turn that goes on began, on the watch's clock; 0 between turns
@@ -85,6 +93,8 @@ type watch struct {
 	heap      func() (inUse, live uint64)
 	used      func() (time.Duration, error) // processor time of the process
 
+	checking sync.Mutex // held by who looks
+
 	mu   sync.Mutex
 	runs map[*turnWorld]struct{}
 	stop chan struct{} // closed to end the goroutine; nil while there is none
@@ -95,11 +105,11 @@ var processWatch = &watch{epoch: time.Now(), heap: heapInUse, used: func() (time
 
 // over makes the world of a run that is watched from now on, its first turn included,
 // until leave.
-func (h *watch) over(world runtime.World, limit int64, hold func() (release func()), fail func(code, message string)) *turnWorld {
+func (h *watch) over(world runtime.World, limit int64, script watched, fail func(code, message string)) *turnWorld {
 	if limit <= 0 {
 		limit = DefaultMemoryLimit
 	}
-	w := &turnWorld{World: world, watch: h, limit: uint64(limit), hold: hold, fail: fail}
+	w := &turnWorld{World: world, watch: h, limit: uint64(limit), script: script, fail: fail}
 	w.resume()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -145,12 +155,19 @@ func (h *watch) look(stop chan struct{}) {
 
 // check fails the run to blame, if one is.
 func (h *watch) check() {
+	h.checking.Lock()
+	defer h.checking.Unlock()
 	heap, live := h.heap()
 	w, since := h.oldestTurn()
+	if w != nil && !w.failed && heap > w.limit/alertAt {
+		w.script.Alert(h.check)
+	} else if w != nil {
+		w.script.Alert(nil)
+	}
 	if w != nil && !w.failed && heap > w.limit && heap <= 2*w.limit && live <= w.limit/4*3 {
 		// Much of it may be garbage. What is not is found out at once, and the script waits
 		// for it: it could take several times as much meanwhile.
-		defer w.hold()()
+		defer w.script.Hold()()
 		goruntime.GC()
 		heap, live = h.heap()
 	}

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"starquake/builtins"
 	"starquake/runtime"
 )
 
@@ -26,7 +27,7 @@ func TestWatchTurn(t *testing.T) {
 					return time.Duration(c.share * float64(time.Since(epoch))), nil
 				}}
 				failed := make(chan string, 1)
-				w := h.over(nil, 0, nil, func(code, _ string) { failed <- code })
+				w := h.over(nil, 0, new(builtins.Env), func(code, _ string) { failed <- code })
 				defer w.leave()
 				time.Sleep(turnLimit - time.Second)
 				w.pause()

@@ -281,7 +281,7 @@ func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.En
 	}
 	cfg.OnEffect = tracker.onEffect()
 	end.overdue = func(why *runtime.Death) { env.Interrupt(why.Code, why.Message) }
-	turns := processWatch.over(end, opt.MemoryLimit, env.Hold, func(code, message string) {
+	turns := processWatch.over(end, opt.MemoryLimit, env, func(code, message string) {
 		end.fail(code, message)
 		env.Interrupt(code, message)
 	})

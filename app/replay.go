@@ -35,7 +35,7 @@ func Replay(info store.Info, recs []journal.Record, edited *Script) (*Replayed, 
 		world.Anywhere()
 	}
 	env := was.env()
-	turns := processWatch.over(world, was.MemoryLimit, env.Hold, env.Interrupt)
+	turns := processWatch.over(world, was.MemoryLimit, env, env.Interrupt)
 	main := was.script.Unit.Main
 	turns.executes(runtime.New(was.config(), turns), env.Script(main.Name, main.HasMain))()
 

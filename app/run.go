@@ -196,7 +196,7 @@ func (s *Script) executor(r *Running, opt *Options, cfg *runtime.Config, env *bu
 		cfg.Begin.Name = child.setup.Begin.Name
 		return executor{func() runtime.Outcome { return child.execute(r.world, r.killed) }, child.process.close}, nil
 	}
-	turns := processWatch.over(r.world, opt.MemoryLimit, env.Hold, func(code, message string) {
+	turns := processWatch.over(r.world, opt.MemoryLimit, env, func(code, message string) {
 		r.world.Control(runtime.Control{Action: runtime.ActionFail, By: code, Detail: message})
 		env.Interrupt(code, message)
 	})

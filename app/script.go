@@ -192,7 +192,7 @@ func (s *Script) Declare(params map[string]builtins.GivenParam) (Declared, error
 	}
 	env := s.newEnv()
 	env.Params, env.AnyTarget, env.AnyParam = params, true, true
-	turns := processWatch.over(nil, DefaultMemoryLimit, env.Hold, env.Interrupt)
+	turns := processWatch.over(nil, DefaultMemoryLimit, env, env.Interrupt)
 	defer turns.leave()
 	_, err := env.Declare(s.Unit.Main.Name)
 	return Declared{env.Meta, env.Declared}, err

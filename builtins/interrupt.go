@@ -3,6 +3,7 @@ package builtins
 import (
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"go.starlark.net/starlark"
 
@@ -15,6 +16,22 @@ type interrupts struct {
 	current atomic.Pointer[starlark.Thread] // the thread that executes, or did last
 	reason  atomic.Pointer[journal.Problem] // of the first interruption
 	held    atomic.Pointer[chan struct{}]   // what is executed waits until it is closed; nil: it does not
+	look    atomic.Pointer[func()]          // is called after a long step; may be nil
+	heeded  time.Time                       // when what is executed was seen last, while there is a look
+}
+
+// longStep is how long a few steps take only if they make something large.
+const longStep = time.Millisecond
+
+// Alert has the script itself call look after each step that took long, before its next:
+// whoever else looks may get no processor in time. Nil ends that. It may be called from
+// any goroutine.
+func (i *interrupts) Alert(look func()) {
+	if look == nil {
+		i.look.Store(nil)
+	} else if i.look.Load() == nil {
+		i.look.Store(&look)
+	}
 }
 
 // Hold keeps the script from its next steps until release is called, so that somebody
@@ -29,8 +46,14 @@ func (i *interrupts) Hold() (release func()) {
 	}
 }
 
-// heed waits while the script is held.
+// heed waits while the script is held, and looks if it has to. The script calls it.
 func (i *interrupts) heed() {
+	if look := i.look.Load(); look != nil {
+		if time.Since(i.heeded) > longStep {
+			(*look)()
+		}
+		i.heeded = time.Now()
+	}
 	if free := i.held.Load(); free != nil {
 		<-*free
 	}
