@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"starquake/internal/porttest"
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/runtime/view"
 )
 
 // A run with faults that outlive it starts this program again as its guardian.
@@ -337,6 +339,39 @@ def main():
 		if !c.OK {
 			t.Errorf("check %+v", c)
 		}
+	}
+}
+
+// TestRemoteMissed looks at faults that were not on until they were taken off, or of which
+// nobody knows: an experiment that did not happen never passes. They are off.
+func TestRemoteMissed(t *testing.T) {
+	for _, tt := range []struct {
+		name, why string
+		happens   func(*remotetest.Server)
+	}{
+		{"taken off", "does not have the fault any more", (*remotetest.Server).Forget},
+		{"out of reach", "could not be reached", func(fake *remotetest.Server) { fake.Die(true) }}, // its lease is waited for
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fake := remotetest.Start(t)
+			trouble := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { tt.happens(fake) }))
+			defer trouble.Close()
+			r := begin(t, fmt.Sprintf(`
+p = starquake(%q).proxy("orders")
+def main():
+    step("s", lambda: http.get(%q), chaos = fault.latency("1s"), on = p, min_hits = 0)
+`, fake.URL, trouble.URL), app.RunOptions{})
+			<-r.Done()
+			res := r.Wait()
+			if v := res.Outcome.Verdict; v != journal.VerdictErrored || len(res.Outcome.Failures) != 1 || res.Outcome.Failures[0].Problem.Code != "fault_lost" ||
+				!strings.Contains(res.Outcome.Failures[0].Problem.Message, tt.why) {
+				t.Errorf("%s: %+v", v, res.Outcome)
+			}
+			if f := res.View.Faults[0]; f.State != view.FaultExpired || len(fake.Leases()) != 0 {
+				t.Errorf("left: %v; the fault: %+v", fake.Leases(), f)
+			}
+		})
 	}
 }
 

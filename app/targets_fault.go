@@ -88,7 +88,7 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 				return nil, &journal.EffectError{Code: codeUnconfirmed, Message: fmt.Sprintf("%s: %v, and then: %v", what, err, undo)}
 			}
 			t.guardian.remove(id)
-			return nil, &journal.EffectError{Code: journal.CodeExpired, Message: fmt.Sprintf("%s: %v", what, err)}
+			return nil, &journal.EffectError{Code: journal.CodeLost, Message: fmt.Sprintf("%s: %v", what, err)}
 		case signal := <-call.Signals:
 			heed(applied, signal)
 			counting.ask()
@@ -143,7 +143,7 @@ func (t *targets) takeOff(a engine.Applied, id, what string) (any, error) {
 	switch {
 	case link.IsLost(err): // it is off, but was not on to its end
 		t.guardian.remove(id)
-		return nil, &journal.EffectError{Code: journal.CodeExpired, Message: fmt.Sprintf("%s: %v", what, err)}
+		return nil, &journal.EffectError{Code: journal.CodeLost, Message: fmt.Sprintf("%s: %v", what, err)}
 	case err != nil:
 		return nil, &journal.EffectError{Code: codeUnconfirmed, Message: fmt.Sprintf("%s: %v", what, err)}
 	}

@@ -98,7 +98,7 @@ func (a *recordedAnswer) known(held bool) bool {
 		return true
 	}
 	switch a.end.Error.Code {
-	case CodeStopped, "cancelled", "abandoned", journal.CodeUncertain, journal.CodeExpired:
+	case CodeStopped, "cancelled", "abandoned", journal.CodeUncertain, journal.CodeExpired, journal.CodeLost:
 		return held && len(a.notes) > 0
 	}
 	return true

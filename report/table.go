@@ -142,7 +142,7 @@ func faultWords(f *view.Fault) string {
 	case view.FaultFailed:
 		return "never went on"
 	case view.FaultExpired:
-		return "off when its lease ran out"
+		return "off by itself"
 	case view.FaultOff:
 		if f.Cleaned != nil {
 			return "taken off later"

@@ -141,6 +141,9 @@ func (a answers) planHeld(name string) runtime.Planned {
 		}
 	}
 	p.End = func(ran time.Duration) (any, *journal.EffectError) {
+		if a.has(name, "gone") {
+			return nil, &journal.EffectError{Code: journal.CodeLost, Message: name + " was gone before"}
+		}
 		if a.has(name, "expires") {
 			return nil, &journal.EffectError{Code: journal.CodeExpired, Message: name + " is gone with its lease"}
 		}

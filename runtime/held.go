@@ -102,16 +102,22 @@ func (h *Held) ended() {
 	if i := slices.Index(h.scope.held, h); i >= 0 {
 		h.scope.held = slices.Delete(h.scope.held, i, i+1)
 	}
-	expired := h.e.err != nil && h.e.err.Code == journal.CodeExpired
+	expired := h.e.err != nil && h.e.err.IsOff()
+	lost := h.e.err != nil && h.e.err.Code == journal.CodeLost
 	// What is no chaos and ended by itself needs no undo: its caller sees the error.
-	// What expired is off; that is right only where its end was asked for.
+	// What expired is off; that is right only where its end was asked for. What was lost
+	// may have been off before that, too: an experiment that did not happen never passes.
 	if unconfirmed(h.on, h.e.err) && (!h.on || h.chaos || h.e.cancelled) {
 		r.end.unclean = append(r.end.unclean, journal.Problem{Code: h.e.err.Code, Message: h.e.err.Message, Path: h.scope.path})
-	} else if h.on && h.chaos && !h.e.cancelled {
-		f := Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off")
-		if expired {
-			f = Failf(ClassErrored, "fault_lost", "a fault ended before it was taken off: %s", h.e.err.Message)
+	} else if h.on && h.chaos && (lost || !h.e.cancelled) {
+		what := "a fault ended before it was taken off"
+		if h.e.cancelled {
+			what = "a fault had ended when it was to be taken off, or could not be reached"
 		}
+		if expired {
+			what += ": " + h.e.err.Message
+		}
+		f := Failf(ClassErrored, "fault_lost", "%s", what)
 		f.Problem.Path = h.scope.path
 		r.end.fail(f)
 	} else if h.on && h.scope == r.base && !h.e.cancelled {
@@ -139,7 +145,7 @@ func (h *Held) ended() {
 // unconfirmed reports whether a held effect may still be on after its end. What never was
 // on, but could not be taken off either, may be on in part.
 func unconfirmed(on bool, err *journal.EffectError) bool {
-	if err == nil || err.Code == journal.CodeExpired {
+	if err == nil || err.IsOff() {
 		return false
 	}
 	return on || err.Code == journal.CodeUnclean

@@ -173,7 +173,7 @@ func (t *Target) remove(ctx context.Context, id string, expires time.Time) (chao
 			return chaos.Stats{}, fmt.Errorf("starquake at %s: %w; the lease ends by itself within %s", t.Base, err, t.ttl())
 		}
 	}
-	return chaos.Stats{}, link.Lost("starquake at %s could not be asked to take the fault off, whose lease has run out since: %v", t.Base, err)
+	return chaos.Stats{}, link.Lost("starquake at %s could not be reached to take the fault off, whose lease has run out since; for how long it was on nobody knows: %v", t.Base, err)
 }
 
 // Window asks for the target's traffic of the last so long; 0 is as far as it goes back.

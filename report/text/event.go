@@ -192,7 +192,7 @@ func fault(rec journal.Record, run *view.Run, e *view.Effect, f *view.Fault) *ev
 		ev.text += " not put on" + withMessage(errorText(f.Error))
 		ev.textColor = red
 	case f.State == view.FaultExpired:
-		ev.text += fmt.Sprintf(" expired after %s", short(run.OnFor(f, rec.At))) + withMessage(errorText(f.Error))
+		ev.text += fmt.Sprintf(" off by itself, on for %s as far as is known", short(run.OnFor(f, rec.At))) + withMessage(errorText(f.Error))
 		ev.textColor = yellow
 	default:
 		ev.text += fmt.Sprintf(" off after %s, %s", short(run.OnFor(f, rec.At)), hits(f)) + withMessage(errorText(f.Error))

@@ -19,7 +19,7 @@ type faultSum struct {
 	expired      int
 	never        int
 	neverError   string
-	expiredError string // why the last of them went off before its end
+	expiredError string // why the last of them went off by itself
 }
 
 // faults says what each fault met and did. A loop puts the same fault on again
@@ -60,6 +60,9 @@ func (s *summary) faultSum(f *faultSum) {
 	c, text := magenta, ""
 	if f.times > f.never {
 		text = "on " + short(f.on)
+		if f.expired > 0 {
+			text += " as far as is known"
+		}
 		if f.times > 1 {
 			text += fmt.Sprintf(" in %d times", f.times-f.never)
 		}
@@ -80,7 +83,7 @@ func (s *summary) faultSum(f *faultSum) {
 		text += "never went on" + withMessage(f.neverError)
 	}
 	if f.expired > 0 {
-		text += ", off before its end" + withMessage(f.expiredError)
+		text += ", went off by itself" + withMessage(f.expiredError)
 		if f.times > 1 {
 			text += fmt.Sprintf(" (%d times)", f.expired)
 		}

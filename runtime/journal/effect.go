@@ -49,3 +49,11 @@ const CodeUnclean = "unclean"
 // CodeExpired is the code of a held effect's end whose undo nobody could ask for and
 // whose lease has run out: it is off, since what held it took it off by itself.
 const CodeExpired = "expired"
+
+// CodeLost is the code of a held effect's end that is off like one that expired, but of
+// which nobody knows that it was on until its end was asked for: it was seen to be gone
+// before, or could not be reached any more.
+const CodeLost = "lost"
+
+// IsOff reports whether what ended with this error is off all the same, by itself.
+func (e *EffectError) IsOff() bool { return e.Code == CodeExpired || e.Code == CodeLost }

@@ -191,7 +191,7 @@ func (f *Fold) faultEnd(fl *Fault, problem *journal.EffectError) {
 		fl.State = FaultFailed
 	case problem == nil:
 		fl.State = FaultOff
-	case problem.Code == journal.CodeExpired:
+	case problem.IsOff():
 		fl.State = FaultExpired
 	default:
 		fl.State = FaultUnclean

@@ -11,8 +11,8 @@ import (
 // FaultState is where a fault is in its life.
 type FaultState string
 
-// The states of a fault, in their order. FaultExpired is one that is off because its
-// lease ran out, when nobody could ask for its end; FaultFailed one that never went
+// The states of a fault, in their order. FaultExpired is one that is off, but
+// not because it was taken off: its lease ran out, or it was found to be gone; FaultFailed one that never went
 // on; FaultUnclean one that may still be on.
 const (
 	FaultPending FaultState = "pending"

@@ -63,14 +63,18 @@ func (r *Run) FaultsNow() int {
 
 // On are the times at which a fault was on, up to now if it still is: while the faults of
 // the run were lifted it was not, nor while nobody ran the run. One of the user's own, on
-// no target, is not lifted.
+// no target, is not lifted. One that went off by itself counts until its end was asked for:
+// then its lease is only waited for.
 func (r *Run) On(f *Fault, now time.Duration) []Span {
 	if !f.WasOn {
 		return nil
 	}
 	end := f.End
-	if !f.Over() {
+	switch {
+	case !f.Over():
 		end = max(now, f.Start)
+	case f.State == FaultExpired && f.Lift > 0:
+		end = max(f.Lift, f.Start)
 	}
 	return r.unlifted(f, Span{f.Start, end}, f.Away, now)
 }
