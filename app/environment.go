@@ -297,6 +297,9 @@ func newTarget(name, listen, upstream, protocol string) (*builtins.Target, error
 	if err := chaos.CheckUpstream(upstream); err != nil {
 		return nil, fmt.Errorf("target %s: upstream: %w", name, err)
 	}
+	if err := chaos.CheckLoop(listen, upstream); err != nil {
+		return nil, fmt.Errorf("target %s: %w", name, err)
+	}
 	return &builtins.Target{Name: name, Listen: listen, Upstream: upstream, Protocol: protocol, Open: true}, nil
 }
 

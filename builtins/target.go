@@ -193,6 +193,9 @@ func proxy(c *Call, e *Env) (starlark.Value, error) {
 	if err := chaos.CheckUpstream(t.Upstream); err != nil {
 		return nil, c.Errorf("upstream", "%v", err)
 	}
+	if err := chaos.CheckLoop(t.Listen, t.Upstream); err != nil {
+		return nil, c.Errorf("upstream", "%v", err)
+	}
 	if have := e.find(t.Name); have != nil {
 		if slices.Contains(e.Targets, have) {
 			e.giveWay(c, t, have) // --proxy or the environment gave one of that name: it wins

@@ -3,7 +3,9 @@ package chaos
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // maxShown bounds what a message shows of an address that is none.
@@ -28,4 +30,46 @@ func CheckAddress(s string) error {
 		return fmt.Errorf("expected an address such as \"127.0.0.1:8080\", got %.*q", maxShown, s)
 	}
 	return nil
+}
+
+// CheckLoop refuses the upstream of a proxy that is the proxy itself, as far as the two
+// addresses tell without asking anybody: a request would go round until no connection is
+// left. What is wrong with either alone is not looked at.
+func CheckLoop(listen, upstream string) error {
+	here, port, err := net.SplitHostPort(listen)
+	there, toPort, toErr := net.SplitHostPort(upstream)
+	if err != nil || toErr != nil || port == "0" || port != toPort || !reaches(strings.ToLower(there), strings.ToLower(here)) {
+		return nil
+	}
+	return fmt.Errorf("upstream %s is where the proxy itself listens (%s): each request would come back to it without end; give the address of the service behind it", upstream, listen)
+}
+
+// reaches reports whether who connects to a host meets what listens on another on the same
+// port.
+func reaches(there, here string) bool {
+	if there == here {
+		return true
+	}
+	to, err := netip.ParseAddr(there)
+	to = to.Unmap()
+	local := there == "localhost"
+	if err == nil {
+		// To connect to the unspecified address is to connect to this machine.
+		local = to.IsLoopback() || to.IsUnspecified()
+	}
+	if !local {
+		return false
+	}
+	on, err := netip.ParseAddr(here)
+	on = on.Unmap()
+	switch {
+	case here == "" || here == "localhost" || err == nil && on.Is6() && on.IsUnspecified():
+		return true
+	case err != nil:
+		return false
+	case there == "localhost" || to.IsUnspecified():
+		return on.IsLoopback() || on.IsUnspecified()
+	}
+	// Of the addresses 127.0.0.0/8 each is another.
+	return to == on || on.IsUnspecified() && to.Is4()
 }

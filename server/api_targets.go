@@ -116,6 +116,9 @@ func (s *Server) targetRoutes() {
 		if err := chaos.CheckUpstream(t.Upstream); err != nil {
 			return nil, problemf(400, "invalid_target", "upstream: %v", err)
 		}
+		if err := chaos.CheckLoop(t.Listen, t.Upstream); err != nil {
+			return nil, problemf(400, "invalid_target", "%v", err)
+		}
 		if err := effects.CheckRelay(t.Upstream); err != nil {
 			return nil, problemf(400, "invalid_target", "upstream: %v; a target that leads there can only be in the server's configuration", err)
 		}

@@ -146,6 +146,7 @@ func TestTargets(t *testing.T) {
 	l.do("POST", "/api/v1/targets", add).is(200)
 	l.do("POST", "/api/v1/targets", map[string]any{"name": "api", "listen": "127.0.0.1:0", "upstream": to}).is(409, "target_differs")
 	l.do("POST", "/api/v1/targets", map[string]any{"name": "x", "listen": "nonsense", "upstream": to}).is(400, "invalid_target")
+	l.do("POST", "/api/v1/targets", map[string]any{"name": "x", "listen": "127.0.0.1:1", "upstream": "127.0.0.1:1"}).is(400, "invalid_target")
 	l.do("POST", "/api/v1/targets", map[string]any{"name": "x", "listen": made.text("listen"), "upstream": to}).is(400, "listen")
 	id := l.begin("orchestration(name = \"db\")\ndef main():\n    step(\"s\", duration = \"1h\", chaos = fault.latency(\"200ms\"), on = targets(tier = \"db\"))\n", "targets", []string{"more"})
 	l.do("DELETE", "/api/v1/targets/more", nil).is(409, "target_in_use")

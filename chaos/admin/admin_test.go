@@ -206,6 +206,7 @@ func TestRefused(t *testing.T) {
 		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"kind": "grpc_error", "params": {"codes": ["UNAVAILABLE"]}}, "ttl": "1m"}`, 422, "fault_protocol"},
 		{"PUT", "/v1/targets/none/faults/f", failing, 404, "no_such_target"},
 		{"PUT", "/v1/targets/x", `{"listen": "127.0.0.1:99999", "upstream": "127.0.0.1:1"}`, 400, "listen"},
+		{"PUT", "/v1/targets/x", `{"listen": "127.0.0.1:1", "upstream": "localhost:1"}`, 400, "listen"},
 		{"PUT", "/v1/targets/orders", `{"listen": "127.0.0.1:0", "upstream": "127.0.0.1:1", "protocol": "tcp"}`, 409, "target_differs"},
 		{"DELETE", "/v1/targets/none", "", 404, "no_such_target"},
 		{"GET", "/v1/targets/orders/window?last=-1s", "", 400, "window"},

@@ -140,6 +140,9 @@ func (c *Config) complete() error {
 			return fmt.Errorf("%s address %q: expected host:port, such as 127.0.0.1:8081", a.what, a.addr)
 		}
 	}
+	if err := chaos.CheckLoop(c.Listen, c.Upstream); err != nil {
+		return err
+	}
 	if c.TLS != nil && c.TLS.Certificate == nil && c.TLS.Authority == nil {
 		return errors.New("TLS is to be terminated, and there is neither a certificate nor an authority that makes one")
 	}

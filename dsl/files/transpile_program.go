@@ -105,6 +105,12 @@ func (t *transpiler) addresses(target *Target) {
 			t.fail(a.value.Pos, "bad_address", "%s of target %q: %v", a.name, target.Name.Value, err)
 		}
 	}
+	if target.Listen == nil || target.Upstream == nil {
+		return
+	}
+	if err := chaos.CheckLoop(target.Listen.Value, target.Upstream.Value); err != nil {
+		t.fail(target.Upstream.Pos, "bad_address", "target %q: %v", target.Name.Value, err)
+	}
 }
 
 // proxies declare the targets of the file.
