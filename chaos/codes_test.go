@@ -133,6 +133,22 @@ func TestUserFaults(t *testing.T) {
 	}
 }
 
+// A pattern may be written as scripts have it; equal ones are equal faults.
+func TestPatternForms(t *testing.T) {
+	for _, tt := range []struct{ written, kept string }{
+		{`burst(5, "10s")`, "burst(5, 10s)"},
+		{"burst( 5,10000ms )", "burst(5, 10s)"},
+		{"sequence([503, None, 500])", "sequence(503, pass, 500)"},
+		{"sequence([503,null])", "sequence(503, pass)"},
+		{"sequence(503, pass)", "sequence(503, pass)"},
+	} {
+		fault, err := chaos.New("http_error", args{"codes": 500, "pattern": tt.written})
+		if err != nil || fault.Text("pattern") != tt.kept {
+			t.Errorf("%s is kept as %s, %v; want %s", tt.written, fault.Text("pattern"), err, tt.kept)
+		}
+	}
+}
+
 // FuzzPattern: whatever is taken as a pattern answers with a status that was given.
 func FuzzPattern(f *testing.F) {
 	f.Add("burst(5, 10s)", int64(3e9))

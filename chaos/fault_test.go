@@ -182,6 +182,8 @@ func TestBadFaults(t *testing.T) {
 		{"http_error", args{"codes": 500, "headers": args{"X Y": "a"}}},
 		{"http_error", args{"codes": 500, "headers": args{"content-length": "5"}}},
 		{"http_error", args{"codes": 500, "pattern": "burst(5)"}},
+		{"http_error", args{"codes": 500, "pattern": "sequence([503)"}},
+		{"http_error", args{"codes": 500, "pattern": `burst(5, "10s)`}},
 		{"http_error", args{"codes": 500, "pattern": "burst(0, 10s)"}},
 		{"http_error", args{"codes": 500, "pattern": "sequence(500, 99)"}},
 		{"http_error", args{"codes": 500, "pattern": "often"}},

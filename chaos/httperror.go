@@ -21,7 +21,7 @@ func httpErrorKind() Kind {
 				Doc: "the body; empty for a line that says what it is"},
 			{Name: "headers", Type: TypeHeaders, Default: "{}",
 				Doc: "more header fields; Content-Type replaces text/plain"},
-			{Name: "pattern", Type: TypeString, Default: "None", KeywordOnly: true,
+			{Name: "pattern", Type: TypeString, Default: "None", KeywordOnly: true, canonical: canonicalPattern,
 				Doc: `which requests: burst(5, "10s") the first 5 in each 10s, sequence([503, None, 500]) in turn, over and over`},
 		},
 		check: checkHTTPError,

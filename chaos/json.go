@@ -3,8 +3,10 @@ package chaos
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"starquake/internal/jsonwrite"
@@ -78,7 +80,16 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 		Pulse       any            `json:"pulse"`
 	}
 	if err := dec.Decode(&in); err != nil {
-		return fmt.Errorf("fault: %w", err)
+		var wrong *json.UnmarshalTypeError
+		switch {
+		case !errors.As(err, &wrong):
+			return fmt.Errorf("fault: %w", err)
+		case wrong.Field == "params":
+			return inPart("params", fmt.Errorf("params: expected an object with the fault's parameters by name, found %s", jsonNoun(wrong.Value)))
+		case wrong.Field == "kind":
+			return inPart("kind", fmt.Errorf("kind: expected the name of a fault as a string, found %s", jsonNoun(wrong.Value)))
+		}
+		return fmt.Errorf("fault: expected an object with kind and params, found %s", jsonNoun(wrong.Value))
 	}
 	args := make(map[string]any, len(in.Params)+3)
 	for name, value := range in.Params {
@@ -96,6 +107,18 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	}
 	*f = made
 	return nil
+}
+
+// jsonNoun is a JSON value in an error, of which encoding/json gives the type.
+func jsonNoun(value string) string {
+	word, _, _ := strings.Cut(value, " ") // of a number also the digits
+	switch word {
+	case "array":
+		return "a list"
+	case "object":
+		return "an object"
+	}
+	return "a " + word
 }
 
 // writeParam writes a parameter's value.

@@ -54,6 +54,9 @@ type ParamSpec struct {
 	// fromHTTP gives the protocol's own code for an HTTP status that was given in its
 	// place; nil takes no status. Only codes outside Min and Max are asked for.
 	fromHTTP func(status int) (code int, ok bool)
+	// canonical gives the one form that is kept of a string that may be written in several;
+	// nil keeps what was written. What is wrong with it, it leaves as it is.
+	canonical func(string) string
 	// value is Default as it reads, nil for None; made with the table.
 	value any
 }

@@ -21,6 +21,9 @@ func readParam(spec *ParamSpec, arg any) (any, error) {
 		if !ok {
 			return nil, spec.wants("a string", arg)
 		}
+		if spec.canonical != nil {
+			s = spec.canonical(s)
+		}
 		return s, nil
 	case TypeStrings:
 		return readStrings(spec, arg)

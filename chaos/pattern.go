@@ -16,7 +16,27 @@ type pattern struct {
 	sequence []int // 0 lets pass
 }
 
-// parsePattern reads "", "burst(count, interval)" or "sequence(code, …)".
+// canonicalPattern writes a pattern as parsePattern knows it best: burst(5, 10s),
+// sequence(503, pass, 500).
+func canonicalPattern(s string) string {
+	p, err := parsePattern(s)
+	switch {
+	case err != nil || s == "":
+		return s
+	case p.count > 0:
+		return fmt.Sprintf("burst(%d, %s)", p.count, units.FormatDuration(p.interval))
+	}
+	items := make([]string, len(p.sequence))
+	for i, code := range p.sequence {
+		if items[i] = "pass"; code != 0 {
+			items[i] = strconv.Itoa(code)
+		}
+	}
+	return "sequence(" + strings.Join(items, ", ") + ")"
+}
+
+// parsePattern reads "", "burst(count, interval)" or "sequence(code, …)". The interval may
+// be quoted, and the codes a list with None, as scripts have them.
 func parsePattern(s string) (pattern, error) {
 	var p pattern
 	if s == "" {
@@ -26,6 +46,10 @@ func parsePattern(s string) (pattern, error) {
 	args, closed := strings.CutSuffix(rest, ")")
 	if !called || !closed || len(s) > 8192 {
 		return p, fmt.Errorf("parameter pattern is %s; expected \"burst(5, 10s)\" or \"sequence(503, pass, 500)\"", describe(s))
+	}
+	args = strings.TrimSpace(args)
+	if inner, ok := strings.CutPrefix(args, "["); ok && strings.HasSuffix(inner, "]") {
+		args = strings.TrimSuffix(inner, "]")
 	}
 	list := strings.Split(args, ",")
 	for i := range list {
@@ -37,7 +61,7 @@ func parsePattern(s string) (pattern, error) {
 	case "sequence":
 		for _, item := range list {
 			code := 0
-			if item != "pass" {
+			if item != "pass" && item != "None" && item != "null" {
 				var err error
 				if code, err = strconv.Atoi(item); err != nil || code < 200 || code > 599 {
 					return p, fmt.Errorf("parameter pattern: sequence has %s; expected a status from 200 to 599 or pass", describe(item))
@@ -57,7 +81,11 @@ func parseBurst(args []string) (p pattern, err error) {
 	if p.count, err = strconv.ParseUint(args[0], 10, burstBits-1); err != nil || p.count == 0 {
 		return p, fmt.Errorf("parameter pattern: the count of burst is %s; expected 1 to %d", describe(args[0]), 1<<(burstBits-1)-1)
 	}
-	if p.interval, err = units.ParseDuration(args[1]); err != nil {
+	interval := args[1]
+	if inner, ok := strings.CutPrefix(interval, `"`); ok && strings.HasSuffix(inner, `"`) {
+		interval = strings.TrimSuffix(inner, `"`)
+	}
+	if p.interval, err = units.ParseDuration(interval); err != nil {
 		return p, fmt.Errorf("parameter pattern: the interval of burst: %w", err)
 	}
 	if p.interval < time.Millisecond {

@@ -57,6 +57,11 @@ func ParseDuration(s string) (time.Duration, error) {
 	for rest != "" {
 		n, after, ok := leadingNumber(rest)
 		if !ok {
+			if positive, minus := strings.CutPrefix(rest, "-"); minus && total == 0 {
+				if _, err := ParseDuration(positive); err == nil {
+					return 0, fmt.Errorf("%q is no duration: it is negative; expected 0s or more", s)
+				}
+			}
 			return 0, fmt.Errorf("%q is no duration; write for example \"250ms\", \"30s\" or \"1h30m\"", s)
 		}
 		u, after, ok := leadingUnit(after, durationUnits)

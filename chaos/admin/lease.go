@@ -194,25 +194,40 @@ func (p *Plane) TakeOff(name, id string) (Counts, error) {
 }
 
 // Hold holds the clocks of the faults of some ids, or lets them go on; with lift it takes
-// them off meanwhile. Ids that are not there are no error: their lease may have run out.
-func (p *Plane) Hold(ids []string, hold, lift bool) {
+// them off meanwhile. Ids that are on no target are an error, after what was asked for was
+// done to the others: the lease of one may have run out.
+func (p *Plane) Hold(ids []string, hold, lift bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, t := range p.targets {
-		for _, id := range ids {
-			l := t.leases[id]
-			switch {
-			case l == nil || l.applied == nil:
-			case hold && lift:
-				l.applied.Pause()
-				l.applied.Lift()
-			case hold:
-				l.applied.Pause()
-			default:
-				l.applied.Restore()
-				l.applied.Resume()
+	var unknown []string
+	for _, id := range ids {
+		found := false
+		for _, t := range p.targets {
+			if l := t.leases[id]; l != nil && l.applied != nil {
+				found = true
+				l.hold(hold, lift)
 			}
 		}
+		if !found {
+			unknown = append(unknown, id)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return failf(http.StatusNotFound, "no_such_fault", "there is no fault %s on any target: it was taken off, or its lease has run out; the other faults of the request are as was asked", listed(unknown))
+}
+
+// hold holds the fault's clock, or lets it go on.
+func (l *lease) hold(hold, lift bool) {
+	if !hold {
+		l.applied.Restore()
+		l.applied.Resume()
+		return
+	}
+	l.applied.Pause()
+	if lift {
+		l.applied.Lift()
 	}
 }
 

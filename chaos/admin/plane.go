@@ -9,6 +9,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -193,11 +195,24 @@ func (p *Plane) Close() error {
 
 // noTarget is the error of a target that is not there. The caller holds mu.
 func (p *Plane) noTarget(name string) error {
-	names := slices.Sorted(maps.Keys(p.targets))
-	if len(names) > 20 {
-		names = append(names[:20], "…")
+	if len(p.targets) == 0 {
+		return failf(http.StatusNotFound, "no_such_target", "there is no target %q, nor any other; make it with PUT /v1/targets/TARGET", name)
 	}
-	return failf(http.StatusNotFound, "no_such_target", "there is no target %q; there are %q", name, names)
+	return failf(http.StatusNotFound, "no_such_target", "there is no target %q; there are: %s", name, listed(slices.Sorted(maps.Keys(p.targets))))
+}
+
+// listed writes names for people, the first of them.
+func listed(names []string) string {
+	const most = 20
+	quoted := make([]string, 0, most+1)
+	for i, name := range names {
+		if i == most {
+			quoted = append(quoted, "…")
+			break
+		}
+		quoted = append(quoted, strconv.Quote(name))
+	}
+	return strings.Join(quoted, ", ")
 }
 
 // TargetState is a proxy.

@@ -204,33 +204,37 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Fault   json.RawMessage
 		Key     string
-		Seed    string
-		TTL     string
-		Elapsed string
+		Seed    json.RawMessage
+		TTL     json.RawMessage
+		Elapsed json.RawMessage
 		Before  chaos.Stats
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
 	put := Put{Key: in.Key, Before: in.Before}
+	if given(in.Fault) == "" {
+		return failf(http.StatusBadRequest, "fault", "fault is missing; expected for example {\"kind\": \"latency\", \"params\": {\"delay\": \"100ms\"}}")
+	}
 	err := json.Unmarshal(in.Fault, &put.Fault)
 	if err == nil {
 		err = put.Fault.Validate()
 	}
 	if err != nil {
-		return failf(http.StatusBadRequest, faultCode(err), "fault: %v", err)
+		return failf(http.StatusBadRequest, faultCode(err), "fault: %s", strings.TrimPrefix(err.Error(), "fault: "))
 	}
-	if in.Seed != "" {
-		if put.Seed, err = strconv.ParseUint(in.Seed, 10, 64); err != nil {
-			return failf(http.StatusBadRequest, "seed", "seed: expected a whole number of 64 bits as a string, got %q", in.Seed)
+	if seed := given(in.Seed); seed != "" {
+		// Best as a string, since many programs cannot write numbers above 53 bits.
+		if put.Seed, err = strconv.ParseUint(strings.Trim(seed, `"`), 10, 64); err != nil {
+			return failf(http.StatusBadRequest, "seed", "seed: expected a whole number of 64 bits, best as a string such as \"7\", got %s", excerpt(seed))
 		}
 	}
 	if put.TTL, err = parseTTL(in.TTL); err != nil {
 		return err
 	}
-	if in.Elapsed != "" {
-		if put.Elapsed, err = units.ParseDuration(in.Elapsed); err != nil {
-			return failf(http.StatusBadRequest, "elapsed", "elapsed: %v", err)
+	if given(in.Elapsed) != "" {
+		if put.Elapsed, err = parseSpan("elapsed", in.Elapsed); err != nil {
+			return err
 		}
 	}
 	name, id := r.PathValue("t"), r.PathValue("id")
@@ -256,19 +260,45 @@ func faultCode(err error) string {
 	return "fault"
 }
 
-func parseTTL(text string) (time.Duration, error) {
-	if text == "" {
+func parseTTL(value json.RawMessage) (time.Duration, error) {
+	if given(value) == "" {
 		return 0, failf(http.StatusBadRequest, "ttl", "ttl is missing: a fault is a lease, which its owner renews; for example \"15s\"")
 	}
-	ttl, err := units.ParseDuration(text)
-	if err != nil {
-		return 0, failf(http.StatusBadRequest, "ttl", "ttl: %v", err)
+	return parseSpan("ttl", value)
+}
+
+// parseSpan reads a duration of a body.
+func parseSpan(name string, value json.RawMessage) (time.Duration, error) {
+	var text string
+	if json.Unmarshal(value, &text) != nil {
+		return 0, failf(http.StatusBadRequest, name, "%s: expected a duration as a string such as \"15s\", got %s", name, excerpt(given(value)))
 	}
-	return ttl, nil
+	span, err := units.ParseDuration(text)
+	if err != nil {
+		return 0, failf(http.StatusBadRequest, name, "%s: %v", name, err)
+	}
+	return span, nil
+}
+
+// given is what a body has for a field, "" for nothing or an empty text.
+func given(value json.RawMessage) string {
+	if text := string(value); text != "null" && text != `""` {
+		return text
+	}
+	return ""
+}
+
+// excerpt cuts what an error shows of a body.
+func excerpt(text string) string {
+	const most = 60
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }
 
 func (s *server) renew(w http.ResponseWriter, r *http.Request) error {
-	var in struct{ TTL string }
+	var in struct{ TTL json.RawMessage }
 	if err := read(r, &in); err != nil {
 		return err
 	}
@@ -302,7 +332,9 @@ func (s *server) hold(on bool) func(http.ResponseWriter, *http.Request) error {
 		if err := read(r, &in); err != nil {
 			return err
 		}
-		s.plane.Hold(in.Faults, on, in.Lift)
+		if err := s.plane.Hold(in.Faults, on, in.Lift); err != nil {
+			return err
+		}
 		answer(w, http.StatusOK, struct{}{})
 		return nil
 	}
