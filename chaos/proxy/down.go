@@ -30,7 +30,7 @@ func Prepare(config Config) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", config.Name, err)
 	}
-	p := &Proxy{config: config, clock: clock, conns: make(map[*conn]struct{}), closing: true, pipes: pipes{most: mostPipes()}, recheck: recheck}
+	p := &Proxy{config: config, clock: clock, conns: make(map[*conn]struct{}), closing: true, keep: keepUpTo(), pipes: pipes{most: mostPipes()}, recheck: recheck}
 	if config.TLS != nil {
 		p.tls = newTerminator(config.TLS)
 	}

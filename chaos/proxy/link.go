@@ -142,6 +142,9 @@ func (c *conn) dial(l *link) bool {
 	}
 	var up side
 	tcp, err := dialer.DialContext(c.ctx, "tcp", c.p.Upstream())
+	if err == nil && c.p.scarce(tcp.(*net.TCPConn)) {
+		err = errors.Join(errScarce, tcp.Close())
+	}
 	if err == nil {
 		up = tcp.(*net.TCPConn)
 		if c.p.tls != nil && !c.p.config.TLS.Plain {

@@ -62,6 +62,7 @@ type Proxy struct {
 	buffers sync.Pool    // of *[]byte of bufferSize
 	queued  atomic.Int64 // bytes in all delay lines
 	pipes   pipes        // that hold some of them
+	keep    uintptr      // the descriptor from which on none is for connections
 	recheck time.Duration
 	hits    hitLog
 	tls     *terminator // nil: TLS passes through
@@ -207,6 +208,9 @@ func (p *Proxy) Totals() chaos.Totals {
 	}
 }
 
+// errScarce is the error of a connection for which the descriptors do not suffice.
+var errScarce = errors.New("the process has no descriptors left but its reserve; raise the limit (ulimit -n)")
+
 // accept takes connections until the listener is closed.
 func (p *Proxy) accept(l *net.TCPListener) {
 	defer p.wg.Done()
@@ -225,6 +229,10 @@ func (p *Proxy) accept(l *net.TCPListener) {
 			case <-p.ctx.Done():
 			}
 			continue
+		}
+		if err == nil && p.scarce(client) {
+			_ = client.SetLinger(0)
+			err = errors.Join(errScarce, client.Close())
 		}
 		if err != nil {
 			// Most likely out of file descriptors: wait for some to come back.
