@@ -154,6 +154,29 @@ func TestBytesInOfMessages(t *testing.T) {
 	}
 }
 
+// Bytes out are those that a client has got, the head included with which what it speaks
+// changes.
+func TestBytesOutHaveTheAgreement(t *testing.T) {
+	upstream := startEchoUpgrade(t)
+	for _, protocol := range []string{"http", "auto", "ws"} {
+		for _, what := range []string{"echo", "websocket"} {
+			p := startProxy(t, protocol, upstream)
+			c := dialRaw(t, p.Addr())
+			send(t, c, "GET /room HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: "+what+"\r\n\r\n")
+			send(t, c, maskedFrame(ws.Text, "hello"))
+			if err := c.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(c)
+			if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 101 ") {
+				t.Fatalf("%s over %s: got %q, %v", what, protocol, got, err)
+			}
+			out := func() int { return int(p.Window(windowSeconds * time.Second).BytesOut) }
+			eventually(t, fmt.Sprintf("%s over %s: %d bytes out are counted", what, protocol, len(got)), func() bool { return out() == len(got) })
+		}
+	}
+}
+
 // figures waits until so many requests are counted, and compares how many of them are.
 func figures(t testing.TB, what string, p *Proxy, clean, faulted uint64) {
 	t.Helper()

@@ -235,7 +235,9 @@ func (c *conn) responseFailed(err error) {
 
 // startTunnel hands the connection over to what both sides have agreed on.
 func (c *conn) startTunnel(l *link, in *reader, h *head, p pending) pending {
-	if _, err := c.client.Write(c.agree(in.bytes()[:h.size], &p)); err != nil {
+	n, err := c.client.Write(c.agree(in.bytes()[:h.size], &p))
+	c.p.window.moved(time.Now(), toClient, n)
+	if err != nil {
 		c.leave() // the client has
 		return p
 	}
