@@ -248,7 +248,7 @@ func (f *flow) piece(now time.Time, n int) (size int, pauses, delays []delay) {
 		p := &f.paces[i]
 		if elapsed, on := p.by.state(now); on {
 			if wait := p.pacer.Take(size, p.rate(elapsed), now); wait > longest.d {
-				longest = delay{by: p.by, d: wait}
+				longest = delay{by: p.by, d: wait, paced: true}
 			}
 		}
 	}

@@ -14,6 +14,9 @@ type delay struct {
 	// the request. Without what it is not logged.
 	n    uint64
 	what string
+	// paced: it counts from when the piece before has gone. Of a message that comes at once
+	// the pieces wait for each other, and what is before them has counted its own part.
+	paced bool
 }
 
 // soon is so near that it is now: setting a timer would take longer. It lets the

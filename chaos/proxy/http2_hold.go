@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"time"
 
 	"starquake/chaos/proxy/h2"
@@ -14,7 +15,9 @@ type delayHold struct {
 	p      *Proxy
 	delays []delay
 	since  time.Time
-	served bool
+	// reached is when all that was before had gone.
+	reached time.Time
+	served  bool
 }
 
 // Due implements h2.Hold.
@@ -22,14 +25,30 @@ func (h *delayHold) Due(start time.Time) time.Time {
 	if h.since.IsZero() {
 		h.since = start
 	}
+	if h.reached.IsZero() {
+		h.reached = time.Now()
+		h.delays = slices.DeleteFunc(h.delays, func(d delay) bool { return d.paced && d.by.off.Load() })
+	}
 	return due(h.since, h.delays)
+}
+
+// waited returns the delays as they count: of one that is paced what was left of it when
+// its turn came, and nothing if that was nothing.
+func (h *delayHold) waited() []delay {
+	left := due(h.since, h.delays).Sub(h.reached)
+	for i := range h.delays {
+		if h.delays[i].paced {
+			h.delays[i].d = min(h.delays[i].d, left)
+		}
+	}
+	return slices.DeleteFunc(h.delays, func(d delay) bool { return d.paced && d.d <= 0 })
 }
 
 // Served implements h2.Hold.
 func (h *delayHold) Served(late time.Duration) {
 	if !h.served {
 		h.served = true
-		h.p.account(h.delays, h.since, late)
+		h.p.account(h.waited(), h.since, late)
 	}
 }
 
