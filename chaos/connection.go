@@ -28,10 +28,13 @@ func blackholeKind() Kind {
 	}
 }
 
+// openToo says when a fault that ends connections acts on those that are open.
+const openToo = "at once, or on HTTP with the request that is under way or the next one; an idle one stays until then."
+
 func timeoutKind() Kind {
 	return Kind{
 		Name:      "timeout",
-		Doc:       "Lets nothing pass, and closes the connection after a time. It acts on open connections too.",
+		Doc:       "Lets nothing pass, and closes the connection after a time. It acts on open connections too: " + openToo,
 		Protocols: Protocols(),
 		Params: []ParamSpec{
 			{Name: "after", Type: TypeDuration, Max: float64(maxDelay), Ramp: true,
@@ -44,7 +47,7 @@ func timeoutKind() Kind {
 func resetKind() Kind {
 	return Kind{
 		Name:      "reset",
-		Doc:       "Resets connections (RST). It acts on open connections too; of HTTP/2 it resets the stream.",
+		Doc:       "Resets connections (RST). It acts on open connections too: " + openToo + " Of HTTP/2 it resets the stream.",
 		Protocols: Protocols(),
 		Params: []ParamSpec{
 			{Name: "after", Type: TypeDuration, Max: float64(maxDelay), Ramp: true, Default: "0",

@@ -14,7 +14,7 @@ func latencyKind() Kind {
 	return Kind{
 		Name: "latency",
 		Doc: "Adds delay. On tcp every chunk is held back, in order and without limiting the " +
-			"throughput; on http a request is, once. Delays of several faults add up. " +
+			"throughput; on http a request or its answer is, once, as a whole: one that is under way when the fault goes on is not, nor are the later messages of a gRPC stream. Delays of several faults add up. " +
 			"What is still held when the fault goes off is released, so that a delay longer than the time for which it is on shows no more than that time.",
 		Protocols: Protocols(),
 		Params: []ParamSpec{

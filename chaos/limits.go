@@ -4,8 +4,10 @@ import "time"
 
 func limitDataKind() Kind {
 	return Kind{
-		Name:      "limit_data",
-		Doc:       "Closes a connection after so many bytes. The client sees a stream that is cut short; with direction request the server does.",
+		Name: "limit_data",
+		Doc: "Closes a connection after so many bytes. The client sees a stream that is cut short; with direction request the server does. " +
+			"On http every request and every answer is counted for itself, not what passes over a connection together: " +
+			"over HTTP/1 with its head, over HTTP/2 the body alone, and there the stream is reset.",
 		Protocols: append(streams(), "http"),
 		Params: []ParamSpec{
 			{Name: "bytes", Type: TypeSize, Max: 1 << 50, Ramp: true,

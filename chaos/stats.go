@@ -12,9 +12,10 @@ import (
 type Stats struct {
 	// Seen counts what the fault met while it was on.
 	Seen uint64
-	// Hit counts what it acted on; Hit <= Seen.
+	// Hit counts those of them that were drawn for it, whatever came of it; Hit <= Seen. Kinds
+	// that let some pass by their state, such as rate_limit, have hit the others.
 	Hit uint64
-	// Probed counts what it acted on of the run's own probes, where that is known;
+	// Probed counts what it hit of the run's own probes, where that is known;
 	// Probed <= Hit.
 	Probed uint64
 	// Inapplicable counts connections that speak a protocol the fault cannot act on, and,

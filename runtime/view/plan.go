@@ -69,11 +69,11 @@ type PlanFault struct {
 	Start       float64         `json:"start" doc:"When it goes on, in seconds."`
 	End         float64         `json:"end" doc:"When it is off, in seconds."`
 	Probability json.RawMessage `json:"probability,omitempty" doc:"How likely it hits what it meets."`
-	Match       json.RawMessage `json:"match,omitempty" doc:"What it acts on."`
+	Match       json.RawMessage `json:"match,omitempty" doc:"What it meets."`
 	Text        string          `json:"text" doc:"The fault in words."`
 	State       FaultState      `json:"state" doc:"How it stands at the end."`
 	Seen        int64           `json:"seen" doc:"How many planned requests it meets."`
-	Hit         int64           `json:"hit" doc:"How many of them it acts on."`
+	Hit         int64           `json:"hit" doc:"How many of them it hits."`
 }
 
 // PlanCheck is one check of a Plan.
