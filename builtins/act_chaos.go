@@ -80,6 +80,7 @@ func applyChaos(c *Call, t *task) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.warnIdle(t, faults)
 	c.warnDelay(t, faults)
 	minHits, err := c.minHits(hits)
 	if err != nil {

@@ -174,6 +174,7 @@ func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
 	if err != nil {
 		return err
 	}
+	c.warnIdle(t, faults)
 	c.warnDelay(t, faults)
 	c.warnPast(t, faults)
 	minHits, err := c.minHits(hits)

@@ -10,6 +10,17 @@ import (
 	"starquake/effects/load"
 )
 
+// warnIdle says of a fault that its parameters have it do nothing: requests meet it, and
+// nothing else tells.
+func (c *Call) warnIdle(t *task, faults []FaultArgs) {
+	for _, f := range faults {
+		if f.Fault.Idle() {
+			t.env.warn(c, t.branch, "fault_does_nothing", "%s does nothing to what it hits, and so tests nothing; give it more than 0, or leave it out", f.Text)
+			return
+		}
+	}
+}
+
 // warnDelay says of a delay that nothing can wait for in the time that the chaos is on:
 // what it holds is released at the end, and looks no slower than that time.
 func (c *Call) warnDelay(t *task, faults []FaultArgs) {

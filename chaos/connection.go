@@ -75,6 +75,7 @@ func slowCloseKind() Kind {
 				Doc: "how much later the end comes"},
 			directionParam("both", "whose end is delayed: with request the client's, with response the server's"),
 		},
+		does: []string{"delay"},
 	}
 }
 

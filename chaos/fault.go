@@ -259,6 +259,22 @@ func readPulse(arg any) (*Pulse, error) {
 	return p, nil
 }
 
+// Idle reports whether the fault does nothing to what it hits, such as a latency of 0s.
+func (f *Fault) Idle() bool {
+	row := rowOf(f.Kind)
+	if row == nil || len(row.does) == 0 {
+		return false
+	}
+	for _, name := range row.does {
+		v, _ := f.Value(name)
+		r, _ := f.Range(name)
+		if max(v.Max(), r[0].Max(), r[1].Max()) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // LeastDelay is how long the fault holds back, at least, what it hits; 0 if it does not.
 func (f *Fault) LeastDelay() time.Duration {
 	delay, _ := f.Value("delay")

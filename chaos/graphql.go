@@ -48,6 +48,7 @@ func graphqlSlowFieldsKind() Kind {
 			{Name: "delay", Type: TypeDuration, Max: float64(maxDelay), Ramp: true,
 				Doc: "how long the answer is held back, once however many of the fields are asked for"},
 		},
+		does: []string{"delay"},
 	}
 }
 

@@ -26,6 +26,9 @@ type Kind struct {
 	// Terminates: it is done only where the target terminates TLS, see OnTLS.
 	Terminates bool
 
+	// does names parameters of which one at least has to be above 0 for a fault to do anything.
+	// Of a kind without them every fault does.
+	does []string
 	// check looks for what no single parameter shows; each is known to be in range.
 	check func(f *Fault) error
 	// text writes the parameters for people, without the kind's name. A nil one

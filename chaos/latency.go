@@ -30,6 +30,7 @@ func latencyKind() Kind {
 			{Name: "jitter_percent", Type: TypePercent, Max: 100, Ramp: true, Default: "0", KeywordOnly: true,
 				Doc: "jitter as a percentage of the delay drawn"},
 		},
+		does:  []string{"delay", "between", "jitter"}, // jitter_percent is of these
 		check: checkLatency,
 		text:  latencyText,
 	}

@@ -12,6 +12,7 @@ func packetLossKind() Kind {
 			{Name: "percent", Type: TypePercent, Max: 100, Ramp: true, KeywordOnly: true,
 				Doc: "how many of 100 packets are lost"},
 		},
+		does: []string{"percent"},
 	}
 }
 

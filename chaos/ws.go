@@ -59,6 +59,7 @@ func wsDelayKind() Kind {
 				Doc: "how far a delay is off, at most"},
 			eachWay("whose messages are delayed"),
 		},
+		does: []string{"delay", "jitter"},
 	}
 }
 
