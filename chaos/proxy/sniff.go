@@ -128,7 +128,21 @@ func looksLike(b []byte) int32 {
 	case b[0] == tlsHandshake && b[1] == tlsMajor:
 		return speaksTLS
 	}
-	return looksLikeHTTP(b)
+	if speaks := looksLikeHTTP(b); speaks != speaksStream || !isRequestLine(b) {
+		return speaks
+	}
+	return speaksHTTP
+}
+
+// isRequestLine reports whether b begins with the whole first line of a request of HTTP/1,
+// whose method may be anyone's (RFC 9110, 9.1): the version tells it from other protocols.
+// PRI is nobody's: it is for the preface alone (RFC 9113, 11.6).
+func isRequestLine(b []byte) bool {
+	line, _, whole := bytes.Cut(b, []byte("\r\n"))
+	method, line, _ := bytes.Cut(line, []byte(" "))
+	target, version, _ := bytes.Cut(line, []byte(" "))
+	return whole && isToken(method) && string(method) != "PRI" && len(target) > 0 && visible(target) &&
+		(string(version) == "HTTP/1.1" || string(version) == "HTTP/1.0")
 }
 
 func looksLikeHTTP(b []byte) int32 {

@@ -106,10 +106,25 @@ func TestLooksLike(t *testing.T) {
 		"GET http://a/": speaksHTTP, "CONNECT a:1": speaksHTTP, "get /": speaksStream, "GET x": speaksStream,
 		"PRI * HTTP/2.0": undecided, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": speaksHTTP2, "PRIX": speaksStream,
 		"\x16": undecided, "\x16\x03\x01": speaksTLS, "\x16\x04": speaksStream, "FETCH": speaksStream, "GETX /": speaksStream,
+		"BREW /pot HTTP/1.1": speaksStream, "BREW /pot HTTP/1.1\r\n": speaksHTTP, "BREW /pot HTTP/1.0\r\nHost: a": speaksHTTP, "get x HTTP/1.1\r\n": speaksHTTP,
+		"SETUP rtsp://a RTSP/1.0\r\n": speaksStream, "BREW /pot HTTP/3.0\r\n": speaksStream, "BR=W / HTTP/1.1\r\n": speaksStream,
+		"SAY  HTTP/1.1\r\n": speaksStream, "SAY HTTP/1.1\r\n": speaksStream, "SAY\r\nA / HTTP/1.1\r\n": speaksStream,
 	} {
 		if got := looksLike([]byte(text)); got != want {
 			t.Errorf("looksLike(%q) is %d, want %d", text, got, want)
 		}
+	}
+}
+
+// A request whose method nobody knows meets the faults of requests all the same.
+func TestAutoTakesAnyMethod(t *testing.T) {
+	p := startProxy(t, "auto", startTCP(t, echo))
+	a := apply(t, p, "x", "http_error", map[string]any{"codes": 418})
+	c := dialRaw(t, p.Addr())
+	send(t, c, "BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n")
+	readFull(t, c, "HTTP/1.1 418 ")
+	if s := a.Stats(); s.Hit != 1 || s.Inapplicable != 0 {
+		t.Errorf("stats %+v", s)
 	}
 }
 
