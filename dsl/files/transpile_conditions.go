@@ -159,8 +159,9 @@ func (c *Condition) words() string {
 	return clip(fmt.Sprintf("%s %s %s", c.Variable.Value, operators[c.Type.Value], value))
 }
 
-// assertion writes a check.
-func (t *transpiler) assertion(a *Assertion) stmt {
+// assertion writes a check of a step; of the orchestration if that is nil. A step that has come
+// as far as its own assertions has not failed by then: what it did would have failed it.
+func (t *transpiler) assertion(of *Step, a *Assertion) stmt {
 	s := stmt{comments: commentLines(a.Comment.Head), remark: oneLine(a.Comment.Line), feet: commentLines(a.Comment.Foot)}
 	check := func(name string, value expr) expr {
 		return call(a.Pos, "check", atom(a.Pos, quote(name)), value)
@@ -186,11 +187,22 @@ func (t *transpiler) assertion(a *Assertion) stmt {
 			s.head.named("at_most", atom(a.Max.Pos, a.Max.Text))
 		}
 	case "step_succeeded", "step_failed":
-		t.asksStatus(a.StepName.Value)
 		status := "passed"
 		if a.Type.Value == "step_failed" {
 			status = "failed"
 		}
+		if of != nil && of.Name.Value == a.StepName.Value {
+			so := "True"
+			if status == "failed" {
+				so = "False"
+			}
+			s.head = check(a.StepName.Value+" "+status, atom(a.StepName.Pos, so))
+			if s.remark == "" {
+				s.remark = "as far as this"
+			}
+			break
+		}
+		t.asksStatus(a.StepName.Value)
 		s.head = check(a.StepName.Value+" "+status, join(call(a.StepName.Pos, "status.get", str(*a.StepName)), atom(a.Pos, " == "+quote(status))))
 	default:
 		s.head = check(a.Condition.words(), t.condition(a.Condition))

@@ -200,7 +200,7 @@ func (t *transpiler) around(s *Step, before []Hook, middle []stmt, after []Hook,
 	}
 	t.asking = then
 	for i := range assertions {
-		body = append(body, t.assertion(&assertions[i]))
+		body = append(body, t.assertion(s, &assertions[i]))
 	}
 	t.asking = inBetween
 	return body
