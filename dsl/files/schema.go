@@ -117,13 +117,17 @@ func (m *schemaMaker) keys(out map[string]any, o *Object, variant string) {
 func (m *schemaMaker) value(f *Field) map[string]any {
 	out := m.typed(f)
 	if (f.MayBeEmpty || !f.Required) && f.Type != TypeAny { // nothing behind a key is as if it were not there
-		out = map[string]any{"anyOf": []any{out, map[string]any{"type": "null"}}}
+		out = orNothing(out)
 	}
 	out["description"] = f.Doc
 	if f.Default != "" {
 		out["default"] = json.RawMessage(f.Default)
 	}
 	return out
+}
+
+func orNothing(schema map[string]any) map[string]any {
+	return map[string]any{"anyOf": []any{schema, map[string]any{"type": "null"}}}
 }
 
 func (m *schemaMaker) typed(f *Field) map[string]any {
@@ -251,6 +255,9 @@ func (m *schemaMaker) configValue(k *chaos.ConfigKey) map[string]any {
 		out = m.config(k.Keys, "")
 	case chaos.ConfigMappings:
 		out = map[string]any{"type": "array", "items": m.config(k.Keys, "")}
+	}
+	if !k.Required {
+		out = orNothing(out)
 	}
 	out["description"] = k.Doc
 	if k.Ignored != "" {
