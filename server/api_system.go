@@ -38,10 +38,7 @@ func (s *Server) system() {
 		return &health{Health{"ok"}}, nil
 	})
 	huma.Register(s.api, public(op("GET", "/readyz", "ready", Viewer, "Does the server take requests? Not before interrupted runs go on, nor when it ends.", "system")), func(context.Context, *struct{}) (*health, error) {
-		s.runs.mu.Lock()
-		ready := s.runs.ready && !s.runs.closing
-		s.runs.mu.Unlock()
-		if !ready {
+		if !s.runs.ready() {
 			return nil, problemf(503, "not_ready", "the server does not take requests now")
 		}
 		return &health{Health{"ready"}}, nil

@@ -39,7 +39,6 @@ type manager struct {
 	// here since.
 	known   []string
 	knownAt time.Time
-	ready   bool            // runs that were interrupted go on, and what others have left on was tried to be taken off
 	parked  int             // those that do not go on, and those let go as this process ends
 	places  map[*place]bool // of runs that are being started
 	// queue are the starts that wait for their turn, the next one first; waits has them by
@@ -60,6 +59,9 @@ type manager struct {
 	// starting are the starts under way, and what else has to be over before the runs are
 	// parked; none is added once closing is set.
 	starting sync.WaitGroup
+	// readied is closed when the runs that were interrupted go on, and what others have left on
+	// was tried to be taken off. No run is started before: its faults could go with that.
+	readied chan struct{}
 	// ending is done, by end, when closing is set.
 	ending context.Context
 	end    context.CancelFunc
@@ -88,6 +90,7 @@ func newManager(config *Config, plane *admin.Plane, logger *slog.Logger) (*manag
 		live: map[string]*app.Running{}, given: map[string][]string{}, keys: map[startKey]*started{}, places: map[*place]bool{}, waits: map[string]*waiting{},
 		revivals: map[string]int{}, reviving: map[string]chan struct{}{},
 	}
+	m.readied = make(chan struct{})
 	m.ending, m.end = context.WithCancel(context.Background())
 	m.clock, _ = alarm.New() // without one sleeps end a millisecond late
 	if !config.InMemory {

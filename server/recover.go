@@ -65,7 +65,7 @@ func (m *manager) recover(permits func() app.Options) {
 const takeOffWithin = 10 * time.Second
 
 // takeOffAll tries once more to take off what runs have left on that ended unclean. The server
-// answers meanwhile, and takes requests once that is done with.
+// answers meanwhile; runs that are started wait for it.
 func (m *manager) takeOffAll(unclean []string) {
 	defer m.starting.Done()
 	for _, id := range unclean {
@@ -73,9 +73,17 @@ func (m *manager) takeOffAll(unclean []string) {
 			m.takeOff(id)
 		}
 	}
-	m.mu.Lock()
-	m.ready = true
-	m.mu.Unlock()
+	close(m.readied)
+}
+
+// ready reports whether the server takes requests.
+func (m *manager) ready() bool {
+	select {
+	case <-m.readied:
+		return m.ending.Err() == nil
+	default:
+		return false
+	}
 }
 
 func (m *manager) takeOff(id string) {

@@ -252,6 +252,19 @@ def main():
 		t.Fatalf("the run ended: %s", end.body)
 	}
 	l.stop()
+
+	// While that cannot be done the server answers, and no run begins: its faults could go
+	// with those that are taken off.
+	l = serveIn(t, l.data, args...)
+	l.do("GET", "/healthz", nil).is(200)
+	other := l.begin("def main():\n    log(\"begins\")\n")
+	l.do("GET", "/readyz", nil).is(200)
+	l.over(other)
+	l.stop()
+	if _, err := os.Stat(mark); err != nil {
+		t.Error("the fault is off, which nothing has let go off")
+	}
+
 	if err := os.Remove(hold); err != nil {
 		t.Fatal(err)
 	}

@@ -102,6 +102,7 @@ func (s *Server) waiting(asked *starting) *waiting {
 	return &waiting{
 		name: cmp.Or(asked.name, script.Name()), by: asked.who.Name, labels: asked.labels, targets: asked.targets, key: startKey{asked.who.Name, asked.key}, asked: asked,
 		start: func(opt app.RunOptions) (*app.Running, error) {
+			<-s.runs.readied
 			if err := s.optioned(asked, &opt); err != nil { // with the targets as they are when its turn has come
 				return nil, err
 			}
