@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -12,18 +11,8 @@ import (
 
 // A socket says when it has nothing more, and that the end is something.
 func TestInboxTellsWhetherThatIsAll(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c := dialRaw(t, l.Addr().String())
-	accepted, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer accepted.Close()
-	raw, err := accepted.(*net.TCPConn).SyscallConn()
+	c, accepted := connected(t)
+	raw, err := accepted.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

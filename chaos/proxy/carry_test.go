@@ -170,19 +170,13 @@ func TestFramesCarriedInParts(t *testing.T) {
 // The end of a side is seen when it comes, also together with a message.
 func TestEndBehindAMessage(t *testing.T) {
 	last := make(chan net.Conn, 1)
-	upstream := startTCP(t, func(c net.Conn) {
-		r := bufio.NewReader(c)
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-			if req.URL.Path == "/end" {
-				last <- c
-				return // which closes it
-			}
+	upstream := startAnswering(t, func(c net.Conn, req *http.Request) bool {
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		if req.URL.Path == "/end" {
+			last <- c
+			return false // which closes it
 		}
+		return true
 	})
 	p := startRechecking(t, upstream, never)
 	for _, client := range []bool{true, false} {
@@ -314,21 +308,13 @@ func TestCutWhileCarrying(t *testing.T) {
 
 // An upstream that resets together with its answer: who asks next is told at once.
 func TestResetBehindAResponse(t *testing.T) {
-	upstream := startTCP(t, func(c net.Conn) {
-		r := bufio.NewReader(c)
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			if req.URL.Path == "/last" {
-				_ = c.(*net.TCPConn).SetLinger(0)
-			}
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-			if req.URL.Path == "/last" {
-				return
-			}
+	upstream := startAnswering(t, func(c net.Conn, req *http.Request) bool {
+		last := req.URL.Path == "/last"
+		if last {
+			_ = c.(*net.TCPConn).SetLinger(0)
 		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		return !last
 	})
 	p := startRechecking(t, upstream, never)
 	for range 60 {

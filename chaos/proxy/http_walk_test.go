@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"net/http"
@@ -27,22 +26,13 @@ func walkAnswersPass(t *testing.T, start starter) {
 		{"GET /empty", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
 		{"GET /last", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end"},
 	}
-	upstream := startTCP(t, func(c net.Conn) {
-		r := bufio.NewReader(c)
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			for _, a := range answers {
-				if a.request == req.Method+" "+req.URL.Path {
-					_, _ = io.WriteString(c, a.answer)
-				}
-			}
-			if req.URL.Path == "/last" {
-				return
+	upstream := startAnswering(t, func(c net.Conn, req *http.Request) bool {
+		for _, a := range answers {
+			if a.request == req.Method+" "+req.URL.Path {
+				_, _ = io.WriteString(c, a.answer)
 			}
 		}
+		return req.URL.Path != "/last"
 	})
 	for _, protocol := range []string{"http", "auto"} {
 		for _, pipelined := range []bool{false, true} {

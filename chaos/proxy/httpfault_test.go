@@ -668,14 +668,9 @@ func TestCloseDoesNotWaitForAnswered(t *testing.T) {
 
 // Interim responses go on as they come, and are no answers.
 func TestInterimResponses(t *testing.T) {
-	upstream := startTCP(t, func(c net.Conn) {
-		r := bufio.NewReader(c)
-		for {
-			if _, err := http.ReadRequest(r); err != nil {
-				return
-			}
-			io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-		}
+	upstream := startAnswering(t, func(c net.Conn, _ *http.Request) bool {
+		io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		return true
 	})
 	p := startProxy(t, "http", upstream)
 	apply(t, p, "x", "rewrite", map[string]any{"status": 202})

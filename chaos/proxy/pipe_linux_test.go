@@ -297,18 +297,7 @@ func TestPipesDenied(t *testing.T) {
 
 // A socket gives what is worth a pipe, up to what is asked for, and no more than it has.
 func TestSiphon(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c := dialRaw(t, l.Addr().String())
-	from, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer from.Close()
-	src := from.(*net.TCPConn)
+	c, src := connected(t)
 	if err := src.SetReadBuffer(1 << 20); err != nil {
 		t.Fatal(err)
 	}

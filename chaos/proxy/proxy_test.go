@@ -101,6 +101,37 @@ func startTCP(t testing.TB, serve func(net.Conn)) string {
 	return l.Addr().String()
 }
 
+// startAnswering starts an upstream that answers the requests of a connection one after the
+// other, until answer says that there are no more.
+func startAnswering(t testing.TB, answer func(c net.Conn, req *http.Request) (more bool)) string {
+	t.Helper()
+	return startTCP(t, func(c net.Conn) {
+		for r := bufio.NewReader(c); ; {
+			req, err := http.ReadRequest(r)
+			if err != nil || !answer(c, req) {
+				return
+			}
+		}
+	})
+}
+
+// connected gives both sides of a connection.
+func connected(t testing.TB) (client, accepted *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client = dialRaw(t, l.Addr().String())
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return client, c.(*net.TCPConn)
+}
+
 // echo sends back what it gets, and ends when its client does.
 func echo(c net.Conn) { _, _ = io.Copy(c, c) }
 

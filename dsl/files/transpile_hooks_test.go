@@ -58,32 +58,42 @@ hooks:
 			if test.tolerated {
 				line = "continue_on_failure: true"
 			}
-			s, diags := app.LoadText("hooks.yaml", []byte(strings.Replace(file, "CONTINUE", line, 1)))
-			if diags.HasErrors() {
-				t.Fatal(diags)
-			}
-			var opt app.PlanOptions
+			answers := ""
 			if test.failing != "" {
-				answers, err := effects.ReadAnswers("answers", []byte("- match: {kind: http, url: \"http://a.test/"+test.failing+"\"}\n  answer: {status: 500}\n"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				opt.Answers = answers.Over
+				answers = "- match: {kind: http, url: \"http://a.test/" + test.failing + "\"}\n  answer: {status: 500}\n"
 			}
-			res, err := s.Plan(opt)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var log []string
-			for _, line := range res.View.Log {
-				log = append(log, line.Message)
-			}
+			s, res, log := plannedWith(t, strings.Replace(file, "CONTINUE", line, 1), answers, app.PlanOptions{})
 			if res.Outcome.Verdict != test.verdict || len(res.View.Faults) != test.faults || len(res.View.Steps) != test.steps || strings.Join(log, ", ") != test.log {
 				t.Errorf("%s, %d faults, %d steps, log %q\nwant %s, %d, %d, %q\n%s", res.Outcome.Verdict, len(res.View.Faults), len(res.View.Steps), log,
 					test.verdict, test.faults, test.steps, test.log, s.Unit.Main.Text)
 			}
 		})
 	}
+}
+
+// plannedWith plans a file with rules of answers, of which there may be none, and gives what
+// its hooks have logged.
+func plannedWith(t *testing.T, file, answers string, opt app.PlanOptions) (s *app.Script, res *app.Result, log []string) {
+	t.Helper()
+	s, diags := app.LoadText("file.yaml", []byte(file))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	if answers != "" {
+		rules, err := effects.ReadAnswers("answers", []byte(answers))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt.Answers = rules.Over
+	}
+	res, err := s.Plan(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range res.View.Log {
+		log = append(log, line.Message)
+	}
+	return s, res, log
 }
 
 // FuzzImport reads any bytes as a file, with either reader. What can be read and has no

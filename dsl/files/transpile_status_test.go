@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"starquake/app"
-	"starquake/effects"
 	"starquake/runtime/journal"
 )
 
@@ -78,26 +77,7 @@ hooks:
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s, diags := app.LoadText("status.yaml", []byte(test.file))
-			if diags.HasErrors() {
-				t.Fatal(diags)
-			}
-			opt := app.PlanOptions{FailSteps: test.fail}
-			if test.answers != "" {
-				answers, err := effects.ReadAnswers("answers", []byte(test.answers))
-				if err != nil {
-					t.Fatal(err)
-				}
-				opt.Answers = answers.Over
-			}
-			res, err := s.Plan(opt)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var log []string
-			for _, line := range res.View.Log {
-				log = append(log, line.Message)
-			}
+			s, res, log := plannedWith(t, test.file, test.answers, app.PlanOptions{FailSteps: test.fail})
 			for _, c := range res.View.Checks {
 				log = append(log, fmt.Sprintf("%s at %v: %t", c.Name, c.At, c.OK))
 			}
