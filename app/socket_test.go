@@ -102,6 +102,35 @@ func TestSocketHostile(t *testing.T) {
 	end(t, data, r, c)
 }
 
+// TestSocketAfterEnd asks a run that has ended how it is, while its result is read: an
+// answer changes nothing of what was returned, which the race detector would see.
+func TestSocketAfterEnd(t *testing.T) {
+	data, r, c := served(t, "def main():\n    log(\"done\")\n")
+	remote, err := app.DialRun(t.Context(), data, r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remote.Close()
+	res := r.Wait()
+	answered := make(chan error, 1)
+	go func() {
+		ans, err := remote.Do(t.Context(), app.ControlRequest{Op: "info"})
+		if err == nil && ans.State != "ended" {
+			err = errors.New(string(ans.State))
+		}
+		answered <- err
+	}()
+	for range 1000 {
+		if run := *res.View; len(run.Effects) != 0 || run.Verdict != journal.VerdictPassed {
+			t.Fatal(run)
+		}
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	end(t, data, r, c)
+}
+
 // TestSocketMode checks who may get at the socket.
 func TestSocketMode(t *testing.T) {
 	data, r, c := served(t, waits)

@@ -131,9 +131,13 @@ func TestLeaks(t *testing.T) {
 			eventually(t, "goroutines and descriptors are what they were", func() bool {
 				return runtime.NumGoroutine() <= routines+5 && descriptors(t) <= files+5
 			})
-			if after := heap(); after > before+int64(n)*300+1<<20 {
-				t.Errorf("%d connections have left %d KB", n, (after-before)>>10)
-			}
+			// Nor is the memory of what has a finalizer free after any given number of collections:
+			// those of the upstream's sockets have one.
+			eventually(t, "the memory is what it was", func() bool {
+				left := heap() - before
+				t.Logf("%d connections have left %d KB", n, left>>10)
+				return left <= int64(n)*300+1<<20
+			})
 		})
 	}
 }

@@ -36,6 +36,7 @@ type Fold struct {
 	step  *Step   // likewise
 	read  *Watch  // likewise
 	began bool
+	shown bool // run has what follows from the records so far
 }
 
 // New returns a fold of no records.
@@ -71,6 +72,7 @@ func Of(records []journal.Record) *Run {
 // change afterwards.
 func (f *Fold) Add(rec journal.Record) {
 	r := &f.run
+	f.shown = false
 	r.Counts.Events++
 	r.Now = max(r.Now, rec.At) // a journal's time never falls; a hostile one's may
 	f.about, f.step, f.read = nil, nil, nil
@@ -162,10 +164,15 @@ func (f *Fold) Add(rec journal.Record) {
 }
 
 // Run returns the run as it stands. It is the fold's own: it must not be changed,
-// and Add changes it; who reads it while records come wants a Snapshot. The call
-// costs in proportion to the effects in flight.
+// and Add changes it; who reads it while records come wants a Snapshot. The first
+// call after a record costs in proportion to the effects in flight; until the next
+// record, more calls change nothing, so that others may read what was returned.
 func (f *Fold) Run() *Run {
 	r := &f.run
+	if f.shown {
+		return r
+	}
+	f.shown = true
 	r.Effects, r.Approvals, r.Loops = nil, nil, nil
 	for _, e := range f.effects {
 		if e.fault == nil {
