@@ -21,8 +21,9 @@ func (sh *shell) show(format string, draw text.Options, src records, logs *aside
 	}
 	fold := view.New()
 	var mu sync.Mutex // of the output
+	quiet := func() {}
 	if format == formatText && draw.Loads != nil {
-		defer sh.sayLoads(draw, &mu, fold)()
+		quiet = sh.sayLoads(draw, &mu, fold)
 	}
 	err := src(context.Background(), func(recs []journal.Record) error {
 		mu.Lock()
@@ -43,6 +44,7 @@ func (sh *shell) show(format string, draw text.Options, src records, logs *aside
 		_, err := sh.out.Write(lines.Bytes())
 		return err
 	})
+	quiet() // nobody else looks at the fold any more
 	return fold.Run(), err
 }
 
