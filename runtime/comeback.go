@@ -152,10 +152,7 @@ func (w *Real) again(req Request, was *replayed) {
 	defer w.mu.Unlock()
 	if e := w.running[req.ID]; e != nil {
 		for _, s := range was.signals {
-			select {
-			case e.signals <- s:
-			default: // it reads none
-			}
+			e.signal(s)
 		}
 	}
 }

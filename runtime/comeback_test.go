@@ -143,3 +143,61 @@ func TestElapsedIsWithoutPauses(t *testing.T) {
 		}
 	})
 }
+
+// obeys is a held effect that does what its signals say, from when it is on.
+func obeys(onAfter time.Duration, paused, lifted *bool) func(context.Context, *runtime.Call) (any, error) {
+	return func(ctx context.Context, call *runtime.Call) (any, error) {
+		time.Sleep(onAfter)
+		call.Report(true)
+		for {
+			select {
+			case s := <-call.Signals:
+				switch s {
+				case runtime.SignalPause, runtime.SignalResume:
+					*paused = s == runtime.SignalPause
+				default:
+					*lifted = s == runtime.SignalLift
+				}
+			case <-ctx.Done():
+				return nil, nil
+			}
+		}
+	}
+}
+
+// TestSignalsCatchUp: an effect that has not listened for a while, or comes back after a
+// crash, is in the end as the run has it, however many pauses it has missed.
+func TestSignalsCatchUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const program = "hold f\nsleep 1h"
+		origin, mem, f := time.Now(), &journal.Memory{}, newFake()
+		paused, lifted := false, false
+		f.does["f"] = obeys(time.Minute, &paused, &lifted)
+		w, done := startFounded(f, mem, origin, program, nil)
+		for _, lift := range []bool{false, true, true, true} {
+			synctest.Wait()
+			w.Control(runtime.Control{Action: runtime.ActionPause, Lift: lift})
+			synctest.Wait()
+			w.Control(runtime.Control{Action: runtime.ActionResume})
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if paused || lifted {
+			t.Errorf("all pauses are over: paused %t, lifted %t", paused, lifted)
+		}
+		was := slices.Clone(mem.Records())
+		w.Control(runtime.Control{Action: runtime.ActionStop})
+		<-done
+
+		f = newFake()
+		f.does["f"] = obeys(time.Second, &paused, &lifted)
+		w, done = startFounded(f, &journal.Memory{}, origin, program, was)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if paused || lifted {
+			t.Errorf("it has come back, and all pauses were over: paused %t, lifted %t", paused, lifted)
+		}
+		w.Control(runtime.Control{Action: runtime.ActionStop})
+		<-done
+	})
+}

@@ -243,10 +243,7 @@ func (w *Real) tell(r *Ready) {
 	defer w.mu.Unlock()
 	for _, s := range r.Signals {
 		if e := w.running[s.ID]; e != nil {
-			select {
-			case e.signals <- s.What:
-			default: // an effect that reads no signals
-			}
+			e.signal(s.What)
 		}
 	}
 	for _, id := range r.Cancel {
@@ -257,6 +254,41 @@ func (w *Real) tell(r *Ready) {
 		} else {
 			w.giveUpLater(id)
 		}
+	}
+}
+
+// signal tells an effect something. One that has not listened for a while, or never does, is
+// left with the last word of each kind: what was undone since is of no use to it. The caller
+// holds mu.
+func (e *realEffect) signal(what SignalKind) {
+	select {
+	case e.signals <- what:
+		return
+	default:
+	}
+	var pausing, lifting SignalKind
+	for len(e.signals) > 0 {
+		select {
+		case earlier := <-e.signals:
+			earlier.into(&pausing, &lifting)
+		default: // it has begun to listen
+		}
+	}
+	what.into(&pausing, &lifting)
+	for _, last := range []SignalKind{pausing, lifting} {
+		if last != "" {
+			e.signals <- last // there is room: nobody else sends
+		}
+	}
+}
+
+// into makes a signal the last of its kind.
+func (s SignalKind) into(pausing, lifting *SignalKind) {
+	switch s {
+	case SignalPause, SignalResume:
+		*pausing = s
+	default:
+		*lifting = s
 	}
 }
 
