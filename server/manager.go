@@ -256,9 +256,9 @@ func (m *manager) forget(r *app.Running) {
 	m.drop(r)
 }
 
-// drop is forget for who holds mu.
+// drop is forget for who holds mu. Where a run was parked, another may go on with it by now.
 func (m *manager) drop(r *app.Running) {
-	if m.live[r.ID] == nil {
+	if m.live[r.ID] != r {
 		return
 	}
 	given := m.given[r.ID]

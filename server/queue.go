@@ -183,13 +183,25 @@ func (m *manager) cancel(ctx context.Context, id, by, comment string) (bool, err
 	}
 	select {
 	case <-w.settled:
+	case <-m.ending.Done():
+		select {
+		case <-w.settled:
+			return false, w.over()
+		default:
+		}
+		return false, problemf(503, "closing", "the server is ending; run %s is begun, or waits for its turn, in the next one", id)
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	if w.end != nil {
-		return false, problemf(409, codeRunEnded, "run %s has ended, %s: %s", id, w.end.verdict, w.end.message)
+	return false, w.over()
+}
+
+// over is the problem of a start that is settled and never began, nil for one that has.
+func (w *waiting) over() error {
+	if w.end == nil {
+		return nil
 	}
-	return false, nil
+	return problemf(409, codeRunEnded, "run %s has ended, %s: %s", w.id, w.end.verdict, w.end.message)
 }
 
 // leaveQueue lets go of what waits, as the server ends: the next one has it where it is on

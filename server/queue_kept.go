@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"starquake/app"
 	"starquake/runtime/journal"
@@ -53,7 +54,10 @@ func (m *manager) keep(w *waiting) error {
 	}
 	m.queue = slices.Delete(m.queue, at, at+1)
 	delete(m.waits, w.id)
-	return fmt.Errorf("a start that has to wait cannot be kept: %w", err)
+	err = fmt.Errorf("a start that has to wait cannot be kept: %w", err)
+	w.end = &neverBegun{journal.VerdictErrored, "start_failed", err.Error(), time.Now()} // for who has seen it in the queue
+	close(w.settled)
+	return err
 }
 
 // Waiting are the starts that wait on disk for their turn, as a data folder lists runs, the

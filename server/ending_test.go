@@ -1,0 +1,104 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"starquake/app"
+	"starquake/store"
+)
+
+// someManager is a manager of runs in memory, where three starts may wait.
+func someManager(t *testing.T) *manager {
+	t.Helper()
+	m, err := newManager(&Config{InMemory: true, Admission: Admission{MaxRuns: 1, Queue: 3}}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// someWaiting puts a start into the queue.
+func someWaiting(m *manager) *waiting {
+	w := &waiting{asked: &starting{loaded: &loaded{}}}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wait(w)
+	return w
+}
+
+// patient is a context that ends, with the test, where nothing else does.
+func patient(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// TestForgetsItsOwn: that a run was parked may be noticed before it is told. By then another
+// may go on with it under its id, of which nothing is forgotten.
+func TestForgetsItsOwn(t *testing.T) {
+	m := someManager(t)
+	was, is := &app.Running{ID: "x"}, &app.Running{ID: "x"}
+	m.adopt(was, nil)
+	m.forget(was)
+	m.adopt(is, nil)
+	m.forget(was)
+	if m.find("x") != is {
+		t.Error("the run that goes on is forgotten with the one before it")
+	}
+}
+
+// TestCancelAtTheEnd: who takes a start out of the queue as the server ends is told so, and
+// does not wait for its turn, which comes in the next server.
+func TestCancelAtTheEnd(t *testing.T) {
+	m := someManager(t)
+	m.shelf = store.ShelfIn(t.TempDir(), store.Queue)
+	w := someWaiting(m)
+	if err := m.keep(w); err != nil {
+		t.Fatal(err)
+	}
+	ctx := patient(t)
+	if err := m.park(ctx); err != nil {
+		t.Fatal(err)
+	}
+	_, err := m.cancel(ctx, w.id, "me", "")
+	if p := asProblem(err); p == nil || p.Code != "closing" {
+		t.Errorf("error %v, expected that the server ends", err)
+	}
+}
+
+// TestNotKept: who waits for the turn of a start that cannot be kept learns that it never comes.
+func TestNotKept(t *testing.T) {
+	m := someManager(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.shelf = store.ShelfIn(file, store.Queue)
+	w := someWaiting(m)
+	ctx := patient(t)
+	came := make(chan error, 1)
+	looked := make(chan struct{})
+	go func() {
+		close(looked)
+		_, err := m.cancel(ctx, w.id, "me", "")
+		came <- err
+	}()
+	<-looked
+	if err := m.keep(w); err == nil {
+		t.Fatal("it was kept in a file")
+	}
+	if err := <-came; errors.Is(err, context.DeadlineExceeded) {
+		t.Error("nobody says that it never begins")
+	}
+	select {
+	case <-w.settled:
+	default:
+		t.Error("whoever waits for it waits for ever")
+	}
+}
