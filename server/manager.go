@@ -62,7 +62,7 @@ type manager struct {
 	// readied is closed when the runs that were interrupted go on, and what others have left on
 	// was tried to be taken off. No run is started before: its faults could go with that.
 	readied chan struct{}
-	// ending is done, by end, when closing is set.
+	// ending is done, by end, when the server begins to end, before closing is set.
 	ending context.Context
 	end    context.CancelFunc
 }

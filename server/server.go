@@ -245,6 +245,10 @@ func (s *Server) Serve(l net.Listener) error { return s.app.Listener(lingering{l
 // closed. The error says what is not as it should be.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.schedules != nil {
+		s.schedules.Stop()
+	}
+	s.runs.end() // what a schedule waits for may wait for that
+	if s.schedules != nil {
 		s.schedules.Close()
 	}
 	errs := []error{s.runs.park(ctx)}

@@ -94,6 +94,9 @@ func New(st *store.Store, runs Runs, logger *slog.Logger) (*Scheduler, error) {
 	return s, nil
 }
 
+// Stop lets nothing come due any more; Close waits for what is being started.
+func (s *Scheduler) Stop() { s.cancel() }
+
 // Close ends the scheduler. Runs that it has started go on.
 func (s *Scheduler) Close() {
 	s.mu.Lock()
