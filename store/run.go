@@ -33,10 +33,9 @@ type Run struct {
 
 	mu   sync.Mutex
 	file *os.File // the journal, locked; nil once closed
-	// size is that of the journal, settled how much of it is durable in its own file,
-	// marked how much will be once the file system is synced.
+	// size is that of the journal, settled how much of it is durable in its own file.
 	// Invariant: settled <= size.
-	size, settled, marked int64
+	size, settled int64
 	// alive is what Alive says, found the size of the journal then.
 	alive time.Time
 	found int64
@@ -256,18 +255,26 @@ func (r *Run) settle() error {
 	return nil
 }
 
-// mark notes what a sync of the whole file system that begins now will make durable.
-func (r *Run) mark() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.marked = r.size
+// mark is what a sync of the whole file system that begins now makes durable of a run.
+type mark struct {
+	size  int64
+	noted bool // its end, too
 }
 
-// settleMarked says that the sync has succeeded.
-func (r *Run) settleMarked() {
+func (r *Run) mark() mark {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settled = max(r.settled, r.marked)
+	return mark{r.size, r.noted}
+}
+
+// settleMarked says that the sync which began at a mark has succeeded.
+func (r *Run) settleMarked(m mark) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.noted && !m.noted { // the end came too late for it
+		m.size = min(m.size, r.size-1)
+	}
+	r.settled = max(r.settled, m.size)
 }
 
 // done reports whether the run is closed and durable in its own files.

@@ -203,12 +203,13 @@ func (w *wal) settle() error {
 	runs := slices.Collect(maps.Keys(w.touched))
 	w.mu.Unlock()
 	if len(runs) >= settleAtOnce {
-		for _, r := range runs {
-			r.mark()
+		marks := make([]mark, len(runs))
+		for i, r := range runs {
+			marks[i] = r.mark()
 		}
 		if err := syncAll(w.runs); err == nil {
-			for _, r := range runs {
-				r.settleMarked()
+			for i, r := range runs {
+				r.settleMarked(marks[i])
 			}
 		}
 	}
