@@ -54,6 +54,7 @@ func Recover(id string, rollback bool, opt RunOptions) (*Running, error) {
 		return nil, errors.Join(fmt.Errorf("run %s: %w", id, err), durable.Close())
 	}
 	if err := durable.ForgetCleaned(); err != nil { // from here on it may be on again
+		run.drop()
 		return nil, errors.Join(err, durable.Close())
 	}
 	r.durable = durable
