@@ -239,9 +239,9 @@ func (s *Server) streamEvents(c *client, id string, after int) {
 	texts, done := s.watched(id)
 	defer done()
 	st := &stream{client: c, texts: texts}
+	_, _ = c.out.WriteString("retry: 1000\n\n") // while nobody else writes
 	var beats sync.WaitGroup
 	beats.Go(func() { st.beat(ctx, stop) })
-	_, _ = c.out.WriteString("retry: 1000\n\n")
 	err := st.send(0, nil)
 	if err == nil {
 		err = s.records(ctx, id, after, st.send)
