@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -50,6 +51,27 @@ func TestForgetsItsOwn(t *testing.T) {
 	m.forget(was)
 	if m.find("x") != is {
 		t.Error("the run that goes on is forgotten with the one before it")
+	}
+}
+
+// TestKeyAgain: a key that started nothing at first and something later is known as long as
+// any other, however often that was tried.
+func TestKeyAgain(t *testing.T) {
+	m := someManager(t)
+	key := func(text string) startKey { return startKey{"a", text} }
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.remember(key("other"), &started{})
+	for range 3 {
+		m.remember(key("k"), &started{})
+		m.unkey(key("k"))
+	}
+	m.remember(key("k"), &started{})
+	for i := range maxKeys - 1 {
+		m.remember(key(strconv.Itoa(i)), &started{})
+	}
+	if m.keys[key("other")] != nil || m.keys[key("k")] == nil || len(m.keys) != maxKeys || len(m.keyed) != maxKeys {
+		t.Errorf("the first is known: %v, the second: %v, %d and %d of %d are", m.keys[key("other")] != nil, m.keys[key("k")] != nil, len(m.keys), len(m.keyed), maxKeys)
 	}
 }
 

@@ -114,6 +114,18 @@ func (m *manager) remember(key startKey, s *started) {
 	}
 }
 
+// unkey forgets a key with which nothing was started: its place is free, too, or it would
+// be forgotten by that once it is used again. The caller holds mu.
+func (m *manager) unkey(key startKey) {
+	delete(m.keys, key)
+	for i, k := range slices.Backward(m.keyed) { // it is one of the last
+		if k == key {
+			m.keyed = slices.Delete(m.keyed, i, i+1)
+			return
+		}
+	}
+}
+
 // readKeys reads the keys of starts, which are kept with the runs, and which run is the newest.
 func (m *manager) readKeys() error {
 	runs, err := m.store.Runs(store.Filter{})

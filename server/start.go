@@ -66,7 +66,7 @@ func (s *Server) start(asked *starting) (id string, fresh bool, err error) {
 	defer func() {
 		if this.id == "" { // nothing was started: it may be tried again
 			m.mu.Lock()
-			delete(m.keys, key)
+			m.unkey(key)
 			m.mu.Unlock()
 			if this.err == nil {
 				this.err = problemf(500, codeInternal, "the start failed")
