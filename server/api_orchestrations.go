@@ -363,8 +363,8 @@ func (s *Server) judgeOrchestrations(tag, base string) {
 		if err != nil {
 			return nil, failedPlan(err, l, content)
 		}
-		if diags := l.script.Errors(res); res.Outcome.Verdict == journal.VerdictInvalid {
-			return nil, diagnosed(400, diags, l.source(content))
+		if refused := l.script.NoRun(res); len(refused) > 0 { // nothing of it would be done, so there is no plan
+			return nil, diagnosed(400, refused, l.source(content))
 		}
 		p := view.PlanJSON(res.View)
 		p.NotTaken = res.NotTakenText()

@@ -128,6 +128,10 @@ func TestJudged(t *testing.T) {
 		t.Errorf("plan: %s", plan.body)
 	}
 	l.do("POST", base+"/plan", map[string]any{"content": slow, "format": "starlark", "params": map[string]any{"nope": 1}}).is(400)
+	cannot := map[string]any{"content": "api = mockforge(\"http://127.0.0.1:9\")\ndef main():\n    api.disconnect()\n", "format": "starlark"}
+	if p := l.do("POST", base+"/plan", cannot).is(400, "unsupported").problem(); p.Line != 3 {
+		t.Errorf("a plan of what no run can do: %+v", p)
+	}
 	l.do("POST", base+"/plan", map[string]any{"content": slow, "format": "starlark", "seed": -1}).is(400, "invalid_request")
 	l.do("POST", "/api/v1/runs", map[string]any{"content": slow, "format": "starlark", "params": map[string]any{"nope": 1}}).is(422)
 	l.do("POST", "/api/v1/runs", map[string]any{"content": slow, "format": "starlark", "targets": []string{"nope"}}).is(422, "target_not_found")
