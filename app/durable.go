@@ -78,6 +78,13 @@ func PathOf(info store.Info) string {
 	return r.Path
 }
 
+// ServedOf reports whether a server began a kept run: its script came as text, or by the name
+// by which that server keeps it.
+func ServedOf(info store.Info) bool {
+	var r struct{ Served bool }
+	return json.Unmarshal(info.Resume, &r) == nil && r.Served
+}
+
 // GivenOf are the flags that a kept run was given; see RunOptions.
 func GivenOf(info store.Info) []string {
 	var r struct{ Given []string }

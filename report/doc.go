@@ -26,6 +26,10 @@ import (
 	"starquake/runtime/view"
 )
 
+// StartText is the Again of a run whose script came to a server as text: no file of anybody's
+// machine is it, and the report has the text.
+const StartText = "starquake start --file FILE"
+
 // Run is a run with what stands beside its journal. All but the view may be empty.
 type Run struct {
 	*view.Run

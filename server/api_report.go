@@ -59,13 +59,12 @@ func (s *Server) reportRoute(tag, base string) {
 func isJSON(f report.Format) bool { return slices.Contains([]string{"json", "sarif"}, f.Name) }
 
 // again is what runs the script of a run again: the name by which the server keeps it, if
-// what it keeps by the run's name is what the run executed. Else it came as text, so no file
-// of this machine is it; the report has the text.
+// what it keeps by the run's name is what the run executed. Else it came as text.
 func (s *Server) again(v *view.Run) string {
 	if d, _, err := s.definition(v.Name, 0); err == nil && d.Content == v.Modules[v.Script] {
 		return "starquake start " + text.Quote(v.Name)
 	}
-	return "starquake start --file FILE"
+	return report.StartText
 }
 
 // reported is a run for a report.

@@ -117,7 +117,11 @@ func readRun(in io.Reader, name string) (*report.Run, error) {
 
 // reported is a run for a report.
 func reported(e *store.Entry, recs []journal.Record) *report.Run {
-	return &report.Run{Run: app.ViewOf(e, recs), ID: e.ID, Path: app.PathOf(e.Info), Given: app.GivenOf(e.Info), By: e.By, Version: e.Version, Labels: e.Labels, Imported: e.Imported}
+	run := &report.Run{Run: app.ViewOf(e, recs), ID: e.ID, Path: app.PathOf(e.Info), Given: app.GivenOf(e.Info), By: e.By, Version: e.Version, Labels: e.Labels, Imported: e.Imported}
+	if app.ServedOf(e.Info) {
+		run.Again = report.StartText
+	}
+	return run
 }
 
 // annotate shows failures at their lines where GitHub runs the program. It reads both
