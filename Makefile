@@ -12,12 +12,14 @@ PROFILE = cmd/starquake/profile.pgo
 build: ## bin/starquake, static
 	CGO_ENABLED=0 $(GO) build -trimpath -pgo=$(PROFILE) -ldflags '$(LDFLAGS)' -o bin/starquake ./cmd/starquake
 
-share: build ## bin/share: the manual, and what bash and fish read, of the program in /usr/bin
+share: build ## bin/share: the manual, and what bash, zsh and fish read, of the program in /usr/bin
 	mkdir -p bin/share
 	bin/starquake man | gzip -9n > bin/share/starquake.1.gz
 	for shell in bash fish; do \
 		bin/starquake completion $$shell --code | sed 's|[^ ]*/bin/starquake|/usr/bin/starquake|' > bin/share/starquake.$$shell || exit 1; \
 	done
+	printf '%s\n' '#compdef starquake' 'autoload -U +X bashcompinit && bashcompinit' \
+		'_bash_complete -o default -o bashdefault -C /usr/bin/starquake' > bin/share/starquake.zsh
 
 test: ## layout, vet, and every test with the race detector; installs a C compiler for it, or says what is missing
 	@GO='$(GO)' .ci/compiler
