@@ -56,12 +56,9 @@ func (c *conn) beginSecure(in *reader) bool {
 	default:
 		c.decide(speaksHTTP)
 	}
-	// From now on the link's goroutine may write to the client.
-	c.mu.Lock()
-	c.hello.secured = true
-	c.cond.Broadcast()
-	c.mu.Unlock()
 	switch {
+	case !c.secure():
+		return false
 	case !sniffs:
 		return true
 	case protocol != "auto":
@@ -76,6 +73,17 @@ func (c *conn) beginSecure(in *reader) bool {
 	return c.sniff(in)
 }
 
+// secure notes that the client's handshake is done: from now on the link's goroutine may
+// write to the client. It returns false if the connection is over, of which awaitSecured
+// then says the same: the one must not wait for what the other never does (handOver).
+func (c *conn) secure() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hello.secured = !c.ending && !c.closed
+	c.cond.Broadcast()
+	return c.hello.secured
+}
+
 // isDown reports whether dialling has failed.
 func isDown(l *link) bool {
 	select {
@@ -86,15 +94,15 @@ func isDown(l *link) bool {
 	}
 }
 
-// awaitSecured waits until the client's handshake is done. It returns false once the
-// connection is over.
+// awaitSecured waits until the client's handshake is done. It returns false if the
+// connection was over before.
 func (c *conn) awaitSecured() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.hello.secured && !c.ending && !c.closed {
 		c.cond.Wait()
 	}
-	return !c.ending && !c.closed
+	return c.hello.secured
 }
 
 // noHandshake ends a connection whose handshake has failed.

@@ -830,6 +830,32 @@ func TestTLSDroppedHandshakesLeakNothing(t *testing.T) {
 	})
 }
 
+// A connection that ends as its handshake does is over for both who serve it, or for
+// neither: HTTP/2 is handed from the one to the other, who would wait for it for ever.
+func TestTLSEndsWithItsHandshake(t *testing.T) {
+	p := startSecure(t, "auto", "127.0.0.1:1", TLS{Plain: true})
+	for _, before := range []bool{true, false} {
+		near, far := net.Pipe()
+		defer far.Close()
+		c := &conn{p: p.Proxy, client: pipeSide{near}, hello: new(clientHello), cancel: func() {}}
+		c.cond.L = &c.mu
+		if before {
+			c.cut()
+		}
+		goesOn := c.secure()
+		c.cut()
+		if link := c.awaitSecured(); goesOn == before || link != goesOn {
+			t.Errorf("cut before: %t; the client's goroutine goes on: %t, the link's: %t", before, goesOn, link)
+		}
+	}
+}
+
+// pipeSide is a side that is no socket.
+type pipeSide struct{ net.Conn }
+
+func (pipeSide) CloseWrite() error   { return nil }
+func (pipeSide) SetLinger(int) error { return nil }
+
 func heap() int64 {
 	runtime.GC()
 	runtime.GC() // what was pooled
