@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -38,17 +39,17 @@ func (s *server) toxiproxy(mux *http.ServeMux) {
 				w.WriteHeader(http.StatusMethodNotAllowed)
 				return
 			}
+			reply := &reply{ResponseWriter: w, status: http.StatusOK}
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
 				err = badBody(err)
 			} else {
-				s.plane.mu.Lock()
-				defer s.plane.mu.Unlock()
-				err = do(w, r, body)
+				err = s.locked(func() error { return do(reply, r, body) })
 			}
 			if err != nil {
-				failToxiproxy(w, err)
+				failToxiproxy(reply, err)
 			}
+			reply.send()
 		})
 	}
 	handle("/version", methods{"GET": s.toxiproxyVersion})
@@ -58,6 +59,30 @@ func (s *server) toxiproxy(mux *http.ServeMux) {
 	handle("/proxies/{proxy}", methods{"GET": s.showProxy, "POST": s.updateProxy, "PATCH": s.updateProxy, "DELETE": s.deleteProxy})
 	handle("/proxies/{proxy}/toxics", methods{"GET": s.toxics, "POST": s.addToxic})
 	handle("/proxies/{proxy}/toxics/{toxic}", methods{"GET": s.showToxic, "POST": s.updateToxic, "PATCH": s.updateToxic, "DELETE": s.deleteToxic})
+}
+
+// locked does something with the plane's mu held.
+func (s *server) locked(do func() error) error {
+	s.plane.mu.Lock()
+	defer s.plane.mu.Unlock()
+	return do()
+}
+
+// reply keeps an answer until the plane's mu is free: a client may take its time to read,
+// and meanwhile leases run out and faults are taken off.
+type reply struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (r *reply) WriteHeader(status int)      { r.status = status }
+func (r *reply) Write(b []byte) (int, error) { return r.body.Write(b) }
+
+// send sends what was kept.
+func (r *reply) send() {
+	r.ResponseWriter.WriteHeader(r.status)
+	_, _ = r.ResponseWriter.Write(r.body.Bytes()) // a client that is gone needs no answer
 }
 
 // failToxiproxy answers with an error in the form of Toxiproxy.

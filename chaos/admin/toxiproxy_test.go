@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"regexp"
 	"strings"
@@ -504,4 +505,46 @@ func observe(t *testing.T, addr, says string, patience time.Duration) (got strin
 		got += ", " + err.Error()
 	}
 	return got, took
+}
+
+// slowReader is a client that takes no byte of its answer until it is let.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	asked, let chan struct{}
+}
+
+func (w slowReader) Write(b []byte) (int, error) {
+	close(w.asked)
+	<-w.let
+	return w.ResponseRecorder.Write(b)
+}
+
+// A client that does not read its answer holds nobody up: else no lease would run out, and
+// no fault could be taken off, for as long as it likes.
+func TestSlowReader(t *testing.T) {
+	s := start(t, admin.Options{})
+	w := slowReader{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	r := httptest.NewRequest("GET", s.URL+"/proxies", nil)
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		s.Config.Handler.ServeHTTP(w, r)
+	}()
+	<-w.asked
+	free := make(chan struct{})
+	go func() {
+		defer close(free)
+		s.plane.Targets()
+	}()
+	select {
+	case <-free:
+	case <-time.After(10 * time.Second):
+		t.Error("the plane waits for a client")
+	}
+	close(w.let)
+	<-free
+	<-answered
+	if !strings.Contains(w.Body.String(), `"orders"`) || w.Code != http.StatusOK {
+		t.Errorf("answer %d: %s", w.Code, w.Body)
+	}
 }
