@@ -583,6 +583,30 @@ func TestTruncatedRequest(t *testing.T) {
 	}
 }
 
+// What is known of a request stays so while its body is read to know how long it is, which
+// moves it in memory: here a POST that came behind another would become a HEAD, whose
+// response has no body.
+func TestTruncatedRequestBehindAnother(t *testing.T) {
+	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "hello")
+	})
+	p := startProxy(t, "http", upstream)
+	apply(t, p, "x", "corrupt", map[string]any{"kind": "truncate", "direction": "request", "match": map[string]any{"method": "POST"}})
+	first := "GET /by/which/the/next/one/is/moved HTTP/1.1\r\nHost: x\r\n\r\n"
+	second := "POST / HTTP/1.1\r\nHost: x\r\nX: "
+	second += strings.Repeat("x", len(first)-len(second)) + "HEAD\r\nTransfer-Encoding: chunked\r\n\r\n"
+	second += fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", 3*bufferSize, make([]byte, 3*bufferSize))
+	c := dialRaw(t, p.Addr())
+	go func() { _, _ = io.WriteString(c, first+second) }() // not all of it may be taken
+	r := bufio.NewReader(c)
+	for range 2 {
+		if resp, body := readResponse(t, r, "GET"); resp.StatusCode != 200 || body != "hello" {
+			t.Errorf("got %d %q", resp.StatusCode, body)
+		}
+	}
+}
+
 func TestHits(t *testing.T) {
 	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) {})
 	p := startProxy(t, "http", upstream)

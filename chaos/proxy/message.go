@@ -228,6 +228,11 @@ func (v *verdict) cut(in *reader, h *head, y *body, way direction, fill func() e
 			size = len(in.bytes())
 		}
 		total = int64(size - h.size)
+		if way == toUpstream { // the reader may have moved what the head is made of
+			if *h, err = parseRequest(in.bytes()[:h.size]); err != nil {
+				return err
+			}
+		}
 	}
 	now := time.Now()
 	for _, c := range v.cuts[way] {
