@@ -251,8 +251,18 @@ func (g *Generator) work(j job) {
 			continue
 		}
 		latency := end.Sub(j.due)
-		g.rec.ended(j.intended, j.intended+latency, latency, outcome)
+		g.rec.ended(j.intended, max(j.intended, g.at(end)), latency, outcome)
 	}
+}
+
+// at is what the load's clock says at a moment of this pause, or since the last one.
+func (g *Generator) at(moment time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.pausedAt.IsZero() && moment.After(g.pausedAt) {
+		moment = g.pausedAt
+	}
+	return moment.Sub(g.start.Add(g.paused))
 }
 
 func (g *Generator) wasCut() bool {

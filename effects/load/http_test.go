@@ -167,6 +167,44 @@ func TestSlotsHeld(t *testing.T) {
 	})
 }
 
+// sleeper is a sender whose requests take as long as it says of each.
+type sleeper struct {
+	sent atomic.Int64
+	take func(n int64) time.Duration
+}
+
+func (s *sleeper) Send(time.Time) Outcome {
+	time.Sleep(s.take(s.sent.Add(1) - 1))
+	return Outcome{Status: "200", OK: true}
+}
+
+func (*sleeper) Close() {}
+
+// A request that was under way in a pause ends, by the load's clock, at its begin: those
+// that come after it end when they do.
+func TestPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sleeper{take: func(n int64) time.Duration {
+			if n == 3 {
+				return 10 * time.Second
+			}
+			return time.Millisecond
+		}}
+		g := New(Spec{HTTP: &HTTP{URL: "http://paused.test/"}, Rate: constant(1), Duration: 20 * time.Second}, s)
+		time.AfterFunc(3500*time.Millisecond, g.Pause)
+		time.AfterFunc(time.Minute, g.Resume)
+		f := g.Run(t.Context())
+		if f.Requests != 20 || f.Max != 10*time.Second || f.LongestOutage > time.Second {
+			t.Errorf("got %+v; expected 20 requests, of which one took 10s, and no outage", f)
+		}
+		for i, p := range f.Series {
+			if p.At != time.Duration(i)*time.Second || p.Requests != 1 {
+				t.Errorf("at %s there are %d requests; expected one each second", p.At, p.Requests)
+			}
+		}
+	})
+}
+
 func TestStopWhen(t *testing.T) {
 	server := handled(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) })
 	spec := Spec{HTTP: &HTTP{URL: "http://fails.test/"}, Rate: constant(100), Duration: soon, StopWhen: []string{"p99 > 1h", "error_rate > 50%"}}
