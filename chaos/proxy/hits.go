@@ -46,7 +46,7 @@ type hitLog struct {
 
 func (l *hitLog) add(h *Hit) {
 	h.Seq = l.last.Add(1)
-	l.ring[h.Seq%hitsKept].Store(h)
+	l.put(h)
 	if l.waiting.Load() == 0 {
 		return
 	}
@@ -55,6 +55,18 @@ func (l *hitLog) add(h *Hit) {
 	if l.news != nil {
 		close(l.news)
 		l.news = nil
+	}
+}
+
+// put keeps h, unless the ring has come round meanwhile: readers would wait for ever for
+// what it had put there.
+func (l *hitLog) put(h *Hit) {
+	place := &l.ring[h.Seq%hitsKept]
+	for {
+		old := place.Load()
+		if old != nil && old.Seq > h.Seq || place.CompareAndSwap(old, h) {
+			return
+		}
 	}
 }
 

@@ -607,6 +607,19 @@ func TestTruncatedRequestBehindAnother(t *testing.T) {
 	}
 }
 
+// A hit that is written down late takes no later one's place.
+func TestHitsLate(t *testing.T) {
+	var l hitLog
+	late := &Hit{Seq: l.last.Add(1)}
+	for range hitsKept {
+		l.add(new(Hit))
+	}
+	l.put(late)
+	if hits := l.after(0); len(hits) != hitsKept || hits[len(hits)-1].Seq != hitsKept+1 {
+		t.Errorf("%d hits are kept, want %d up to number %d", len(hits), hitsKept, hitsKept+1)
+	}
+}
+
 func TestHits(t *testing.T) {
 	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) {})
 	p := startProxy(t, "http", upstream)
