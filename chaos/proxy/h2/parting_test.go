@@ -205,3 +205,37 @@ func TestAtRest(t *testing.T) {
 		t.Error("not at rest when all is written")
 	}
 }
+
+// Who drains a relay does not wait for a client that reads nothing: it has others to drain,
+// and may give this one up.
+func TestDrainDoesNotWait(t *testing.T) {
+	client, far := net.Pipe() // each write waits for a read
+	defer far.Close()
+	up, server := net.Pipe()
+	defer server.Close()
+	r := New(Config{Client: client, Upstream: up})
+	r.ways[toClient].begun, r.sinks[toClient].corked = true, false
+	released := make(chan struct{})
+	go func() {
+		defer close(released)
+		r.release()
+	}()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		r.Drain()
+	}()
+	select {
+	case <-drained:
+	case <-time.After(patience):
+		t.Error("Drain waits until the client reads")
+	}
+	if r.AtRest() {
+		t.Error("at rest before the client has been sent the GOAWAY")
+	}
+	readTo(t, far, frameGoAway)
+	<-drained
+	until(t, "its rest", r.AtRest)
+	r.end(nil)
+	<-released
+}

@@ -288,7 +288,8 @@ func (r *Relay) AtRest() bool {
 }
 
 // Drain tells the client to open no more streams on this connection. Those that are
-// open go on; the owner waits until it is AtRest and ends the context of Run.
+// open go on; the owner waits until it is AtRest and ends the context of Run. It does not
+// wait for the client to read: the goroutine of release writes.
 func (r *Relay) Drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -298,7 +299,7 @@ func (r *Relay) Drain() {
 	r.draining, r.altered = true, true
 	s := &r.sinks[toClient]
 	s.buf = appendGoAway(s.add(), r.highest, NoError, "")
-	r.flush(s)
+	r.ring()
 }
 
 // Kick makes the relay ask anew when delays are over, and what else happens to the
