@@ -96,6 +96,8 @@ type conn struct {
 	// faults keep for it.
 	met  map[*Applied]meeting
 	kept map[*Applied]any
+	// drawn is what faults drew for requests under way, see drawMidway.
+	drawn []midwayDraw
 }
 
 // What a client speaks.

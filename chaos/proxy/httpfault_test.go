@@ -185,6 +185,30 @@ func TestMidwayFaults(t *testing.T) {
 	}
 }
 
+// A request that is under way both ways meets a fault that goes on meanwhile once.
+func TestMidwayOnce(t *testing.T) {
+	begun := make(chan struct{}, 1)
+	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, 5))
+		begun <- struct{}{}
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "hello")
+	})
+	p := startProxy(t, "http", upstream)
+	c := dialRaw(t, p.Addr())
+	r := bufio.NewReader(c)
+	for n := range uint64(3) {
+		send(t, c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234")
+		<-begun
+		a := apply(t, p, fmt.Sprint(n), "bandwidth", map[string]any{"rate": 1 << 20})
+		send(t, c, "56789")
+		readResponse(t, r, "POST")
+		if s := a.Stats(); s.Seen != 1 || s.Hit != 1 || s.Asked == 0 {
+			t.Errorf("of one request: %+v", s)
+		}
+	}
+}
+
 // A bandwidth that goes on slows a download that the kernel relays.
 func TestMidwayBandwidth(t *testing.T) {
 	const size = 64 << 20

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -217,7 +218,10 @@ func (c *conn) midway(p *pending, way direction, f *flow, y *body) *flow {
 		return f
 	}
 	var fates []fate
-	c.since(snap, p.gen, func(h *hit) {
+	draw := func(a *active, elapsed time.Duration) (n uint64, hit, first bool) {
+		return c.drawMidway(a, p.started, elapsed)
+	}
+	c.since(snap, p.gen, draw, func(h *hit) {
 		c.felt.Add(1)
 		if h.by.acts.fate != nil {
 			fates = append(fates, h.by.fateOf(h).of(way))
@@ -241,9 +245,43 @@ func (c *conn) midway(p *pending, way direction, f *flow, y *body) *flow {
 	return f
 }
 
-// since calls do for each connection fault of snap that went on after gen and hits a
-// request that is under way.
-func (c *conn) since(snap *snapshot, gen uint64, do func(h *hit)) {
+// midwayDraw is what a fault drew for a request that was under way when it went on.
+type midwayDraw struct {
+	by      *Applied
+	started time.Time // of the request
+	n       uint64
+	hit     bool
+}
+
+// drawMidway draws once for a request, which began at started and of which both ways may be
+// under way. first is false if the fault has drawn for it before.
+func (c *conn) drawMidway(a *active, started time.Time, elapsed time.Duration) (n uint64, hit, first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	oldest := started // of the requests that are under way
+	if len(c.pending) > 0 && c.pending[0].started.Before(oldest) {
+		oldest = c.pending[0].started
+	}
+	c.drawn = slices.DeleteFunc(c.drawn, func(d midwayDraw) bool { return d.started.Before(oldest) || d.by.gone.Load() })
+	for _, d := range c.drawn {
+		if d.by == a.Applied && d.started.Equal(started) {
+			return d.n, d.hit, false
+		}
+	}
+	n, hit = a.meets(elapsed)
+	c.drawn = append(c.drawn, midwayDraw{a.Applied, started, n, hit})
+	return n, hit, true
+}
+
+// drawStream draws for a stream, which looks for both its ways at once.
+func drawStream(a *active, elapsed time.Duration) (n uint64, hit, first bool) {
+	n, hit = a.meets(elapsed)
+	return n, hit, true
+}
+
+// since calls do for each connection fault of snap that went on after gen and hits, by draw,
+// a request that is under way.
+func (c *conn) since(snap *snapshot, gen uint64, draw func(a *active, elapsed time.Duration) (n uint64, hit, first bool), do func(h *hit)) {
 	now := time.Now()
 	for _, a := range snap.order {
 		if a.gen <= gen || a.acts.fate == nil && a.acts.body == nil || a.matcher.Parsed() || !a.matcher.FitsConn(c.source) || a.spares(c) {
@@ -253,11 +291,14 @@ func (c *conn) since(snap *snapshot, gen uint64, do func(h *hit)) {
 		if !a.fault.ActiveAt(h.elapsed) {
 			continue
 		}
-		var drawn bool
-		if h.n, drawn = a.meets(h.elapsed); drawn {
-			a.strikes(c)
-			c.p.hits.add(&Hit{At: now, Fault: a.id, Kind: a.fault.Kind, N: h.n})
-			do(&h)
+		n, drawn, first := draw(a, h.elapsed)
+		if !drawn {
+			continue
 		}
+		if h.n = n; first {
+			a.strikes(c)
+			c.p.hits.add(&Hit{At: now, Fault: a.id, Kind: a.fault.Kind, N: n})
+		}
+		do(&h)
 	}
 }
