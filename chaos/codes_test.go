@@ -174,3 +174,22 @@ func FuzzPattern(f *testing.F) {
 		}
 	})
 }
+
+// A request that is late, of an interval that is over, does not let the present one have
+// another burst: requests of many connections come at once.
+func TestBurstLate(t *testing.T) {
+	f, err := chaos.New("http_error", map[string]any{"codes": 500, "pattern": "burst(1, 10s)"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := chaos.NewHTTPError(&f)
+	hits := 0
+	for n, elapsed := range []time.Duration{10 * time.Second, 9999 * time.Millisecond, 10001 * time.Millisecond} {
+		if e.Code(chaos.NewDraws(1, "x"), uint64(n), elapsed) != 0 {
+			hits++
+		}
+	}
+	if hits != 1 {
+		t.Errorf("%d requests are hit, want 1 in 10s", hits)
+	}
+}

@@ -92,7 +92,7 @@ func (e *HTTPError) inBurst(elapsed time.Duration) bool {
 	for {
 		old := e.burst.Load()
 		next := old + 1
-		if old>>burstBits != interval {
+		if old>>burstBits < interval { // one of an interval that is over counts for the present
 			next = interval<<burstBits | 1
 		}
 		if n := next & (1<<burstBits - 1); n == 0 || n > e.count {
