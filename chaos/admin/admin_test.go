@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -389,4 +390,42 @@ func TestHits(t *testing.T) {
 	if fmt.Sprint(ids) != "[2 3]" {
 		t.Errorf("hits %v, %v", ids, lines.Err())
 	}
+}
+
+// A lease runs out on time also while the plane opens a target whose address takes long to
+// be looked up.
+func TestLeaseWhileBusy(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	system := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	t.Cleanup(func() { net.DefaultResolver = system }) // when all that start has started has ended
+	s := start(t, admin.Options{})
+	put := admin.Put{TTL: admin.MinTTL}
+	if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}}`), &put.Fault); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.plane.Apply("orders", "forgotten", put); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	opened := make(chan struct{})
+	go func() {
+		defer close(opened)
+		_, _, _ = s.plane.Open(ctx, proxy.Config{Name: "slow", Listen: "slow.test:0", Upstream: "127.0.0.1:1"})
+	}()
+	<-asked
+	for s.status(t) != http.StatusOK {
+		time.Sleep(10 * time.Millisecond)
+	}
+	select {
+	case <-opened:
+		t.Error("the fault went off only when the plane was free again")
+	default:
+	}
+	cancel()
+	<-opened
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"starquake/chaos"
@@ -14,10 +15,35 @@ import (
 type lease struct {
 	put     Put
 	seq     uint64
-	applied *proxy.Applied // nil of a toxic that does nothing
+	applied *proxy.Applied // nil of a toxic that does nothing; set before timer
 	past    chaos.Stats    // before it was updated
 	timer   *time.Timer    // nil while nothing ends it
+
+	// turn guards the rest besides the plane's mu: a lease runs out on time also while the
+	// plane is busy, with an address that has to be looked up for example.
+	turn    sync.Mutex
 	expires time.Time
+	over    bool // it has run out
+}
+
+// prolong lets it run for ttl from now on, unless it has run out. The caller holds the
+// plane's mu.
+func (l *lease) prolong(ttl time.Duration) bool {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	if l.over {
+		return false
+	}
+	l.expires = time.Now().Add(ttl)
+	return true
+}
+
+// runOut reports whether it has run out, which nothing changes any more.
+func (l *lease) runOut() bool {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.over = l.over || !time.Now().Before(l.expires)
+	return l.over
 }
 
 // stats are what it has done so far.
@@ -71,8 +97,11 @@ func (p *Plane) Apply(name, id string, put Put) (expires time.Time, created bool
 		if l.put.Seed != put.Seed || l.put.Key != put.Key || l.put.Fault.String() != put.Fault.String() {
 			return expires, false, failf(http.StatusConflict, "fault_differs", "fault %q on target %q is %s; delete it first", id, name, l.put.Fault)
 		}
-		p.renew(t, id, l, put.TTL)
-		return l.expires, false, nil
+		if p.renew(t, id, l, put.TTL) {
+			return l.expires, false, nil
+		}
+		l.end()
+		delete(t.leases, id)
 	}
 	l, err := p.put(t, id, put)
 	if err != nil {
@@ -115,23 +144,33 @@ func (l *lease) apply(t *target, id string, put Put) error {
 	return nil
 }
 
-// renew lets a lease run for ttl from now on. The caller holds mu.
-func (p *Plane) renew(t *target, id string, l *lease, ttl time.Duration) {
-	l.expires = time.Now().Add(ttl)
+// renew lets a lease run for ttl from now on. It returns false if it has run out, and is
+// about to be taken off. The caller holds mu.
+func (p *Plane) renew(t *target, id string, l *lease, ttl time.Duration) bool {
+	if !l.prolong(ttl) {
+		return false
+	}
 	if l.timer != nil {
 		l.timer.Reset(ttl)
-		return
+		return true
 	}
 	name := t.Name()
 	l.timer = time.AfterFunc(ttl, func() { p.expire(name, id, l) })
+	return true
 }
 
-// expire takes off a fault whose lease has run out.
+// expire takes off a fault whose lease has run out, without waiting for the plane.
 func (p *Plane) expire(name, id string, l *lease) {
+	if !l.runOut() { // renewed at the last moment
+		return
+	}
+	if l.applied != nil {
+		l.applied.Remove()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.targets[name]
-	if t == nil || t.leases[id] != l || time.Now().Before(l.expires) { // gone, or renewed at the last moment
+	if t == nil || t.leases[id] != l { // gone
 		return
 	}
 	delete(t.leases, id)
@@ -150,7 +189,9 @@ func (p *Plane) Renew(name, id string, ttl time.Duration) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	p.renew(p.targets[name], id, l, ttl)
+	if !p.renew(p.targets[name], id, l, ttl) {
+		return time.Time{}, noFault(name, id)
+	}
 	return l.expires, nil
 }
 
@@ -163,7 +204,11 @@ func (p *Plane) lease(name, id string) (*lease, error) {
 	if l := t.leases[id]; l != nil && l.applied != nil {
 		return l, nil
 	}
-	return nil, failf(http.StatusNotFound, "no_such_fault", "there is no fault %q on target %q: it was taken off, or its lease has run out", id, name)
+	return nil, noFault(name, id)
+}
+
+func noFault(name, id string) error {
+	return failf(http.StatusNotFound, "no_such_fault", "there is no fault %q on target %q: it was taken off, or its lease has run out", id, name)
 }
 
 // Counts are what a fault has done.

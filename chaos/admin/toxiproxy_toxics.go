@@ -145,11 +145,12 @@ func (s *server) updateToxic(w http.ResponseWriter, r *http.Request, body []byte
 	if err != nil {
 		return err
 	}
-	l.past = l.end()
+	l = &lease{seq: l.seq, past: l.end()} // another: the old one may be running out
+	delete(t.leases, x.Name)
 	if err := l.apply(t, x.Name, put); err != nil {
-		delete(t.leases, x.Name) // it is off
 		return err
 	}
+	t.leases[x.Name] = l
 	if put.TTL > 0 {
 		s.plane.renew(t, x.Name, l, put.TTL)
 	}
