@@ -165,7 +165,7 @@ func (s *http2Hooks) Changed(state any) h2.Change {
 		return change
 	}
 	var fates []fate
-	s.c.since(snap, x.gen, drawStream, func(h *hit) {
+	s.c.since(snap, x.gen, x.verdict, drawStream, func(h *hit) {
 		x.verdict = x.verdict.orNew()
 		x.verdict.hits = append(x.verdict.hits, *h)
 		do := h.by.acts.body

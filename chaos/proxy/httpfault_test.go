@@ -209,6 +209,31 @@ func TestMidwayOnce(t *testing.T) {
 	}
 }
 
+// A fault that is lifted and put on again goes on with the request that it had hit, which
+// counts once.
+func TestMidwayRestored(t *testing.T) {
+	half, rest := make(chan struct{}, 1), make(chan struct{})
+	upstream := startHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "first")
+		w.(http.Flusher).Flush()
+		half <- struct{}{}
+		<-rest
+		_, _ = io.WriteString(w, "after")
+	})
+	p := startProxy(t, "http", upstream)
+	a := apply(t, p, "x", "bandwidth", map[string]any{"rate": 1 << 20})
+	c := dialRaw(t, p.Addr())
+	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-half
+	a.Lift()
+	a.Restore()
+	close(rest)
+	readResponse(t, bufio.NewReader(c), "GET")
+	if s := a.Stats(); s.Seen != 1 || s.Hit != 1 {
+		t.Errorf("of one request: %+v", s)
+	}
+}
+
 // A bandwidth that goes on slows a download that the kernel relays.
 func TestMidwayBandwidth(t *testing.T) {
 	const size = 64 << 20

@@ -221,7 +221,7 @@ func (c *conn) midway(p *pending, way direction, f *flow, y *body) *flow {
 	draw := func(a *active, elapsed time.Duration) (n uint64, hit, first bool) {
 		return c.drawMidway(a, p.started, elapsed)
 	}
-	c.since(snap, p.gen, draw, func(h *hit) {
+	c.since(snap, p.gen, p.verdict, draw, func(h *hit) {
 		c.felt.Add(1)
 		if h.by.acts.fate != nil {
 			fates = append(fates, h.by.fateOf(h).of(way))
@@ -279,9 +279,22 @@ func drawStream(a *active, elapsed time.Duration) (n uint64, hit, first bool) {
 	return n, hit, true
 }
 
+// hitBy gives the number with which a fault has hit the request. v may be nil.
+func (v *verdict) hitBy(a *Applied) (n uint64, ok bool) {
+	if v == nil {
+		return 0, false
+	}
+	i := slices.IndexFunc(v.hits, func(h hit) bool { return h.by.Applied == a })
+	if i < 0 {
+		return 0, false
+	}
+	return v.hits[i].n, true
+}
+
 // since calls do for each connection fault of snap that went on after gen and hits, by draw,
-// a request that is under way.
-func (c *conn) since(snap *snapshot, gen uint64, draw func(a *active, elapsed time.Duration) (n uint64, hit, first bool), do func(h *hit)) {
+// a request that is under way. One that had hit it before, as v says, and was lifted
+// meanwhile goes on with that.
+func (c *conn) since(snap *snapshot, gen uint64, v *verdict, draw func(a *active, elapsed time.Duration) (n uint64, hit, first bool), do func(h *hit)) {
 	now := time.Now()
 	for _, a := range snap.order {
 		if a.gen <= gen || a.acts.fate == nil && a.acts.body == nil || a.matcher.Parsed() || !a.matcher.FitsConn(c.source) || a.spares(c) {
@@ -291,7 +304,11 @@ func (c *conn) since(snap *snapshot, gen uint64, draw func(a *active, elapsed ti
 		if !a.fault.ActiveAt(h.elapsed) {
 			continue
 		}
-		n, drawn, first := draw(a, h.elapsed)
+		n, drawn := v.hitBy(a.Applied)
+		first := !drawn
+		if first {
+			n, drawn, first = draw(a, h.elapsed)
+		}
 		if !drawn {
 			continue
 		}
