@@ -23,7 +23,10 @@ const (
 	maxBody     = 1 << 20
 	headTimeout = 10 * time.Second
 	bodyTimeout = 30 * time.Second
-	idleTimeout = 2 * time.Minute
+	// answerTimeout is how long a client may take to send a request and read the answer, but
+	// for streams, which set their own: one that never reads would stay for ever.
+	answerTimeout = 2 * time.Minute
+	idleTimeout   = 2 * time.Minute
 )
 
 // Options say who may use the API.
@@ -66,7 +69,7 @@ func NewServer(p *Plane, opt Options) *http.Server {
 	s.routes(mux)
 	return &http.Server{
 		Handler:           s.guard(mux),
-		ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
+		ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(p.logger.Handler(), slog.LevelDebug),
 	}

@@ -179,7 +179,7 @@ func (c *conn) clientEnd() {
 	l := c.link
 	long := time.Until(c.heldUntil) > patience
 	c.mu.Unlock()
-	if idle && l != nil && l.err == nil {
+	if idle && l != nil && !isDown(l) {
 		now := time.Now()
 		if delays := c.closeDelays(now, toUpstream); len(delays) > 0 {
 			c.hold(now, delays)
