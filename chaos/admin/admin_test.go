@@ -292,14 +292,21 @@ func TestLease(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}}`), &put.Fault); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	for _, id := range []string{"renewed", "forgotten"} {
-		if _, _, err := s.plane.Apply("orders", id, put); err != nil {
+	var began time.Time
+	for tries := 1; ; tries++ {
+		began = time.Now()
+		for _, id := range []string{"renewed", "forgotten"} {
+			if _, _, err := s.plane.Apply("orders", id, put); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := s.plane.Renew("orders", "renewed", time.Hour)
+		if err == nil {
+			break
+		}
+		if time.Since(began) < admin.MinTTL || tries == 10 { // else a busy machine came too late
 			t.Fatal(err)
 		}
-	}
-	if _, err := s.plane.Renew("orders", "renewed", time.Hour); err != nil {
-		t.Fatal(err)
 	}
 	for {
 		faults, err := s.plane.Faults("orders", "")
