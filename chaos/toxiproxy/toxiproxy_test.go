@@ -85,7 +85,7 @@ func ask(address string, within time.Duration) (string, time.Duration, error) {
 	return string(answer[:n]), time.Since(began), err
 }
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func TestFaults(t *testing.T) {
 	s := toxiproxytest.Start(t)
@@ -292,9 +292,15 @@ func TestRefuseTwice(t *testing.T) {
 // TestUndoUnreachable says what to do by hand.
 func TestUndoUnreachable(t *testing.T) {
 	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: new(http.Client), Base: "http://127.0.0.1:1"}, Name: "shop"}
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	err := p.Undo(ctx, "run-0-1")
+	undo := func(within time.Duration) error {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		return p.Undo(ctx, "run-0-1")
+	}
+	err := undo(200 * time.Millisecond)
+	if errors.Is(err, context.DeadlineExceeded) { // a busy machine needs longer to ask at all
+		err = undo(patience / 4)
+	}
 	if err == nil || !strings.Contains(err.Error(), "curl -X DELETE http://127.0.0.1:1/proxies/shop/toxics/NAME") || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("got %v", err)
 	}
