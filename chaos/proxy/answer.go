@@ -118,6 +118,7 @@ func (c *conn) answerRequest(in *reader, h *head, p *pending, a *answer) bool {
 	if v != nil && !c.holdRequest(time.Now(), v.response) {
 		return false
 	}
+	v.done(a.outcome()) // before the client has it, and may ask again
 	if a.end != endNever {
 		c.p.window.request(time.Now(), p.started, noAnswer, c.touched(p))
 		c.end(a.end)

@@ -325,7 +325,7 @@ func (c *conn) writeFailure(a *answer, head bool) {
 	p := c.pending[0]
 	c.mu.Unlock()
 	c.told()
+	p.verdict.done(a.status) // before the client has it, and may ask again
 	c.write(a, head, false)
-	p.verdict.done(a.status)
 	c.p.window.request(time.Now(), p.started, a.status, c.touched(&p))
 }
