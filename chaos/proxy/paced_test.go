@@ -24,13 +24,22 @@ func pacedBody(t *testing.T, test func(t *testing.T, p *Proxy, fetch func())) {
 // the body took: over HTTP/2 too, where the pieces come at once and wait for each other.
 func TestPacedDelaysCountOnce(t *testing.T) {
 	pacedBody(t, func(t *testing.T, p *Proxy, fetch func()) {
-		a := apply(t, p, "x", "bandwidth", map[string]any{"rate": 1_000_000, "direction": "response"})
-		start := time.Now()
-		fetch()
-		took := time.Since(start)
-		// What comes late by a timer is caught up with, so less may have been asked for.
-		if s := a.Remove(); s.Asked < 100*time.Millisecond || s.Asked > took || s.Achieved < s.Asked || s.Achieved > took {
-			t.Errorf("%v were asked for and took %v; the body took %v", s.Asked, s.Achieved, took)
+		const least, tries = 100 * time.Millisecond, 10
+		for try := 1; ; try++ {
+			a := apply(t, p, "x", "bandwidth", map[string]any{"rate": 1_000_000, "direction": "response"})
+			start := time.Now()
+			fetch()
+			took := time.Since(start)
+			s := a.Remove()
+			// What comes late by a timer is caught up with, so less may have been asked for: by a
+			// machine that stops for a while as much less as it stopped.
+			if s.Asked < least && try < tries && took > 2*least {
+				continue
+			}
+			if s.Asked < least || s.Asked > took || s.Achieved < s.Asked || s.Achieved > took {
+				t.Errorf("%v were asked for and took %v; the body took %v", s.Asked, s.Achieved, took)
+			}
+			return
 		}
 	})
 }
