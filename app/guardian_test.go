@@ -193,7 +193,7 @@ func TestGuardianRestarts(t *testing.T) {
 	if err := g.child.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); g.child.cmd.Process.Pid == first; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); g.child.cmd.Process.Pid == first; time.Sleep(time.Millisecond) {
 		g.add(fmt.Sprint("more ", time.Now()), "0:1", line.Add.Args) // until the pipe is known to be closed
 		if time.Now().After(deadline) {
 			t.Fatal("no other guardian was started")

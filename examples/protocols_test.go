@@ -57,7 +57,7 @@ func TestProtocols(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			c := &clients{ctx: ctx, leave: cancel, steps: len(test.protocols), protocols: test.protocols, saw: map[string]map[string]int{}, proxies: map[string]string{}}
 			running, err := s.Start(app.RunOptions{Options: app.Options{Env: env}, Compress: test.compress, OnRecord: c.note})

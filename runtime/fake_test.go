@@ -70,7 +70,7 @@ func (f *fake) state() (begun []string, ended, on int) {
 // await waits until n held effects are on.
 func (f *fake) await(t testing.TB, n int) {
 	t.Helper()
-	for deadline := time.After(30 * time.Second); ; {
+	for deadline := time.After(soon); ; {
 		if _, _, on := f.state(); on == n {
 			return
 		}
@@ -78,7 +78,7 @@ func (f *fake) await(t testing.TB, n int) {
 		case <-f.changed:
 		case <-deadline:
 			_, _, on := f.state()
-			t.Fatalf("%d held effects are on after 30s, expected %d", on, n)
+			t.Fatalf("%d held effects are on after %s, expected %d", on, soon, n)
 		}
 	}
 }

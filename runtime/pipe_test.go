@@ -174,8 +174,8 @@ func await[T any](t testing.TB, c <-chan T, what string) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
-		t.Fatalf("waited for 20s: %s", what)
+	case <-time.After(soon):
+		t.Fatalf("waited for %s: %s", soon, what)
 		panic("not reached")
 	}
 }
@@ -251,14 +251,14 @@ func TestPipeDeath(t *testing.T) {
 
 func waitForRecord(t testing.TB, m *journal.Memory, kind journal.Kind) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for _, rec := range m.Records() {
 			if rec.Kind == kind {
 				return
 			}
 		}
 	}
-	t.Fatalf("waited for 20s: a %s record", kind)
+	t.Fatalf("waited for %s: a %s record", soon, kind)
 }
 
 // TestPipeTurnLimit lets the script compute without end.

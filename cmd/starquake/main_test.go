@@ -63,7 +63,7 @@ func TestScript(t *testing.T) {
 }
 
 // patience is how long anything may take: no test passes or fails by the clock.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 func usage(ts *testscript.TestScript, neg, ok bool, form string) {
 	if neg || !ok {

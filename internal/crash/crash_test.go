@@ -92,7 +92,7 @@ type lab struct {
 // its exit code, -1 if it was killed, and how many points it came by.
 func (l *lab) exec(n int, args ...string) (code, points int, output string) {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(l.t.Context(), 4*time.Minute)
 	defer cancel()
 	count := filepath.Join(l.data, "count")
 	cmd := exec.CommandContext(ctx, program, append(args, "--data", l.data)...)

@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come; it is never waited out.
-const patience = 60 * time.Second
+const patience = 4 * time.Minute
 
 // planner is Hooks made of functions, any of which may be nil.
 type planner struct {
