@@ -90,7 +90,7 @@ func TestTornLoadIsNotJudged(t *testing.T) {
 	s := serve(t)
 	prelude := fmt.Sprintf(`
 p = proxy("p", listen = %%q, upstream = %q, protocol = "http")
-users = traffic.http("http://" + p.listen + "/", rate = 4)
+users = traffic.http("http://" + p.listen + "/", rate = 2)
 broken = fault.http_error(503)
 `, s.Listener.Addr())
 	for name, c := range map[string]struct {
@@ -99,10 +99,10 @@ broken = fault.http_error(503)
 		reason  string
 	}{
 		"under its fault for a part": {`
-    step("load", traffic = users, duration = "1500ms", on = p, chaos = broken, below = {"error_rate": "99%"})
+    step("load", traffic = users, duration = "4s", on = p, chaos = broken, below = {"error_rate": "99%"})
 `, journal.VerdictInconclusive, "disturbed"},
 		"tolerated": {`
-    attempt(lambda: step("load", traffic = users, duration = "1500ms", on = p, chaos = broken, below = {"error_rate": "99%"}, on_failure = "tolerate"))
+    attempt(lambda: step("load", traffic = users, duration = "4s", on = p, chaos = broken, below = {"error_rate": "99%"}, on_failure = "tolerate"))
 `, journal.VerdictInconclusive, "disturbed"},
 		"its fault is over": {`
     def body():
@@ -122,7 +122,7 @@ broken = fault.http_error(503)
     approve("go on?")
 `, journal.VerdictPassed, "passed"},
 		"without faults": {`
-    step("load", traffic = users, duration = "1500ms", below = {"error_rate": 0.01})
+    step("load", traffic = users, duration = "4s", below = {"error_rate": 0.01})
 `, journal.VerdictPassed, "passed"},
 	} {
 		t.Run(name, func(t *testing.T) {
