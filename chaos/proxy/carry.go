@@ -167,6 +167,7 @@ func (c *conn) pushNow(in *reader, p pending) *link {
 		return nil
 	}
 	c.pending = append(c.pending, p)
+	c.asks.Add(1)
 	c.arm(in, toUpstream)
 	return c.link
 }
@@ -208,7 +209,7 @@ func (c *conn) carryResponse(l *link, in *reader) (bool, error) {
 	if err != nil || h.status < 200 || h.close || h.saidClose {
 		return false, nil
 	}
-	p, ok := c.awaited(l)
+	p, ok := c.awaited(l, in)
 	if !ok || p.verdict != nil || p.connect || p.upgrade || p.gen != c.p.faults.Load().gen {
 		return false, nil
 	}
@@ -231,12 +232,12 @@ func (c *conn) carryResponse(l *link, in *reader) (bool, error) {
 	return true, nil
 }
 
-// awaited returns the request that the next response of l answers, unless there is none or
-// the client's end has been seen.
-func (c *conn) awaited(l *link) (p pending, ok bool) {
+// awaited returns the request that the next response of l, which in has, answers, unless there
+// is none or the client's end has been seen.
+func (c *conn) awaited(l *link, in *reader) (p pending, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.pending) == 0 || c.clientDone || c.ending || c.closed {
+	if len(c.pending) == 0 || l.answered && c.unaskedFor(in) || c.clientDone || c.ending || c.closed {
 		return p, false
 	}
 	l.answered = true

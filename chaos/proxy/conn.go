@@ -63,6 +63,10 @@ type conn struct {
 	// While there are any only the link's goroutine writes to the client, while there
 	// are none only the client's does.
 	pending []pending
+	// asks is how many requests have been sent upstream, counted before they are.
+	asks atomic.Uint32
+	// answers is how many of them have got all of their answer. It is the link's goroutine's.
+	answers uint32
 	// busy is set from a request's head to the end of its body or its answer.
 	busy bool
 	// clientDone: the client has ended its side.

@@ -73,6 +73,7 @@ func (c *conn) runLink(l *link) {
 		return
 	}
 	in := newReader(c.p, l.up)
+	in.asks = &c.asks
 	var err error
 	for c.speaks.Load() != speaksHTTP2 {
 		if err = in.fill(); !isTimeout(err) || !c.woke(toClient) {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"io"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -38,6 +39,17 @@ type reader struct {
 	inbox   inbox
 	sent    int
 	armed   bool
+
+	// asked is what asks, unless that is nil, came to when all that is here had been read.
+	asks  *atomic.Uint32
+	asked uint32
+}
+
+// note notes how much has been asked for by now.
+func (in *reader) note() {
+	if in.asks != nil {
+		in.asked = in.asks.Load()
+	}
 }
 
 func newReader(p *Proxy, src side) *reader { return &reader{p: p, src: src} }
@@ -100,6 +112,9 @@ func (in *reader) fillOr(by courier) error {
 		n, err = in.src.Read(in.buf[in.w:])
 	}
 	in.w += n
+	if by == nil { // otherwise it was noted before any was carried on
+		in.note()
+	}
 	if n > 0 && (err == nil || by == nil) {
 		return nil // an error of the connection comes again
 	}

@@ -310,6 +310,7 @@ func (c *conn) push(l *link, p pending) (ok, gone bool) {
 		return false, true
 	}
 	c.pending = append(c.pending, p)
+	c.asks.Add(1)
 	return true, false
 }
 

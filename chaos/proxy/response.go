@@ -12,6 +12,13 @@ import (
 // errNoResponse is why a request gets 502: the upstream ended without a response.
 var errNoResponse = errors.New("it closed the connection without a response")
 
+// errUnasked is why a connection ends on which the upstream sends what nobody asked for.
+var errUnasked = errors.New("nobody asked for what it sends")
+
+// unaskedFor reports whether what is left in the reader behind an answer was there before the
+// next request was sent, and is no answer to that one then, whenever it comes.
+func (c *conn) unaskedFor(in *reader) bool { return in.asked == c.answers }
+
 // serveResponses relays the upstream's responses, each to the oldest pending request.
 // err is that of the first read.
 func (c *conn) serveResponses(l *link, in *reader, err error) {
@@ -41,7 +48,11 @@ func (c *conn) serveResponses(l *link, in *reader, err error) {
 // oneResponse relays the next response, and reports whether others may follow. It is a
 // function of its own since who waits for the next one keeps its stack: small, if it can.
 func (c *conn) oneResponse(l *link, in *reader) (more bool, err error) {
-	h, err := c.readResponse(in)
+	h, err := c.readResponse(l, in)
+	if err == errUnasked {
+		c.endGently()
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -50,9 +61,12 @@ func (c *conn) oneResponse(l *link, in *reader) (more bool, err error) {
 }
 
 // readResponse reads a response's head, which stays in the reader.
-func (c *conn) readResponse(in *reader) (head, error) {
+func (c *conn) readResponse(l *link, in *reader) (head, error) {
 	for seen := 0; ; {
 		b := in.bytes()
+		if len(b) > 0 && l.answered && c.unaskedFor(in) {
+			return head{}, errUnasked
+		}
 		if n := headEnd(b, seen); n > 0 && n <= c.p.config.MaxHead {
 			return parseResponse(b[:n])
 		}
@@ -277,6 +291,7 @@ func (c *conn) popped() (over bool) {
 	n := copy(c.pending, c.pending[1:]) // short, and keeps its memory
 	c.pending[n] = pending{}
 	c.pending = c.pending[:n]
+	c.answers++
 	c.cond.Broadcast()
 	return c.clientDone && n == 0
 }

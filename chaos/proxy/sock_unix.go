@@ -38,6 +38,7 @@ func (in *reader) tryRead(fd uintptr) bool {
 	} else {
 		in.n, all, done, in.err = in.inbox.tryRead(fd, in.buf)
 	}
+	in.note()
 	if all {
 		in.w = in.n
 		in.err = in.courier.carry(in)

@@ -3,7 +3,9 @@ package proxy
 // waitRead reads once. Here a buffer is needed to wait.
 func (in *reader) waitRead() (int, error) {
 	in.ensure()
-	return in.src.Read(in.buf)
+	n, err := in.src.Read(in.buf)
+	in.note()
+	return n, err
 }
 
 // Write writes all of b.

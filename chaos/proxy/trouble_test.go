@@ -157,3 +157,27 @@ func TestUpstreamSaysTooMuch(t *testing.T) {
 		t.Errorf("then came %q", rest)
 	}
 }
+
+// The same where the next request is sent before all of the first's answer has come: of an
+// answer the proxy has read all there is when its first byte comes.
+func TestUpstreamSaysTooMuchToWhoAsksAgain(t *testing.T) {
+	upstream := startTCP(t, func(c net.Conn) {
+		buf := make([]byte, 1024)
+		for {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, okAnswer+"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+		}
+	})
+	p := startProxy(t, "http", upstream)
+	apply(t, p, "slow", "slicer", map[string]any{"average": 8, "delay": "50ms"})
+	c := dialRaw(t, p.Addr())
+	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	readFull(t, c, okAnswer[:1])
+	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	rest, _ := io.ReadAll(c)
+	if string(rest) != okAnswer[1:] {
+		t.Errorf("then came %q", rest)
+	}
+}
