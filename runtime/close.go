@@ -13,7 +13,7 @@ func (b *Branch) close(s *scope, err error) error {
 	case err == nil:
 	case errors.Is(err, ErrCancelled):
 		err = ErrCancelled
-	case b.cancelled == nil: // it failed before anybody stopped it, and stays failed
+	case b.cancelled == nil || hasFailed(err): // it failed before anybody stopped it, and stays failed
 		err = b.run.failure(b, err)
 	}
 	b.shield++

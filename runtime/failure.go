@@ -102,10 +102,17 @@ func (f *Failure) status() journal.Status {
 	return journal.Failed
 }
 
-// hasFailed reports whether err is a failure that was counted where it happened.
+// mayPass reports whether another try may make up for the failure: it and all beside it
+// say something of the system, and nothing of the experiment.
+func (f *Failure) mayPass() bool {
+	return f.Class == ClassFailed && !slices.ContainsFunc(f.Others, func(other *Failure) bool { return !other.mayPass() })
+}
+
+// hasFailed reports whether err is a failure that was counted where it happened, also
+// behind what a body's interpreter has put around it.
 func hasFailed(err error) bool {
-	f, ok := err.(*Failure)
-	return ok && f.raised
+	var f *Failure
+	return errors.As(err, &f) && f.raised
 }
 
 // join2 gives what a scope ends with that ended with err and where f happened as

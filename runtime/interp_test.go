@@ -26,8 +26,18 @@ func newInterp(a answers) *interp {
 }
 
 func (in *interp) body(nodes []*node) runtime.Body {
-	return func(b *runtime.Branch) (any, error) { return nil, in.run(b, nodes) }
+	return func(b *runtime.Branch) (any, error) {
+		if err := in.run(b, nodes); err != nil {
+			return nil, raised{err}
+		}
+		return nil, nil
+	}
 }
+
+// raised is an error as an interpreter hands it on: behind one of its own.
+type raised struct{ error }
+
+func (r raised) Unwrap() error { return r.error }
 
 func (in *interp) run(b *runtime.Branch, nodes []*node) error {
 	for _, n := range nodes {

@@ -171,12 +171,15 @@ func (b *Branch) tries(st *stepState) (err error) {
 			return err
 		}
 		f := r.failure(b, err)
-		if f.Class != ClassFailed {
+		if b.over() != nil || !f.mayPass() { // also where it was stopped in the try that failed
 			return f
 		}
 		wait := spec.retryDelay(n)
 		b.Log("info", fmt.Sprintf("try %d of %d failed: %s", n, spec.Retries+1, f.Problem.Message), nil)
-		if err := b.sleep(wait, "retry"); err != nil {
+		switch err := b.sleep(wait, "retry"); {
+		case err == ErrCancelled && !r.end.ended() && b.cancelled.cause.kind != causeSkip:
+			return f // nobody ended the run or skipped the step: what failed must not go by in silence
+		case err != nil:
 			return err
 		}
 	}
