@@ -26,6 +26,7 @@ import (
 //	p: slow=2s           that takes 2s a reading
 //	p: raise, p: panic, p: inconclusive     a function probe that does that
 //	p: dies=3s           a watch that ends by itself
+//	p: hangs             a watch none of whose readings comes to its end
 type answers map[string][]string
 
 func (a answers) has(name, word string) bool { return slices.Contains(a[name], word) }
@@ -193,6 +194,10 @@ func (w *scripted) planWatch(args effectArgs) runtime.Planned {
 	p.End = func(ran time.Duration) (any, *journal.EffectError) {
 		rep, _ := at(ran)
 		return rep, nil
+	}
+	if a.has(args.Name, "hangs") {
+		p.Reports = nil
+		p.End = func(time.Duration) (any, *journal.EffectError) { return runtime.WatchReport{}, nil }
 	}
 	return p
 }

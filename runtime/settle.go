@@ -8,17 +8,31 @@ import (
 	"starquake/units"
 )
 
+// deviated is the failure of a hypothesis that did not hold while faults were on, or of
+// which that is not known: nil if it did.
+func (st *steadyState) deviated() *Failure {
+	switch {
+	case st.seen > 0 && float64(st.seen-st.bad) < st.spec.Share*float64(st.seen):
+		return st.failure(ClassFailed, "steady_state_deviated", "held for %.4g%% of %d readings while faults were on, expected %.4g%%",
+			100*float64(st.seen-st.bad)/float64(st.seen), st.seen, 100*st.spec.Share)
+	case st.disturbed && st.seen == 0 && st.onFor >= st.spec.Every: // else there was no time to read it
+		return st.failure(ClassInconclusive, "steady_state_unread", "was never read while faults were on: in %s no reading came to its end, so nobody knows whether it held; give its probe a shorter timeout, or the faults more time",
+			units.FormatDuration(st.onFor.Round(time.Millisecond)))
+	}
+	return nil
+}
+
 // settle judges the hypotheses of a scope that ends with err. What does not hold
 // fails the run whatever the scope's caller tolerates. Its error is one of reading.
 func (b *Branch) settle(s *scope, err error) error {
 	r := b.run
-	for _, st := range s.steady {
-		if st.disturbed && st.seen > 0 && float64(st.seen-st.bad) < st.spec.Share*float64(st.seen) {
-			f := st.failure(ClassFailed, "steady_state_deviated", "held for %.4g%% of %d readings while faults were on, expected %.4g%%",
-				100*float64(st.seen-st.bad)/float64(st.seen), st.seen, 100*st.spec.Share)
+	for _, st := range s.steady { // before any is read again, which may end early
+		if f := st.deviated(); f != nil {
 			f.Problem.Path = s.path
 			r.end.fail(f)
 		}
+	}
+	for _, st := range s.steady {
 		if !st.spec.After || st.unmet || err == ErrCancelled || b.cancelled != nil {
 			continue // stopped or aborted, or it never held: nobody waits for it to settle
 		}

@@ -32,10 +32,13 @@ type steadyState struct {
 	unmet     bool // it did not hold beforehand
 	faults    int  // faults on that it watches
 	disturbed bool // a fault was on
-	value     *Held
-	fn        *watch
-	seen, bad int
-	last      Reading
+	// since is the held time at which the first of faults was asked for, onFor for how long
+	// there was one before that.
+	since, onFor time.Duration
+	value        *Held
+	fn           *watch
+	seen, bad    int
+	last         Reading
 }
 
 // SteadyState registers a hypothesis with the innermost scope. If it does not hold
@@ -165,6 +168,7 @@ func (r *Run) chaosAsked(b *Branch, h *Held) {
 			}
 			h.watchedBy = append(h.watchedBy, st)
 			if st.faults++; st.faults == 1 {
+				st.since = r.heldNow()
 				st.watch(b)
 			}
 		}
@@ -179,6 +183,7 @@ func (r *Run) chaosEnded(h *Held) {
 		if st.faults--; st.faults > 0 {
 			continue
 		}
+		st.onFor += r.heldNow() - st.since
 		if st.value != nil {
 			r.release(st.value)
 			st.value = nil
