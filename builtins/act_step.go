@@ -187,7 +187,9 @@ func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
 	}
 	spec.Chaos = func() ([]runtime.Ask, error) { return asks, nil }
 	spec.Terms = hitTerms(c.Int("min_hits"))
-	spec.Judge = func(b *runtime.Branch, try *runtime.Try) error { return judgeHits(try.Held, minHits, c.Has("traffic")) }
+	met := func(try *runtime.Try) error { return judgeHits(try.Held, minHits, c.Has("traffic")) }
+	spec.Doubt = met
+	spec.Judge = func(_ *runtime.Branch, try *runtime.Try) error { return met(try) }
 	return nil
 }
 

@@ -317,6 +317,19 @@ func (st *stepTraffic) judge(b *runtime.Branch) error {
 	return nil
 }
 
+// doubt is what makes a failed try say nothing about the system: its generator was the limit.
+func (st *stepTraffic) doubt() error {
+	if st.held == nil || !st.held.Off() {
+		return nil
+	}
+	if f, failure := figuresOf(st.held.Answer()); failure == nil {
+		if limited := judgeGenerator(f); limited != nil {
+			return limited
+		}
+	}
+	return nil
+}
+
 // object is the figures of a step, None where there are none.
 func (st *stepTraffic) object() (starlark.Value, error) {
 	if st == nil || st.held == nil || !st.held.Off() {
@@ -340,6 +353,13 @@ func (st *stepTraffic) judges(spec *runtime.StepSpec) {
 			return err
 		}
 		return hits(b, try)
+	}
+	met := spec.Doubt
+	spec.Doubt = func(try *runtime.Try) error {
+		if err := st.doubt(); err != nil || met == nil {
+			return err
+		}
+		return met(try)
 	}
 	if len(st.limits) == 0 {
 		return

@@ -102,10 +102,11 @@ func (f *Failure) status() journal.Status {
 	return journal.Failed
 }
 
-// mayPass reports whether another try may make up for the failure: it and all beside it
-// say something of the system, and nothing of the experiment.
+// mayPass reports whether another try may make up for the failure: it says something of the
+// system, and nothing beside it could not be done as written.
 func (f *Failure) mayPass() bool {
-	return f.Class == ClassFailed && !slices.ContainsFunc(f.Others, func(other *Failure) bool { return !other.mayPass() })
+	undone := func(other *Failure) bool { return other.Class == ClassErrored || other.Class == ClassScript }
+	return f.Class == ClassFailed && !slices.ContainsFunc(f.Others, undone)
 }
 
 // hasFailed reports whether err is a failure that was counted where it happened, also

@@ -95,7 +95,7 @@ func TestEveryArgumentIsJournaled(t *testing.T) {
 		},
 		"Recovered": func(s *runtime.StepSpec) { s.Recovered = 1 },
 		"Terms":     func(s *runtime.StepSpec) { s.Terms = raw(`{"min_hits":2}`) },
-	}, "Run", "Judge")
+	}, "Run", "Judge", "Doubt") // what these judge by is in Terms
 
 	varies(t, "effect", ask("effect", "e"), func(b *runtime.Branch, a runtime.Ask) error {
 		_, err := b.Perform(a)

@@ -46,6 +46,9 @@ type StepSpec struct {
 	// Judge looks at a try whose body succeeded, when its chaos is off. Its failure
 	// is the try's.
 	Judge func(*Branch, *Try) error
+	// Doubt looks at the last try of a step that failed without being judged: what says
+	// nothing about the system says so also where the failure is held. It may be nil.
+	Doubt func(*Try) error
 	// Recovered, if not 0, is how soon after chaos-off the steady states must hold.
 	Recovered time.Duration
 }
@@ -204,6 +207,7 @@ func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *time
 	defer catch(&err)
 	r, spec := b.run, st.spec
 	var held []*Held
+	st.result.Held = nil
 	if spec.Timeout > 0 {
 		timeout.fire = func() {
 			r.cancel(t, &cause{kind: causeFailure, err: Failf(ClassFailed, "timeout", "step %q did not end within its timeout of %s", spec.Name, units.FormatDuration(spec.Timeout))})
@@ -281,6 +285,7 @@ func (b *Branch) endStep(st *stepState, err error) error {
 			end.Reason = res.Reason
 		default:
 			res.Status, res.Err = journal.Failed, f
+			b.doubt(st, f)
 			end.Error = &f.Problem
 			f.told = true // by the record that follows
 			raised, end.Tolerate = r.onFailure(st, f)
@@ -293,6 +298,17 @@ func (b *Branch) endStep(st *stepState, err error) error {
 		return b.over()
 	}
 	return raised
+}
+
+// doubt attaches to a step's failure what makes its last try say nothing about the system:
+// held or not, an experiment that did not happen never passes.
+func (b *Branch) doubt(st *stepState, f *Failure) {
+	if st.spec.Doubt == nil || !st.tried || f.Class != ClassFailed {
+		return
+	}
+	if err := st.spec.Doubt(&Try{Number: st.result.Attempts, Held: st.result.Held}); err != nil {
+		f.attach(b.run.failure(b, err))
+	}
 }
 
 // onFailure says what of a failed step reaches its caller.
