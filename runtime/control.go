@@ -18,7 +18,7 @@ func (r *Run) control(c Control) {
 		r.unpause()
 	case ActionStop:
 		r.unpause()
-		r.end.stop(c)
+		r.end.stop(c, r.Virtual())
 		r.cancel(r.rootScope(), &cause{kind: causeStop})
 	case ActionAbort:
 		r.unpause()
@@ -165,7 +165,7 @@ func (r *Run) skip(c Control) {
 // It returns ErrCancelled.
 func (b *Branch) StopRun(by, detail string) error {
 	r := b.run
-	r.end.stop(Control{By: by, Detail: detail})
+	r.end.stop(Control{By: by, Detail: detail}, false)
 	r.cancel(r.rootScope(), &cause{kind: causeStop})
 	return ErrCancelled
 }

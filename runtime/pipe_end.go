@@ -183,7 +183,7 @@ func (s *pipeServer) record(r *Ready, v *verdicts, ev Event) {
 		case ActionFail:
 			return // the verdict says it
 		case ActionStop:
-			v.stop(c)
+			v.stop(c, s.opt.Begin != nil && s.opt.Begin.World == "virtual")
 		case ActionAbort:
 			v.abort(c.By, c.Detail)
 		}

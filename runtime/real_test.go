@@ -59,6 +59,21 @@ func TestControlReaches(t *testing.T) {
 	}
 }
 
+// TestStopByAnyName: who stops a run is called as they like. A plan that is cut at its horizon
+// has passed so far, a run that somebody of that name stopped has not.
+func TestStopByAnyName(t *testing.T) {
+	for _, name := range []string{"", "tester", "horizon", "max_duration"} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			f := newFake()
+			r := startReal(f, nil, "hold f\nsleep 1h")
+			f.await(t, 1)
+			r.Control(runtime.Control{Action: runtime.ActionStop, By: name})
+			wantVerdict(t, r.within(t, soon), journal.VerdictStopped)
+		})
+	}
+}
+
 // TestStopInALongTurn: faults go off though a branch executes and hands over to
 // nobody, and no further one is put on.
 func TestStopInALongTurn(t *testing.T) {

@@ -108,15 +108,20 @@ func (v *verdicts) ended() bool {
 	return v.stopped != nil || v.aborted != nil || len(v.errored) > 0
 }
 
-func (v *verdicts) stop(c Control) {
+// stop notes who stopped the run first. Only a plan has a horizon: a person of that name
+// ends a run like any other.
+func (v *verdicts) stop(c Control, virtual bool) {
 	if v.stopped != nil {
 		return
 	}
 	v.stopped = &journal.Problem{Code: "stopped", Message: said("stopped", c)}
-	if c.By == "max_duration" || c.By == "horizon" {
+	if c.By == "max_duration" || c.By == codeHorizon && virtual {
 		v.stopped.Code = c.By
 	}
 }
+
+// codeHorizon is the code of a plan that was cut.
+const codeHorizon = "horizon"
 
 // said is what a person or a policy did, for people.
 func said(what string, c Control) string {
@@ -150,7 +155,7 @@ func (r *Run) verdict() Outcome {
 		set(journal.VerdictUnclean, v.unclean[0])
 	case v.aborted != nil:
 		set(journal.VerdictAborted, *v.aborted)
-	case v.stopped != nil && v.stopped.Code != "horizon":
+	case v.stopped != nil && v.stopped.Code != codeHorizon:
 		set(journal.VerdictStopped, *v.stopped)
 	case len(v.errored) > 0 && !r.started && v.errored[0].Class == ClassScript:
 		set(journal.VerdictInvalid, v.errored[0].Problem)

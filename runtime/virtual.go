@@ -99,12 +99,12 @@ func (w *Virtual) Next(r *Ready) Event {
 		return Event{Kind: EventControl, At: w.now, Control: c.control}
 	case w.MaxRecords > 0 && w.records > w.MaxRecords && !w.Cut:
 		w.Cut = true
-		return Event{Kind: EventControl, At: w.now, Control: Control{Action: ActionStop, By: "horizon", Detail: "the plan ends at its limit of records"}}
+		return Event{Kind: EventControl, At: w.now, Control: Control{Action: ActionStop, By: codeHorizon, Detail: "the plan ends at its limit of records"}}
 	case r.Due == Never && next == Never:
 		return w.fail("deadlock", "nothing can happen any more: the run waits for something that no plan will bring")
 	case w.Horizon > 0 && min(r.Due, next) > w.Horizon && !w.Cut:
 		w.Cut, w.now = true, w.Horizon
-		return Event{Kind: EventControl, At: w.now, Control: Control{Action: ActionStop, By: "horizon", Detail: "the plan ends at its horizon of " + units.FormatDuration(w.Horizon)}}
+		return Event{Kind: EventControl, At: w.now, Control: Control{Action: ActionStop, By: codeHorizon, Detail: "the plan ends at its horizon of " + units.FormatDuration(w.Horizon)}}
 	case r.Due <= next:
 		w.now = max(w.now, r.Due)
 		if w.moved(at) {
