@@ -40,7 +40,7 @@ type testedOne struct {
 	app.TestResult
 }
 
-// Run runs the tests: exit code 1 if one failed, 2 if a file is wrong.
+// Run runs the tests: exit code 1 if one failed, 2 if a file is wrong or there is none.
 func (c *testCmd) Run(sh *shell) error { return sh.failedIn(c.Output, c.run(sh)) }
 
 func (c *testCmd) run(sh *shell) error {
@@ -100,6 +100,8 @@ func (c *testCmd) run(sh *shell) error {
 		code = codeInvalid
 	case sum.Failed > 0:
 		code = codeFailed
+	case sum.Passed == 0: // who asks for tests must not take none for good ones
+		return invalid("no test was run: expected a function test_…() in a *%s file%s", app.TestSuffix, c.filtered())
 	}
 	if c.Output == formatJSON {
 		if err := sh.json(formatJSON, sum); err != nil {
@@ -114,6 +116,14 @@ func (c *testCmd) run(sh *shell) error {
 		return err
 	}
 	return ended(code)
+}
+
+// filtered says what was left out.
+func (c *testCmd) filtered() string {
+	if c.Filter == "" {
+		return ""
+	}
+	return fmt.Sprintf(" whose name fits --run %s", c.Filter)
 }
 
 // print shows one test.
