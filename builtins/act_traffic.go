@@ -84,10 +84,22 @@ func ended(held *runtime.Held) (starlark.Value, error) {
 		return nil, torn
 	}
 	f, failure := figuresOf(held.Answer())
+	if failure == nil {
+		failure = judgeRequests(f)
+	}
 	if failure != nil {
 		return nil, failure
 	}
 	return figuresObject(f), nil
+}
+
+// judgeRequests makes the run inconclusive where no request was sent that counts: a limit
+// would judge an error rate of 0.
+func judgeRequests(f *load.Figures) *runtime.Failure {
+	if f.Requests > 0 {
+		return nil
+	}
+	return runtime.Failf(runtime.ClassInconclusive, "no_requests", "the traffic sent no request that counts: it says nothing about the system")
 }
 
 func trafficRun(c *Call, t *task) (starlark.Value, error) {
@@ -174,8 +186,15 @@ func latencyFields(p50, p90, p95, p99, p999, most time.Duration) []Field {
 	}
 }
 
-// figuresObject is what came of load as a script sees it.
+// figuresObject is what came of load as a script sees it. Where no request was even sent, since
+// all slots were taken, its latencies are None: 0 would be below every limit.
 func figuresObject(f *load.Figures) *Object {
+	latencies := latencyFields(f.P50, f.P90, f.P95, f.P99, f.P999, f.Max)
+	if !measured(f) {
+		for i := range latencies {
+			latencies[i].Value = starlark.None
+		}
+	}
 	statuses := starlark.NewDict(len(f.ByStatus))
 	for _, status := range slices.Sorted(maps.Keys(f.ByStatus)) {
 		_ = statuses.SetKey(starlark.String(status), starlark.MakeInt64(f.ByStatus[status])) // a new dict takes strings
@@ -183,7 +202,7 @@ func figuresObject(f *load.Figures) *Object {
 	return NewObject("traffic_result", append([]Field{
 		countField("requests", f.Requests), countField("errors", f.Errors),
 		{Name: "error_rate", Value: starlark.Float(f.ErrorRate)},
-	}, append(latencyFields(f.P50, f.P90, f.P95, f.P99, f.P999, f.Max),
+	}, append(latencies,
 		Field{Name: "throughput", Value: starlark.Float(f.Throughput)},
 		Field{Name: "by_status", Value: statuses},
 		countField("dropped", f.Dropped), countField("late", f.Late), countField("unfinished", f.Unfinished),
@@ -192,6 +211,9 @@ func figuresObject(f *load.Figures) *Object {
 		Field{Name: "stopped_by", Value: starlark.String(f.StoppedBy)},
 		Field{Name: "span", Value: Duration(f.Span)})...)...)
 }
+
+// measured reports whether any request took a time: those that found no slot did not.
+func measured(f *load.Figures) bool { return f.Requests > f.ByStatus["dropped"] }
 
 // stepTraffic is the load of one step.
 type stepTraffic struct {
@@ -241,7 +263,7 @@ func (c *Call) stepTraffic(spec *runtime.StepSpec) (*stepTraffic, error) {
 
 func (c *Call) trafficLimits(name string, op syntax.Token) ([]trafficLimit, error) {
 	var out []trafficLimit
-	empty := figuresObject(new(load.Figures))
+	empty := figuresObject(&load.Figures{Requests: 1})
 	for k, v := range c.Dict(name).Entries() {
 		figure, _ := text(k)
 		value, err := empty.Attr(figure)
@@ -305,14 +327,16 @@ func (st *stepTraffic) judge(b *runtime.Branch) error {
 		if err != nil {
 			return err
 		}
-		// Nothing was measured: a latency of 0 is below everything.
-		ok = ok && (f.Requests > 0 || !load.IsLatency(l.figure))
-		if err := b.Check(runtime.CheckSpec{Name: "traffic " + l.figure, OK: ok, Value: raw, Unit: unitOf(value), Limit: l.text}); err != nil {
+		spec := runtime.CheckSpec{Name: "traffic " + l.figure, OK: ok, Value: raw, Unit: unitOf(value), Limit: l.text}
+		if value == starlark.None {
+			spec.Detail = "no request was sent that could have been measured"
+		}
+		if err := b.Check(spec); err != nil {
 			return err
 		}
 	}
-	if f.Requests == 0 {
-		return runtime.Failf(runtime.ClassInconclusive, "no_requests", "the traffic of this step sent no request that counts: it says nothing about the system")
+	if failure := judgeRequests(f); failure != nil {
+		return failure
 	}
 	return nil
 }

@@ -300,8 +300,10 @@ func measures(r Run) []measure {
 		}
 		name := cmp.Or(l.Path, l.Text)
 		n := int(f.Requests)
-		add("load", name+": p50", "s", "lower", f.P50.Seconds(), false, sample{n, leastForMean, f.P50, f.P99})
-		add("load", name+": p99", "s", "lower", f.P99.Seconds(), false, sample{n, leastForP99, f.P50, f.P99})
+		if f.Requests > f.ByStatus["dropped"] { // else none was even sent, which has taken no time either
+			add("load", name+": p50", "s", "lower", f.P50.Seconds(), false, sample{n, leastForMean, f.P50, f.P99})
+			add("load", name+": p99", "s", "lower", f.P99.Seconds(), false, sample{n, leastForP99, f.P50, f.P99})
+		}
 		add("load", name+": availability", "share", "higher", 1-f.ErrorRate, false, sample{n: n})
 		add("load", name+": answers a second", "", "higher", f.Throughput, false, sample{n: n, least: leastForMean})
 	}
