@@ -93,13 +93,17 @@ func ended(held *runtime.Held) (starlark.Value, error) {
 	return figuresObject(f), nil
 }
 
-// judgeRequests makes the run inconclusive where no request was sent that counts: a limit
-// would judge an error rate of 0.
+// judgeRequests makes the run inconclusive where the figures are of no request, or of the few
+// that had an answer: a limit would judge an error rate of 0.
 func judgeRequests(f *load.Figures) *runtime.Failure {
-	if f.Requests > 0 {
-		return nil
+	switch {
+	case f.Unfinished > f.Requests:
+		return runtime.Failf(runtime.ClassInconclusive, "unfinished",
+			"%d requests had no answer yet when the traffic was ended, and only %d count: its figures say nothing about the system; give the traffic a duration, at whose end answers are waited for", f.Unfinished, f.Requests)
+	case f.Requests == 0:
+		return runtime.Failf(runtime.ClassInconclusive, "no_requests", "the traffic sent no request that counts: it says nothing about the system")
 	}
-	return runtime.Failf(runtime.ClassInconclusive, "no_requests", "the traffic sent no request that counts: it says nothing about the system")
+	return nil
 }
 
 func trafficRun(c *Call, t *task) (starlark.Value, error) {
@@ -213,7 +217,7 @@ func figuresObject(f *load.Figures) *Object {
 }
 
 // measured reports whether any request took a time: those that found no slot did not.
-func measured(f *load.Figures) bool { return f.Requests > f.ByStatus["dropped"] }
+func measured(f *load.Figures) bool { return f.Requests > f.ByStatus["dropped"] || f.Unfinished > 0 }
 
 // stepTraffic is the load of one step.
 type stepTraffic struct {

@@ -24,5 +24,7 @@
 // least of ten keeps one hiccup from voiding a short load.
 //
 // The requests that are due in the warm-up are sent and not counted, and so are those
-// unanswered when load is ended before its time; the latter are Unfinished.
+// unanswered when load is ended before its time; the latter are Unfinished. How long those
+// had taken by then, a second or more, is one of the latencies all the same: a system that
+// has stopped to answer is slow, and not as fast as the last answers that it gave.
 package load

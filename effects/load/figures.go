@@ -32,7 +32,8 @@ type Figures struct {
 	Dropped int64 `json:"dropped,omitempty"`
 	// Late are those sent more than ten milliseconds after they were due.
 	Late int64 `json:"late,omitempty"`
-	// Unfinished are those that had no answer when the load was ended before its time.
+	// Unfinished are those that had no answer when the load was ended before its time. They
+	// are none of Requests; their latencies so far are among the others.
 	Unfinished int64 `json:"unfinished,omitempty"`
 	// LongestOutage is the longest time in which requests were due and none was answered
 	// as expected.

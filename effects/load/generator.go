@@ -246,11 +246,11 @@ func (g *Generator) work(j job) {
 		g.rec.sent(j.intended, sent.Sub(j.due))
 		outcome := g.sender.Send(sent.Add(timeout))
 		end := time.Now()
+		latency := end.Sub(j.due)
 		if !outcome.OK && g.wasCut() {
-			g.rec.unfinished(j.intended)
+			g.rec.unfinished(j.intended, latency)
 			continue
 		}
-		latency := end.Sub(j.due)
 		g.rec.ended(j.intended, max(j.intended, g.at(end)), latency, outcome)
 	}
 }

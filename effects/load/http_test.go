@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net"
@@ -201,6 +202,40 @@ func TestPaused(t *testing.T) {
 			if p.At != time.Duration(i)*time.Second || p.Requests != 1 {
 				t.Errorf("at %s there are %d requests; expected one each second", p.At, p.Requests)
 			}
+		}
+	})
+}
+
+// stuck answers its first requests at once, and others never.
+type stuck struct {
+	sent   atomic.Int64
+	good   int64
+	closed chan struct{}
+}
+
+func (s *stuck) Send(time.Time) Outcome {
+	if s.sent.Add(1) <= s.good {
+		return Outcome{Status: "200", OK: true}
+	}
+	<-s.closed
+	return Outcome{Status: "closed"}
+}
+
+func (s *stuck) Close() { close(s.closed) }
+
+// TestCutOff ends load while a system that has stopped to answer still owes most answers:
+// they are in no count, but the latencies know how long they were waited for.
+func TestCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithTimeout(t.Context(), 4*time.Second)
+		defer end()
+		g := New(Spec{HTTP: &HTTP{URL: "http://stuck.test/"}, Rate: constant(50)}, &stuck{good: 25, closed: make(chan struct{})})
+		f := g.Run(ctx)
+		if f.Requests != 25 || f.Errors != 0 || f.Unfinished < 170 {
+			t.Errorf("got %+v; expected 25 requests and the rest unfinished", f)
+		}
+		if f.P50 < 2*time.Second || f.P99 < 4*time.Second || f.Max < f.P99-time.Millisecond {
+			t.Errorf("p50 %s, p99 %s, longest %s; expected what the unanswered had taken by then", f.P50, f.P99, f.Max)
 		}
 	})
 }

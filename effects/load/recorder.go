@@ -126,19 +126,28 @@ func (r *recorder) full(intended time.Duration) {
 	r.count(intended, intended, Outcome{Status: "dropped"})
 }
 
-// unfinished notes a request that was cut off.
-func (r *recorder) unfinished(intended time.Duration) {
+// unfinished notes a request that was cut off so long after it was due. Its answer would
+// have taken longer still.
+func (r *recorder) unfinished(intended, latency time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if intended >= r.warmup {
-		r.fig.Unfinished++
+	if intended < r.warmup {
+		return
 	}
+	r.fig.Unfinished++
+	_ = r.total.RecordValue(microseconds(latency))
+	r.fig.Max = max(r.fig.Max, latency)
+}
+
+// microseconds are a latency as the histograms take it.
+func microseconds(latency time.Duration) int64 {
+	return min(max(int64(latency/time.Microsecond), 1), highest)
 }
 
 // ended notes how a request ended, at that time of the load's clock, and how long
 // after it was due.
 func (r *recorder) ended(intended, at, latency time.Duration, o Outcome) {
-	us := min(max(int64(latency/time.Microsecond), 1), highest)
+	us := microseconds(latency)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.second(at)
