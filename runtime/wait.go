@@ -61,8 +61,12 @@ func (b *Branch) WaitUntil(spec *WaitSpec) (*WaitResult, error) {
 	}
 	res, err := wait(spec)
 	if err == nil && !res.OK && spec.Must {
+		last := res.Last.String()
+		if res.Last.OK && res.Elapsed > spec.Timeout {
+			last += ", after " + units.FormatDuration(res.Elapsed.Round(time.Millisecond))
+		}
 		return nil, Failf(ClassFailed, "wait_timeout", "wait_until: it does not hold after %s and %d readings; the last was: %s",
-			units.FormatDuration(spec.Timeout), res.Attempts, res.Last)
+			units.FormatDuration(spec.Timeout), res.Attempts, last)
 	}
 	return res, err
 }
@@ -81,9 +85,12 @@ func (b *Branch) waitFunc(spec *WaitSpec) (*WaitResult, error) {
 		}
 		res.Attempts++
 		res.Last, res.Elapsed = reading, r.heldNow()-began
-		if !reading.OK {
+		switch {
+		case res.Elapsed > spec.Timeout && spec.Timeout > 0: // whatever it says now, it says too late
+			return res, nil
+		case !reading.OK:
 			since = -1
-		} else {
+		default:
 			if since < 0 {
 				since = start
 			}
