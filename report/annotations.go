@@ -10,7 +10,7 @@ import (
 const maxAnnotations = 10
 
 // Annotations writes a run's failures as commands of GitHub Actions, which shows them at
-// their lines of the script. A run that passed writes nothing but what was tolerated.
+// their lines of the script. A run that passed writes nothing but what was tolerated or retried.
 func Annotations(w io.Writer, r *Run) error {
 	var b strings.Builder
 	list, more := findings(r)
@@ -21,8 +21,8 @@ func Annotations(w io.Writer, r *Run) error {
 	for _, f := range list {
 		level := "error"
 		title := r.Name + ": " + r.verdict()
-		if f.Tolerated {
-			level, title = "warning", r.Name+": tolerated"
+		if word := f.held(); word != "" {
+			level, title = "warning", r.Name+": "+word
 		}
 		var at []string
 		if f.File != "" {

@@ -22,6 +22,19 @@ type finding struct {
 	File      string // "" where no place in the script is known
 	Line, Col int
 	Steady    string // the steady state that did not hold, by its ID; "" where it is none
+	// Retried says that another try made it good: nobody tolerated it, and the run passed.
+	Retried bool
+}
+
+// held is why a finding does not count: "" for one that does.
+func (f *finding) held() string {
+	switch {
+	case f.Tolerated:
+		return "tolerated"
+	case f.Retried:
+		return "retried"
+	}
+	return ""
 }
 
 // maxFindings bounds what is listed one by one.
@@ -32,10 +45,11 @@ const maxFindings = 500
 func findings(r *Run) (list []finding, more int) {
 	var counted, held []finding
 	add := func(f finding) {
+		f.Tolerated, f.Retried = r.held(f.Path, f.Tolerated)
 		switch {
 		case len(counted)+len(held) >= maxFindings:
 			more++
-		case f.Tolerated:
+		case f.held() != "":
 			held = append(held, f)
 		default:
 			counted = append(counted, f)
@@ -48,7 +62,7 @@ func findings(r *Run) (list []finding, more int) {
 		}
 		checked[c.Path] = true
 		file, line, col := r.place(c.Stack, "")
-		add(finding{"check_failed", fmt.Sprintf("check %q: %s", c.Name, text.Found(c.Value, c.Unit, c.Limit, c.Detail)) + in(c.Path), c.Path, c.Tolerated, file, line, col, ""})
+		add(finding{"check_failed", fmt.Sprintf("check %q: %s", c.Name, text.Found(c.Value, c.Unit, c.Limit, c.Detail)) + in(c.Path), c.Path, c.Tolerated, file, line, col, "", false})
 	}
 	told := map[string]bool{}
 	for _, s := range r.Steps {
@@ -78,12 +92,30 @@ func findings(r *Run) (list []finding, more int) {
 		}
 		told[p.Message] = true
 		file, line, col := r.place(p.Stack, "")
-		add(finding{p.Code, p.Message, p.Path, p.Tolerated, file, line, col, p.Steady})
+		add(finding{p.Code, p.Message, p.Path, p.Tolerated, file, line, col, p.Steady, false})
 	}
-	if len(counted) == 0 && (r.State != view.Ended || r.Verdict != journal.VerdictPassed) {
+	if len(counted) == 0 && !r.passed() {
 		counted = append(counted, finding{Code: r.reason(), Message: r.because()})
 	}
 	return append(counted, held...), more
+}
+
+// passed reports whether the run has passed.
+func (r *Run) passed() bool { return r.State == view.Ended && r.Verdict == journal.VerdictPassed }
+
+// held says what became of a failure in or below a step that counts for nothing: was is what
+// its record says. In a run that passed each was either made good by another try of a step
+// around it, or tolerated; of what was tolerated older journals do not always say so.
+func (r *Run) held(path string, was bool) (tolerated, retried bool) {
+	if was || !r.passed() {
+		return was, false
+	}
+	for _, s := range r.Steps {
+		if s.Status == journal.Passed && s.Tries > 1 && (path == s.Path || strings.HasPrefix(path, s.Path+"/")) {
+			return false, true
+		}
+	}
+	return true, false
 }
 
 // unheld are the findings that a steady state did not hold when it had to, the first of each

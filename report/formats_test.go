@@ -283,3 +283,30 @@ func TestDocumented(t *testing.T) {
 	}
 	look("", doc)
 }
+
+// TestRetried: a check that another try made good shows, and counts for nothing.
+func TestRetried(t *testing.T) {
+	j := viewtest.New("flaky", "real")
+	s := j.Begin("0", journal.StepBeginBody{Path: "a", Name: "a", Retries: 1})
+	j.Check("a/[0]", "x", false, "2", "below 1")
+	j.Add(journal.StepTry, s, &journal.StepTryBody{Path: "a", Try: 2})
+	j.Check("a/[0]", "x", true, "0", "below 1")
+	j.Add(journal.StepEnd, s, &journal.StepEndBody{Path: "a", Status: journal.Passed, Tries: 2})
+	run := &report.Run{Run: j.Finish(journal.RunEndBody{Verdict: journal.VerdictPassed, Reason: "passed", Flaky: 1}).Run()}
+	for name, want := range map[string]string{
+		"junit": `<failure message="retried: 2, expected below 1"`, "sarif": `"level": "warning"`, "md": "⚠️ retried: check", "json": `"retried": true`, "html": `<span class="warn pill">retried</span>`,
+	} {
+		format, err := report.Named(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := format.Write(&out, run); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%s has no %s, %v:\n%s", name, want, err, out.String())
+		}
+	}
+	var out strings.Builder
+	if err := report.Annotations(&out, run); err != nil || !strings.HasPrefix(out.String(), "::warning title=flaky%3A retried::") {
+		t.Errorf("annotations: %v\n%s", err, out.String())
+	}
+}

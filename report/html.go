@@ -75,7 +75,7 @@ type (
 	card        struct{ Key, Value, Unit string }
 	pageFinding struct {
 		Text, Where string
-		Held        bool
+		Held        string
 	}
 	pageResilience struct {
 		Exposure, Formula, Left string
@@ -142,7 +142,7 @@ func newPage(r *Run) *page {
 	p.Unclean, p.Warnings = p.Unclean[:min(len(p.Unclean), maxNotes)], p.Warnings[:min(len(p.Warnings), maxNotes)]
 	list, more := findings(r)
 	for _, f := range list[:min(len(list), maxPageFindings)] {
-		pf := pageFinding{Text: line(f.Message), Held: f.Tolerated}
+		pf := pageFinding{Text: line(f.Message), Held: f.held()}
 		if f.File != "" {
 			pf.Where = line(fmt.Sprintf("%s:%d", f.File, f.Line))
 		}

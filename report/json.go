@@ -57,6 +57,7 @@ type (
 		Message   string `json:"message"`
 		Path      string `json:"path,omitempty"`
 		Tolerated bool   `json:"tolerated,omitempty"`
+		Retried   bool   `json:"retried,omitempty"`
 		File      string `json:"file,omitempty"`
 		Line      int    `json:"line,omitempty"`
 		Col       int    `json:"col,omitempty"`
@@ -186,7 +187,7 @@ func writeJSON(w io.Writer, r *Run) error {
 	list, more := findings(r)
 	out.More = more
 	for _, f := range list {
-		out.Findings = append(out.Findings, jsonFinding{f.Code, f.Message, f.Path, f.Tolerated, f.File, f.Line, f.Col})
+		out.Findings = append(out.Findings, jsonFinding{f.Code, f.Message, f.Path, f.Tolerated, f.Retried, f.File, f.Line, f.Col})
 	}
 	r.jsonLists(&out)
 	if r.Summary != nil {

@@ -59,7 +59,7 @@ func (r *Run) junitVerdict() junit.Case {
 	}
 	trace.Text = block(b.String())
 	switch {
-	case r.State == view.Ended && r.Verdict == journal.VerdictPassed:
+	case r.passed():
 	case r.judged():
 		c.Failure = trace
 	default:
@@ -85,8 +85,8 @@ func (r *Run) saysNothing(p *journal.Problem) bool {
 // text is a finding in a line.
 func (f *finding) text() string {
 	out := f.Message
-	if f.Tolerated {
-		out = "tolerated: " + out
+	if word := f.held(); word != "" {
+		out = word + ": " + out
 	}
 	if f.File != "" {
 		out += fmt.Sprintf(" (%s:%d)", f.File, f.Line)
@@ -129,7 +129,11 @@ func (r *Run) junitChecks() []junit.Case {
 		if !k.OK {
 			what := text.Found(k.Value, k.Unit, k.Limit, k.Detail)
 			c.Failure = &junit.Problem{Message: line(what), Type: "check_failed", Text: block(what + stack(k.Stack))}
-			tolerated(c.Failure, k.Tolerated)
+			held, retried := r.held(k.Path, k.Tolerated)
+			tolerated(c.Failure, held)
+			if retried {
+				c.Failure.Message = "retried: " + c.Failure.Message
+			}
 		}
 		out = append(out, c)
 	}

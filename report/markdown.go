@@ -116,8 +116,8 @@ func (m *markdown) findings() {
 	m.WriteString("\n### What failed\n\n")
 	for _, f := range shown {
 		kind := "❌"
-		if f.Tolerated {
-			kind = "⚠️ tolerated:"
+		if word := f.held(); word != "" {
+			kind = "⚠️ " + word + ":"
 		}
 		where := ""
 		if f.File != "" {

@@ -80,7 +80,7 @@ type (
 )
 
 // writeSARIF writes the failures of a run as results of a static analysis, so that code
-// scanning shows them at their lines. Tolerated ones are warnings.
+// scanning shows them at their lines. Those that count for nothing are warnings.
 func writeSARIF(w io.Writer, r *Run) error {
 	run := sarifRun{
 		Tool: sarifTool{sarifDriver{Name: "starquake", Version: line(r.Version), Rules: []sarifRule{}}},
@@ -108,7 +108,7 @@ func writeSARIF(w io.Writer, r *Run) error {
 			RuleID: code, RuleIndex: index, Level: "error", Message: sarifText{line(f.Message)},
 			Fingerprints: map[string]string{"starquake/v1": fingerprint(r.Name, f.Code, f.Path, f.File)},
 		}
-		if f.Tolerated {
+		if f.held() != "" {
 			result.Level = "warning"
 		}
 		// Code scanning refuses results without a place: the script stands for the run.
