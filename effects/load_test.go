@@ -134,6 +134,26 @@ func TestLoadPauses(t *testing.T) {
 	}
 }
 
+// TestTrafficWithoutAnswers: what could not be measured in all of a window does not hold.
+func TestTrafficWithoutAnswers(t *testing.T) {
+	limit := 1.0
+	p := TrafficProbe{Kind: "traffic", Traffic: "users", Figure: "p99", Below: &limit, Window: 10 * time.Second}
+	for name, c := range map[string]struct {
+		w    load.Window
+		want bool
+	}{
+		"answers":                     {load.Window{Requests: 10, P99: time.Millisecond, Span: 10 * time.Second}, true},
+		"nothing ended":               {load.Window{Span: 10 * time.Second}, false},
+		"nothing ended yet":           {load.Window{Span: 9 * time.Second}, true},
+		"all slots were taken":        {load.Window{Requests: 10, Errors: 10, Dropped: 10, ErrorRate: 1, Span: 10 * time.Second}, false},
+		"all slots are taken so soon": {load.Window{Requests: 10, Errors: 10, Dropped: 10, ErrorRate: 1, Span: 9 * time.Second}, true},
+	} {
+		if r := p.judge(&c.w); r.OK != c.want || r.OK == (r.Error != "") {
+			t.Errorf("%s: read %+v; expected ok %t", name, r, c.want)
+		}
+	}
+}
+
 func mustRead(t *testing.T, e *Effects, req runtime.Request) Reading {
 	t.Helper()
 	answer, err := e.Perform(t.Context(), &runtime.Call{Request: req})

@@ -59,10 +59,10 @@ func (p *TrafficProbe) read(_ context.Context, e *Effects) Reading {
 func (p *TrafficProbe) judge(w *load.Window) Reading {
 	v, ok := w.Figure(p.Figure)
 	if !ok {
-		if w.Requests == 0 && w.Span >= p.Window {
+		if w.Requests <= w.Dropped && w.Span >= p.Window {
 			return Reading{Error: fmt.Sprintf("no request was answered in the last %s", p.Window)}
 		}
-		return Reading{OK: true} // it has just begun, or every request found no slot
+		return Reading{OK: true} // it has just begun
 	}
 	reading := Reading{OK: true, Value: v}
 	beside := func(side string, bound float64) string {
