@@ -57,7 +57,7 @@ func (b *Branch) Parallel(specs []BranchSpec, opt ParallelOptions) ([]*BranchRes
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	b.run.record(journal.ParallelBegin, b.place(), &journal.ParallelBody{Path: b.scope.path, Branches: len(specs), Limit: opt.Limit, RunAll: opt.RunAll})
+	b.run.record(journal.ParallelBegin, b.nextPlace(), &journal.ParallelBody{Path: b.scope.path, Branches: len(specs), Limit: opt.Limit, RunAll: opt.RunAll})
 	limit := len(specs)
 	if opt.Limit > 0 && opt.Limit < limit {
 		limit = opt.Limit
@@ -160,7 +160,7 @@ func (b *Branch) Loop(spec *LoopSpec) (int, error) {
 		return 0, err
 	}
 	r := b.run
-	place := b.place()
+	place := b.nextPlace()
 	r.record(journal.LoopBegin, place, spec.body(b.scope.path))
 	outer := b.scope
 	namer := outer.namer()
@@ -264,7 +264,7 @@ func (b *Branch) Attempt(body Body) (*AttemptResult, error) {
 		return nil, err
 	}
 	r := b.run
-	place := b.place()
+	place := b.nextPlace()
 	s := b.open(scopeAttempt, "")
 	r.record(journal.AttemptBegin, place, &journal.AttemptBody{Path: s.path})
 	v, err := b.call(body)
@@ -283,6 +283,7 @@ func (b *Branch) Attempt(body Body) (*AttemptResult, error) {
 	if f.Class != ClassFailed && f.Class != ClassErrored {
 		return nil, f
 	}
+	r.idle = false
 	r.end.tolerate(f, place)
 	return &AttemptResult{Err: f, Value: v}, b.over()
 }

@@ -66,7 +66,7 @@ type Run struct {
 	// chaosChanges is how often one was asked for or has ended.
 	chaosChanges int
 	started      bool          // an effect went out or time passed
-	idle         bool          // no operation yet but what prepares the run
+	idle         bool          // no operation yet but what prepares the run, and what others are in
 	limit        time.Duration // what SetMaxDuration said; 0: nothing
 
 	steps map[string]*stepState // running steps by path, for skip
@@ -271,7 +271,8 @@ func (b *Branch) place() journal.Place {
 	return b.nextPlace()
 }
 
-// nextPlace is place for an operation that only prepares the run.
+// nextPlace is place for an operation that only prepares the run, or in which others may be
+// done: a loop without a turn, or a branch that never began, did nothing.
 func (b *Branch) nextPlace() journal.Place {
 	b.ops++
 	b.run.turnOps++

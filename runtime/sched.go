@@ -268,7 +268,6 @@ func (b *Branch) spawn(s *scope, role, label string, body Body) (*Branch, error)
 	// whichever of its scopes the parent stands in.
 	maker := s.branch
 	maker.kids++
-	r.idle = false
 	child := &Branch{
 		run: r, parent: b, path: maker.path + "." + strconv.FormatUint(uint64(maker.kids), 10), depth: b.depth + 1,
 		body: body, livetime: b.livetime, watch: b.watch, exit: b.exit,
