@@ -435,11 +435,10 @@ func TestStopWhileItComputes(t *testing.T) {
 			env, _ := target(t)
 			s := load(t, "stuck.star", `
 def main():
+    x = [i * 7919 % 400009 for i in range(400000)] * `+strconv.Itoa(9/memoryFactor)+` # one call sorts that for a second or longer
     apply_chaos(fault.latency("1ms"), on = target("shop"))
     if time.now().year > 2000:
-        x = range(3000000)
-        for _ in range(3):
-            y = sorted(x)
+        y = sorted(x)
     sleep("1h")
 `)
 			r := start(t, s, app.RunOptions{Options: app.Options{Env: env, Isolate: isolate}})
