@@ -516,6 +516,19 @@ step("slow", duration = "300ms", chaos = fault.latency("1ms"), on = p)
 	finish(t, begin(t, watchedElsewhere, app.RunOptions{}), journal.VerdictInconclusive)
 }
 
+// TestReadDuring: a hypothesis that a fault breaks fails the run, however short the fault is on:
+// its reading begins when the fault is on and comes to its end, also behind the fault's.
+func TestReadDuring(t *testing.T) {
+	s := serve(t)
+	res := finish(t, begin(t, s.prelude()+`
+steady_state("is quick", probe.http("http://" + p.listen + "/", below = "100ms"), when = ["during"])
+step("slow", get, chaos = fault.latency("300ms"), on = p)
+`, app.RunOptions{}), journal.VerdictFailed)
+	if res.Outcome.Reason != "steady_state_deviated" {
+		t.Error(res.Outcome.Reason, res.Outcome.Message)
+	}
+}
+
 // TestLoadPastTarget: where the load of a step goes past the target, the run's own probes are
 // not what meets the chaos in its place, and a plan and the run say where it goes.
 func TestLoadPastTarget(t *testing.T) {

@@ -66,7 +66,7 @@ func probing() []Builtin {
 		}, looks(observe)},
 		{dsl.Builtin{
 			Sig:     `steady_state(name: string, probe: probe|function, when: list = ["before", "during", "after"], during: share = "100%", every: duration = "1s", settle: duration = "0s")`,
-			Doc:     "Is the hypothesis. It is read at its call and again before the first fault: if it does not hold nothing is injected and the run is inconclusive. While faults are on, if less than during of the readings hold, the run is failed; when the scope ends it must hold again within settle. Its readings, and those of a guard, are requests like any other: a probe that goes through a target meets the chaos there, and is counted in seen and hit, and in min_hits where the step has no traffic of its own; probe past the target what shall say nothing of the chaos itself.",
+			Doc:     "Is the hypothesis. It is read at its call and again before the first fault: if it does not hold nothing is injected and the run is inconclusive. While faults are on, if less than during of the readings hold, the run is failed: the first begins when a fault is on, and one that is under way when the last goes off still counts. When the scope ends it must hold again within settle. Its readings, and those of a guard, are requests like any other: a probe that goes through a target meets the chaos there, and is counted in seen and hit, and in min_hits where the step has no traffic of its own; probe past the target what shall say nothing of the chaos itself.",
 			Planned: "it holds before, during and after",
 			Help: map[string]string{
 				"name": "what it is called in messages and reports", "probe": "a probe, or a function that may only look and gives whether it holds",

@@ -36,8 +36,9 @@ type WatchArgs struct {
 	IgnoreErrors bool `json:"ignore_errors,omitempty"`
 	// IgnoreNoData lets a reading that found no data change nothing.
 	IgnoreNoData bool `json:"ignore_no_data,omitempty"`
-	// HoldOnPause stops reading while the run is paused. That time counts for nothing,
-	// and the first reading after it is at once.
+	// HoldOnPause stops reading while the run is paused, from the start where it begins with
+	// a pause. That time counts for nothing, and the first reading after it is at once. It
+	// also heeds runtime.SignalFinish.
 	HoldOnPause bool `json:"hold_on_pause,omitempty"`
 	// Simulated is laid over the planned WatchSummary; its members "bad_after" and
 	// "bad_for" are durations: when the planned readings become bad, and for how long.
@@ -122,6 +123,7 @@ type watch struct {
 	// paused is how long it was paused in all, and pausedAt since when it is, or zero.
 	paused   time.Duration
 	pausedAt time.Time
+	finished bool // no other reading begins
 }
 
 // clock is the time since the start, without pauses.
@@ -133,10 +135,14 @@ func (w *watch) clock() time.Duration {
 	return now.Sub(w.start) - w.paused
 }
 
-// run reads until ctx is done. A reading that this interrupts counts for nothing.
+// run reads until ctx is done, or it is finished. A reading that the end of ctx interrupts
+// counts for nothing.
 func (w *watch) run(ctx context.Context) {
 	w.start = time.Now()
 	w.tally.breaches, w.tally.ignoreErrors, w.tally.ignoreNoData = w.Breaches, w.IgnoreErrors, w.IgnoreNoData
+	if _, ok := w.wait(ctx, w.start); !ok {
+		return
+	}
 	for {
 		began, at := time.Now(), w.clock()
 		reading := w.readOnce(ctx)
@@ -173,7 +179,7 @@ func (w *watch) readOnce(ctx context.Context) Reading {
 }
 
 // wait waits until then, or for the end of a pause that begins before. It is not
-// ok if ctx ended.
+// ok if ctx ended, or no other reading is to begin.
 func (w *watch) wait(ctx context.Context, then time.Time) (resumed, ok bool) {
 	timer := time.NewTimer(time.Until(then))
 	defer timer.Stop()
@@ -186,7 +192,9 @@ func (w *watch) wait(ctx context.Context, then time.Time) (resumed, ok bool) {
 		default:
 		}
 		tick := timer.C
-		if !w.pausedAt.IsZero() {
+		if w.finished {
+			return resumed, false
+		} else if !w.pausedAt.IsZero() {
 			tick = nil
 		} else if resumed {
 			return true, true
@@ -207,6 +215,8 @@ func (w *watch) heed(sig runtime.SignalKind, open bool) (resumed bool) {
 	switch {
 	case !open:
 		w.signals = nil // nothing will come; a pause that is on stays on
+	case sig == runtime.SignalFinish:
+		w.finished = true
 	case sig == runtime.SignalResume && !w.pausedAt.IsZero():
 		w.paused += time.Since(w.pausedAt)
 		w.pausedAt = time.Time{}

@@ -32,6 +32,10 @@ func watching(t *testing.T, args WatchArgs, ran time.Duration, read func(ctx con
 		defer cancel()
 		sent := make(chan runtime.SignalKind, len(signals))
 		for _, s := range signals {
+			if s.at == 0 {
+				sent <- s.kind
+				continue
+			}
 			time.AfterFunc(s.at, func() { sent <- s.kind })
 		}
 		w := &watch{
@@ -229,6 +233,8 @@ func TestWatchPauses(t *testing.T) {
 		{"held", true, pause, []time.Duration{0, sec, 5700 * time.Millisecond, 6700 * time.Millisecond}, 3300 * time.Millisecond},
 		{"not held", false, pause, []time.Duration{0, sec, 2 * sec, 3 * sec, 4 * sec, 5 * sec, 6 * sec, 7 * sec}, 7500 * time.Millisecond},
 		{"for good", true, pause[:1], []time.Duration{0, sec}, 1500 * time.Millisecond},
+		{"from the start", true, []signalAt{{0, runtime.SignalPause}, {1500 * time.Millisecond, runtime.SignalResume}, {4 * sec, runtime.SignalFinish}}, []time.Duration{1500 * time.Millisecond, 2500 * time.Millisecond, 3500 * time.Millisecond}, 2500 * time.Millisecond},
+		{"finished before it begins", true, []signalAt{{0, runtime.SignalPause}, {sec, runtime.SignalFinish}}, nil, 0},
 		{"resumed without a pause", true, pause[2:], []time.Duration{0, sec, 2 * sec, 3 * sec, 4 * sec, 5 * sec, 6 * sec, 7 * sec}, 7500 * time.Millisecond},
 	}
 	for _, test := range tests {
@@ -246,6 +252,17 @@ func TestWatchPauses(t *testing.T) {
 				t.Errorf("bad for %s, missed %d; want %s without the pause, 0", summary.LongestBad, summary.Missed, test.longest)
 			}
 		})
+	}
+}
+
+// A reading that is under way when no other is to begin still counts.
+func TestWatchFinishes(t *testing.T) {
+	reports, summary := watching(t, WatchArgs{Every: sec, Breaches: 1, Limit: 10 * sec, HoldOnPause: true}, 20*sec, func(context.Context, time.Duration) Reading {
+		time.Sleep(5 * sec)
+		return Reading{Error: "late"}
+	}, signalAt{3 * sec, runtime.SignalFinish})
+	if summary.Seen != 1 || summary.Bad != 1 || len(reports) != 1 || reports[0].At != 5*sec {
+		t.Errorf("seen %d, bad %d, reports %v", summary.Seen, summary.Bad, reports)
 	}
 }
 

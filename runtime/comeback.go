@@ -56,6 +56,8 @@ func (w *Real) carryOutLater(r *Ready) {
 		b.later[rankRest] = append(b.later[rankRest], r.Start...)
 		w.mu.Unlock()
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.tell(r)
 }
 
@@ -147,9 +149,9 @@ func (w *Real) againOf(was *replayed, recs []journal.Record) *Again {
 
 // again asks for an effect, and tells it the signals that it would have had.
 func (w *Real) again(req Request, was *replayed) {
-	w.start(req)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.start(req)
 	if e := w.running[req.ID]; e != nil {
 		for _, s := range was.signals {
 			e.signal(s)

@@ -108,16 +108,17 @@ func (r *Run) restore() {
 func (r *Run) signalChaos(what SignalKind) {
 	for _, h := range r.allHeld() {
 		if h.chaos && !h.e.cancelled {
-			r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: what})
+			r.signalTo(h.e, what)
 		}
 	}
 }
 
-// signal tells every held effect but those of guards, which go on.
+// signal tells every held effect but those of guards, which go on, and watches that have not
+// begun.
 func (r *Run) signal(what SignalKind) {
 	for _, h := range r.allHeld() {
-		if !h.e.live && !h.e.cancelled {
-			r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: what})
+		if !h.e.live && !h.e.cancelled && (h.hypothesis == nil || h.hypothesis.begun) {
+			r.signalTo(h.e, what)
 		}
 	}
 }

@@ -21,6 +21,7 @@ type effect struct {
 	finished func(e *effect)
 
 	cancelled bool
+	finishing bool // cancelled, but for what it is at: see finish
 	reports   int
 	done      bool
 	data      json.RawMessage
@@ -84,13 +85,30 @@ func (r *Run) start(b *Branch, ask Ask, held bool) *effect {
 
 // giveUp asks the world to end an effect; its completion still comes.
 func (e *effect) giveUp() {
+	switch {
+	case e.done, e.cancelled && !e.finishing:
+		return
+	case !e.cancelled:
+		e.run.record(journal.EffectStop, e.id, nil)
+	}
+	e.cancelled, e.finishing = true, false
+	// An effect of this very turn has not left yet: the world starts and cancels it.
+	e.run.ready.Cancel = append(e.run.ready.Cancel, e.id)
+}
+
+// finish is giveUp for a watch whose reading of now still counts.
+func (e *effect) finish() {
 	if e.cancelled || e.done {
 		return
 	}
-	e.cancelled = true
+	e.cancelled, e.finishing = true, true
 	e.run.record(journal.EffectStop, e.id, nil)
-	// An effect of this very turn has not left yet: the world starts and cancels it.
-	e.run.ready.Cancel = append(e.run.ready.Cancel, e.id)
+	e.run.signalTo(e, SignalFinish)
+}
+
+// signalTo tells one effect something.
+func (r *Run) signalTo(e *effect, what SignalKind) {
+	r.ready.Signals = append(r.ready.Signals, Signal{ID: e.id, What: what})
 }
 
 // tells reports whether an event is for the record alone: what a fault says once it is on,

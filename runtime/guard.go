@@ -191,7 +191,7 @@ type watch struct {
 // last start, never overlapping itself, and waits for the first reading. It belongs
 // to s. saw gets each reading, in the watch branch's turn.
 func (b *Branch) watchFunc(s *scope, name string, p *Probe, every time.Duration, live bool, saw func(*watch, Reading)) error {
-	w, err := b.startWatch(s, name, p, every, live, saw)
+	w, err := b.startWatch(s, name, p, every, live, func() bool { return true }, saw)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (b *Branch) watchFunc(s *scope, name string, p *Probe, every time.Duration,
 	return b.over()
 }
 
-func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration, live bool, saw func(*watch, Reading)) (*watch, error) {
+func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration, live bool, begun func() bool, saw func(*watch, Reading)) (*watch, error) {
 	w := &watch{run: b.run}
 	child, err := b.spawn(s, "watch", name, func(wb *Branch) (any, error) {
 		clock := func() time.Duration {
@@ -211,6 +211,11 @@ func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration
 				return wb.run.now
 			}
 			return wb.run.heldNow()
+		}
+		for !begun() {
+			if wb.park(); wb.over() != nil {
+				return nil, wb.over()
+			}
 		}
 		for {
 			start := clock()

@@ -20,8 +20,10 @@ type Held struct {
 	kind              string
 	args              json.RawMessage
 	judge             func(Told) *Failure
-	// watchedBy are the hypotheses that are watched because of it.
-	watchedBy []*steadyState
+	// watchedBy are the hypotheses that are watched because of it, hypothesis is the one that
+	// it watches itself.
+	watchedBy  []*steadyState
+	hypothesis *steadyState
 	// First is the data of its first report.
 	First json.RawMessage
 	// said is the data of its latest, cut that a crash has cut it off: see Told.
@@ -82,7 +84,7 @@ func (b *Branch) hold(s *scope, ask Ask) *Held {
 	if h.chaos {
 		r.chaosAsked(b, h)
 		if r.lifts > 0 {
-			r.ready.Signals = append(r.ready.Signals, Signal{ID: h.e.id, What: SignalLift})
+			r.signalTo(h.e, SignalLift)
 		}
 	}
 	return h
@@ -94,6 +96,9 @@ func (h *Held) note(data json.RawMessage) {
 		return
 	}
 	h.on, h.First = true, data
+	for _, st := range h.watchedBy {
+		st.disturb()
+	}
 }
 
 // ended takes the completion, however it came about.
@@ -137,7 +142,7 @@ func (h *Held) ended() {
 	if h.chaos {
 		r.chaosEnded(h)
 	}
-	if h.scope.releasing && len(h.scope.held) == 0 {
+	if h.scope.releasing && !h.scope.holds() {
 		r.wakeUp(h.scope.branch)
 	}
 }
@@ -154,16 +159,24 @@ func unconfirmed(on bool, err *journal.EffectError) bool {
 // release asks for a held effect's end; see Release for waiting.
 func (r *Run) release(h *Held) { h.e.giveUp() }
 
-// releaseAll takes off all that s holds, newest first, and waits until it is gone.
+// releaseAll takes off all that s holds, newest first, and waits until it is gone. Watches of
+// its hypotheses end by themselves when the faults are off: see settle.
 func (b *Branch) releaseAll(s *scope) {
-	for i := len(s.held) - 1; i >= 0; i-- {
-		b.run.release(s.held[i])
+	for _, h := range slices.Backward(s.held) {
+		if h.hypothesis == nil {
+			b.run.release(h)
+		}
 	}
 	s.releasing = true
-	for len(s.held) > 0 {
+	for s.holds() {
 		b.park()
 	}
 	s.releasing = false
+}
+
+// holds reports whether s holds anything but watches of its hypotheses.
+func (s *scope) holds() bool {
+	return slices.ContainsFunc(s.held, func(h *Held) bool { return h.hypothesis == nil })
 }
 
 // Hold puts held effects on, in order, for the innermost scope, and waits until all

@@ -163,7 +163,7 @@ func (p *pipeReady) ready() (*Ready, error) {
 	}
 	for _, s := range p.Signals {
 		switch s.What {
-		case SignalPause, SignalResume, SignalLift, SignalRestore:
+		case SignalPause, SignalResume, SignalLift, SignalRestore, SignalFinish:
 			r.Signals = append(r.Signals, Signal{journal.Place(s.ID), s.What})
 		default:
 			return nil, fmt.Errorf("unknown signal %q", s.What)

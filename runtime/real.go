@@ -122,7 +122,10 @@ func (w *Real) Next(r *Ready) Event {
 
 // carryOut does all that Next does before it waits.
 func (w *Real) carryOut(r *Ready) {
-	if w.recorded(r) {
+	ok := w.recorded(r)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ok {
 		for i := range r.Start {
 			w.start(r.Start[i])
 		}
@@ -237,10 +240,8 @@ func (w *Real) keep(r *Ready) error {
 	return err
 }
 
-// tell sends signals and cancels.
+// tell sends signals and cancels. The caller holds mu.
 func (w *Real) tell(r *Ready) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	for _, s := range r.Signals {
 		if e := w.running[s.ID]; e != nil {
 			e.signal(s.What)
@@ -266,16 +267,16 @@ func (e *realEffect) signal(what SignalKind) {
 		return
 	default:
 	}
-	var pausing, lifting SignalKind
+	var pausing, lifting, ending SignalKind
 	for len(e.signals) > 0 {
 		select {
 		case earlier := <-e.signals:
-			earlier.into(&pausing, &lifting)
+			earlier.into(&pausing, &lifting, &ending)
 		default: // it has begun to listen
 		}
 	}
-	what.into(&pausing, &lifting)
-	for _, last := range []SignalKind{pausing, lifting} {
+	what.into(&pausing, &lifting, &ending)
+	for _, last := range []SignalKind{pausing, lifting, ending} {
 		if last != "" {
 			e.signals <- last // there is room: nobody else sends
 		}
@@ -283,19 +284,20 @@ func (e *realEffect) signal(what SignalKind) {
 }
 
 // into makes a signal the last of its kind.
-func (s SignalKind) into(pausing, lifting *SignalKind) {
+func (s SignalKind) into(pausing, lifting, ending *SignalKind) {
 	switch s {
 	case SignalPause, SignalResume:
 		*pausing = s
+	case SignalFinish:
+		*ending = s
 	default:
 		*lifting = s
 	}
 }
 
-// start begins an effect on a goroutine of its own.
+// start begins an effect on a goroutine of its own. The caller holds mu, and keeps it until the
+// effect has the signals that it begins with.
 func (w *Real) start(req Request) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if req.Chaos && w.stopping {
 		err := &journal.EffectError{Code: "stopped", Message: "the run is being stopped"}
 		if req.Again != nil { // it was on, and a recovery has taken it off
@@ -315,6 +317,8 @@ func (w *Real) start(req Request) {
 
 // perform carries one effect out and posts what it says.
 func (w *Real) perform(ctx context.Context, e *realEffect) {
+	w.mu.Lock() // when it is free, the signals are there
+	w.mu.Unlock()
 	done := Event{Kind: EventDone, ID: e.req.ID}
 	returned := false
 	defer func() {

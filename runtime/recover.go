@@ -227,7 +227,9 @@ func (w *Real) nextOverdue(r *Ready) (Event, bool) {
 	if w.recorded(r) {
 		p.fresh = append(p.fresh, r.Start...)
 	}
+	w.mu.Lock()
 	w.tell(r)
+	w.mu.Unlock()
 	for _, of := range []*[]Request{&p.found, &p.fresh} {
 		*of = slices.DeleteFunc(*of, func(req Request) bool {
 			if !p.state[req.ID].cancelled {

@@ -109,6 +109,7 @@ func (p *Replay) note(r *Ready) {
 	for _, s := range r.Signals {
 		if st := p.state[s.ID]; st != nil {
 			st.signals = append(st.signals, s.What)
+			st.cancelled = st.cancelled || s.What == SignalFinish // what it was at is cut off
 		}
 	}
 	for _, id := range r.Cancel {

@@ -27,6 +27,7 @@ func (st *steadyState) deviated() *Failure {
 func (b *Branch) settle(s *scope, err error) error {
 	r := b.run
 	for _, st := range s.steady { // before any is read again, which may end early
+		b.awaitReadings(st, err == ErrCancelled)
 		if f := st.deviated(); f != nil {
 			f.Problem.Path = s.path
 			r.end.fail(f)
@@ -48,6 +49,20 @@ func (b *Branch) settle(s *scope, err error) error {
 		}
 	}
 	return nil
+}
+
+// awaitReadings waits for those that were begun while faults were on. Who is stopped waits for none.
+func (b *Branch) awaitReadings(st *steadyState, stopped bool) {
+	for _, h := range st.finishing {
+		h.e.await(b)
+		for !h.e.done {
+			if stopped || b.over() != nil {
+				h.e.giveUp()
+			}
+			b.park()
+		}
+	}
+	st.finishing = nil
 }
 
 // untilHolds reads the hypothesis, at once and then every, until it holds or within

@@ -30,13 +30,15 @@ type steadyState struct {
 	reading   bool // a branch is reading it before the first fault
 	waiters   []*Branch
 	unmet     bool // it did not hold beforehand
-	faults    int  // faults on that it watches
+	faults    int  // faults on, or asked for, that it watches
+	begun     bool // one of them is on, so that it is read
 	disturbed bool // a fault was on
-	// since is the held time at which the first of faults was asked for, onFor for how long
-	// there was one before that.
+	// since is the held time at which the first of faults was on, onFor for how long one was
+	// before that.
 	since, onFor time.Duration
 	value        *Held
 	fn           *watch
+	finishing    []*Held // watches whose last reading may not have come to its end
 	seen, bad    int
 	last         Reading
 }
@@ -157,7 +159,7 @@ func (b *Branch) beforeFault(st *steadyState) error {
 }
 
 // chaosAsked is told of every fault that was asked for: hypotheses around it are
-// watched from the first to the last.
+// watched from when the first is on until the last is off.
 func (r *Run) chaosAsked(b *Branch, h *Held) {
 	r.chaosOn++
 	r.chaosChanges++
@@ -168,7 +170,6 @@ func (r *Run) chaosAsked(b *Branch, h *Held) {
 			}
 			h.watchedBy = append(h.watchedBy, st)
 			if st.faults++; st.faults == 1 {
-				st.since = r.heldNow()
 				st.watch(b)
 			}
 		}
@@ -183,9 +184,12 @@ func (r *Run) chaosEnded(h *Held) {
 		if st.faults--; st.faults > 0 {
 			continue
 		}
-		st.onFor += r.heldNow() - st.since
+		if st.begun {
+			st.onFor += r.heldNow() - st.since
+		}
 		if st.value != nil {
-			r.release(st.value)
+			st.value.e.finish()
+			st.finishing = append(st.finishing, st.value)
 			st.value = nil
 		}
 		if st.fn != nil {
@@ -195,13 +199,30 @@ func (r *Run) chaosEnded(h *Held) {
 	}
 }
 
-// watch begins to watch the hypothesis, without waiting for its first reading.
+// disturb has the hypothesis read from now on, since a fault is on.
+func (st *steadyState) disturb() {
+	if st.begun {
+		return
+	}
+	r := st.scope.branch.run
+	st.begun, st.disturbed, st.since = true, true, r.heldNow()
+	if st.value != nil && !r.paused { // else as soon as the pause ends
+		r.signalTo(st.value.e, SignalResume)
+	}
+	if st.fn != nil {
+		r.wakeUp(st.fn.branch)
+	}
+}
+
+// watch begins to watch the hypothesis, without waiting for its first reading, which begins
+// when it is disturbed.
 func (st *steadyState) watch(b *Branch) {
-	st.disturbed = true
+	st.begun = false
 	spec := st.spec
 	if spec.Probe.Func != nil {
 		// A watch that cannot begin counts as one bad reading: never as a good one.
-		w, err := b.startWatch(st.scope, spec.Name, spec.Probe, spec.Every, false, func(w *watch, r Reading) {
+		begun := func() bool { return st.begun }
+		w, err := b.startWatch(st.scope, spec.Name, spec.Probe, spec.Every, false, begun, func(w *watch, r Reading) {
 			st.saw(w.run, r)
 		})
 		if err != nil {
@@ -217,16 +238,21 @@ func (st *steadyState) watch(b *Branch) {
 	}
 	h := b.hold(st.scope, ask)
 	h.e.waiter = nil
-	st.value = h
-	note, seen, bad := h.e.notify, st.seen, st.bad
-	was := true
+	h.hypothesis, st.value = st, h
+	b.run.signalTo(h.e, SignalPause)
+	note, was := h.e.notify, true
+	var told WatchReport // while another may already watch, or still
+	tell := func(rep WatchReport) {
+		st.seen, st.bad = st.seen+rep.Seen-told.Seen, st.bad+rep.Bad-told.Bad
+		told = rep
+	}
 	h.e.notify = func(data json.RawMessage) {
 		note(data)
 		var rep WatchReport
 		if err := json.Unmarshal(data, &rep); err != nil {
 			rep = WatchReport{State: WatchBad, Reading: Reading{Error: err.Error()}, Bad: 1, Seen: 1}
 		}
-		st.seen, st.bad = seen+rep.Seen, bad+rep.Bad
+		tell(rep)
 		if holds := rep.State == WatchHolds; holds != was {
 			was = holds
 			st.last = rep.Reading
@@ -239,7 +265,7 @@ func (st *steadyState) watch(b *Branch) {
 		var sum WatchReport
 		switch {
 		case e.err == nil && json.Unmarshal(e.data, &sum) == nil:
-			st.seen, st.bad = seen+sum.Seen, bad+sum.Bad
+			tell(sum)
 		case e.err != nil && !e.cancelled: // not watched is never good
 			st.saw(b.run, Reading{Error: e.err.Message})
 		case !e.cancelled:

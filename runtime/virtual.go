@@ -84,6 +84,11 @@ func (w *Virtual) Next(r *Ready) Event {
 	for i := range r.Start {
 		w.start(&r.Start[i])
 	}
+	for _, s := range r.Signals {
+		if s.What == SignalFinish { // no reading takes time
+			w.cancel(s.ID)
+		}
+	}
 	for _, id := range r.Cancel {
 		w.cancel(id)
 	}

@@ -92,13 +92,16 @@ type Signal struct {
 // SignalKind is what a Signal says.
 type SignalKind string
 
-// The signals. Pause stops an effect's own clock (ramps, load), Resume lets it go on.
+// The signals. Pause stops an effect's own clock (ramps, load), Resume lets it go on. Those of
+// the turn in which an effect is started are there when it begins.
 const (
 	SignalPause  SignalKind = "pause"
 	SignalResume SignalKind = "resume"
 	// SignalLift takes a fault off for a while, SignalRestore puts it on again.
 	SignalLift    SignalKind = "lift"
 	SignalRestore SignalKind = "restore"
+	// SignalFinish has a watch begin no other reading: it ends when it has that of now.
+	SignalFinish SignalKind = "finish"
 )
 
 // EventKind is what an Event tells.
