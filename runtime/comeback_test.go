@@ -201,3 +201,26 @@ func TestSignalsCatchUp(t *testing.T) {
 		<-done
 	})
 }
+
+// TestHalfOnAgain: a fault that cannot be put on again after a crash is off, unless a part of
+// it may be on all the same.
+func TestHalfOnAgain(t *testing.T) {
+	for code, want := range map[string]journal.Verdict{"failed": journal.VerdictErrored, journal.CodeUnclean: journal.VerdictUnclean} {
+		synctest.Test(t, func(t *testing.T) {
+			const program = "hold f\nsleep 1h"
+			origin, mem := time.Now(), &journal.Memory{}
+			w, done := startFounded(newFake(), mem, origin, program, nil)
+			synctest.Wait()
+			was := slices.Clone(mem.Records())
+			w.Control(runtime.Control{Action: runtime.ActionStop})
+			<-done
+
+			f := newFake()
+			f.does["f"] = func(context.Context, *runtime.Call) (any, error) {
+				return nil, &journal.EffectError{Code: code, Message: "it does not go on"}
+			}
+			_, done = startFounded(f, &journal.Memory{}, origin, program, was)
+			wantVerdict(t, <-done, want)
+		})
+	}
+}

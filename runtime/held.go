@@ -112,7 +112,7 @@ func (h *Held) ended() {
 	// What is no chaos and ended by itself needs no undo: its caller sees the error.
 	// What expired is off; that is right only where its end was asked for. What was lost
 	// may have been off before that, too: an experiment that did not happen never passes.
-	if unconfirmed(h.on, h.e.err) && (!h.on || h.chaos || h.e.cancelled) {
+	if unconfirmed(h.on, h.chaos, h.e.err) && (!h.on || h.chaos || h.e.cancelled) {
 		r.end.unclean = append(r.end.unclean, journal.Problem{Code: h.e.err.Code, Message: h.e.err.Message, Path: h.scope.path})
 	} else if h.on && h.chaos && (lost || !h.e.cancelled) {
 		what := "a fault ended before it was taken off"
@@ -148,12 +148,13 @@ func (h *Held) ended() {
 }
 
 // unconfirmed reports whether a held effect may still be on after its end. What never was
-// on, but could not be taken off either, may be on in part.
-func unconfirmed(on bool, err *journal.EffectError) bool {
+// on, but could not be taken off either, may be on in part; and what becomes of chaos that is
+// not waited for while it is put on, nobody knows.
+func unconfirmed(on, chaos bool, err *journal.EffectError) bool {
 	if err == nil || err.IsOff() {
 		return false
 	}
-	return on || err.Code == journal.CodeUnclean
+	return on || err.Code == journal.CodeUnclean || chaos && err.Code == codeAbandoned
 }
 
 // release asks for a held effect's end; see Release for waiting.

@@ -62,3 +62,38 @@ func TestHalfOn(t *testing.T) {
 		t.Errorf("%s, want unclean: %+v", out.Verdict, out)
 	}
 }
+
+// neverOn performs faults that are not on when they are cancelled, and do not end.
+type neverOn struct{}
+
+func (neverOn) Perform(context.Context, *runtime.Call) (any, error) {
+	time.Sleep(time.Minute) // nobody knows yet what it will have done
+	return nil, nil
+}
+
+// TestNobodyKnows: of a fault that was given up while it was still being put on nobody knows
+// whether it is on. A probe or a load that does not end leaves nothing on.
+func TestNobodyKnows(t *testing.T) {
+	for kind, want := range map[string]journal.Verdict{"fault": journal.VerdictUnclean, "load": journal.VerdictStopped} {
+		synctest.Test(t, func(t *testing.T) {
+			mem := &journal.Memory{}
+			w := runtime.NewReal(neverOn{}, mem, time.Now())
+			done := make(chan runtime.Outcome, 1)
+			go func() {
+				done <- runtime.New(runtime.Config{}, w).Execute(func(b *runtime.Branch) (any, error) {
+					_, err := b.Hold(ask(kind, "f"))
+					return nil, err
+				})
+			}()
+			synctest.Wait()
+			w.Control(runtime.Control{Action: runtime.ActionStop})
+			if out := <-done; out.Verdict != want {
+				t.Errorf("%s: %s, want %s: %+v", kind, out.Verdict, want, out)
+			}
+			if left := len(runtime.LeftOn(mem.Records())) > 0; left != (kind == "fault") {
+				t.Errorf("%s: a cleanup has something to take off: %v", kind, left)
+			}
+			time.Sleep(time.Hour) // what was given up ends, too
+		})
+	}
+}

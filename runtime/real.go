@@ -15,6 +15,9 @@ import (
 // run goes on without it.
 const abandonAfter = 30 * time.Second
 
+// codeAbandoned is the code of an effect that was cancelled and did not end.
+const codeAbandoned = "abandoned"
+
 // Real is the world as it is: a monotonic clock, and effects on goroutines with a
 // context. Its Control and InFlight may be called from any goroutine.
 type Real struct {
@@ -343,7 +346,7 @@ func (w *Real) perform(ctx context.Context, e *realEffect) {
 		if !errors.As(err, &done.Err) {
 			done.Err = &journal.EffectError{Code: "failed", Message: err.Error()}
 		}
-		if e.req.Held && e.req.Again != nil && !reported { // it went off when its process died, and stayed off
+		if e.req.Held && e.req.Again != nil && !reported && done.Err.Code != journal.CodeUnclean { // it went off when its process died, and stayed off
 			done.Err = &journal.EffectError{Code: journal.CodeExpired, Message: "it could not be put on again: " + done.Err.Message}
 		}
 	}
@@ -382,7 +385,7 @@ func (w *Real) endWithin(req *Request) time.Duration {
 // abandon completes an effect that does not end although it was cancelled.
 func (w *Real) abandon(id journal.Place, e *realEffect, within time.Duration) {
 	w.complete(e, Event{Kind: EventDone, ID: id, Err: &journal.EffectError{
-		Code: "abandoned", Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, within),
+		Code: codeAbandoned, Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, within),
 	}})
 }
 

@@ -187,7 +187,7 @@ func LeftOn(recs []journal.Record) []Request {
 		case *journal.EffectNoteBody:
 			on[at] = true
 		case *journal.EffectEndBody:
-			if _, chaos := open[at]; chaos && !unconfirmed(on[at], body.Error) {
+			if _, chaos := open[at]; chaos && !unconfirmed(on[at], true, body.Error) {
 				left = slices.DeleteFunc(left, func(req Request) bool { return req.ID == at })
 			}
 			delete(open, at)
