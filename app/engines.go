@@ -187,10 +187,15 @@ func endWithin(req *runtime.Request) time.Duration {
 	if json.Unmarshal(req.Args, &args) != nil {
 		return 0
 	}
-	if c, ok := changeOf(&args.Fault); ok {
-		return c.Within + undoGrace
+	c, ok := changeOf(&args.Fault)
+	if !ok {
+		return 0
 	}
-	return 0
+	within := c.Within + undoGrace
+	if c.On.Send != nil { // which is not cut short, before it is undone
+		within += c.On.Send.Timeout
+	}
+	return within
 }
 
 // undo takes off what the request of a held effect may have put on: its arguments, the id

@@ -206,18 +206,24 @@ func TestGuardianRestarts(t *testing.T) {
 	}
 }
 
-// TestEndWithin: the world waits for what a fault of the user's own says it takes.
+// TestEndWithin: the world waits for what a fault of the user's own says it takes, its on
+// included, since a request is not cut short.
 func TestEndWithin(t *testing.T) {
-	f, err := chaos.New("exec", map[string]any{"name": "x", "on": []any{"a"}, "off": []any{"b"}, "off_timeout": "2m"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	args, err := json.Marshal(builtins.FaultArgs{Fault: f})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := new(outside).EndWithin(&runtime.Request{Kind: builtins.KindFault, Args: args}); got < 2*time.Minute {
-		t.Errorf("got %s", got)
+	var args []byte
+	for kind, params := range map[string]map[string]any{
+		"exec": {"name": "x", "on": []any{"a"}, "off": []any{"b"}, "off_timeout": "2m"},
+		"http": {"name": "x", "on": map[string]any{"url": "http://a", "timeout": "90s"}, "off": "http://b", "off_timeout": "30s"},
+	} {
+		f, err := chaos.New(kind, params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if args, err = json.Marshal(builtins.FaultArgs{Fault: f}); err != nil {
+			t.Fatal(err)
+		}
+		if got := new(outside).EndWithin(&runtime.Request{Kind: builtins.KindFault, Args: args}); got < 2*time.Minute {
+			t.Errorf("%s: got %s", kind, got)
+		}
 	}
 	if got := new(outside).EndWithin(&runtime.Request{Kind: effects.KindHTTP, Args: args}); got != 0 {
 		t.Errorf("another effect has %s", got)
