@@ -23,8 +23,10 @@ type Applied struct {
 
 	mu             sync.Mutex
 	renewed        time.Time // when the last lease that was granted was asked for
+	asked          time.Time // until when one may have been granted, whether that was heard or not
 	paused, lifted bool      // as they should be
 	told           holds     // as the other side knows it
+	unsure         bool      // it may know it otherwise: what it was told last it has not confirmed
 }
 
 // holds is in which way a fault is held.
@@ -68,7 +70,7 @@ func (a *Applied) Remove(ctx context.Context) (chaos.Stats, error) {
 	a.stop()
 	<-a.done
 	a.mu.Lock()
-	expires := a.renewed.Add(a.t.ttl() + grace)
+	expires := a.asked.Add(a.t.ttl() + grace)
 	a.mu.Unlock()
 	return a.t.remove(ctx, a.id, expires)
 }
@@ -124,10 +126,10 @@ func (a *Applied) keep(ctx context.Context) {
 func (a *Applied) renew(ctx context.Context) error {
 	asked := time.Now()
 	err := a.t.Call(ctx, http.MethodPost, a.t.path("faults", a.id, "renew"), map[string]string{"ttl": units.FormatDuration(a.t.ttl())}, nil)
-	if err == nil {
-		a.mu.Lock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.asked = time.Now(); err == nil {
 		a.renewed = asked
-		a.mu.Unlock()
 	}
 	return err
 }
@@ -135,21 +137,29 @@ func (a *Applied) renew(ctx context.Context) error {
 // tell makes the other side hold the fault as it should be held.
 func (a *Applied) tell(ctx context.Context) error {
 	a.mu.Lock()
-	want := holds{a.paused, a.lifted}
-	told := a.told
-	a.mu.Unlock()
-	if want == told {
+	defer a.mu.Unlock()
+	want, told, unsure := holds{a.paused, a.lifted}, a.told, a.unsure
+	if want == told && !unsure {
 		return nil
 	}
-	path := "/v1/pause"
-	if !want.paused && !want.lifted {
-		path = "/v1/resume"
-	}
-	err := a.t.Call(ctx, http.MethodPost, path, map[string]any{"faults": []string{a.id}, "lift": want.lifted}, nil)
+	a.unsure = true
+	a.mu.Unlock()
+	err := a.hold(ctx, want, unsure || told.lifted)
+	a.mu.Lock()
 	if err == nil {
-		a.mu.Lock()
-		a.told = want
-		a.mu.Unlock()
+		a.told, a.unsure = want, false
 	}
 	return err
+}
+
+// hold asks the other side to hold the fault so; it may be lifted there. A pause lifts, but
+// only the end of all holding restores.
+func (a *Applied) hold(ctx context.Context, want holds, lifted bool) error {
+	faults := []string{a.id}
+	if lifted && !want.lifted || want == (holds{}) {
+		if err := a.t.Call(ctx, http.MethodPost, "/v1/resume", map[string]any{"faults": faults}, nil); err != nil || want == (holds{}) {
+			return err
+		}
+	}
+	return a.t.Call(ctx, http.MethodPost, "/v1/pause", map[string]any{"faults": faults, "lift": want.lifted}, nil)
 }

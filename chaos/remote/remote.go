@@ -133,7 +133,7 @@ func (t *Target) Apply(ctx context.Context, p Put) (*Applied, error) {
 		return nil, fmt.Errorf("starquake at %s: %w", t.Base, err)
 	}
 	inner, stop := context.WithCancel(context.Background())
-	a := &Applied{t: t, id: p.ID, warn: p.Warn, stop: stop, done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1), renewed: asked}
+	a := &Applied{t: t, id: p.ID, warn: p.Warn, stop: stop, done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1), renewed: asked, asked: time.Now()}
 	go a.keep(inner)
 	return a, nil
 }

@@ -133,6 +133,57 @@ func unreachableUnasked(t *testing.T) {
 	}
 }
 
+// TestRenewedUnanswered looks at a data plane that renews the lease without being able to say
+// so, and then cannot be reached: the lease runs out after the last renewal that it may have
+// got, and not before is it said to be off.
+func TestRenewedUnanswered(t *testing.T) { synctest.Test(t, renewedUnanswered) }
+
+func renewedUnanswered(t *testing.T) {
+	s, target := open(t, 600*time.Millisecond)
+	a := apply(t, target)
+	s.Mute(true)
+	if err := <-a.Lost(); !link.IsLost(err) {
+		t.Error(err)
+	}
+	s.Die(true)
+	s.Mute(false)
+	if len(s.Leases()) == 0 {
+		t.Fatal("it was not renewed")
+	}
+	if _, err := a.Remove(context.Background()); !link.IsLost(err) {
+		t.Error(err)
+	}
+	if len(s.Leases()) != 0 {
+		t.Error("it is said to be off, and its lease is on")
+	}
+}
+
+// TestHeldUnanswered looks at a fault that is put on again in a way that nobody answers, and
+// that is to be lifted again before that is noticed.
+func TestHeldUnanswered(t *testing.T) { synctest.Test(t, heldUnanswered) }
+
+func heldUnanswered(t *testing.T) {
+	s, target := open(t, 0)
+	a := apply(t, target)
+	held := func() (paused, lifted bool) { l := s.Leases()["run-0.1-7"]; return l.Paused, l.Lifted }
+	a.Pause()
+	a.Lift()
+	eventually(t, func() bool { _, lifted := held(); return lifted })
+	s.Mute(true)
+	a.Resume()
+	a.Restore()
+	eventually(t, func() bool { _, lifted := held(); return !lifted })
+	a.Pause()
+	a.Lift()
+	s.Mute(false)
+	eventually(t, func() bool { paused, lifted := held(); return paused && lifted })
+	a.Restore() // in a pause that goes on, as far as it sees
+	eventually(t, func() bool { paused, lifted := held(); return paused && !lifted })
+	if _, err := a.Remove(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNoSuchTarget(t *testing.T) { synctest.Test(t, noSuchTarget) }
 
 func noSuchTarget(t *testing.T) {

@@ -33,6 +33,7 @@ type Server struct {
 	mu     sync.Mutex
 	leases map[string]*Lease
 	dead   bool
+	mute   bool
 }
 
 // Start starts a fake that ends with the test.
@@ -78,9 +79,12 @@ func unstarted(t testing.TB) *Server {
 	mux.HandleFunc("POST /v1/resume", s.hold(false))
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		dead := s.dead
+		dead, mute := s.dead, s.mute
 		s.mu.Unlock()
-		if dead {
+		if mute {
+			mux.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		if dead || mute {
 			panic(http.ErrAbortHandler) // the connection ends without an answer
 		}
 		mux.ServeHTTP(w, r)
@@ -94,6 +98,13 @@ func (s *Server) Die(dead bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dead = dead
+}
+
+// Mute makes the server do as it is told without an answer, or answer again.
+func (s *Server) Mute(mute bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mute = mute
 }
 
 // Forget drops all leases, as a restart does.
@@ -194,7 +205,7 @@ func (s *Server) hold(on bool) http.HandlerFunc {
 		defer s.mu.Unlock()
 		for id, l := range s.leases {
 			if slices.Contains(in.Faults, id) {
-				l.Paused, l.Lifted = on, on && in.Lift
+				l.Paused, l.Lifted = on, on && (l.Lifted || in.Lift)
 			}
 		}
 		answer(w, 200, map[string]any{})
