@@ -43,6 +43,7 @@ type Follower struct {
 	bell chan struct{}
 
 	mu             sync.Mutex
+	on             bool          // written before done is closed: see On
 	before         time.Duration // of the clock, until since
 	since          time.Time     // zero while it stands
 	paused, lifted bool
@@ -71,8 +72,19 @@ func (w *Follower) Stop() {
 	<-w.done
 }
 
+// On reports, after Stop, whether the fault was on, as the engine had confirmed.
+func (w *Follower) On() bool { return w.on }
+
 // Lost gives the one error that the fault is gone, when it is.
 func (w *Follower) Lost() <-chan error { return w.lost }
+
+// Lose tells that the fault is gone, unless that was told before.
+func (w *Follower) Lose(err error) {
+	select {
+	case w.lost <- err:
+	default:
+	}
+}
 
 // Pause holds the fault's clock; it stays on.
 func (w *Follower) Pause() { w.change(func() { w.paused = true }) }
@@ -153,11 +165,14 @@ func ramps(f *chaos.Fault, elapsed time.Duration) bool {
 func HasRamp(f *chaos.Fault) bool { return ramps(f, -1) }
 
 func (w *Follower) follow(ctx context.Context, is bool) {
-	defer close(w.done)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	climbs := false // the ramp has to be brought to its end once more
 	unsure := false // what was asked last has failed, and may be done in part
+	defer func() {
+		w.on = is && !unsure
+		close(w.done)
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	looked := time.Now()
 	for {
 		on, elapsed, next := w.wanted()
@@ -177,7 +192,8 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 		case ctx.Err() != nil:
 			return
 		case IsLost(err):
-			w.lost <- err
+			is = false
+			w.Lose(err)
 			<-ctx.Done()
 			return
 		case err != nil:

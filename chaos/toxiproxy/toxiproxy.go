@@ -73,8 +73,10 @@ func names(id string) string {
 // Applied is a fault that is on.
 type Applied struct {
 	*link.Follower
-	p  *Proxy
-	id string
+	p        *Proxy
+	id       string
+	toxics   []toxic
+	disabled *bool // we may have disabled the proxy; of the Follower until it has stopped
 }
 
 // Apply puts a fault on and returns when Toxiproxy has confirmed it. An error means that
@@ -94,32 +96,41 @@ func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed tim
 	if !s.Enabled && !slices.ContainsFunc(s.Toxics, toxic.isRefusal) {
 		return nil, link.Untouched(fmt.Errorf("proxy %q of Toxiproxy at %s is disabled, by somebody else: no fault would be met; enable it with: curl -X POST %s%s -d '{\"enabled\":true}'", p.Name, p.Base, p.Base, p.path()))
 	}
+	disabled := false
 	w, err := link.Follow(ctx, link.Following{
 		Fault: f, Elapsed: elapsed, Warn: warn,
-		Put:  func(ctx context.Context, _ time.Duration) error { return p.put(ctx, toxics) },
-		Take: func(ctx context.Context) error { return p.take(ctx, id) },
+		Put:  func(ctx context.Context, _ time.Duration) error { return p.put(ctx, toxics, &disabled) },
+		Take: func(ctx context.Context) error { return p.take(ctx, id, &disabled, nil) },
 		Look: func(ctx context.Context) error { return p.look(ctx, toxics) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Applied{w, p, id}, nil
+	return &Applied{w, p, id, toxics, &disabled}, nil
 }
 
-// Remove takes the fault off and returns when its absence is confirmed.
+// Remove takes the fault off and returns when its absence is confirmed. It is lost if it was
+// gone before.
 func (a *Applied) Remove(ctx context.Context) error {
 	a.Stop()
-	return a.p.Undo(ctx, a.id)
+	was := a.On()
+	return a.p.undo(ctx, a.id, a.disabled, func(s State, err error) {
+		if err = a.p.judge(s, err, a.toxics); was && link.IsLost(err) {
+			a.Lose(err)
+		}
+		was = false // from here on we may have taken off what is not there
+	})
 }
 
-// put makes the proxy have the toxics, and confirms it.
-func (p *Proxy) put(ctx context.Context, toxics []toxic) error {
+// put makes the proxy have the toxics, and confirms it. It sets disabled when it disables it.
+func (p *Proxy) put(ctx context.Context, toxics []toxic, disabled *bool) error {
 	for _, t := range toxics {
 		err := p.Call(ctx, http.MethodPost, p.path("toxics"), t, nil)
 		if err != nil && !link.IsStatus(err, http.StatusConflict) { // ours of before
 			return err
 		}
 		if t.isRefusal() {
+			*disabled = true
 			if err := p.enable(ctx, false); err != nil {
 				return err
 			}
@@ -131,6 +142,11 @@ func (p *Proxy) put(ctx context.Context, toxics []toxic) error {
 // look returns a LostError unless the proxy has the toxics as they were put.
 func (p *Proxy) look(ctx context.Context, toxics []toxic) error {
 	s, err := p.State(ctx)
+	return p.judge(s, err, toxics)
+}
+
+// judge is look at what was answered.
+func (p *Proxy) judge(s State, err error, toxics []toxic) error {
 	if link.IsStatus(err, http.StatusNotFound) {
 		return link.Lost("the proxy is gone, and the fault with it: %v", err)
 	}
@@ -177,9 +193,15 @@ func (p *Proxy) enable(ctx context.Context, on bool) error {
 // when Toxiproxy confirms that nothing of it is left. It tries for a while. The error
 // says what to do by hand.
 func (p *Proxy) Undo(ctx context.Context, id string) error {
+	return p.undo(ctx, id, new(bool), nil)
+}
+
+// undo is Undo for who may know that it has disabled the proxy. seen, unless nil, is given
+// what the proxy is found like.
+func (p *Proxy) undo(ctx context.Context, id string, disabled *bool, seen func(State, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, undoWithin)
 	defer cancel()
-	err := link.Retry(ctx, func(ctx context.Context) error { return p.take(ctx, id) })
+	err := link.Retry(ctx, func(ctx context.Context) error { return p.take(ctx, id, disabled, seen) })
 	if err != nil {
 		return fmt.Errorf("%w; take it off by hand: %s", err, p.byHand(id))
 	}
@@ -193,9 +215,14 @@ func (p *Proxy) byHand(id string) string {
 		base, names(id), base, base)
 }
 
-// take takes the fault's toxics off and confirms it. A proxy that is gone has none.
-func (p *Proxy) take(ctx context.Context, id string) error {
+// take takes the fault's toxics off and confirms it. A proxy that is gone has none. disabled
+// says, and is told, that the proxy is disabled by the fault: also somebody who took its mark
+// off has not enabled it.
+func (p *Proxy) take(ctx context.Context, id string, disabled *bool, seen func(State, error)) error {
 	s, err := p.State(ctx)
+	if seen != nil {
+		seen(s, err)
+	}
 	if link.IsStatus(err, http.StatusNotFound) {
 		return nil
 	}
@@ -203,19 +230,16 @@ func (p *Proxy) take(ctx context.Context, id string) error {
 		return err
 	}
 	ours := func(t toxic) bool { return strings.HasPrefix(t.Name, names(id)) }
-	refused := false
+	*disabled = *disabled || slices.ContainsFunc(s.Toxics, func(t toxic) bool { return ours(t) && t.isRefusal() })
+	if *disabled {
+		// Before the mark goes: if we die between, it still says who disabled it.
+		if err := p.enableAfter(ctx, s, ours); err != nil {
+			return err
+		}
+	}
 	for _, t := range s.Toxics {
 		if !ours(t) {
 			continue
-		}
-		if t.isRefusal() {
-			refused = true
-			// Before the mark goes: if we die between, it still says who disabled it.
-			if !s.Enabled && !slices.ContainsFunc(s.Toxics, func(o toxic) bool { return o.isRefusal() && !ours(o) }) {
-				if err := p.enable(ctx, true); err != nil {
-					return err
-				}
-			}
 		}
 		err := p.Call(ctx, http.MethodDelete, p.path("toxics", t.Name), nil, nil)
 		if err != nil && !link.IsStatus(err, http.StatusNotFound) {
@@ -232,8 +256,33 @@ func (p *Proxy) take(ctx context.Context, id string) error {
 		return fmt.Errorf("proxy %q still has the toxic %s after it was deleted", p.Name, s.Toxics[i].Name)
 	}
 	// Two that end at once may each have left the enabling to the other.
-	if refused && !s.Enabled && !slices.ContainsFunc(s.Toxics, toxic.isRefusal) {
-		return p.enable(ctx, true)
+	if *disabled {
+		if err := p.enableAfter(ctx, s, ours); err != nil {
+			return err
+		}
 	}
+	*disabled = false
 	return nil
+}
+
+// enableAfter enables a proxy that a fault has disabled and confirms it, unless another fault
+// has it disabled, too. s is how it was found.
+func (p *Proxy) enableAfter(ctx context.Context, s State, ours func(toxic) bool) error {
+	done := func() bool {
+		return s.Enabled || slices.ContainsFunc(s.Toxics, func(t toxic) bool { return t.isRefusal() && !ours(t) })
+	}
+	if done() {
+		return nil
+	}
+	err := p.enable(ctx, true)
+	if err == nil {
+		s, err = p.State(ctx)
+	}
+	switch {
+	case link.IsStatus(err, http.StatusNotFound): // it is gone
+		return nil
+	case err == nil && !done():
+		err = fmt.Errorf("proxy %q is still disabled after it was enabled", p.Name)
+	}
+	return err
 }

@@ -289,6 +289,101 @@ func TestRefuseTwice(t *testing.T) {
 	}
 }
 
+// TestRefuseUnmarked looks at a proxy that we have disabled, and whose mark somebody took off
+// with all toxics: it is ours to enable all the same, in a pause that lifts faults and at the end.
+func TestRefuseUnmarked(t *testing.T) {
+	s := toxiproxytest.Start(t)
+	s.Proxy("shop", echo(t))
+	client := new(http.Client)
+	t.Cleanup(client.CloseIdleConnections)
+	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "shop"}
+	f := made(t, "refuse", args{"open_connections": "close"})
+	for name, end := range map[string]func(*toxiproxy.Applied){
+		"at the end": func(*toxiproxy.Applied) {},
+		"lifted": func(a *toxiproxy.Applied) {
+			a.Lift()
+			eventually(t, func() bool { return s.State("shop").Enabled })
+		},
+	} {
+		a, err := p.Apply(context.Background(), f, "one", 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Do(http.MethodDelete, "/proxies/shop/toxics/starquake-one-refuse", nil, nil)
+		end(a)
+		if err := a.Remove(context.Background()); err != nil || !s.Clean("shop") {
+			t.Errorf("%s: %v, %+v", name, err, s.State("shop"))
+		}
+	}
+}
+
+// saysEnabled answers that a proxy was enabled without enabling it, for so many times.
+type saysEnabled struct {
+	http.RoundTripper
+	times int
+}
+
+func (s *saysEnabled) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodPost && req.ContentLength == int64(len(`{"enabled":true}`)) && s.times > 0 {
+		s.times--
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: req}, nil
+	}
+	return s.RoundTripper.RoundTrip(req)
+}
+
+// TestEnabledConfirmed: a proxy counts as enabled when Toxiproxy shows it so.
+func TestEnabledConfirmed(t *testing.T) {
+	s := toxiproxytest.Start(t)
+	s.Proxy("shop", echo(t))
+	transport := new(http.Transport)
+	t.Cleanup(transport.CloseIdleConnections)
+	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: &http.Client{Transport: &saysEnabled{transport, 2}}, Base: s.URL}, Name: "shop"}
+	a, err := p.Apply(context.Background(), made(t, "refuse", args{"open_connections": "close"}), "one", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Remove(context.Background()); err != nil || !s.Clean("shop") {
+		t.Errorf("%v, %+v", err, s.State("shop"))
+	}
+}
+
+// TestLostAtTheEnd: a fault that was gone before it was taken off is lost, however shortly
+// before; one that was off by itself then, as a pulse is, is not.
+func TestLostAtTheEnd(t *testing.T) {
+	s := toxiproxytest.Start(t)
+	s.Proxy("shop", echo(t))
+	client := new(http.Client)
+	t.Cleanup(client.CloseIdleConnections)
+	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "shop"}
+	lost := func(a *toxiproxy.Applied) error {
+		select {
+		case err := <-a.Lost():
+			return err
+		default:
+			return nil
+		}
+	}
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Do(http.MethodPost, "/reset", nil, nil)
+	if err := a.Remove(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := lost(a); !link.IsLost(err) {
+		t.Errorf("it was gone, and is told to be %v", err)
+	}
+	if a, err = p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	a.Lift()
+	eventually(t, func() bool { return len(s.State("shop").Toxics) == 0 })
+	if err := errors.Join(a.Remove(context.Background()), lost(a)); err != nil {
+		t.Errorf("lifted: %v", err)
+	}
+}
+
 // TestUndoUnreachable says what to do by hand.
 func TestUndoUnreachable(t *testing.T) {
 	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: new(http.Client), Base: "http://127.0.0.1:1"}, Name: "shop"}
