@@ -266,6 +266,7 @@ def main():
 	eventually(t, "both", func() bool {
 		return fake.Block("latency")["fixed_delay_ms"] == 2000. && fake.Block("fault_injection")["http_error_probability"] == 0.5
 	})
+	both := fake.Config()
 	control(t, r, runtime.ActionStop)
 	res := finish(t, r, journal.VerdictStopped)
 	if diff := cmp.Diff(theirs, fake.Config()); diff != "" {
@@ -278,7 +279,7 @@ def main():
 	}
 
 	// The same from the journal alone, as after a crash: up to the moment both were on.
-	fake.Set(mockforgetest.Initial())
+	fake.Set(both)
 	undo := app.Undoing{Run: r.ID, Policy: effects.Policy{Network: []string{"*"}}, Secret: func(string) (string, error) { return "sesame", nil }}
 	for _, req := range openFaults(t, res.Records) {
 		if !app.Outlives(&req) {

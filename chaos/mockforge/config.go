@@ -183,7 +183,7 @@ func over(prior map[string]any, config map[string]any) map[string]any {
 		out = map[string]any{}
 	}
 	defaults := blocks()
-	if wasOn, _ := prior["enabled"].(bool); !wasOn {
+	if !on(prior) {
 		// What slept in the configuration must not wake up beside our faults.
 		for name := range defaults {
 			out[name] = nil
@@ -278,6 +278,17 @@ func has(read, written any) bool {
 		return ok && math.Abs(r-w) <= 1e-6*math.Max(1, math.Abs(w))
 	}
 	return reflect.DeepEqual(read, written)
+}
+
+// hasMore reports whether a configuration that was read has a block in force of which there
+// was nothing in what was written: the one that was there before.
+func hasMore(read, written map[string]any) bool {
+	for name := range blocks() {
+		if block, _ := read[name].(map[string]any); on(block) && written[name] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // isBlock reports whether a value is more than nothing: what is missing where it was

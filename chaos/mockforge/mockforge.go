@@ -59,7 +59,7 @@ func (s *Server) Apply(ctx context.Context, f chaos.Fault, elapsed time.Duration
 	if err := Fits(&f); err != nil {
 		return nil, link.Untouched(err)
 	}
-	if _, err := Config(ctx, s.Caller); err != nil {
+	if err := s.asFound(ctx); err != nil {
 		return nil, link.Untouched(err)
 	}
 	a := &Applied{s: s}
@@ -75,6 +75,19 @@ func (s *Server) Apply(ctx context.Context, f chaos.Fault, elapsed time.Duration
 	}
 	a.Follower = w
 	return a, nil
+}
+
+// asFound is an error if the server cannot be asked, or has nothing of ours and another
+// configuration than the prior one: to go back to that would undo what somebody did since, or
+// put on again what another run had on then.
+func (s *Server) asFound(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	read, err := Config(ctx, s.Caller)
+	if err == nil && s.last == nil && !(has(read, normal(s.Prior)) && has(normal(s.Prior), read)) {
+		err = fmt.Errorf("the configuration of MockForge at %s is not the one that was found when the run began to use it: somebody changed it since, such as another run; let one use it at a time", s.Base)
+	}
+	return err
 }
 
 // forget makes a fault none of those that are on, without telling the server.
@@ -127,17 +140,23 @@ func (s *Server) take(ctx context.Context, a *Applied) error {
 		return nil
 	}
 	s.faults = slices.DeleteFunc(s.faults, func(o *Applied) bool { return o == a })
+	return s.rewrite(ctx)
+}
+
+// rewrite makes the server have the faults that are on, and no others. The caller holds mu.
+func (s *Server) rewrite(ctx context.Context) error {
+	if len(s.faults) == 0 {
+		err := goBack(ctx, s.Caller, s.Prior)
+		if err == nil {
+			s.last = nil
+		}
+		return err
+	}
 	config, err := s.config()
 	if err != nil {
 		return err
 	}
-	if err := s.write(ctx, config); err != nil {
-		return err
-	}
-	if len(s.faults) == 0 {
-		s.last = nil
-	}
-	return nil
+	return s.write(ctx, config)
 }
 
 // Restore makes the server have what this process still has on, and nothing else of ours.
@@ -147,11 +166,7 @@ func (s *Server) Restore(ctx context.Context) error {
 	err := link.Retry(ctx, func(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		config, err := s.config()
-		if err != nil {
-			return err
-		}
-		return s.write(ctx, config)
+		return s.rewrite(ctx)
 	})
 	if err != nil {
 		return fmt.Errorf("%w; %s", err, byHand(s.Caller))
@@ -159,11 +174,8 @@ func (s *Server) Restore(ctx context.Context) error {
 	return nil
 }
 
-// config is what the faults amount to over the prior configuration.
+// config is what the faults, of which there are some, amount to over the prior configuration.
 func (s *Server) config() (map[string]any, error) {
-	if len(s.faults) == 0 {
-		return normal(s.Prior), nil
-	}
 	all := make([]chaos.Fault, len(s.faults))
 	for i, a := range s.faults {
 		all[i] = a.now
@@ -181,6 +193,24 @@ func (s *Server) write(ctx context.Context, config map[string]any) error {
 	return write(ctx, s.Caller, config)
 }
 
+// goBack goes back to the prior configuration and confirms it. It switches nothing on: where
+// all chaos is off by now somebody has seen to it since, and what was on before may have been
+// another run's.
+func goBack(ctx context.Context, c link.Caller, prior map[string]any) error {
+	if on(prior) {
+		if read, err := Config(ctx, c); err != nil || !on(read) {
+			return err
+		}
+	}
+	return write(ctx, c, normal(prior))
+}
+
+// on reports whether a configuration, or a block of one, is in force.
+func on(config map[string]any) bool {
+	enabled, _ := config["enabled"].(bool)
+	return enabled
+}
+
 func write(ctx context.Context, c link.Caller, config map[string]any) error {
 	if err := c.Call(ctx, http.MethodPut, configPath, config, nil); err != nil {
 		return fmt.Errorf("MockForge at %s: %w", c.Base, err)
@@ -189,7 +219,7 @@ func write(ctx context.Context, c link.Caller, config map[string]any) error {
 	if err != nil {
 		return err
 	}
-	if !has(read, config) {
+	if !has(read, config) || hasMore(read, config) {
 		return fmt.Errorf("MockForge at %s has another configuration than the one that was just written: does somebody else write it, too?", c.Base)
 	}
 	return nil
@@ -220,7 +250,7 @@ func Undo(ctx context.Context, c link.Caller, prior map[string]any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, undoWithin)
 	defer cancel()
-	if err := link.Retry(ctx, func(ctx context.Context) error { return write(ctx, c, normal(prior)) }); err != nil {
+	if err := link.Retry(ctx, func(ctx context.Context) error { return goBack(ctx, c, prior) }); err != nil {
 		return fmt.Errorf("%w; %s", err, byHand(c))
 	}
 	return nil

@@ -2,6 +2,7 @@ package mockforge_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -207,6 +208,72 @@ func TestLostAndUndone(t *testing.T) {
 	defer cancel()
 	if err := mockforge.Undo(ctx, s.Caller, s.Prior); err == nil || !strings.Contains(err.Error(), "curl -X POST http://127.0.0.1:1/api/chaos/disable") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// again attaches to a fake as another run would.
+func again(t *testing.T, s *mockforge.Server) *mockforge.Server {
+	t.Helper()
+	prior, err := mockforge.Config(context.Background(), s.Caller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &mockforge.Server{Caller: s.Caller, Prior: prior}
+}
+
+// TestAttachedMeanwhile looks at a run that attaches while the fault of another one is on, which
+// it must not take for what was before: one that puts its fault on after the other has ended
+// is refused, one that does so earlier does not put the other's fault on again, nor does who
+// undoes it.
+func TestAttachedMeanwhile(t *testing.T) {
+	fake, one := open(t, nil)
+	ctx := context.Background()
+	theirs := apply(t, one, made(t, "latency", args{"delay": "5ms"}))
+	two, three := again(t, one), again(t, one)
+	ours := apply(t, two, made(t, "rate_limit", args{"rate": 5, "burst": 2}))
+	remove(t, theirs)
+	before := fake.Writes()
+	_, err := three.Apply(ctx, made(t, "rate_limit", args{"rate": 5, "burst": 2}), 0, nil)
+	if err == nil || !link.IsUntouched(err) || !strings.Contains(err.Error(), "changed it since") || fake.Writes() != before {
+		t.Errorf("got %v after %d writes", err, fake.Writes()-before)
+	}
+	if err := ours.Remove(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := two.Restore(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := mockforge.Undo(ctx, two.Caller, two.Prior); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(mockforgetest.Initial(), fake.Config()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// saysWritten answers that a configuration was written without writing it, for so many times.
+type saysWritten struct {
+	http.RoundTripper
+	times int
+}
+
+func (s *saysWritten) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodPut && s.times > 0 {
+		s.times--
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: req}, nil
+	}
+	return s.RoundTripper.RoundTrip(req)
+}
+
+// TestWrittenConfirmed: a fault counts as off when its block is, also where nothing stood in
+// its place before.
+func TestWrittenConfirmed(t *testing.T) {
+	fake, s := open(t, args{"enabled": true})
+	a := apply(t, s, made(t, "latency", args{"delay": "5ms"}))
+	s.Caller.HTTP = &http.Client{Transport: &saysWritten{s.Caller.HTTP.Transport, 2}}
+	remove(t, a)
+	if fake.Block("latency") != nil {
+		t.Errorf("it is on: %v", fake.Config())
 	}
 }
 
