@@ -72,7 +72,7 @@ func (e *Effects) Make(ctx context.Context, c *Change) (begun bool, err error) {
 	if c.On.Send != nil { // not cut short: what was given up might still arrive, after Off did
 		ctx = context.WithoutCancel(ctx)
 	}
-	return true, e.do(ctx, &c.On, false)
+	return true, e.do(ctx, &c.On, true)
 }
 
 // Unmake undoes the change, whether it was done or not, until that is confirmed or Within
@@ -92,7 +92,7 @@ func (e *Effects) Unmake(ctx context.Context, c *Change) error {
 	for {
 		var err error
 		if !done { // what went well once is not done again while the check is waited for
-			err = e.do(ctx, &c.Off, true)
+			err = e.do(ctx, &c.Off, false)
 			done = err == nil
 		}
 		if done {
@@ -129,16 +129,17 @@ func (e *Effects) confirms(ctx context.Context, c *Change) (Reading, error) {
 	return e.look(ctx, p), nil
 }
 
-// do carries means out; with all, every program is run though one fails.
-func (e *Effects) do(ctx context.Context, m *Means, all bool) error {
+// do carries means out. Those that make the change end with this process, since somebody else
+// then undoes it; of those that undo it every program is run though one fails.
+func (e *Effects) do(ctx context.Context, m *Means, makes bool) error {
 	if m.Send != nil {
 		return e.send(ctx, m)
 	}
 	var errs []error
 	for _, argv := range m.Run {
-		answer := e.exec.run(ctx, &ExecArgs{Argv: argv})
+		answer := e.exec.run(ctx, &ExecArgs{Argv: argv, endsWithUs: makes})
 		err := ran(argv, answer)
-		if err != nil && !all {
+		if err != nil && makes {
 			return err
 		}
 		errs = append(errs, err)

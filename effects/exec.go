@@ -48,6 +48,9 @@ type ExecArgs struct {
 	PlannedCode int `json:"planned_code,omitempty"`
 	// Simulated is laid over the planned answer.
 	Simulated json.RawMessage `json:"simulated,omitempty"`
+
+	// endsWithUs says that the program is killed if this process is.
+	endsWithUs bool
 }
 
 // ExecAnswer is the answer of kind "exec".
@@ -144,6 +147,9 @@ func (x *execer) execute(ctx context.Context, args *ExecArgs, answer *ExecAnswer
 	stdout, stderr := capture{limit: limit + x.slack()}, capture{limit: limit + x.slack()}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	ownGroup(cmd)
+	if args.endsWithUs {
+		defer endsWithUs(cmd)()
+	}
 	var interrupted atomic.Bool
 	cmd.Cancel = func() error {
 		interrupted.Store(true)
