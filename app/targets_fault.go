@@ -90,6 +90,9 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 			t.guardian.remove(id)
 			return nil, &journal.EffectError{Code: journal.CodeLost, Message: fmt.Sprintf("%s: %v", what, err)}
 		case signal := <-call.Signals:
+			if ctx.Err() != nil {
+				continue // it is to go off, not on again
+			}
 			heed(applied, signal)
 			counting.ask()
 		case <-counting.timer.C:

@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +95,55 @@ func TestNobodyKnows(t *testing.T) {
 				t.Errorf("%s: a cleanup has something to take off: %v", kind, left)
 			}
 			time.Sleep(time.Hour) // what was given up ends, too
+		})
+	}
+}
+
+// heeds performs faults that write down what they are told, also a while after their cancel.
+type heeds struct{ told []runtime.SignalKind }
+
+func (h *heeds) Perform(ctx context.Context, call *runtime.Call) (any, error) {
+	call.Report(struct{}{})
+	for over := ctx.Done(); over != nil; {
+		select {
+		case s := <-call.Signals:
+			h.told = append(h.told, s)
+		case <-over:
+			over = nil
+			time.Sleep(time.Second)
+		}
+	}
+	for len(call.Signals) > 0 {
+		h.told = append(h.told, <-call.Signals)
+	}
+	return nil, nil
+}
+
+// TestEndOfALiftedPause: a fault that a pause has lifted is not put on again for the moment in
+// which the run is stopped or aborted.
+func TestEndOfALiftedPause(t *testing.T) {
+	want := []runtime.SignalKind{runtime.SignalPause, runtime.SignalLift}
+	for _, end := range []string{runtime.ActionStop, runtime.ActionAbort, runtime.ActionFail} {
+		synctest.Test(t, func(t *testing.T) {
+			fault := &heeds{}
+			w := runtime.NewReal(fault, &journal.Memory{}, time.Now())
+			done := make(chan runtime.Outcome, 1)
+			go func() {
+				done <- runtime.New(runtime.Config{}, w).Execute(func(b *runtime.Branch) (any, error) {
+					if _, err := b.Hold(ask("fault", "f")); err != nil {
+						return nil, err
+					}
+					return nil, b.Sleep(time.Hour)
+				})
+			}()
+			synctest.Wait()
+			w.Control(runtime.Control{Action: runtime.ActionPause, Lift: true})
+			synctest.Wait()
+			w.Control(runtime.Control{Action: end})
+			<-done
+			if !slices.Equal(fault.told, want) {
+				t.Errorf("%s: it was told %v, want %v", end, fault.told, want)
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -243,10 +244,11 @@ func (w *Real) keep(r *Ready) error {
 	return err
 }
 
-// tell sends signals and cancels. The caller holds mu.
+// tell sends signals and cancels. A fault that goes off is told nothing more: the end of a
+// pause that lifted it would put it on once more. The caller holds mu.
 func (w *Real) tell(r *Ready) {
 	for _, s := range r.Signals {
-		if e := w.running[s.ID]; e != nil {
+		if e := w.running[s.ID]; e != nil && !(e.req.Chaos && (e.abandon != nil || slices.Contains(r.Cancel, s.ID))) {
 			e.signal(s.What)
 		}
 	}
