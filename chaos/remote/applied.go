@@ -102,7 +102,7 @@ func (a *Applied) keep(ctx context.Context) {
 		expired := time.Since(a.renewed) > ttl+grace
 		a.mu.Unlock()
 		switch {
-		case link.IsStatus(err, http.StatusNotFound):
+		case isGone(err):
 			err = link.Lost("starquake at %s does not have the fault any more: it was started anew, or the lease ran out", a.t.Base)
 		case err != nil && expired:
 			err = link.Lost("starquake at %s could not be reached, and the lease has run out: %v", a.t.Base, err)

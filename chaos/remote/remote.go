@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -149,18 +150,28 @@ func (t *Target) Undo(ctx context.Context, id string) error {
 	return err
 }
 
+// isGone reports whether err is the plane's own word that it does not have the fault.
+func isGone(err error) bool {
+	var e *link.StatusError
+	return errors.As(err, &e) && e.Status == http.StatusNotFound && (e.Code == "no_such_fault" || e.Code == "no_such_target")
+}
+
 // remove deletes the fault, trying until it must have gone by itself.
 func (t *Target) remove(ctx context.Context, id string, expires time.Time) (chaos.Stats, error) {
 	var answer struct{ Stats chaos.Stats }
 	ctx, cancel := context.WithDeadline(ctx, expires)
 	defer cancel()
 	err := link.Retry(ctx, func(ctx context.Context) error {
-		return t.Call(ctx, http.MethodDelete, t.path("faults", id), nil, &answer)
+		err := t.Call(ctx, http.MethodDelete, t.path("faults", id), nil, &answer)
+		if link.IsStatus(err, http.StatusNotFound) && !isGone(err) {
+			err = errors.New(err.Error()) // no refusal: another try may come to the plane
+		}
+		return err
 	})
 	switch {
 	case err == nil:
 		return answer.Stats, nil
-	case link.IsStatus(err, http.StatusNotFound):
+	case isGone(err):
 		return chaos.Stats{}, link.Lost("starquake at %s does not have the fault any more: it was started anew, or the lease ran out", t.Base)
 	}
 	// Also after a refusal, such as of a token that has changed: the lease still ends.

@@ -184,6 +184,29 @@ func heldUnanswered(t *testing.T) {
 	}
 }
 
+// TestHidden looks at a data plane in whose place another server answers for a while, that
+// there is nothing: that the fault is gone only the plane can say.
+func TestHidden(t *testing.T) { synctest.Test(t, hidden) }
+
+func hidden(t *testing.T) {
+	s, target := open(t, 600*time.Millisecond)
+	a := apply(t, target)
+	s.Hide(true)
+	time.Sleep(400 * time.Millisecond) // shorter than the lease
+	s.Hide(false)
+	eventually(t, func() bool { return s.Leases()["run-0.1-7"].Renewed > 0 })
+	select {
+	case err := <-a.Lost():
+		t.Errorf("lost: %v", err)
+	default:
+	}
+	s.Hide(true)
+	time.AfterFunc(300*time.Millisecond, func() { s.Hide(false) })
+	if _, err := a.Remove(context.Background()); err != nil || len(s.Leases()) != 0 {
+		t.Errorf("%v, left: %v", err, s.Leases())
+	}
+}
+
 func TestNoSuchTarget(t *testing.T) { synctest.Test(t, noSuchTarget) }
 
 func noSuchTarget(t *testing.T) {

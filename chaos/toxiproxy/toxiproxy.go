@@ -4,6 +4,7 @@ package toxiproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -44,14 +45,22 @@ func (p *Proxy) State(ctx context.Context) (State, error) {
 	var s State
 	err := p.Call(ctx, http.MethodGet, p.path(), nil, &s)
 	switch {
-	case link.IsStatus(err, http.StatusNotFound):
+	case isGone(err):
 		return s, fmt.Errorf("Toxiproxy at %s has no proxy %q: %w; make it with: toxiproxy-cli create -l LISTEN -u UPSTREAM %s", p.Base, p.Name, err, p.Name)
+	case link.IsStatus(err, http.StatusNotFound): // what stands before it says so; another try may tell
+		return s, fmt.Errorf("Toxiproxy at %s: %v: is it the right address?", p.Base, err)
 	case err != nil:
 		return s, fmt.Errorf("Toxiproxy at %s: %w", p.Base, err)
 	case s.Name != p.Name:
 		return s, fmt.Errorf("Toxiproxy at %s answered about a proxy %q instead of %q: is it the right address?", p.Base, s.Name, p.Name)
 	}
 	return s, nil
+}
+
+// isGone reports whether err is Toxiproxy's own word that there is no such proxy.
+func isGone(err error) bool {
+	var e *link.StatusError
+	return errors.As(err, &e) && e.Status == http.StatusNotFound && strings.Contains(e.Message, "proxy not found")
 }
 
 func (p *Proxy) path(more ...string) string {
@@ -115,6 +124,9 @@ func (a *Applied) Remove(ctx context.Context) error {
 	a.Stop()
 	was := a.On()
 	return a.p.undo(ctx, a.id, a.disabled, func(s State, err error) {
+		if err != nil && !isGone(err) {
+			return // nobody has seen it, and it is as it was
+		}
 		if err = a.p.judge(s, err, a.toxics); was && link.IsLost(err) {
 			a.Lose(err)
 		}
@@ -147,7 +159,7 @@ func (p *Proxy) look(ctx context.Context, toxics []toxic) error {
 
 // judge is look at what was answered.
 func (p *Proxy) judge(s State, err error, toxics []toxic) error {
-	if link.IsStatus(err, http.StatusNotFound) {
+	if isGone(err) {
 		return link.Lost("the proxy is gone, and the fault with it: %v", err)
 	}
 	if err != nil {
@@ -223,7 +235,7 @@ func (p *Proxy) take(ctx context.Context, id string, disabled *bool, seen func(S
 	if seen != nil {
 		seen(s, err)
 	}
-	if link.IsStatus(err, http.StatusNotFound) {
+	if isGone(err) {
 		return nil
 	}
 	if err != nil {
@@ -247,7 +259,7 @@ func (p *Proxy) take(ctx context.Context, id string, disabled *bool, seen func(S
 		}
 	}
 	if s, err = p.State(ctx); err != nil {
-		if link.IsStatus(err, http.StatusNotFound) {
+		if isGone(err) {
 			return nil
 		}
 		return err
@@ -279,7 +291,7 @@ func (p *Proxy) enableAfter(ctx context.Context, s State, ours func(toxic) bool)
 		s, err = p.State(ctx)
 	}
 	switch {
-	case link.IsStatus(err, http.StatusNotFound): // it is gone
+	case isGone(err):
 		return nil
 	case err == nil && !done():
 		err = fmt.Errorf("proxy %q is still disabled after it was enabled", p.Name)

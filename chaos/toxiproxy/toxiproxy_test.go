@@ -347,6 +347,47 @@ func TestEnabledConfirmed(t *testing.T) {
 	}
 }
 
+// notThere answers as what stands before a Toxiproxy that it does not reach, for so many times.
+type notThere struct {
+	http.RoundTripper
+	times int
+}
+
+func (n *notThere) RoundTrip(req *http.Request) (*http.Response, error) {
+	if n.times > 0 {
+		n.times--
+		return &http.Response{StatusCode: http.StatusNotFound, Body: io.NopCloser(strings.NewReader("404 page not found")), Request: req}, nil
+	}
+	return n.RoundTripper.RoundTrip(req)
+}
+
+// TestGoneInItsWords: that a proxy is gone, and its faults with it, only Toxiproxy can say.
+func TestGoneInItsWords(t *testing.T) {
+	s := toxiproxytest.Start(t)
+	s.Proxy("shop", echo(t))
+	before := &notThere{RoundTripper: new(http.Transport)}
+	t.Cleanup(before.RoundTripper.(*http.Transport).CloseIdleConnections)
+	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: &http.Client{Transport: before}, Base: s.URL}, Name: "shop"}
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Stop()
+	before.times = 2
+	if err := a.Remove(context.Background()); err != nil || !s.Clean("shop") {
+		t.Errorf("%v, %+v", err, s.State("shop"))
+	}
+	select {
+	case err := <-a.Lost():
+		t.Errorf("lost: %v", err)
+	default:
+	}
+	s.Do(http.MethodDelete, "/proxies/shop", nil, nil)
+	if err := p.Undo(context.Background(), "r"); err != nil {
+		t.Errorf("a proxy that is gone: %v", err)
+	}
+}
+
 // TestLostAtTheEnd: a fault that was gone before it was taken off is lost, however shortly
 // before; one that was off by itself then, as a pulse is, is not.
 func TestLostAtTheEnd(t *testing.T) {

@@ -34,6 +34,7 @@ type Server struct {
 	leases map[string]*Lease
 	dead   bool
 	mute   bool
+	hidden bool
 }
 
 // Start starts a fake that ends with the test.
@@ -79,8 +80,12 @@ func unstarted(t testing.TB) *Server {
 	mux.HandleFunc("POST /v1/resume", s.hold(false))
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		dead, mute := s.dead, s.mute
+		dead, mute, hidden := s.dead, s.mute, s.hidden
 		s.mu.Unlock()
+		if hidden {
+			http.NotFound(w, r)
+			return
+		}
 		if mute {
 			mux.ServeHTTP(httptest.NewRecorder(), r)
 		}
@@ -105,6 +110,13 @@ func (s *Server) Mute(mute bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mute = mute
+}
+
+// Hide makes another server answer in its place, which knows nothing of it, or not any more.
+func (s *Server) Hide(hidden bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hidden = hidden
 }
 
 // Forget drops all leases, as a restart does.
