@@ -174,7 +174,7 @@ func (s *pipeServer) record(r *Ready, v *verdicts, ev Event) {
 		}
 		delete(f.open, ev.ID)
 		fact(journal.EffectEnd, ev.ID, &journal.EffectEndBody{Data: ev.Data, Error: ev.Err})
-		if e.req.Held && e.on && ev.Err != nil && (e.req.Chaos || e.cancelled) {
+		if e.req.Held && unconfirmed(e.on, e.req.Chaos, ev.Err) && (!e.on || e.req.Chaos || e.cancelled) { // as Held.ended
 			v.unclean = append(v.unclean, journal.Problem{Code: ev.Err.Code, Message: ev.Err.Message, Path: e.req.Path})
 		}
 	case EventControl:

@@ -156,14 +156,19 @@ func newFaultWorld() *faultWorld {
 // Perform implements runtime.Performer.
 func (w *faultWorld) Perform(ctx context.Context, call *runtime.Call) (any, error) {
 	name := call.ID.String()
-	if call.Held {
+	if call.Held && call.Kind != "half" {
 		call.Report(json.RawMessage(`{"on":true}`))
 	}
 	w.on <- name
 	<-ctx.Done()
 	w.off <- name
-	if call.Kind == "sticky" {
+	switch call.Kind {
+	case "sticky":
 		return nil, errors.New("it is still there")
+	case "half":
+		return nil, &journal.EffectError{Code: journal.CodeUnclean, Message: "a part of it may be on"}
+	case "leased":
+		return nil, &journal.EffectError{Code: journal.CodeExpired, Message: "its lease has run out"}
 	}
 	return nil, nil
 }
@@ -246,6 +251,40 @@ func TestPipeDeath(t *testing.T) {
 				t.Errorf("the last record is %s", last.Kind)
 			}
 		})
+	}
+}
+
+// TestPipeDeathUnclean: what a fault says at its end means the same whether the process of the
+// run is there or not: one that was being put on may be on in part, one that expired is off.
+func TestPipeDeathUnclean(t *testing.T) {
+	for kind, want := range map[string]journal.Verdict{"half": journal.VerdictUnclean, "leased": journal.VerdictErrored} {
+		w, p := newFaultWorld(), newPipes()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = runtime.NewPipeWorld(p.toRun, p.fromRun).Execute(runtime.Config{}, func(b *runtime.Branch) (any, error) {
+				if _, err := b.Hold(runtime.Ask{Kind: kind, Args: json.RawMessage(`{}`), Chaos: true}); err != nil {
+					return nil, err
+				}
+				return nil, b.Sleep(time.Hour)
+			})
+		}()
+		served := make(chan runtime.Outcome, 1)
+		go func() {
+			served <- runtime.ServePipe(p.toWorld, p.fromWrld, w, runtime.PipeOptions{Kill: p.cut, TurnLimit: time.Minute})
+		}()
+		await(t, w.on, "the fault to be asked for")
+		if kind == "leased" {
+			waitForRecord(t, w.memory, journal.Sleep)
+		}
+		p.cut()
+		out := await(t, served, "the run to end")
+		p.toWorld.Close()
+		p.fromWrld.Close()
+		<-ended
+		if out.Verdict != want {
+			t.Errorf("%s: got %+v, expected %s", kind, out.RunEndBody, want)
+		}
 	}
 }
 
