@@ -18,13 +18,13 @@ const maxRevivals = 3
 // gives for them, of what they were permitted when they began; targets are those there are now.
 func (m *manager) recover(permits func() app.Options) {
 	m.takeUp = func(id string) (*app.Running, error) { return m.resume(id, permits()) }
-	var unclean []string
+	var left []string // runs that may have left something on, and do not go on
 	defer func() {
 		m.starting.Add(1)
-		if len(unclean) == 0 {
+		if len(left) == 0 {
 			m.takeOffAll(nil)
 		} else {
-			go m.takeOffAll(unclean)
+			go m.takeOffAll(left)
 		}
 	}()
 	if m.store == nil {
@@ -38,7 +38,7 @@ func (m *manager) recover(permits func() app.Options) {
 	for _, e := range slices.Backward(runs) {
 		switch {
 		case e.Status == store.Ended && e.MayBeOn():
-			unclean = append(unclean, e.ID)
+			left = append(left, e.ID)
 			continue
 		case e.Imported || e.Status != store.Interrupted:
 			continue
@@ -55,6 +55,7 @@ func (m *manager) recover(permits func() app.Options) {
 			m.mu.Unlock()
 		case err != nil:
 			m.stays(e.ID, err)
+			left = append(left, e.ID)
 		default:
 			m.logger.Info("an interrupted run goes on", "run", r.ID, "name", e.Name)
 		}
@@ -64,11 +65,11 @@ func (m *manager) recover(permits func() app.Options) {
 // takeOffWithin is how long it is tried to take off what one run has left on.
 const takeOffWithin = 10 * time.Second
 
-// takeOffAll tries once more to take off what runs have left on that ended unclean. The server
-// answers meanwhile; runs that are started wait for it.
-func (m *manager) takeOffAll(unclean []string) {
+// takeOffAll tries to take off what runs have left on that ended unclean, or were interrupted
+// and cannot be taken up. The server answers meanwhile; runs that are started wait for it.
+func (m *manager) takeOffAll(left []string) {
 	defer m.starting.Done()
-	for _, id := range unclean {
+	for _, id := range left {
 		if m.ending.Err() == nil {
 			m.takeOff(id)
 		}
@@ -93,13 +94,13 @@ func (m *manager) takeOff(id string) {
 	switch {
 	case errors.Is(err, store.ErrBusy): // somebody cleans it up
 	case err != nil:
-		m.logger.Error("what a run that ended unclean may have left on cannot be found out", "run", id, "error", err)
+		m.logger.Error("what a run may have left on cannot be found out", "run", id, "error", err)
 	default:
 		for _, what := range done.Off {
-			m.logger.Warn("a run that ended unclean had left on, and now is off", "run", id, "fault", what)
+			m.logger.Warn("a run that does not go on had left on, and now is off", "run", id, "fault", what)
 		}
 		for _, what := range done.Left {
-			m.logger.Error("a run that ended unclean may have left on; mend what keeps it on, then starquake cleanup takes it off", "run", id, "fault", what)
+			m.logger.Error("a run that does not go on may have left on; mend what keeps it on, then starquake cleanup takes it off", "run", id, "fault", what)
 		}
 	}
 }
@@ -124,9 +125,9 @@ func (m *manager) resume(id string, permits app.Options) (*app.Running, error) {
 	return r, nil
 }
 
-// stays notes a run that cannot be taken up.
+// stays notes a run that cannot be taken up. The caller sees to what it may have left on.
 func (m *manager) stays(id string, why error) {
-	m.logger.Error("an interrupted run does not go on; starquake cleanup takes off what it may have left on", "run", id, "error", why)
+	m.logger.Error("an interrupted run does not go on; what it may have left on is taken off", "run", id, "error", why)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.parked++
@@ -151,6 +152,7 @@ func (m *manager) revive(id string, given []string) {
 	_, err := m.takeUp(id)
 	if err != nil {
 		m.stays(id, err)
+		m.takeOff(id)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,0 +1,62 @@
+package server_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"starquake/builtins"
+	"starquake/chaos"
+	"starquake/runtime/journal"
+	"starquake/store"
+)
+
+// TestStays: of a run that was interrupted and cannot be taken up, as one whose script this
+// version does not read, what it had put on is taken off all the same.
+func TestStays(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "mark")
+	if err := os.WriteFile(mark, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := chaos.New("exec", map[string]any{"name": "flag", "on": []any{"touch", mark}, "off": []any{"rm", "-f", mark}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, err := json.Marshal(builtins.FaultArgs{Fault: f, Text: f.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	st, err := store.Open(data, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id = "20260101-000000-00000001"
+	run, err := st.Create(store.Info{ID: id, Name: "other", Script: "other.star", Started: time.Now(), Resume: json.RawMessage(`{"policy":{"allow_exec":["rm","touch"]}}`)})
+	if err == nil {
+		err = run.Append([]journal.Record{
+			{Kind: journal.RunBegin, Place: journal.Place{Branch: "0"}, Body: &journal.RunBeginBody{
+				Name: "other", Origin: time.Now(), World: "real", Format: journal.FormatVersion, Script: "other.star", Modules: map[string]string{"other.star": "def main(:\n"},
+			}},
+			{Kind: journal.EffectStart, Place: journal.Place{Branch: "0", Op: 1}, Body: &journal.EffectStartBody{Kind: builtins.KindFault, Args: args, Held: true, Chaos: true}},
+		})
+	}
+	if err == nil {
+		err = run.Close()
+	}
+	if err == nil {
+		err = st.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := serveIn(t, data)
+	l.await("the fault to be off", func() bool { _, err := os.Stat(mark); return os.IsNotExist(err) })
+	l.await("word of it", func() bool { return strings.Contains(l.log.String(), "now is off") })
+	if got := l.do("GET", "/api/v1/runs/"+id, nil).is(200).text("status"); got != "interrupted" {
+		t.Errorf("the run is %s", got)
+	}
+}
