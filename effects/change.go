@@ -129,15 +129,16 @@ func (e *Effects) confirms(ctx context.Context, c *Change) (Reading, error) {
 	return e.look(ctx, p), nil
 }
 
-// do carries means out. Those that make the change end with this process, since somebody else
-// then undoes it; of those that undo it every program is run though one fails.
+// do carries means out. What the programs leave running is what they make, or bring back.
+// Those that make the change end with this process, since somebody else then undoes it; of
+// those that undo it every program is run though one fails.
 func (e *Effects) do(ctx context.Context, m *Means, makes bool) error {
 	if m.Send != nil {
 		return e.send(ctx, m)
 	}
 	var errs []error
 	for _, argv := range m.Run {
-		answer := e.exec.run(ctx, &ExecArgs{Argv: argv, endsWithUs: makes})
+		answer := e.exec.run(ctx, &ExecArgs{Argv: argv, leaves: true, endsWithUs: makes})
 		err := ran(argv, answer)
 		if err != nil && makes {
 			return err

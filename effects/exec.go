@@ -49,6 +49,8 @@ type ExecArgs struct {
 	// Simulated is laid over the planned answer.
 	Simulated json.RawMessage `json:"simulated,omitempty"`
 
+	// leaves says that what the program leaves running when it ends by itself stays.
+	leaves bool
 	// endsWithUs says that the program is killed if this process is.
 	endsWithUs bool
 }
@@ -106,7 +108,8 @@ func (e *Effects) performExec(ctx context.Context, call *runtime.Call) (any, err
 	return answer, nil
 }
 
-// run runs a program until it and its process group are gone. Its answer is hidden.
+// run runs a program until it and, unless it may leave something, its process group are gone.
+// Its answer is hidden.
 func (x *execer) run(ctx context.Context, args *ExecArgs) *ExecAnswer {
 	start := time.Now()
 	answer := &ExecAnswer{Code: -1}
@@ -164,7 +167,9 @@ func (x *execer) execute(ctx context.Context, args *ExecArgs, answer *ExecAnswer
 		return problem(CodeFailed, "starting %s: %v", args.Argv[0], unwrapPath(err))
 	}
 	err = cmd.Wait()
-	killGroup(cmd) // what the program left behind, and what ignored the polite signal
+	if !args.leaves || interrupted.Load() {
+		killGroup(cmd) // what the program left behind, and what ignored the polite signal
+	}
 
 	var cutOut, cutErr bool
 	answer.Stdout, answer.StdoutBase64, cutOut = x.text(&stdout, limit)
