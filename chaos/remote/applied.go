@@ -90,8 +90,10 @@ func (a *Applied) keep(ctx context.Context) {
 		case <-a.bell:
 		}
 		err := a.tell(ctx)
-		if err == nil && !time.Now().Before(due) {
-			if err = a.renew(ctx); err == nil {
+		if !isGone(err) && !time.Now().Before(due) { // also if it cannot be told to hold it
+			if lost := a.renew(ctx); lost != nil {
+				err = lost
+			} else {
 				due = time.Now().Add(ttl / 3)
 			}
 		}

@@ -207,6 +207,23 @@ func hidden(t *testing.T) {
 	}
 }
 
+// TestRenewedUnheld looks at a data plane that cannot hold a fault in a pause for a while: the
+// lease is renewed all the same.
+func TestRenewedUnheld(t *testing.T) { synctest.Test(t, renewedUnheld) }
+
+func renewedUnheld(t *testing.T) {
+	s, target := open(t, 600*time.Millisecond)
+	a := apply(t, target)
+	s.Stick(true)
+	a.Pause()
+	time.Sleep(3 * time.Second)
+	s.Stick(false)
+	eventually(t, func() bool { return s.Leases()["run-0.1-7"].Paused })
+	if _, err := a.Remove(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNoSuchTarget(t *testing.T) { synctest.Test(t, noSuchTarget) }
 
 func noSuchTarget(t *testing.T) {

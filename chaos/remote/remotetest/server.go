@@ -35,6 +35,7 @@ type Server struct {
 	dead   bool
 	mute   bool
 	hidden bool
+	stuck  bool
 }
 
 // Start starts a fake that ends with the test.
@@ -117,6 +118,13 @@ func (s *Server) Hide(hidden bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hidden = hidden
+}
+
+// Stick makes the server refuse to hold faults and to let them go on, and nothing else.
+func (s *Server) Stick(stuck bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stuck = stuck
 }
 
 // Forget drops all leases, as a restart does.
@@ -215,6 +223,10 @@ func (s *Server) hold(on bool) http.HandlerFunc {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if s.stuck {
+			problem(w, 503, "busy", "not now")
+			return
+		}
 		for id, l := range s.leases {
 			if slices.Contains(in.Faults, id) {
 				l.Paused, l.Lifted = on, on && (l.Lifted || in.Lift)
