@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -104,11 +106,16 @@ func (c *Caller) Call(ctx context.Context, method, path string, in, out any) err
 	if c.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.Token)
 	}
-	resp, err := c.HTTP.Do(req)
+	var sent atomic.Bool
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}
+	resp, err := c.HTTP.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
 		var plain *url.Error
 		if errors.As(err, &plain) { // it repeats method and URL
 			err = plain.Err
+		}
+		if !sent.Load() {
+			err = &UnsentError{err}
 		}
 		return fmt.Errorf("%s %s: %w", method, target, err)
 	}

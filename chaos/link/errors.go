@@ -26,6 +26,18 @@ type DeniedError struct{ Err error }
 func (e *DeniedError) Error() string { return e.Err.Error() }
 func (e *DeniedError) Unwrap() error { return e.Err }
 
+// UnsentError is the error of a call of which nothing was sent: there was no connection.
+type UnsentError struct{ Err error }
+
+func (e *UnsentError) Error() string { return e.Err.Error() }
+func (e *UnsentError) Unwrap() error { return e.Err }
+
+// IsUnsent reports whether err is one.
+func IsUnsent(err error) bool {
+	var e *UnsentError
+	return errors.As(err, &e)
+}
+
 // UntouchedError is an error of putting a fault on before anything was sent that could
 // have put it on: there is nothing to take off.
 type UntouchedError struct{ Err error }

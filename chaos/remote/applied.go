@@ -130,8 +130,11 @@ func (a *Applied) renew(ctx context.Context) error {
 	err := a.t.Call(ctx, http.MethodPost, a.t.path("faults", a.id, "renew"), map[string]string{"ttl": units.FormatDuration(a.t.ttl())}, nil)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.asked = time.Now(); err == nil {
+	if err == nil {
 		a.renewed = asked
+	}
+	if !link.IsUnsent(err) {
+		a.asked = time.Now()
 	}
 	return err
 }

@@ -158,6 +158,23 @@ func renewedUnanswered(t *testing.T) {
 	}
 }
 
+// TestNotAsked looks at a data plane that nobody can connect to any more: what was not sent
+// renews no lease, so nobody waits for longer than the last one that was granted.
+func TestNotAsked(t *testing.T) { synctest.Test(t, notAsked) }
+
+func notAsked(t *testing.T) {
+	s, target := open(t, 600*time.Millisecond)
+	a := apply(t, target)
+	s.Close()
+	if err := <-a.Lost(); !link.IsLost(err) {
+		t.Error(err)
+	}
+	began := time.Now()
+	if _, err := a.Remove(context.Background()); !link.IsLost(err) || time.Since(began) > 600*time.Millisecond {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+}
+
 // TestHeldUnanswered looks at a fault that is put on again in a way that nobody answers, and
 // that is to be lifted again before that is noticed.
 func TestHeldUnanswered(t *testing.T) { synctest.Test(t, heldUnanswered) }
