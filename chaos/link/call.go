@@ -114,10 +114,7 @@ func (c *Caller) Call(ctx context.Context, method, path string, in, out any) err
 		if errors.As(err, &plain) { // it repeats method and URL
 			err = plain.Err
 		}
-		if !sent.Load() {
-			err = &UnsentError{err}
-		}
-		return fmt.Errorf("%s %s: %w", method, target, err)
+		return fmt.Errorf("%s %s: %w", method, target, &NoAnswerError{sent.Load(), err})
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -189,6 +186,24 @@ func Retry(ctx context.Context, try func(context.Context) error) error {
 		case <-timer.C:
 		}
 		pause = min(2*pause, time.Second)
+	}
+}
+
+// late is for how long what nobody answered may still be on its way at an engine that answers:
+// one that was stopped goes on with all at once, in any order.
+const late = time.Second
+
+// AwaitLate is for who could not put a fault on because of err, and is about to take off what
+// there may be of it. If that was sent and nobody answered it may still arrive after it was
+// looked for: take looks for it once, and then there is time for it to come.
+func AwaitLate(err error, take func(context.Context) error) {
+	if !IsUnanswered(err) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callWithin)
+	defer cancel()
+	if take(ctx) == nil {
+		time.Sleep(late)
 	}
 }
 

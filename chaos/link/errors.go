@@ -26,16 +26,27 @@ type DeniedError struct{ Err error }
 func (e *DeniedError) Error() string { return e.Err.Error() }
 func (e *DeniedError) Unwrap() error { return e.Err }
 
-// UnsentError is the error of a call of which nothing was sent: there was no connection.
-type UnsentError struct{ Err error }
+// NoAnswerError is the error of a call that was not answered.
+type NoAnswerError struct {
+	// Sent is false where nothing was sent, since there was no connection. Else it may have
+	// arrived, and may still do so.
+	Sent bool
+	Err  error
+}
 
-func (e *UnsentError) Error() string { return e.Err.Error() }
-func (e *UnsentError) Unwrap() error { return e.Err }
+func (e *NoAnswerError) Error() string { return e.Err.Error() }
+func (e *NoAnswerError) Unwrap() error { return e.Err }
 
-// IsUnsent reports whether err is one.
+// IsUnsent reports whether err is of a call of which nothing was sent.
 func IsUnsent(err error) bool {
-	var e *UnsentError
-	return errors.As(err, &e)
+	var e *NoAnswerError
+	return errors.As(err, &e) && !e.Sent
+}
+
+// IsUnanswered reports whether err is of a call that was sent.
+func IsUnanswered(err error) bool {
+	var e *NoAnswerError
+	return errors.As(err, &e) && e.Sent
 }
 
 // UntouchedError is an error of putting a fault on before anything was sent that could

@@ -71,6 +71,11 @@ func (s *Server) Apply(ctx context.Context, f chaos.Fault, elapsed time.Duration
 	})
 	if err != nil {
 		s.forget(a) // Restore takes off what was written of it
+		link.AwaitLate(err, func(ctx context.Context) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.rewrite(ctx)
+		})
 		return nil, err
 	}
 	a.Follower = w

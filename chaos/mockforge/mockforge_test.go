@@ -2,7 +2,10 @@ package mockforge_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -274,6 +277,53 @@ func TestWrittenConfirmed(t *testing.T) {
 	remove(t, a)
 	if fake.Block("latency") != nil {
 		t.Errorf("it is on: %v", fake.Config())
+	}
+}
+
+// late gives up the first request that changes something, and has it arrive when so many that
+// look have been answered: as at a server that was stopped, and goes on with all at once.
+type late struct {
+	http.RoundTripper
+	method string
+	looks  int
+	arrive func()
+}
+
+func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == l.method {
+		l.method = ""
+		body, err := io.ReadAll(req.Body)
+		again := req.Clone(context.Background())
+		again.Body = io.NopCloser(strings.NewReader(string(body)))
+		l.arrive = func() {
+			if resp, err := l.RoundTripper.RoundTrip(again); err == nil {
+				resp.Body.Close()
+			}
+		}
+		httptrace.ContextClientTrace(req.Context()).WroteHeaders()
+		return nil, errors.Join(context.DeadlineExceeded, err)
+	}
+	resp, err := l.RoundTripper.RoundTrip(req)
+	if l.arrive != nil && req.Method == http.MethodGet {
+		if l.looks--; l.looks == 0 {
+			l.arrive()
+		}
+	}
+	return resp, err
+}
+
+// TestLate: what was given up may be written after the prior configuration was; it does not stay.
+func TestLate(t *testing.T) {
+	fake, s := open(t, nil)
+	s.Caller.HTTP = &http.Client{Transport: &late{RoundTripper: s.Caller.HTTP.Transport, method: http.MethodPut, looks: 1}}
+	if _, err := s.Apply(context.Background(), made(t, "latency", args{"delay": "5ms"}), 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if err := s.Restore(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(mockforgetest.Initial(), fake.Config()); diff != "" || fake.Writes() < 3 {
+		t.Errorf("after %d writes: %s", fake.Writes(), diff)
 	}
 }
 

@@ -131,6 +131,13 @@ func (t *Target) Apply(ctx context.Context, p Put) (*Applied, error) {
 		return nil, link.Untouched(fmt.Errorf("starquake at %s: %w", t.Base, err))
 	}
 	if err != nil {
+		link.AwaitLate(err, func(ctx context.Context) error {
+			err := t.Call(ctx, http.MethodDelete, t.path("faults", p.ID), nil, nil)
+			if isGone(err) {
+				return nil
+			}
+			return err
+		})
 		return nil, fmt.Errorf("starquake at %s: %w", t.Base, err)
 	}
 	inner, stop := context.WithCancel(context.Background())

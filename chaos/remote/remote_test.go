@@ -158,6 +158,29 @@ func renewedUnanswered(t *testing.T) {
 	}
 }
 
+// TestLate looks at a data plane that puts a fault on after that was given up, and was looked
+// for in vain.
+func TestLate(t *testing.T) { synctest.Test(t, late) }
+
+func late(t *testing.T) {
+	s, target := open(t, 0)
+	s.Late()
+	f, err := chaos.New("latency", map[string]any{"delay": "1s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target.Apply(context.Background(), remote.Put{Fault: f, ID: "run-0.1-7"}); !link.IsUnanswered(err) {
+		t.Errorf("got %v", err)
+	}
+	if err := target.Undo(context.Background(), "run-0.1-7"); err != nil {
+		t.Error(err)
+	}
+	synctest.Wait()
+	if len(s.Leases()) != 0 {
+		t.Error("it is on")
+	}
+}
+
 // TestNotAsked looks at a data plane that nobody can connect to any more: what was not sent
 // renews no lease, so nobody waits for longer than the last one that was granted.
 func TestNotAsked(t *testing.T) { synctest.Test(t, notAsked) }

@@ -113,6 +113,7 @@ func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed tim
 		Look: func(ctx context.Context) error { return p.look(ctx, toxics) },
 	})
 	if err != nil {
+		link.AwaitLate(err, func(ctx context.Context) error { return p.take(ctx, id, &disabled, nil) })
 		return nil, err
 	}
 	return &Applied{w, p, id, toxics, &disabled}, nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"syscall"
 	"testing"
@@ -385,6 +386,54 @@ func TestGoneInItsWords(t *testing.T) {
 	s.Do(http.MethodDelete, "/proxies/shop", nil, nil)
 	if err := p.Undo(context.Background(), "r"); err != nil {
 		t.Errorf("a proxy that is gone: %v", err)
+	}
+}
+
+// late gives up the first request that changes something, and has it arrive when so many that
+// look have been answered: as at a server that was stopped, and goes on with all at once.
+type late struct {
+	http.RoundTripper
+	method string
+	looks  int
+	arrive func()
+}
+
+func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == l.method {
+		l.method = ""
+		body, err := io.ReadAll(req.Body)
+		again := req.Clone(context.Background())
+		again.Body = io.NopCloser(strings.NewReader(string(body)))
+		l.arrive = func() {
+			if resp, err := l.RoundTripper.RoundTrip(again); err == nil {
+				resp.Body.Close()
+			}
+		}
+		httptrace.ContextClientTrace(req.Context()).WroteHeaders()
+		return nil, errors.Join(context.DeadlineExceeded, err)
+	}
+	resp, err := l.RoundTripper.RoundTrip(req)
+	if l.arrive != nil && req.Method == http.MethodGet {
+		if l.looks--; l.looks == 0 {
+			l.arrive()
+		}
+	}
+	return resp, err
+}
+
+// TestLate: what was given up may go on after nothing of it was found; it does not stay.
+func TestLate(t *testing.T) {
+	s := toxiproxytest.Start(t)
+	s.Proxy("shop", echo(t))
+	transport := new(http.Transport)
+	t.Cleanup(transport.CloseIdleConnections)
+	through := &late{RoundTripper: transport, method: http.MethodPost, looks: 2}
+	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: &http.Client{Transport: through}, Base: s.URL}, Name: "shop"}
+	if _, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if err := p.Undo(context.Background(), "r"); err != nil || through.looks > 0 || !s.Clean("shop") {
+		t.Errorf("%v, %+v", err, s.State("shop"))
 	}
 }
 

@@ -36,6 +36,7 @@ type Server struct {
 	mute   bool
 	hidden bool
 	stuck  bool
+	late   chan struct{} // closed when what comes late may come; nil: nothing does
 }
 
 // Start starts a fake that ends with the test.
@@ -127,6 +128,13 @@ func (s *Server) Stick(stuck bool) {
 	s.stuck = stuck
 }
 
+// Late makes the next fault go on only when it was looked for in vain, to be taken off.
+func (s *Server) Late() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.late = make(chan struct{})
+}
+
 // Forget drops all leases, as a restart does.
 func (s *Server) Forget() {
 	s.mu.Lock()
@@ -171,6 +179,11 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if late := s.late; late != nil {
+		s.mu.Unlock()
+		<-late
+		s.mu.Lock()
+	}
 	id := r.PathValue("id")
 	s.leases[id] = &Lease{Fault: in.Fault, Seed: in.Seed, Elapsed: in.Elapsed, Before: in.Before, expires: time.Now().Add(ttl)}
 	answer(w, 201, map[string]any{"id": id, "target": "orders", "expires_at": s.leases[id].expires})
@@ -203,6 +216,10 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	if s.leases[id] == nil {
 		problem(w, 404, "no_such_fault", "no such fault")
+		if s.late != nil {
+			close(s.late)
+			s.late = nil
+		}
 		return
 	}
 	if r.Method == http.MethodDelete {
