@@ -43,7 +43,8 @@ type Follower struct {
 	bell chan struct{}
 
 	mu             sync.Mutex
-	on             bool          // written before done is closed: see On
+	on             bool // written before done is closed, as is failed: see On
+	failed         error
 	before         time.Duration // of the clock, until since
 	since          time.Time     // zero while it stands
 	paused, lifted bool
@@ -74,6 +75,9 @@ func (w *Follower) Stop() {
 
 // On reports, after Stop, whether the fault was on, as the engine had confirmed.
 func (w *Follower) On() bool { return w.on }
+
+// Failed is, after Stop, why the last that the engine was asked to do may not have been done.
+func (w *Follower) Failed() error { return w.failed }
 
 // Lost gives the one error that the fault is gone, when it is.
 func (w *Follower) Lost() <-chan error { return w.lost }
@@ -187,6 +191,9 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 		case is && time.Since(looked) >= lookEvery:
 			looked = time.Now()
 			err = w.Look(ctx)
+		}
+		if unsure {
+			w.failed = err
 		}
 		switch {
 		case ctx.Err() != nil:

@@ -105,6 +105,15 @@ func (s *Server) forget(a *Applied) {
 // Remove takes the fault off and returns when its absence is confirmed.
 func (a *Applied) Remove(ctx context.Context) error {
 	a.Stop()
+	link.AwaitLate(a.Failed(), func(ctx context.Context) error {
+		err := a.s.take(ctx, a)
+		a.s.mu.Lock()
+		defer a.s.mu.Unlock()
+		if a.s.last == nil {
+			a.s.last = normal(a.s.Prior) // what comes late is to be taken off once more
+		}
+		return err
+	})
 	ctx, cancel := context.WithTimeout(ctx, undoWithin)
 	defer cancel()
 	if err := link.Retry(ctx, func(ctx context.Context) error { return a.s.take(ctx, a) }); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,16 +281,34 @@ func TestWrittenConfirmed(t *testing.T) {
 	}
 }
 
-// late gives up the first request that changes something, and has it arrive when so many that
-// look have been answered: as at a server that was stopped, and goes on with all at once.
+// late gives up the next request that changes something, once it is set to, and has it arrive
+// when so many that look have been answered: as at a server that was stopped, and goes on with
+// all at once.
 type late struct {
 	http.RoundTripper
+	mu     sync.Mutex
 	method string
 	looks  int
 	arrive func()
 }
 
+// next sets it.
+func (l *late) next(method string, looks int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.method, l.looks = method, looks
+}
+
+// gaveUp reports whether it has given up a request.
+func (l *late) gaveUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.arrive != nil
+}
+
 func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if req.Method == l.method {
 		l.method = ""
 		body, err := io.ReadAll(req.Body)
@@ -315,15 +334,32 @@ func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
 // TestLate: what was given up may be written after the prior configuration was; it does not stay.
 func TestLate(t *testing.T) {
 	fake, s := open(t, nil)
-	s.Caller.HTTP = &http.Client{Transport: &late{RoundTripper: s.Caller.HTTP.Transport, method: http.MethodPut, looks: 1}}
-	if _, err := s.Apply(context.Background(), made(t, "latency", args{"delay": "5ms"}), 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+	ctx := context.Background()
+	through := &late{RoundTripper: s.Caller.HTTP.Transport}
+	s.Caller.HTTP = &http.Client{Transport: through}
+	f := made(t, "latency", args{"delay": "5ms"})
+	through.next(http.MethodPut, 1)
+	if _, err := s.Apply(ctx, f, 0, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
-	if err := s.Restore(context.Background()); err != nil {
+	if err := s.Restore(ctx); err != nil {
 		t.Error(err)
 	}
 	if diff := cmp.Diff(mockforgetest.Initial(), fake.Config()); diff != "" || fake.Writes() < 3 {
 		t.Errorf("after %d writes: %s", fake.Writes(), diff)
+	}
+	// The same where it was on, and is to be again.
+	through.arrive = nil
+	a := apply(t, s, f)
+	a.Lift()
+	eventually(t, func() bool { return fake.Block("latency") == nil })
+	through.next(http.MethodPut, 1)
+	a.Restore()
+	eventually(t, through.gaveUp)
+	before := fake.Writes()
+	remove(t, a)
+	if diff := cmp.Diff(mockforgetest.Initial(), fake.Config()); diff != "" || fake.Writes() < before+3 {
+		t.Errorf("after %d writes: %s", fake.Writes()-before, diff)
 	}
 }
 

@@ -123,6 +123,7 @@ func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed tim
 // gone before.
 func (a *Applied) Remove(ctx context.Context) error {
 	a.Stop()
+	link.AwaitLate(a.Failed(), func(ctx context.Context) error { return a.p.take(ctx, a.id, a.disabled, nil) })
 	was := a.On()
 	return a.p.undo(ctx, a.id, a.disabled, func(s State, err error) {
 		if err != nil && !isGone(err) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -389,16 +390,40 @@ func TestGoneInItsWords(t *testing.T) {
 	}
 }
 
-// late gives up the first request that changes something, and has it arrive when so many that
-// look have been answered: as at a server that was stopped, and goes on with all at once.
+// late gives up the next request that changes something, once it is set to, and has it arrive
+// when so many that look have been answered: as at a server that was stopped, and goes on with
+// all at once.
 type late struct {
 	http.RoundTripper
+	mu     sync.Mutex
 	method string
 	looks  int
 	arrive func()
 }
 
+// next sets it.
+func (l *late) next(method string, looks int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.method, l.looks = method, looks
+}
+
+// gaveUp reports whether it has given up a request, arrived whether that has arrived.
+func (l *late) gaveUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.arrive != nil
+}
+
+func (l *late) arrived() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.looks <= 0
+}
+
 func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if req.Method == l.method {
 		l.method = ""
 		body, err := io.ReadAll(req.Body)
@@ -427,12 +452,27 @@ func TestLate(t *testing.T) {
 	s.Proxy("shop", echo(t))
 	transport := new(http.Transport)
 	t.Cleanup(transport.CloseIdleConnections)
-	through := &late{RoundTripper: transport, method: http.MethodPost, looks: 2}
+	through := &late{RoundTripper: transport}
 	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: &http.Client{Transport: through}, Base: s.URL}, Name: "shop"}
+	through.next(http.MethodPost, 2)
 	if _, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
-	if err := p.Undo(context.Background(), "r"); err != nil || through.looks > 0 || !s.Clean("shop") {
+	if err := p.Undo(context.Background(), "r"); err != nil || !through.arrived() || !s.Clean("shop") {
+		t.Errorf("%v, %+v", err, s.State("shop"))
+	}
+	// The same where it was on, and is to be again.
+	through.arrive = nil
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Lift()
+	eventually(t, func() bool { return s.Clean("shop") })
+	through.next(http.MethodPost, 2)
+	a.Restore()
+	eventually(t, through.gaveUp)
+	if err := a.Remove(context.Background()); err != nil || !through.arrived() || !s.Clean("shop") {
 		t.Errorf("%v, %+v", err, s.State("shop"))
 	}
 }
