@@ -186,24 +186,30 @@ func (r *Run) Append(recs []journal.Record) error {
 	return r.err
 }
 
+// maxPiece is from how many bytes on a turn goes on in another frame of the log, which is
+// read back only up to maxFrame.
+const maxPiece = 8 << 20
+
 func (r *Run) append(recs []journal.Record) (err error) {
 	r.buf = r.buf[:0]
 	for i := range recs {
+		start := len(r.buf)
 		if r.buf, err = recs[i].AppendJSON(r.buf); err != nil {
 			return fmt.Errorf("run %s: record %s: %w", r.id, recs[i].Kind, err)
 		}
+		if n := len(r.buf) - start; n > maxLine { // nobody could read the journal again
+			return fmt.Errorf("run %s: record %s has %d bytes; expected at most %d", r.id, recs[i].Kind, n, maxLine)
+		}
 		r.buf = append(r.buf, '\n')
+		if len(r.buf) > maxPiece {
+			if err := r.write(); err != nil {
+				return err
+			}
+		}
 	}
-	if r.logged, err = r.log.append(r, frameRecords, r.size, r.buf); err != nil {
+	if err := r.write(); err != nil {
 		return err
 	}
-	killPoint()
-	n, err := r.file.WriteAt(r.buf, r.size)
-	killPoint()
-	if err != nil {
-		return fmt.Errorf("run %s: its journal: %w", r.id, err)
-	}
-	r.size += int64(n)
 	if cap(r.buf) > 1<<20 {
 		r.buf = nil // thousands of runs may be open
 	}
@@ -217,6 +223,26 @@ func (r *Run) append(recs []journal.Record) (err error) {
 			r.end = endOf(&recs[i])
 		}
 	}
+	return nil
+}
+
+// write writes what is in buf. The journal has it before the log: what a full disk refuses
+// is in neither, else the log would write it over what another process has put there since.
+func (r *Run) write() (err error) {
+	if len(r.buf) == 0 {
+		return nil
+	}
+	killPoint()
+	n, err := r.file.WriteAt(r.buf, r.size)
+	killPoint()
+	if err != nil {
+		return fmt.Errorf("run %s: its journal: %w", r.id, err)
+	}
+	if r.logged, err = r.log.append(r, frameRecords, r.size, r.buf); err != nil {
+		return err
+	}
+	r.size += int64(n)
+	r.buf = r.buf[:0]
 	return nil
 }
 
