@@ -102,13 +102,13 @@ func (s *Store) Entry(id string) (Entry, error) {
 		return e, fmt.Errorf("run %s: %w", id, err)
 	}
 	e.ID = id // the folder's name is the run's, whatever its file says
-	var end End
-	switch err := readJSON(filepath.Join(dir, endFile), &end); {
-	case err == nil:
-		e.End, e.Status = &end, Ended
-		return e, e.clean(dir)
-	case !isMissing(err):
+	var err error
+	switch e.End, err = readEnd(dir); {
+	case err != nil:
 		return e, fmt.Errorf("run %s: %w", id, err)
+	case e.End != nil:
+		e.Status = Ended
+		return e, e.clean(dir)
 	}
 	held, err := s.held(id)
 	e.Status = Interrupted
@@ -119,6 +119,21 @@ func (s *Store) Entry(id string) (Entry, error) {
 		err = e.clean(dir)
 	}
 	return e, err
+}
+
+// readEnd gives how a run ended, nil where that is not noted. A file that got its name before
+// its text, as the machine stopped, notes nothing: who takes the run up notes it again.
+func readEnd(dir string) (*End, error) {
+	var end End
+	path := filepath.Join(dir, endFile)
+	err := readJSON(path, &end)
+	if err == nil {
+		return &end, nil
+	}
+	if text, unread := os.ReadFile(path); unread == nil && isZero(text) {
+		return nil, nil
+	}
+	return nil, ignoreMissing(err)
 }
 
 // clean adds what was taken off of a run that nobody runs, where there can be any.

@@ -134,7 +134,7 @@ func importInto(dir string, head *exportHead, in *bufio.Reader) (err error) {
 		}
 	}
 	if head.End != nil {
-		if err := writeEnd(dir, head.End); err != nil {
+		if err := writeEnd(dir, head.End, (*os.File).Sync); err != nil {
 			return err
 		}
 	}

@@ -170,7 +170,8 @@ func (s *Store) complete(id string, frames []frame) error {
 	return finishFolder(dir, recs)
 }
 
-// finishFolder writes what follows from the journal and is not there.
+// finishFolder writes what follows from the journal and is not there. No log has it any more:
+// its end is durable when this returns.
 func finishFolder(dir string, recs []journal.Record) error {
 	if len(recs) == 0 {
 		return nil
@@ -181,7 +182,7 @@ func finishFolder(dir string, recs []journal.Record) error {
 		}
 	}
 	if end := endOf(&recs[len(recs)-1]); end != nil {
-		return writeEnd(dir, end)
+		return errors.Join(writeEnd(dir, end, (*os.File).Sync), syncFolder(dir))
 	}
 	return nil
 }

@@ -33,20 +33,23 @@ type Run struct {
 
 	mu   sync.Mutex
 	file *os.File // the journal, locked; nil once closed
-	// size is that of the journal, settled how much of it is durable in its own file.
-	// Invariant: settled <= size.
+	// size is that of the journal, settled how much of it is durable in its own file; -1 where
+	// not even the other files are. Invariant: settled <= size.
 	size, settled int64
 	// alive is what Alive says, found the size of the journal then.
 	alive time.Time
 	found int64
-	// noted says that the end is written into its file, which is as durable as settled.
-	noted bool
+	// noted says that the end is written into its file, which is as durable as settled;
+	// unnoted that it is in the log, and could not be written there yet.
+	noted, unnoted bool
 	// logged is up to where the log must be synced to have all of the run.
 	logged int64
 	// err is the first failure to write; nothing is accepted after it.
 	err error
 	buf []byte
 	end *End
+	// unlogged says that the journal does not have the end.
+	unlogged bool
 }
 
 // Create begins a run. Its folder appears whole.
@@ -67,7 +70,7 @@ func (s *Store) Create(info Info) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the folder of run %s: %w", info.ID, err)
 	}
-	r := &Run{store: s, log: log, id: info.ID, dir: filepath.Join(runs, info.ID)}
+	r := &Run{store: s, log: log, id: info.ID, dir: filepath.Join(runs, info.ID), settled: -1}
 	if err := r.create(dir, text); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("the folder of run %s: %w", info.ID, err)
@@ -265,6 +268,12 @@ func (r *Run) settle() error {
 	if r.settled == r.size {
 		return nil
 	}
+	if r.unnoted {
+		if err := writeEnd(r.dir, r.end); err != nil && !isMissing(err) { // removed by now
+			return fmt.Errorf("run %s: %w", r.id, err)
+		}
+		r.noted, r.unnoted = true, false
+	}
 	names := []string{journalFile, infoFile}
 	if r.noted {
 		names = append(names, endFile)
@@ -297,7 +306,7 @@ func (r *Run) mark() mark {
 func (r *Run) settleMarked(m mark) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.noted && !m.noted { // the end came too late for it
+	if r.unnoted || r.noted && !m.noted { // the end came too late for it
 		m.size = min(m.size, r.size-1)
 	}
 	r.settled = max(r.settled, m.size)
@@ -322,8 +331,7 @@ func (r *Run) Close() error {
 	}
 	if err == nil && r.end != nil {
 		killPoint()
-		r.noted, r.settled = true, min(r.settled, r.size-1)
-		err = writeEnd(r.dir, r.end)
+		err = r.note()
 		killPoint()
 	}
 	if !r.alive.IsZero() && r.size == r.found { // who wrote nothing did not go on with it
@@ -336,23 +344,36 @@ func (r *Run) Close() error {
 	return err
 }
 
+// note notes how the run ended. What no log has is durable at once; the log keeps the rest
+// until it is noted.
+func (r *Run) note() error {
+	r.settled = min(r.settled, r.size-1)
+	if r.logged == 0 || r.unlogged {
+		r.noted = true
+		return writeEnd(r.dir, r.end, (*os.File).Sync)
+	}
+	err := writeEnd(r.dir, r.end)
+	r.noted, r.unnoted = err == nil, err != nil
+	return err
+}
+
 // End closes a run whose journal has no end and that is not to go on: lists show it as
 // ended so.
 func (r *Run) End(end End) error {
 	r.mu.Lock()
-	r.end = &end
+	r.end, r.unlogged = &end, true
 	r.mu.Unlock()
 	return r.Close()
 }
 
 // writeEnd notes how a run ended, for lists. Like the journal it follows from the log,
-// and is made durable with it.
-func writeEnd(dir string, end *End) error {
+// and is made durable with it, unless before it gets its name.
+func writeEnd(dir string, end *End, before ...func(*os.File) error) error {
 	text, err := marshal(end)
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, endFile), text)
+	return writeFile(filepath.Join(dir, endFile), text, before...)
 }
 
 // endOf makes an End of the last record of a run, or nil of another.

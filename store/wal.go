@@ -38,6 +38,10 @@ type wal struct {
 	// kernel may have dropped what was not written, and another sync would succeed.
 	err error
 
+	// kept are segments of runs that could not be made durable in their own files. They stay
+	// locked, since this process holds the runs, until it ends; then Repair takes them.
+	kept []segment
+
 	// touched are the runs that may have frames in a segment that is not dropped.
 	touched map[*Run]bool
 
@@ -45,6 +49,7 @@ type wal struct {
 	current segment
 	size    int64
 	serial  int
+	stuck   bool // the next segment could not be begun
 
 	retiring sync.WaitGroup
 }
@@ -159,9 +164,7 @@ func (w *wal) flush() {
 
 func (w *wal) write(buf []byte) error {
 	if w.size > int64(len(walMagic)) && w.size+int64(len(buf)) > w.limit {
-		if err := w.rotate(); err != nil {
-			return err
-		}
+		w.rotate()
 	}
 	killPoint()
 	n, err := w.current.file.Write(buf)
@@ -175,22 +178,29 @@ func (w *wal) write(buf []byte) error {
 	return err
 }
 
-// rotate goes on in a new segment. The old one is dropped as soon as the runs that it
-// speaks of have their own journals synced.
-func (w *wal) rotate() error {
+// rotate goes on in a new segment, or in the old one where that cannot be, as with too many
+// open files. The old one is dropped as soon as the runs that it speaks of have their own
+// journals synced.
+func (w *wal) rotate() {
 	old := w.current
 	if err := w.begin(); err != nil {
-		return err
+		if !w.stuck {
+			w.logger.Warn("the write-ahead log grows, as no other part of it can be begun", "log", old.path, "error", err)
+		}
+		w.stuck = true
+		return
 	}
+	w.stuck = false
 	w.retiring.Go(func() {
 		if err := w.settle(); err != nil {
 			w.logger.Error("a part of the log is kept: a run's own journal cannot be synced", "log", old.path, "error", err)
-			_ = old.file.Close() // Repair will find it
+			w.mu.Lock()
+			w.kept = append(w.kept, old)
+			w.mu.Unlock()
 			return
 		}
 		w.drop(old)
 	})
-	return nil
 }
 
 // settleAtOnce is from how many runs on the file system is synced as a whole: that takes
@@ -248,6 +258,9 @@ func (w *wal) close() error {
 	w.retiring.Wait()
 	if err == nil {
 		err = w.settle()
+	}
+	for _, old := range w.kept { // a file that was not synced once may not be although it is the next time
+		_ = old.file.Close()
 	}
 	killPoint()
 	if err != nil {
