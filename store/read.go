@@ -19,7 +19,8 @@ const maxLine = 64 << 20
 
 // readJournal reads the records of a journal, and says how long the part is that holds
 // them: a last line without an end, or with zeros where the machine stopped before the
-// text was written, is not part of it. Damage before the last line is an error.
+// text was written, is not part of it. Damage before the last line is an error, with what
+// stands before it.
 func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, 0, err
@@ -31,14 +32,14 @@ func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error)
 			return recs, size, nil
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("its journal, at byte %d: %w", size, err)
+			return recs, size, fmt.Errorf("its journal, at byte %d: %w", size, err)
 		}
 		var rec journal.Record
 		if err := json.Unmarshal(line, &rec); err != nil {
 			if rest, _ := in.Peek(1); len(rest) == 0 || isZero(line) {
 				return recs, size, nil
 			}
-			return nil, 0, fmt.Errorf("its journal is damaged at byte %d, line %d: %w", size, len(recs)+1, err)
+			return recs, size, fmt.Errorf("its journal is damaged at byte %d, line %d: %w", size, len(recs)+1, err)
 		}
 		if len(recs) == 0 {
 			if err := checkFormat(&rec); err != nil {

@@ -15,27 +15,94 @@ import (
 )
 
 // Repair completes the journals of runs from the logs of processes that have died, and
-// drops those logs. A log whose process lives is left alone.
+// drops those logs. A log whose process lives is left alone. One that cannot be read, and
+// those of which a run cannot be completed, stay, and the logger is told.
 func (s *Store) Repair() error {
+	_, err := s.repair()
+	return err
+}
+
+// unrepaired is what the logs of processes that died have and the runs' folders lack.
+type unrepaired struct {
+	// runs are those that could not be completed.
+	runs map[string]error
+	// logs is why not all logs could be read: nobody knows of which runs they tell.
+	logs error
+}
+
+// of says why a run is not whole, nil if it is.
+func (u *unrepaired) of(id string) error {
+	err := u.runs[id]
+	if err == nil {
+		err = u.logs
+	}
+	if err != nil {
+		return fmt.Errorf("what the log of a process that died has of it cannot be added to its journal: %w", err)
+	}
+	return nil
+}
+
+// repair is Repair, and says what was left undone.
+func (s *Store) repair() (left unrepaired, err error) {
 	dir := filepath.Join(s.dir, walFolder)
+	failed := func(err error) (unrepaired, error) { return left, fmt.Errorf("the write-ahead logs: %w", err) }
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("the write-ahead logs: %w", err)
+		return failed(err)
 	}
+	if len(entries) == 0 {
+		return left, nil
+	}
+	// Whoever else is at it holds a dead log, which looks like one whose process lives: a run
+	// is not to be taken up before it has what is in there.
+	unlock, err := s.lockLogs(dir)
+	if err != nil {
+		return failed(err)
+	}
+	defer unlock()
+	if entries, err = os.ReadDir(dir); err != nil {
+		return failed(err)
+	}
+	left.runs = map[string]error{}
 	// The segments of one process sort in the order in which they were written.
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch {
 		case strings.HasSuffix(e.Name(), ".log"):
-			err = s.repairFrom(path)
+			err = s.repairFrom(path, left.runs)
 		case strings.HasPrefix(e.Name(), ".new-"):
 			err = dropUnnamed(path)
 		}
 		if err != nil {
-			return fmt.Errorf("repairing from %s: %w", path, err)
+			s.logger.Error("a log of a process that died stays", "log", path, "error", err)
+		}
+		if unread := (*unreadLog)(nil); errors.As(err, &unread) {
+			left.logs = errors.Join(left.logs, err)
 		}
 	}
-	return nil
+	return left, nil
+}
+
+// unreadLog is why a log cannot be read.
+type unreadLog struct{ error }
+
+func (e *unreadLog) Unwrap() error { return e.error }
+
+// lockLogs has this process be the only one that repairs, until unlock.
+func (s *Store) lockLogs(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := tryLockOnce(f)
+	if err == nil && !ok {
+		s.logger.Info("another process completes runs from the logs of those that died; this one waits for it", "folder", dir)
+		err = waitLock(f)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 // unnamedFor is for how long a file that has no name yet is left alone: its process may
@@ -51,23 +118,25 @@ func dropUnnamed(path string) error {
 	return ignoreMissing(os.Remove(path))
 }
 
-// repairFrom completes runs from one segment, if its process has died.
-func (s *Store) repairFrom(path string) error {
+// repairFrom completes runs from one segment, if its process has died, and notes those for
+// which that fails.
+func (s *Store) repairFrom(path string, incomplete map[string]error) error {
 	f, err := os.Open(path)
+	if isMissing(err) {
+		return nil
+	}
 	if err != nil {
-		return ignoreMissing(err)
+		return &unreadLog{err}
 	}
 	defer f.Close()
-	if ok, err := tryLockOnce(f); err != nil || !ok {
-		return err
-	}
-	// Another may have done it and removed the file between our Open and our lock.
-	if _, err := os.Lstat(path); err != nil {
-		return ignoreMissing(err)
+	if ok, err := tryLockOnce(f); err != nil {
+		return &unreadLog{err}
+	} else if !ok {
+		return nil
 	}
 	text, err := io.ReadAll(f)
 	if err != nil {
-		return err
+		return &unreadLog{err}
 	}
 	frames, left := readFrames(text)
 	if left > 0 {
@@ -78,6 +147,7 @@ func (s *Store) repairFrom(path string) error {
 	for _, run := range frames {
 		if err := s.complete(run.id, run.frames); err != nil { // not the others' fault
 			whole = false
+			incomplete[run.id] = err
 			s.logger.Error("a run cannot be completed from the log of a process that died; the log is kept",
 				"run", run.id, "log", path, "error", err)
 		}
@@ -149,18 +219,31 @@ func (s *Store) complete(id string, frames []frame) error {
 		return nil // taken up by another process, which has repaired it
 	}
 	alive := changed(f)
+	length, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	logged := int64(0) // where the log ends
 	for _, fr := range frames {
-		if fr.kind == frameInfo {
+		switch {
+		case fr.kind == frameInfo:
 			err = writeMissing(filepath.Join(dir, infoFile), fr.payload)
-		} else {
+		case fr.offset > length: // as in a folder that was copied while a run went on
+			err = fmt.Errorf("its journal has %d bytes, and the log goes on behind byte %d", length, fr.offset)
+		default:
 			err = writeDiffering(f, fr.payload, fr.offset)
+			logged = fr.offset + int64(len(fr.payload))
+			length = max(length, logged)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	recs, size, err := readJournal(f)
-	if err != nil {
+	if err != nil && logged > 0 && size >= logged {
+		// Of what is behind the log nobody was told that it is kept: parts of it may be on disk.
+		s.logger.Warn("the journal of a run ends where the machine stopped", "run", id, "error", err)
+	} else if err != nil {
 		return err
 	}
 	if err := errors.Join(f.Truncate(size), f.Sync(), syncFolder(dir), syncFolder(filepath.Dir(dir))); err != nil {

@@ -119,8 +119,12 @@ func (s *Store) Resume(id string) (*Run, []journal.Record, error) {
 	if e, err := s.Entry(id); err == nil && e.Imported {
 		return nil, nil, fmt.Errorf("run %s was imported: it ran somewhere else and cannot go on here", id)
 	}
-	if err := s.Repair(); err != nil { // its process may have died since Open
+	left, err := s.repair() // its process may have died since Open
+	if err != nil {
 		return nil, nil, err
+	}
+	if err := left.of(id); err != nil { // it would do again what it has done
+		return nil, nil, fmt.Errorf("run %s: %w", id, err)
 	}
 	log, err := s.openLog()
 	if err != nil {
@@ -156,7 +160,9 @@ func (r *Run) takeUp() ([]journal.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.file.Truncate(size); err != nil {
+	// The log of this process goes on behind what was found: that is to be there, too, when
+	// the machine stops.
+	if err := errors.Join(r.file.Truncate(size), datasync(r.file)); err != nil {
 		return nil, err
 	}
 	r.size, r.found = size, size
