@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,12 +19,13 @@ type Retention struct {
 
 // Prune removes the ended runs that do not stay, or with dry only says which. A run
 // that goes on, was interrupted, or ended unclean and was not cleaned up since, always
-// stays: it may have faults on.
+// stays: it may have faults on. One that cannot be removed keeps no other.
 func (s *Store) Prune(keep Retention, now time.Time, dry bool) (removed []Entry, err error) {
 	runs, err := s.Runs(Filter{Status: Ended})
 	if err != nil {
 		return nil, err
 	}
+	var failed []error
 	for i, e := range runs {
 		old := keep.Keep > 0 && now.Sub(e.Started) > keep.Keep
 		if e.MayBeOn() || !old && (keep.Runs <= 0 || i < keep.Runs) {
@@ -31,13 +33,16 @@ func (s *Store) Prune(keep Retention, now time.Time, dry bool) (removed []Entry,
 		}
 		if !dry {
 			if err := s.Remove(e.ID); err != nil {
-				return removed, err
+				if !isMissing(err) { // somebody else prunes, too
+					failed = append(failed, err)
+				}
+				continue
 			}
 		}
 		removed = append(removed, e)
 	}
 	slices.Reverse(removed) // the oldest first
-	return removed, nil
+	return removed, errors.Join(failed...)
 }
 
 // Remove removes a run that no process holds, whether it has ended or not.
@@ -59,7 +64,7 @@ func (s *Store) Remove(id string) error {
 	}
 	// Out of the list at once, so that nobody sees half of it.
 	gone := filepath.Join(filepath.Dir(dir), ".gone-"+id)
-	if err := os.Rename(dir, gone); err != nil {
+	if err := errors.Join(os.RemoveAll(gone), os.Rename(dir, gone)); err != nil { // one may be left from before
 		return fmt.Errorf("run %s: %w", id, err)
 	}
 	return os.RemoveAll(gone)

@@ -228,7 +228,7 @@ func (s *Shelf) List() ([]Document, error) {
 	}
 	var all []Document
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") { // such as what a deletion that was killed has left
 			continue
 		}
 		dir := filepath.Join(s.dir, e.Name())
@@ -269,7 +269,8 @@ func (s *Shelf) Delete(name, etag string) error {
 	if err := errors.Join(os.RemoveAll(gone), os.Rename(dir, gone), syncFolder(s.dir)); err != nil {
 		return fmt.Errorf("document %q: %w", name, err)
 	}
-	return os.RemoveAll(gone)
+	_ = os.RemoveAll(gone) // it is deleted, whatever is left of it
+	return nil
 }
 
 // lock has the shelf for this writer until unlock.

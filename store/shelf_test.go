@@ -165,3 +165,29 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("%d migrations lead to version %d", len(migrations), Version)
 	}
 }
+
+// TestHalfDeleted: a document whose deletion was cut short is gone: it is in no list, does not
+// come back, and one of its name can be written and deleted.
+func TestHalfDeleted(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	shelf := s.Shelf("schedules")
+	put := func() {
+		t.Helper()
+		_, err := shelf.Put("nightly", "ada", json.RawMessage(`{"a":1}`), "none", time.Now())
+		must(t, err)
+	}
+	put()
+	dir := filepath.Join(s.Dir(), "schedules")
+	must(t, os.Rename(filepath.Join(dir, "nightly"), filepath.Join(dir, ".gone-nightly"))) // and here the process was killed
+	if docs, err := shelf.List(); err != nil || len(docs) > 0 {
+		t.Errorf("the list has %v, %v", docs, err)
+	}
+	put()
+	if docs, err := shelf.List(); err != nil || len(docs) != 1 {
+		t.Errorf("written again the list has %v, %v", docs, err)
+	}
+	must(t, shelf.Delete("nightly", ""))
+	if docs, err := shelf.List(); err != nil || len(docs) > 0 {
+		t.Errorf("deleted again the list has %v, %v", docs, err)
+	}
+}

@@ -237,9 +237,6 @@ func (c *runsPruneCmd) Run(sh *shell) error {
 	}
 	defer s.Close()
 	removed, err := s.Prune(stay, time.Now(), c.DryRun)
-	if err != nil {
-		return errored("%w", err)
-	}
 	for _, e := range removed {
 		fmt.Fprintln(sh.out, e.ID)
 	}
@@ -248,5 +245,8 @@ func (c *runsPruneCmd) Run(sh *shell) error {
 		what = "would be removed"
 	}
 	fmt.Fprintf(sh.err, "%d runs %s\n", len(removed), what)
+	if err != nil { // of others
+		return errored("%w", err)
+	}
 	return nil
 }
