@@ -127,6 +127,7 @@ func (m *manager) unkey(key startKey) {
 }
 
 // readKeys reads the keys of starts, which are kept with the runs, and which run is the newest.
+// Those of runs that ran somewhere else are of starts there.
 func (m *manager) readKeys() error {
 	runs, err := m.store.Runs(store.Filter{})
 	if err != nil {
@@ -134,7 +135,7 @@ func (m *manager) readKeys() error {
 	}
 	for i := range slices.Backward(runs) {
 		m.newest = max(m.newest, runs[i].ID)
-		if e := &runs[i]; e.Key != "" && (e.End == nil || e.End.Reason != app.ReasonNotBegun) {
+		if e := &runs[i]; e.Key != "" && !e.Imported && (e.End == nil || e.End.Reason != app.ReasonNotBegun) {
 			done := make(chan struct{})
 			close(done)
 			m.remember(startKey{e.By, e.Key}, &started{request: e.Request, done: done, id: e.ID})

@@ -125,7 +125,7 @@ func (m *manager) turn(w *waiting, in *place) {
 	} else {
 		m.never(w, journal.VerdictErrored, "start_failed", err.Error())
 		if known := m.keys[w.key]; known != nil && known == w.asked.started { // as of one that is refused at once: it may be tried again
-			delete(m.keys, w.key)
+			m.unkey(w.key)
 		}
 	}
 	m.advance()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -205,8 +206,16 @@ func (m *manager) hasBegun(id string) (bool, error) {
 		return false, nil
 	}
 	e, err := m.store.Entry(id)
-	if err != nil || e.End == nil || e.End.Reason != app.ReasonNotBegun {
-		return err == nil, err
+	if err != nil {
+		return false, err
+	}
+	if e.Status == store.Interrupted { // it could not be taken up
+		if _, recs, err := m.store.Read(id); err != nil || len(recs) == 0 {
+			return false, cmp.Or(err, errors.New("its journal is empty, and it could not be taken up"))
+		}
+	}
+	if e.End == nil || e.End.Reason != app.ReasonNotBegun {
+		return true, nil
 	}
 	return false, m.store.Remove(id)
 }

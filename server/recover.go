@@ -50,7 +50,7 @@ func (m *manager) recover(permits func() app.Options) {
 			m.logger.Info("a run had not begun when its server died", "run", e.ID, "name", e.Name)
 			m.mu.Lock()
 			if key := (startKey{e.By, e.Key}); m.keys[key] != nil && m.keys[key].id == e.ID {
-				delete(m.keys, key) // whoever asked got no answer, and may ask again
+				m.unkey(key) // whoever asked got no answer, and may ask again
 			}
 			m.mu.Unlock()
 		case err != nil:
