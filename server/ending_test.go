@@ -94,6 +94,29 @@ func TestCancelAtTheEnd(t *testing.T) {
 	}
 }
 
+// TestNotKeptAtTheEnd: who asks for a start that cannot be kept is told so, also where the server
+// ends meanwhile: the next one does not have it.
+func TestNotKeptAtTheEnd(t *testing.T) {
+	m := someManager(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.shelf = store.ShelfIn(file, store.Queue)
+	w := someWaiting(m)
+	if err := m.park(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.keep(w); err == nil {
+		t.Error("it is said to wait, and nobody has it")
+	}
+	select {
+	case <-w.settled:
+	default:
+		t.Error("whoever waits for it waits for ever")
+	}
+}
+
 // TestNotKept: who waits for the turn of a start that cannot be kept learns that it never comes.
 func TestNotKept(t *testing.T) {
 	m := someManager(t)

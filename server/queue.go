@@ -29,6 +29,8 @@ type waiting struct {
 	start        func(app.RunOptions) (*app.Running, error)
 	key          startKey  // of the start; the zero value without one
 	asked        *starting // what is to be started
+	// came says that its turn has come; guarded by the manager's mu.
+	came bool
 	// kept is closed when it is on disk, where it is to be.
 	kept chan struct{}
 	// settled is closed when the run has begun, or never will.
@@ -94,6 +96,7 @@ func (m *manager) advance() {
 			continue
 		}
 		m.queue = slices.Delete(m.queue, i, i+1)
+		w.came = true
 		m.starting.Add(1)
 		go m.turn(w, in)
 	}

@@ -49,11 +49,10 @@ func (m *manager) keep(w *waiting) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at := slices.Index(m.queue, w)
-	if at < 0 {
+	if w.came {
 		return nil // a run that goes on keeps itself
 	}
-	m.queue = slices.Delete(m.queue, at, at+1)
+	m.queue = slices.DeleteFunc(m.queue, func(other *waiting) bool { return other == w }) // or the server ends
 	delete(m.waits, w.id)
 	err = fmt.Errorf("a start that has to wait cannot be kept: %w", err)
 	w.end = &neverBegun{journal.VerdictErrored, "start_failed", err.Error(), time.Now()} // for who has seen it in the queue
