@@ -17,6 +17,8 @@ const (
 	grace = time.Minute
 	// look is how often the clock on the wall is looked at, which may have been set.
 	look = time.Minute
+	// wasAhead is from when on a clock that is put back was wrong before.
+	wasAhead = 3 * time.Hour
 	// again is after how long is tried again what could not be noted.
 	again = 10 * time.Second
 	// stopWithin bounds the stop of a run that is to be replaced.
@@ -124,6 +126,7 @@ func (r *runner) run(ctx context.Context) {
 	defer close(r.done)
 	r.settle()
 	for ctx.Err() == nil {
+		r.change(func(s *State) { s.rewind(&r.definition, time.Now()) })
 		r.note()
 		wait := look
 		if due := r.state.Due; !due.IsZero() {
@@ -141,6 +144,23 @@ func (r *runner) run(ctx context.Context) {
 			}
 		}
 		timer.Stop()
+	}
+}
+
+// rewind has the next time be one from now on where the last one was noted by a clock that was
+// ahead and is right again: else nothing would be due for as long. No time that has started a
+// run comes again, unless the clock is put back by more than wasAhead.
+func (s *State) rewind(d *Definition, now time.Time) {
+	if s.Last == nil || d.Disabled || d.MaxRuns > 0 && s.Runs >= d.MaxRuns {
+		return
+	}
+	ahead := s.Last.At.Sub(now)
+	again := d.Every != "" || d.Cron != ""
+	if !(s.Last.What == Missed && ahead > grace || again && ahead > wasAhead) {
+		return
+	}
+	if next := d.next(s.Made, now); !next.IsZero() && (s.Due.IsZero() || next.Before(s.Due)) {
+		s.Due = next
 	}
 }
 
