@@ -22,6 +22,9 @@ const ReasonDiverged = "diverged"
 // ReasonNotBegun is that of a run whose process died before it had begun.
 const ReasonNotBegun = "not_begun"
 
+// reasonJournal is that of a run of which not all could be kept.
+const reasonJournal = "journal"
+
 // Recover takes up a run whose process has died, and returns once it goes on: its script
 // is executed again against its journal, what the journal shows on is taken off, and
 // what still belongs there is put on again. With rollback it is stopped instead, and
@@ -158,7 +161,7 @@ func (r *Running) judged(out runtime.Outcome) runtime.Outcome {
 		}
 	case out.Verdict.ExitCode() < journal.VerdictErrored.ExitCode():
 		// The last records could not be kept: a verdict that nobody can look up is none.
-		out.Verdict, out.Reason, out.Message = journal.VerdictErrored, "journal", err.Error()
+		out.Verdict, out.Reason, out.Message = journal.VerdictErrored, reasonJournal, err.Error()
 	}
 	if r.durable == nil {
 		return out

@@ -34,15 +34,21 @@ func (r *Running) LoadsNow() []view.LoadNow {
 }
 
 // Append implements runtime.Journal. Once the store does not take a record it takes none
-// any more; who looks on sees how the run ends all the same.
+// any more; who looks on sees how the run ends all the same, but no verdict that is not kept.
 func (r *Running) Append(recs []journal.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.lost == errParked {
 		return r.lost // what comes now is of this process alone, and no fact of the run
 	}
+	end := len(recs) > 0 && recs[len(recs)-1].Kind == journal.RunEnd
 	if r.durable != nil && r.lost == nil {
-		r.lost = r.durable.Append(recs)
+		if r.lost = r.durable.Append(recs); r.lost == nil && end {
+			r.lost = r.durable.Sync()
+		}
+	}
+	if r.lost != nil && end {
+		recs = unkept(recs, r.lost)
 	}
 	err := r.keep.Append(recs)
 	if r.lost != nil {
@@ -55,6 +61,18 @@ func (r *Running) Append(recs []journal.Record) error {
 		}
 	}
 	return err
+}
+
+// unkept are records whose last one is the end of a run, for who looks on when they could not
+// be kept: nobody can look that verdict up.
+func unkept(recs []journal.Record, why error) []journal.Record {
+	recs = slices.Clone(recs)
+	last := &recs[len(recs)-1]
+	if end := *last.Body.(*journal.RunEndBody); end.Verdict.ExitCode() < journal.VerdictErrored.ExitCode() {
+		end.Verdict, end.Reason, end.Message = journal.VerdictErrored, reasonJournal, "the journal cannot be written: "+why.Error()
+		last.Body = &end
+	}
+	return recs
 }
 
 // Sync implements runtime.Journal.

@@ -245,7 +245,11 @@ func (r *Run) write() (err error) {
 	n, err := r.file.WriteAt(r.buf, r.size)
 	killPoint()
 	if err != nil {
-		return fmt.Errorf("run %s: its journal: %w", r.id, err)
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // the name is the one that the folder had while it was made
+		}
+		return fmt.Errorf("run %s: %s: %w", r.id, filepath.Join(r.dir, journalFile), err)
 	}
 	if r.logged, err = r.log.append(r, frameRecords, r.size, r.buf); err != nil {
 		return err

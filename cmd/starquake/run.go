@@ -178,7 +178,7 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 	if c.format == formatText {
 		fmt.Fprintf(sh.err, "run %s\n", running.ID)
 	}
-	run, err := sh.show(c.format, draw, running.Follow, c.logs)
+	_, err = sh.show(c.format, draw, running.Follow, c.logs)
 	if err != nil { // nobody can see it any more: do not go on in the dark
 		_ = running.Control(unread)
 	}
@@ -190,7 +190,7 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 		return &exitError{code: res.Outcome.Verdict.ExitCode(), reason: res.Outcome.Reason, err: errors.New(res.Outcome.Message)}
 	}
 	if err == nil {
-		err = sh.close(c.format, running.ID, run, draw)
+		err = sh.close(c.format, running.ID, told.Run, draw)
 	}
 	if err != nil {
 		return unseen(res, errors.Join(err, unwritten))

@@ -60,6 +60,18 @@ def main():
 	}
 }
 
+// TestFullDiskAtTheEnd: a run whose end cannot be kept is not shown to have passed.
+func TestFullDiskAtTheEnd(t *testing.T) {
+	l := newLab(t, script(t, "for i in range(40):\n    log(\"x\" * 100000)\n"))
+	l.data = smallDisk(t, "1m")
+	for _, format := range []string{"text", "json", "ndjson"} {
+		code, _, output := l.exec(0, "run", l.script, "--output", format)
+		if code != journal.VerdictErrored.ExitCode() || !strings.Contains(output, "the journal cannot be written") || strings.Contains(output, "passed\n") || strings.Contains(output, "passed  ") || strings.Contains(output, `"verdict": "passed"`) || strings.Contains(output, `"verdict":"passed"`) {
+			t.Errorf("with %s it ended %d:\n%s", format, code, tail(output))
+		}
+	}
+}
+
 func tail(s string) string { return s[max(0, len(s)-3000):] }
 
 // TestReadOnlyDisk: where nothing can be kept nothing is started, but for who says so.
