@@ -238,7 +238,7 @@ func (s *Server) safe(c *fiber.Ctx) error {
 }
 
 // Serve answers requests on a listener until Shutdown.
-func (s *Server) Serve(l net.Listener) error { return s.app.Listener(lingering{l}) }
+func (s *Server) Serve(l net.Listener) error { return s.app.Listener(lingering{l, s.logger}) }
 
 // Shutdown ends the server: nothing is started any more, every run is parked and its
 // faults are off, streams end, requests under way are answered, and the data plane is
