@@ -48,6 +48,8 @@ type Run struct {
 	err error
 	buf []byte
 	end *End
+	// scripts are those that could not be written for people yet.
+	scripts map[string]string
 	// unlogged says that the journal does not have the end.
 	unlogged bool
 }
@@ -225,8 +227,8 @@ func (r *Run) append(recs []journal.Record) (err error) {
 	for i := range recs {
 		switch body := recs[i].Body.(type) {
 		case *journal.RunBeginBody:
-			if err := writeScripts(r.dir, body.Modules); err != nil {
-				return fmt.Errorf("run %s: its scripts: %w", r.id, err)
+			if writeScripts(r.dir, body.Modules) != nil { // the journal has them: Close tries again
+				r.scripts = body.Modules
 			}
 		case *journal.RunEndBody:
 			r.end = endOf(&recs[i])
@@ -343,6 +345,11 @@ func (r *Run) Close() error {
 		killPoint()
 		err = r.note()
 		killPoint()
+	}
+	if r.scripts != nil {
+		if serr := writeScripts(r.dir, r.scripts); serr != nil {
+			r.store.logger.Warn("the scripts of a run are in its journal alone", "run", r.id, "error", serr)
+		}
 	}
 	if !r.alive.IsZero() && r.size == r.found { // who wrote nothing did not go on with it
 		_ = os.Chtimes(r.file.Name(), time.Time{}, r.alive)

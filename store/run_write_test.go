@@ -95,3 +95,21 @@ func TestLongTurn(t *testing.T) {
 		t.Errorf("it has %d records of %d, %v", len(recs), 1+len(turn), err)
 	}
 }
+
+// TestScriptsLater: that the scripts cannot be written for people, as with too many open files,
+// keeps no run from its journal, which has them. They are written when it is closed.
+func TestScriptsLater(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	info, begin := started("run-1")
+	r, err := s.Create(info)
+	must(t, err)
+	folder := filepath.Join(r.dir, scriptFolder)
+	must(t, os.WriteFile(folder, nil, 0o600))
+	must(t, r.Append([]journal.Record{begin}))
+	must(t, r.Append([]journal.Record{slept(1), ended}))
+	must(t, os.Remove(folder))
+	must(t, r.Close())
+	if text, err := os.ReadFile(filepath.Join(folder, "checkout.star")); err != nil || len(text) == 0 {
+		t.Errorf("its script is %q, %v", text, err)
+	}
+}
