@@ -39,7 +39,7 @@ func (o *outside) ready() *effects.Effects {
 		base := effects.New(o.policy, o.options())
 		targets := newTargets(slog.New(redacting{o.logger.Handler(), o.redactor.redact}), base)
 		targets.folders = o.folders
-		targets.run, targets.named, targets.lent = o.run, base.NameTarget, o.lent
+		targets.run, targets.named, targets.relays, targets.lent = o.run, base.NameTarget, base.NameRelay, o.lent
 		targets.compress, targets.origin = o.compress, o.origin
 		targets.guardian = &guardian{run: o.run, dir: o.dir, policy: o.policy, secrets: o.redactor.texts, logger: targets.logger}
 		o.targets, o.effects = targets, o.approvals.with(targets.with(base))

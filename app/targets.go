@@ -33,8 +33,9 @@ type targets struct {
 	// changes with time, it changes in the run's.
 	compress int
 	origin   time.Time
-	named    func(addrs ...string) // is told of the addresses of each; may be nil
-	effects  *effects.Effects      // for what the run does by itself; nil where nothing is done
+	named    func(addrs ...string)         // is told of the addresses of each; may be nil
+	relays   func(listen, upstream string) // likewise, of those that speak as their upstream does
+	effects  *effects.Effects              // for what the run does by itself; nil where nothing is done
 	engines  engine.Client
 	folders  folders // of the files that proxies name
 	lent     lent
@@ -83,7 +84,7 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	}
 	if p != nil || err != nil {
 		if err == nil {
-			t.use(p, args.Upstream, call)
+			t.use(p, &args, call)
 			<-ctx.Done()
 			t.effects.Close() // the connections that the run's own requests keep
 		}
@@ -105,7 +106,7 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 	if err != nil {
 		return nil, &journal.EffectError{Code: "listen", Message: err.Error()}
 	}
-	t.use(p, args.Upstream, call)
+	t.use(p, &args, call)
 	<-ctx.Done()
 	t.effects.Close() // the connections that the run's own requests keep
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
@@ -141,12 +142,15 @@ func resolves(ctx context.Context, target *builtins.Target) error {
 }
 
 // use makes an open proxy a target of the run.
-func (t *targets) use(p *proxy.Proxy, upstream string, call *runtime.Call) {
+func (t *targets) use(p *proxy.Proxy, target *builtins.Target, call *runtime.Call) {
 	t.mu.Lock()
 	t.proxies[p.Name()] = p
 	t.mu.Unlock()
 	if t.named != nil {
-		t.named(p.Addr(), upstream)
+		t.named(p.Addr(), target.Upstream)
+	}
+	if t.relays != nil && target.TLS == nil {
+		t.relays(p.Addr(), target.Upstream)
 	}
 	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 }

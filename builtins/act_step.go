@@ -117,7 +117,7 @@ func step(c *Call, t *task) (starlark.Value, error) {
 	} else if !c.Bool("when") {
 		spec.When = func(*runtime.Branch) (bool, error) { return false, nil }
 	}
-	traffic, err := c.stepTraffic(spec)
+	traffic, err := c.stepTraffic(t, spec)
 	if err != nil {
 		return nil, err
 	}

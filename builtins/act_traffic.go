@@ -14,6 +14,7 @@ import (
 	"starquake/effects"
 	"starquake/effects/load"
 	"starquake/runtime"
+	"starquake/runtime/journal"
 )
 
 // ask is the request that sends the load, for so long unless it says itself; 0: until
@@ -30,13 +31,18 @@ func (t *Traffic) ask(duration time.Duration) (runtime.Ask, error) {
 	return runtime.Ask{Kind: effects.KindLoad, Args: raw, Repeat: true, Anew: true}, err
 }
 
+// loadFailure is the failure of load that could not be sent.
+func loadFailure(err *journal.EffectError) *runtime.Failure {
+	if err.Code == effects.CodeDenied || err.Code == effects.CodeInvalid {
+		return runtime.Failf(runtime.ClassScript, "denied", "%s", err.Message)
+	}
+	return runtime.Failf(runtime.ClassErrored, err.Code, "load: %s", err.Message)
+}
+
 // figuresOf reads the figures of load that has ended.
 func figuresOf(ans runtime.Answer) (*load.Figures, *runtime.Failure) {
 	if ans.Err != nil {
-		if ans.Err.Code == effects.CodeDenied || ans.Err.Code == effects.CodeInvalid {
-			return nil, runtime.Failf(runtime.ClassScript, "denied", "%s", ans.Err.Message)
-		}
-		return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "load: %s", ans.Err.Message)
+		return nil, loadFailure(ans.Err)
 	}
 	f := new(load.Figures)
 	if err := json.Unmarshal(ans.Data, f); err != nil {
@@ -111,6 +117,9 @@ func trafficRun(c *Call, t *task) (starlark.Value, error) {
 	if traffic.spec.Duration == 0 {
 		return nil, c.Errorf("traffic", "it has no duration, so it would never end").WithHint(`give one to the traffic, or send it with traffic.start(t) or a step`)
 	}
+	if err := traffic.ready(t.env, t.branch); err != nil {
+		return nil, err
+	}
 	held, err := traffic.hold(t.branch, 0, judged)
 	if err != nil {
 		return nil, err
@@ -123,6 +132,9 @@ func trafficRun(c *Call, t *task) (starlark.Value, error) {
 
 func trafficStart(c *Call, t *task) (starlark.Value, error) {
 	traffic := c.Value("traffic").(*Traffic)
+	if err := traffic.ready(t.env, t.branch); err != nil {
+		return nil, err
+	}
 	held, err := traffic.hold(t.branch, 0, judged)
 	if err != nil {
 		return nil, err
@@ -236,7 +248,7 @@ type trafficLimit struct {
 }
 
 // stepTraffic adds what traffic, below and above ask for; nil where there is none.
-func (c *Call) stepTraffic(spec *runtime.StepSpec) (*stepTraffic, error) {
+func (c *Call) stepTraffic(t *task, spec *runtime.StepSpec) (*stepTraffic, error) {
 	if !c.Has("traffic") {
 		for _, name := range []string{"below", "above"} {
 			if d := c.Dict(name); d != nil && d.Len() > 0 && !c.Given("traffic") {
@@ -260,6 +272,7 @@ func (c *Call) stepTraffic(spec *runtime.StepSpec) (*stepTraffic, error) {
 		st.limits = append(st.limits, limits...)
 	}
 	slices.SortStableFunc(st.limits, func(a, b trafficLimit) int { return int(b.op) - int(a.op) })
+	spec.Ready = func(b *runtime.Branch) error { return st.traffic.ready(t.env, b) }
 	run := spec.Run
 	spec.Run = func(b *runtime.Branch) (any, error) { return st.send(b, run) }
 	return st, nil

@@ -77,6 +77,7 @@ type Env struct {
 	modules     map[string]*module
 	targets     []*Target // given, then declared
 	figures     map[string]starlark.Value
+	described   map[string]bool // traffic by its id: see Traffic.ready
 }
 
 // GivenParam is a parameter's value from outside.
@@ -190,7 +191,7 @@ func (e *Env) Function(script, function string) runtime.Body {
 func (e *Env) reset() {
 	e.Meta, e.Declared, e.Secrets, e.Notices = Meta{}, nil, nil, nil
 	e.modules = nil
-	e.figures = nil
+	e.figures, e.described = nil, nil
 	e.saidGuarded = false
 	e.targets = append([]*Target(nil), e.Targets...)
 }

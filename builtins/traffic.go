@@ -61,8 +61,9 @@ func trafficking() []Builtin {
 			Family: "traffic", Ranges: ranges(), Help: help(map[string]string{"expect": `statuses that are no error, such as "2xx" or "200,404"`, "json": "sent as JSON, instead of body"}),
 		}, trafficHTTP},
 		{dsl.Builtin{
-			Sig:    `traffic.grpc(addr: string, method: string, rate: number~|list, duration: duration|None = None, *, message: dict = {}, metadata: dict = {}, tls: bool = False, expect: string|list = "OK", timeout: duration = "10s", warmup: duration = "0s", max_in_flight: int|None = None, stop_when: list = [], simulated: dict|None = None)`,
-			Doc:    "Is load of unary gRPC calls as a value; see traffic.http. What the message is comes from the descriptors that the environment names, else from the server's reflection; an empty one needs neither.",
+			Sig: `traffic.grpc(addr: string, method: string, rate: number~|list, duration: duration|None = None, *, message: dict = {}, metadata: dict = {}, tls: bool = False, expect: string|list = "OK", timeout: duration = "10s", warmup: duration = "0s", max_in_flight: int|None = None, stop_when: list = [], simulated: dict|None = None)`,
+			Doc: "Is load of unary gRPC calls as a value; see traffic.http. What the message is comes from the descriptors that the environment names, else from the server's reflection; an empty one and that of the health check need neither. " +
+				"The server is asked once in a run, before the chaos of the first step that sends it goes on, and past the run's own proxies: their faults neither meet nor count it. A server that does not say it ends the run as errored.",
 			Family: "traffic", Ranges: ranges(), Help: help(map[string]string{"method": `"package.Service/Method"`, "message": "the request, in protobuf's JSON form", "expect": `codes that are no error, such as ["OK", "NOT_FOUND"]`}),
 		}, trafficGRPC},
 		{dsl.Builtin{

@@ -164,7 +164,7 @@ func (p *answering) Plan(req *runtime.Request) (runtime.Planned, error) {
 // plan tells apart what is wrong with an answer, and with the effect itself.
 func (p *answering) plan(req *runtime.Request) (planned runtime.Planned, trouble, err error) {
 	planned, err = p.next.Plan(req)
-	if err != nil {
+	if err != nil || req.Kind == KindLoadDescribe { // which no rule is for: those of its load are
 		return planned, nil, err
 	}
 	subject := subjectOf(req)

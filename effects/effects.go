@@ -117,6 +117,8 @@ func New(policy Policy, opts Options) *Effects {
 		KindNotify:     {KindNotify, performFunc(e.performNotify), planFunc(planNotify), nil, simulatedNotify()},
 		KindLoad:       {KindLoad, performFunc(e.performLoad), planFunc(e.planLoad), e.checkLoad, simulatedFigures()},
 		KindLoadWindow: {KindLoadWindow, performFunc(e.performLoadWindow), planFunc(planLoadWindow), nil, simulatedWindow()},
+
+		KindLoadDescribe: {KindLoadDescribe, performFunc(e.performLoadDescribe), planFunc(planLoadDescribe), e.checkLoadDescribe, nil},
 	}
 	return e
 }

@@ -232,6 +232,11 @@ func (d *dialError) get() error {
 // grpcConn makes a connection for one call, under the policy and bounded in what it
 // reads. Nothing in it asks again by itself: a call must meet the fault on its way.
 func (c *client) grpcConn(call context.Context, args *GRPCArgs, met *dialError) (*grpc.ClientConn, error) {
+	return c.grpcConnBy(call, args, met, c.dial)
+}
+
+// grpcConnBy is grpcConn with something else that connects.
+func (c *client) grpcConnBy(call context.Context, args *GRPCArgs, met *dialError, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (*grpc.ClientConn, error) {
 	secure := insecure.NewCredentials()
 	if args.TLS != nil {
 		conf, err := args.TLS.config(c.tls)
@@ -244,7 +249,7 @@ func (c *client) grpcConn(call context.Context, args *GRPCArgs, met *dialError) 
 	return grpc.NewClient("passthrough:///"+args.Addr,
 		grpc.WithTransportCredentials(secure),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-			conn, err := c.dial(probesAs(ctx, call), "tcp", addr)
+			conn, err := dial(probesAs(ctx, call), "tcp", addr)
 			met.set(err)
 			if err != nil {
 				return nil, err

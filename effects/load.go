@@ -51,6 +51,8 @@ type loader struct {
 	rules   *network
 	policy  Policy     // of which rules are
 	running []*running // in the order of their start
+	relays  []relay
+	methods map[methodKey]*load.Method // that the server, or who knows it, has described
 }
 
 // running is load that is on.
@@ -214,9 +216,12 @@ func (e *Effects) sender(ctx context.Context, spec *load.Spec) (load.Sender, err
 	if err != nil {
 		return nil, err
 	}
-	opt := load.Options{Dial: dial, TLS: e.opts.TLS, Descriptors: e.opts.Descriptors, Code: func(err error) string { return classify(err).Code }}
+	opt := load.Options{Dial: dial, TLS: e.opts.TLS, Code: func(err error) string { return classify(err).Code }}
 	if spec.GRPC != nil {
-		return load.NewGRPC(ctx, spec.GRPC, spec.Slots(), opt)
+		if opt.Method, err = e.loadMethod(ctx, spec.GRPC); err != nil {
+			return nil, err
+		}
+		return load.NewGRPC(spec.GRPC, spec.Slots(), opt)
 	}
 	expect := spec.HTTP.Expect
 	if expect == "" {

@@ -47,7 +47,7 @@ func TestPlans(t *testing.T) {
 		{kind: "probe", args: `{"kind":"http","url":"x","status":"404"}`, data: `{"elapsed":0,"ok":true,"value":404}`},
 		{kind: "probe", args: `{"kind":"http","url":"x","simulated":{"ok":false,"elapsed":"3s"}}`,
 			data: `{"elapsed":3000000000,"error":"simulated","ok":false,"value":200}`, after: 3 * time.Second},
-		{kind: "dance", args: `{}`, error: `unknown kind of effect "dance"; known are dns, exec, grpc, http, load, load.window, notify, other, probe, prometheus, tcp, watch`},
+		{kind: "dance", args: `{}`, error: `unknown kind of effect "dance"; known are dns, exec, grpc, http, load, load.describe, load.window, notify, other, probe, prometheus, tcp, watch`},
 		{kind: "other", args: `{"simulated":{"what":"ever","elapsed":7}}`, data: `{"elapsed":7,"planned":true,"what":"ever"}`, after: 7},
 	}
 	e := newEffects(t, Policy{}, Options{}).With("other", nil, planFunc(func(*runtime.Request) (runtime.Planned, error) {
@@ -214,10 +214,10 @@ func TestWith(t *testing.T) {
 	if table := more.Table(); len(table) != len(e.Table())+1 || table["fault"].Kind != "fault" || table["fault"].Performer == nil {
 		t.Errorf("table %v", table)
 	}
-	if got := strings.Join(more.Kinds(), " "); got != "dns exec fault grpc http load load.window notify probe prometheus tcp watch" {
+	if got := strings.Join(more.Kinds(), " "); got != "dns exec fault grpc http load load.describe load.window notify probe prometheus tcp watch" {
 		t.Errorf("kinds %q", got)
 	}
-	if got := strings.Join(e.Kinds(), " "); got != "dns exec grpc http load load.window notify probe prometheus tcp watch" {
+	if got := strings.Join(e.Kinds(), " "); got != "dns exec grpc http load load.describe load.window notify probe prometheus tcp watch" {
 		t.Errorf("the effects it was made from have the kinds %q", got)
 	}
 	req := request(t, "fault", json.RawMessage(`{}`))

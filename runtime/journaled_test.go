@@ -90,6 +90,9 @@ func TestEveryArgumentIsJournaled(t *testing.T) {
 		"Backoff":    func(s *runtime.StepSpec) { s.Backoff = 2 },
 		"OnFailure":  func(s *runtime.StepSpec) { s.OnFailure = runtime.FailureContinues },
 		"When":       func(s *runtime.StepSpec) { s.When = func(*runtime.Branch) (bool, error) { return true, nil } },
+		"Ready": func(s *runtime.StepSpec) {
+			s.Ready = func(b *runtime.Branch) error { _, err := b.Perform(ask("effect", "e")); return err }
+		},
 		"Chaos": func(s *runtime.StepSpec) {
 			s.Chaos = func() ([]runtime.Ask, error) { return []runtime.Ask{ask("fault", "f")}, nil }
 		},

@@ -39,6 +39,9 @@ type StepSpec struct {
 	Terms json.RawMessage
 	// When is asked once, after the delay; nil means yes.
 	When func(*Branch) (bool, error)
+	// Ready, if set, sees to what a try needs and its chaos could keep from it: before the
+	// chaos is on and the timeout counts.
+	Ready func(*Branch) error
 	// Chaos gives the held effects of one try; it is asked again for each.
 	Chaos func() ([]Ask, error)
 	// Run is what the step does; nil: it only lets Duration pass.
@@ -208,6 +211,11 @@ func (b *Branch) tryBody(st *stepState, t *scope, n int, timeout, chaosOff *time
 	r, spec := b.run, st.spec
 	var held []*Held
 	st.result.Held = nil
+	if spec.Ready != nil {
+		if err := spec.Ready(b); err != nil {
+			return nil, err
+		}
+	}
 	if spec.Timeout > 0 {
 		timeout.fire = func() {
 			r.cancel(t, &cause{kind: causeFailure, err: Failf(ClassFailed, "timeout", "step %q did not end within its timeout of %s", spec.Name, units.FormatDuration(spec.Timeout))})

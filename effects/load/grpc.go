@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"math"
 	"net"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/jhump/protoreflect/v2/grpcreflect"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -20,10 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
@@ -32,9 +27,6 @@ const (
 	callsEach = 100
 	maxConns  = 64
 )
-
-// describeWithin is how long the server may take to describe its method.
-const describeWithin = 10 * time.Second
 
 // grpcSender makes a unary call. The request is encoded once, answers are not decoded.
 type grpcSender struct {
@@ -48,9 +40,31 @@ type grpcSender struct {
 	cancel   context.CancelFunc
 }
 
-// NewGRPC makes the sender of a gRPC call. Where no descriptors are given it asks the
-// server, within ctx.
-func NewGRPC(ctx context.Context, g *GRPC, slots int, opt Options) (Sender, error) {
+// Method is what a gRPC method takes.
+type Method struct {
+	Descriptor protoreflect.MethodDescriptor
+	Types      *dynamicpb.Types // of messages within messages
+}
+
+// NeedsMethod reports whether the request is encoded by what its method takes: one that is
+// empty is so in every type.
+func (g *GRPC) NeedsMethod() bool {
+	text := strings.TrimSpace(g.Message)
+	return text != "" && text != "{}"
+}
+
+// Encode encodes a request in protobuf's JSON form.
+func (m *Method) Encode(message string) ([]byte, error) {
+	msg := dynamicpb.NewMessage(m.Descriptor.Input())
+	if err := (protojson.UnmarshalOptions{Resolver: m.Types}).Unmarshal([]byte(message), msg); err != nil {
+		text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "proto:"), "\u00a0", " ") // its writer varies the blanks
+		return nil, fmt.Errorf("the message is no %s: %s", m.Descriptor.Input().FullName(), strings.TrimSpace(text))
+	}
+	return proto.Marshal(msg)
+}
+
+// NewGRPC makes the sender of a gRPC call. Where it needs a method the options have it.
+func NewGRPC(g *GRPC, slots int, opt Options) (Sender, error) {
 	creds := insecure.NewCredentials()
 	if g.TLS {
 		config := opt.TLS.Clone()
@@ -60,6 +74,15 @@ func NewGRPC(ctx context.Context, g *GRPC, slots int, opt Options) (Sender, erro
 		creds = credentials.NewTLS(config)
 	}
 	s := &grpcSender{method: "/" + strings.TrimPrefix(g.Method, "/"), metadata: metadata.New(g.Metadata), expect: g.Expect}
+	if g.NeedsMethod() {
+		if opt.Method == nil {
+			return nil, fmt.Errorf("it is not known what %s takes", g.Method)
+		}
+		var err error
+		if s.request, err = opt.Method.Encode(g.Message); err != nil {
+			return nil, err
+		}
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if len(s.expect) == 0 {
 		s.expect = []string{codes.OK.String()}
@@ -75,71 +98,7 @@ func NewGRPC(ctx context.Context, g *GRPC, slots int, opt Options) (Sender, erro
 		}
 		s.conns = append(s.conns, conn)
 	}
-	var err error
-	if s.request, err = s.encode(ctx, g, opt.Descriptors); err != nil {
-		s.Close()
-		return nil, err
-	}
 	return s, nil
-}
-
-// encode encodes the request as its method's input.
-func (s *grpcSender) encode(ctx context.Context, g *GRPC, known *protoregistry.Files) (raw, error) {
-	if strings.TrimSpace(g.Message) == "" || strings.TrimSpace(g.Message) == "{}" {
-		return raw{}, nil // empty in every type: nobody needs to be asked
-	}
-	m, err := s.describe(ctx, g, known)
-	if err != nil {
-		return nil, err
-	}
-	if m.IsStreamingClient() || m.IsStreamingServer() {
-		return nil, fmt.Errorf("method %s streams; expected a unary one", g.Method)
-	}
-	msg := dynamicpb.NewMessage(m.Input())
-	if err := protojson.Unmarshal([]byte(g.Message), msg); err != nil {
-		return nil, fmt.Errorf("message: it is no %s: %w", m.Input().FullName(), err)
-	}
-	return proto.Marshal(msg)
-}
-
-// describe finds the method, in the descriptors given, in those that are known where
-// they have its service, or by the server's reflection.
-func (s *grpcSender) describe(ctx context.Context, g *GRPC, known *protoregistry.Files) (protoreflect.MethodDescriptor, error) {
-	service, method, _ := strings.Cut(strings.TrimPrefix(s.method, "/"), "/")
-	var found protoreflect.Descriptor
-	var err error
-	if len(g.Descriptors) > 0 {
-		var set descriptorpb.FileDescriptorSet
-		if err := proto.Unmarshal(g.Descriptors, &set); err != nil {
-			return nil, fmt.Errorf("descriptors: expected a FileDescriptorSet: %w", err)
-		}
-		files, err := protodesc.NewFiles(&set)
-		if err != nil {
-			return nil, fmt.Errorf("descriptors: %w", err)
-		}
-		if found, err = files.FindDescriptorByName(protoreflect.FullName(service)); err != nil {
-			return nil, fmt.Errorf("descriptors: no service %s: %w", service, err)
-		}
-	} else if here, unknown := known.FindDescriptorByName(protoreflect.FullName(service)); unknown == nil {
-		found = here
-	} else {
-		ctx, cancel := context.WithTimeout(ctx, describeWithin)
-		defer cancel()
-		client := grpcreflect.NewClientAuto(ctx, decoding{s.conns[0]})
-		defer client.Reset()
-		if found, err = client.AsResolver().FindDescriptorByName(protoreflect.FullName(service)); err != nil {
-			return nil, fmt.Errorf("the server does not describe %s (name its descriptors in the environment, or turn its reflection on): %w", service, err)
-		}
-	}
-	sd, ok := found.(protoreflect.ServiceDescriptor)
-	if !ok {
-		return nil, fmt.Errorf("method: %s is no service", service)
-	}
-	m := sd.Methods().ByName(protoreflect.Name(method))
-	if m == nil {
-		return nil, fmt.Errorf("method: service %s has no %s", service, method)
-	}
-	return m, nil
 }
 
 // Send implements Sender.
@@ -198,19 +157,3 @@ func (rawCodec) Marshal(v any) ([]byte, error) {
 func (rawCodec) Unmarshal(data []byte, v any) error { return nil }
 
 func (rawCodec) Name() string { return "proto" }
-
-// decoding is a connection whose calls are encoded and decoded, for reflection.
-type decoding struct{ *grpc.ClientConn }
-
-func (d decoding) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	return d.ClientConn.NewStream(ctx, desc, method, append(opts, grpc.ForceCodec(protoCodec{}), grpc.MaxCallRecvMsgSize(math.MaxInt32/64))...)
-}
-
-// protoCodec is protobuf's.
-type protoCodec struct{}
-
-func (protoCodec) Marshal(v any) ([]byte, error) { return proto.Marshal(v.(proto.Message)) }
-func (protoCodec) Unmarshal(data []byte, v any) error {
-	return proto.Unmarshal(data, v.(proto.Message))
-}
-func (protoCodec) Name() string { return "proto" }

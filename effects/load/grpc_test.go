@@ -10,10 +10,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/reflection"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/dynamicpb"
 )
 
 func TestGRPC(t *testing.T) {
@@ -29,16 +28,16 @@ func TestGRPC(t *testing.T) {
 	checks := health.NewServer()
 	checks.SetServingStatus("shop", healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(server, checks)
-	reflection.Register(server)
 	served := make(chan error)
 	go func() { served <- server.Serve(l) }()
 	defer func() {
 		server.Stop()
 		<-served
 	}()
-	set, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{protodesc.ToFileDescriptorProto(healthpb.File_grpc_health_v1_health_proto)}})
-	if err != nil {
-		t.Fatal(err)
+	options := func(method string) Options {
+		opt := testOptions()
+		opt.Method = &Method{healthpb.File_grpc_health_v1_health_proto.Services().ByName("Health").Methods().ByName(protoreflect.Name(method)), dynamicpb.NewTypes(new(protoregistry.Files))}
+		return opt
 	}
 
 	const method = "grpc.health.v1.Health/Check"
@@ -48,8 +47,7 @@ func TestGRPC(t *testing.T) {
 		status string
 		ok     bool
 	}{
-		{"reflection", GRPC{Method: method, Message: `{"service": "shop"}`}, "OK", true},
-		{"descriptors", GRPC{Method: method, Message: `{"service": "shop"}`, Descriptors: set}, "OK", true},
+		{"message", GRPC{Method: method, Message: `{"service": "shop"}`}, "OK", true},
 		{"empty message", GRPC{Method: method}, "OK", true},
 		{"unknown service", GRPC{Method: method, Message: `{"service": "bakery"}`}, "NOT_FOUND", false},
 		{"expected code", GRPC{Method: method, Message: `{"service": "bakery"}`, Expect: []string{"NotFound"}}, "NOT_FOUND", true},
@@ -64,7 +62,7 @@ func TestGRPC(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), soon)
 			defer cancel()
-			sender, err := NewGRPC(ctx, spec.GRPC, spec.Slots(), testOptions())
+			sender, err := NewGRPC(spec.GRPC, spec.Slots(), options("Check"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,18 +82,17 @@ func TestGRPC(t *testing.T) {
 		})
 	}
 
-	for name, g := range map[string]GRPC{
-		"no such field":  {Method: method, Message: `{"shop": 1}`},
-		"no such method": {Method: "grpc.health.v1.Health/Cure", Message: `{"service": "shop"}`},
-		"no service":     {Method: "no.Such/Thing", Message: `{"service": "shop"}`},
-		"a stream":       {Method: "grpc.health.v1.Health/Watch", Message: `{"service": "shop"}`},
-		"no descriptors": {Method: method, Message: `{"service": "shop"}`, Descriptors: []byte("\xff\xff")},
+	// What cannot be sent is an error, and nothing of it is kept open.
+	for name, test := range map[string]struct {
+		message string
+		opt     Options
+	}{
+		"no such field": {`{"shop": 1}`, options("Check")},
+		"no JSON":       {`{"shop"`, options("Check")},
+		"no method":     {`{"service": "shop"}`, testOptions()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g.Addr = l.Addr().String()
-			ctx, cancel := context.WithTimeout(context.Background(), soon)
-			defer cancel()
-			if sender, err := NewGRPC(ctx, &g, 1, testOptions()); err == nil {
+			if sender, err := NewGRPC(&GRPC{Addr: l.Addr().String(), Method: method, Message: test.message}, 1, test.opt); err == nil {
 				sender.Close()
 				t.Error("no error")
 			}

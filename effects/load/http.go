@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
 const (
@@ -33,9 +32,8 @@ type Dial func(addr string) (net.Conn, error)
 type Options struct {
 	Dial Dial
 	TLS  *tls.Config // nil: the system's roots
-	// Descriptors say what the messages of gRPC methods are; of others the server is
-	// asked. They may be nil.
-	Descriptors *protoregistry.Files
+	// Method says what the gRPC call takes; nil where its message is empty.
+	Method *Method
 	// Accept says which HTTP statuses are no error; nil: 200 to 399.
 	Accept func(status int) bool
 	// Code words why there is no answer: "refused", "reset", "tls", …

@@ -67,8 +67,6 @@ type GRPC struct {
 	TLS      bool              `json:"tls,omitempty"`
 	// Expect are the codes that are no error, by name. Empty: OK.
 	Expect []string `json:"expect,omitempty"`
-	// Descriptors is a FileDescriptorSet. Empty: the server's reflection is asked.
-	Descriptors []byte `json:"descriptors,omitempty"`
 }
 
 // Piece is a stretch of a rate, in requests per second.
