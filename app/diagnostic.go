@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"starquake/builtins"
@@ -53,14 +54,15 @@ func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 // do, and what makes an experiment less than it seems. What the plan lacks answers for is none
 // of that. What it had to assume is a hint, as whoever runs the script may give it, and so is
 // that it ends with an error of the script, as other answers may lead elsewhere; that only
-// where it is whole, with all parameters.
+// where it is whole, with all parameters. Where nothing was assumed and nothing asked before
+// that error it is one: no run begins.
 func (s *Script) foreseen(params map[string]builtins.GivenParam, whole bool) dsl.Diagnostics {
 	res, err := s.Plan(PlanOptions{Options: Options{Params: params}, Horizon: preflightHorizon, MaxRecords: preflightRecords})
 	if err != nil {
 		return nil
 	}
-	if len(params) > 0 && res.Outcome.Verdict == journal.VerdictInvalid {
-		return s.Errors(res)
+	if res.Outcome.Verdict == journal.VerdictInvalid && (len(params) > 0 || whole && !res.assumes()) {
+		return s.Errors(res) // nothing was asked before, so that no answer leads elsewhere
 	}
 	if out := res.Outcome; cutShort(out.Reason) { // no run is started then
 		if diags := s.Errors(res); len(diags) > 0 {
@@ -93,6 +95,13 @@ func (s *Script) foreseen(params map[string]builtins.GivenParam, whole bool) dsl
 		}
 	}
 	return diags
+}
+
+// assumes reports whether a plan stands on something that nobody has given, which can be
+// otherwise where somebody does.
+func (r *Result) assumes() bool {
+	return r.trail == nil || slices.ContainsFunc(r.trail.Notices, func(n builtins.Notice) bool { return n.Code == builtins.CodeNotGiven }) ||
+		slices.ContainsFunc(r.Outcome.Failures, func(f *runtime.Failure) bool { return f.Problem.Code == builtins.CodeNotGiven })
 }
 
 // Errors gives what the script itself did wrong in a run or a plan, each where it
