@@ -57,7 +57,7 @@ func (s *Script) Check(params map[string]builtins.GivenParam) dsl.Diagnostics {
 // where it is whole, with all parameters. Where nothing was assumed and nothing asked before
 // that error it is one: no run begins.
 func (s *Script) foreseen(params map[string]builtins.GivenParam, whole bool) dsl.Diagnostics {
-	res, err := s.Plan(PlanOptions{Options: Options{Params: params}, Horizon: preflightHorizon, MaxRecords: preflightRecords})
+	res, err := s.Plan(PlanOptions{Options: Options{Params: params}, Horizon: preflightHorizon, MaxRecords: preflightRecords, pastFailures: true})
 	if err != nil {
 		return nil
 	}

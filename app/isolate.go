@@ -52,7 +52,7 @@ type isolated struct {
 // Refusals say that the script is to blame.
 func (s *Script) isolate(opt *Options, cfg runtime.Config, env *builtins.Env, trail *trailSetup) (*isolated, error) {
 	c := &isolated{checkSecret: env.CheckSecret, setup: isolatedSetup{
-		Begin: cfg.Begin, Strict: cfg.Strict, CleanupTimeout: cfg.CleanupTimeout, MemoryLimit: opt.MemoryLimit, CPULimit: opt.CPULimit, Env: wireEnv(env), Trail: trail,
+		Begin: cfg.Begin, Strict: cfg.Strict, PastFailures: cfg.PastFailures, CleanupTimeout: cfg.CleanupTimeout, MemoryLimit: opt.MemoryLimit, CPULimit: opt.CPULimit, Env: wireEnv(env), Trail: trail,
 	}}
 	if c.setup.MemoryLimit <= 0 {
 		c.setup.MemoryLimit = DefaultIsolatedMemory

@@ -33,6 +33,7 @@ const isolatedSlack = 256 << 20
 type isolatedSetup struct {
 	Begin          journal.RunBeginBody `json:"begin"`
 	Strict         bool                 `json:"strict,omitempty"`
+	PastFailures   bool                 `json:"past_failures,omitempty"`
 	CleanupTimeout time.Duration        `json:"cleanup_timeout,omitempty"`
 	MemoryLimit    int64                `json:"memory_limit"`
 	CPULimit       time.Duration        `json:"cpu_limit"`
@@ -159,7 +160,7 @@ func executeIsolated(in io.Reader, out io.Writer) error {
 	})
 	defer turns.leave()
 	cfg := runtime.Config{
-		Strict: setup.Strict, CleanupTimeout: setup.CleanupTimeout, Describe: builtins.Describe, OnTurn: builtins.OnTurn,
+		Strict: setup.Strict, PastFailures: setup.PastFailures, CleanupTimeout: setup.CleanupTimeout, Describe: builtins.Describe, OnTurn: builtins.OnTurn,
 	}
 	world.Through = turns
 	if setup.Trail != nil {

@@ -41,6 +41,8 @@ type PlanOptions struct {
 	Details bool
 
 	slowWaits bool
+	// pastFailures is runtime.Config.PastFailures: for what a run may come to by other answers.
+	pastFailures bool
 	// reached, if set, gets the places of the calls from which builtins were called.
 	reached map[callPlace]bool
 	// checkSecret, if set, makes it the plan of a run that is to begin: there are only
@@ -264,6 +266,7 @@ func (s *Script) longest(opt PlanOptions, res *Result) error {
 // nil if it did not come to its end.
 func (s *Script) simulate(opt *PlanOptions, w *runtime.Virtual, env *builtins.Env) (runtime.Outcome, *trail, error) {
 	cfg := s.config(&opt.Options, "virtual", runtime.VirtualOrigin)
+	cfg.PastFailures = opt.pastFailures
 	end := &planEnd{Virtual: w}
 	if opt.Isolate {
 		want := opt.trail()

@@ -45,7 +45,7 @@ func (s *Script) preflight(opt *RunOptions, policy effects.Policy, o *outside) (
 	gate.lent = o.lent
 	gate.lent.plane = nil // nothing is opened
 	planned, err := s.Plan(PlanOptions{
-		Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, checkSecret: secrets.check, OnRecord: gate.note,
+		Options: opt.Options, Horizon: preflightHorizon, MaxRecords: preflightRecords, checkSecret: secrets.check, OnRecord: gate.note, pastFailures: true,
 	})
 	if err != nil {
 		return Planned{}, err

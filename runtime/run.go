@@ -24,6 +24,9 @@ type Config struct {
 	MaxDepth int
 	// Strict makes a run fail that only passed with tolerated failures or retries.
 	Strict bool
+	// PastFailures lets what calls a step that has failed go on, once an effect was asked
+	// for: with other answers it may not fail, and who looks ahead wants what comes then.
+	PastFailures bool
 	// Describe completes the description of an error that ended a body: its code and
 	// its backtrace. It is called on b, once for each error, and changes only p.
 	Describe func(b *Branch, err error, p *journal.Problem)

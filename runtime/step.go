@@ -324,7 +324,11 @@ func (r *Run) onFailure(st *stepState, f *Failure) (raised error, tolerated bool
 	if f.Class != ClassFailed && f.Class != ClassErrored {
 		return f, false
 	}
-	switch st.spec.OnFailure {
+	onFailure := st.spec.OnFailure
+	if r.cfg.PastFailures && r.started && f.Class == ClassFailed && onFailure != FailureTolerated {
+		onFailure = FailureContinues
+	}
+	switch onFailure {
 	case FailureContinues:
 		r.end.fail(f)
 		return nil, false
