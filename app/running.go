@@ -24,11 +24,11 @@ func (r *Running) LoadsNow() []view.LoadNow {
 	}
 	var out []view.LoadNow
 	for _, l := range r.outside.ready().LoadsNow(loadWindow) {
-		now := view.LoadNow{ID: l.ID, Path: l.Path, Text: l.Text, Answers: l.Throughput, ErrorRate: l.ErrorRate, P99: l.P99}
-		if l.Span > 0 {
-			now.Requests = float64(l.Requests) / l.Span.Seconds()
-		}
-		out = append(out, now)
+		over := max(l.Span, time.Second).Seconds() // of less no rate can be told: the first answer would be a thousand a second
+		out = append(out, view.LoadNow{
+			ID: l.ID, Path: l.Path, Text: l.Text, ErrorRate: l.ErrorRate, P99: l.P99,
+			Requests: float64(l.Requests) / over, Answers: float64(l.Requests-l.Errors) / over,
+		})
 	}
 	return out
 }

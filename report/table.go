@@ -238,12 +238,12 @@ func (r *Run) loadTable() *table {
 			continue
 		}
 		row := t.row("")
-		why := []string{l.Text}
+		why := append([]string{l.Text}, text.Unsent(f.Dropped, f.ByStatus)...)
 		for _, note := range []struct {
 			is   bool
 			text string
 		}{
-			{f.Dropped > 0, fmt.Sprintf("%d not sent", f.Dropped)}, {f.Late > 0, fmt.Sprintf("%d late", f.Late)},
+			{f.Late > 0, fmt.Sprintf("%d late", f.Late)},
 			{f.Unfinished > 0, fmt.Sprintf("%d unfinished", f.Unfinished)}, {f.StoppedBy != "", "stopped by " + f.StoppedBy},
 			{f.GeneratorLimited, "this machine was the limit"},
 		} {

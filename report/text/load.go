@@ -38,6 +38,20 @@ func loadColor(l *view.LoadNow) color {
 	return plain
 }
 
+// Unsent says of requests that were due and not sent whose doing that was: the system's, which
+// had not answered those that held all slots, or this machine's.
+func Unsent(dropped int64, byStatus map[string]int64) []string {
+	var notes []string
+	noSlot := min(byStatus["dropped"], dropped)
+	if noSlot > 0 {
+		notes = append(notes, fmt.Sprintf("%d found no free slot", noSlot))
+	}
+	if dropped > noSlot {
+		notes = append(notes, fmt.Sprintf("%d not sent", dropped-noSlot))
+	}
+	return notes
+}
+
 // loaded tells what came of load, in a line.
 func loaded(b *journal.EffectEndBody, e *view.Effect) *event {
 	name := orElse(e.Path, "traffic")
@@ -48,15 +62,16 @@ func loaded(b *journal.EffectEndBody, e *view.Effect) *event {
 		Requests, Errors, Dropped, Late int64
 		P50, P99                        time.Duration
 		Throughput                      float64
-		Limited                         bool   `json:"generator_limited"`
-		StoppedBy                       string `json:"stopped_by"`
+		Limited                         bool             `json:"generator_limited"`
+		StoppedBy                       string           `json:"stopped_by"`
+		ByStatus                        map[string]int64 `json:"by_status"`
 	}
 	if json.Unmarshal(b.Data, &f) != nil {
 		return nil // another program's load: its figures are not ours to read
 	}
 	ev := &event{"load", cyan, name, fmt.Sprintf("%d requests, %d errors, %.4g answers/s, p50 %s, p99 %s", f.Requests, f.Errors, f.Throughput, short(f.P50), short(f.P99)), plain}
-	if f.Dropped > 0 {
-		ev.text += fmt.Sprintf(", %d not sent", f.Dropped)
+	for _, note := range Unsent(f.Dropped, f.ByStatus) {
+		ev.text += ", " + note
 	}
 	if f.Late > 0 {
 		ev.text += fmt.Sprintf(", %d late", f.Late)

@@ -2,6 +2,7 @@ package text_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,25 @@ func TestLoadsNow(t *testing.T) {
 	}
 	if strings.Contains(tree+lines.String(), "\x1b[2J") {
 		t.Error("an escape sequence of a text reached the output")
+	}
+	// What came of load: who found no slot was refused by the system, and is not told among
+	// those that this machine did not send.
+	for figures, want := range map[string]string{
+		`{"requests":92693,"dropped":78430,"late":14263,"by_status":{"dropped":78430},"generator_limited":true}`: ", 78430 found no free slot, 14263 late: this machine was the limit",
+		`{"requests":10,"dropped":7,"by_status":{"dropped":3}}`:                                                  ", 3 found no free slot, 4 not sent\n",
+		`{"requests":10,"dropped":4}`: ", 4 not sent\n",
+	} {
+		var line bytes.Buffer
+		j := viewtest.New("x", "real")
+		e := j.Effect("0", "soak", "load", map[string]any{"spec": map[string]any{"http": map[string]string{"url": "http://shop.test/"}}})
+		j.EndEffect(e, json.RawMessage(figures))
+		fold := view.New()
+		for _, rec := range j.Records {
+			fold.Add(rec)
+		}
+		if err := text.Event(&line, j.Records[len(j.Records)-1], fold, text.Options{}); err != nil || !strings.Contains(line.String(), want) {
+			t.Errorf("%v; got %q, expected %q", err, line.String(), want)
+		}
 	}
 	ended := j.Pass().Run()
 	if tree := strings.Join(text.Frame(ended, ended.Now, opt, 120, 20, 0), "\n"); strings.Contains(tree, "answers/s") {
