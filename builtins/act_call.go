@@ -77,7 +77,7 @@ func calling() []Builtin {
 		}, looks(grpcCall)},
 		{dsl.Builtin{
 			Sig:     `prometheus.query(query: string, *, url: string|secret|None = None, headers: headers = {}, ` + tlsParams + `, timeout: duration = "10s", simulated: dict|None = None)`,
-			Doc:     "Asks a Prometheus, that of the environment without url, for the value of an expression now. The result has .value, the number where there is exactly one, else None; .samples, each with .labels and .value; .ok and .no_data, whether there are any and none; .elapsed .error .truncated. A query that could not be answered fails.",
+			Doc:     "Asks a Prometheus, that of the environment without url, for the value of an expression now. The result has .value, the number where there is exactly one, else None; .samples, each with .labels and .value; .ok and .no_data, whether there are any and none; .elapsed .error .truncated. A query that could not be answered fails, and the run is errored, also in an attempt: it says nothing of the system. observe(probe.prometheus(…)) looks without that.",
 			Planned: "one sample of 0, elapsed 10 ms",
 			Family:  "effects", Phase: dsl.Acting, Looks: true, Blocks: true, Ranges: timeout,
 			Help: tlsHelp(map[string]string{"url": "the server, below which /api/v1/query is", "simulated": `what the plan answers, for example {"value": 0.02}, or {"value": None} for no data`}),
@@ -232,7 +232,8 @@ func prometheusQuery(c *Call, t *task) (starlark.Value, error) {
 		return nil, err
 	}
 	if a.Error != nil {
-		return nil, unmet("prometheus.query %s: %s", quote(args.Query), a.Error.Message)
+		// It says nothing of the system that is under test: whoever looks at it did not answer.
+		return nil, runtime.Failf(runtime.ClassErrored, "query_failed", "prometheus.query %s: %s", quote(args.Query), a.Error.Message)
 	}
 	value := starlark.Value(starlark.None)
 	samples := make([]starlark.Value, len(a.Samples))
