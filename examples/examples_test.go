@@ -87,6 +87,7 @@ func TestPairs(t *testing.T) {
 		{"endurance-test", 24, 24 * time.Hour, 1, false},
 		{"multi-protocol-chaos", 4, 2 * time.Minute, 4, true},
 	} {
+		steps := map[string][]string{} // each with when it begins and ends, by the file's ending
 		for _, ending := range []string{".yaml", ".star"} {
 			t.Run(test.name+ending, func(t *testing.T) {
 				run := planned(t, test.name+ending)
@@ -94,11 +95,15 @@ func TestPairs(t *testing.T) {
 					t.Errorf("%s has %d steps and %d targets and takes %s, want %d, %d and %s", run.Name, len(run.Steps), len(run.Targets), run.Now, test.steps, test.targets, test.atLeast)
 				}
 				for _, s := range run.Steps {
+					steps[ending] = append(steps[ending], fmt.Sprintf("%s from %s to %s", s.Name, s.Start, s.End))
 					if test.atOnce && s.Start != 0 {
 						t.Errorf("step %s begins at %s", s.Name, s.Start)
 					}
 				}
 			})
+		}
+		if !slices.Equal(steps[".yaml"], steps[".star"]) {
+			t.Errorf("%s has in the file the steps\n%s\nand in the script\n%s", test.name, strings.Join(steps[".yaml"], "\n"), strings.Join(steps[".star"], "\n"))
 		}
 	}
 }
