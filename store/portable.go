@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ type exportHead struct {
 	// Export is the version of this form.
 	Export int  `json:"starquake_run"`
 	Info   Info `json:"info"`
+	// Records is how many follow, by which a file shows that some were cut out; 0 in older ones.
+	Records int `json:"records,omitempty"`
 	// Cleaned is what was taken off when nobody ran the run any more, End its end where the
 	// journal has none, since a clean-up made it.
 	Cleaned *Cleaned `json:"cleaned,omitempty"`
@@ -35,7 +38,7 @@ func (s *Store) Export(id string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	of := exportHead{Export: exportVersion, Info: e.Info, Cleaned: e.Cleaned}
+	of := exportHead{Export: exportVersion, Info: e.Info, Cleaned: e.Cleaned, Records: len(recs)}
 	if len(recs) == 0 || recs[len(recs)-1].Kind != journal.RunEnd {
 		of.End = e.End
 	}
@@ -124,6 +127,9 @@ func importInto(dir string, head *exportHead, in *bufio.Reader) (err error) {
 	}
 	if len(recs) == 0 || size != length {
 		return fmt.Errorf("the file ends in the middle of a record, after %d records", len(recs))
+	}
+	if err := cmp.Or(head.complete(recs), whole(recs)); err != nil {
+		return fmt.Errorf("the journal is not whole: %w", err)
 	}
 	if err := datasync(f); err != nil {
 		return err

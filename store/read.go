@@ -54,10 +54,12 @@ func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error)
 // ReadFile reads a run from a file or a stream: one that Export wrote, or a journal
 // alone, of which nothing but its records is known. A last line that was cut off is left
 // out, as in the journal of a run whose machine stopped. One without an end counts as
-// interrupted: nobody can know whether it goes on.
+// interrupted: nobody can know whether it goes on. One with an end from which lines are
+// missing is an error: what it says of its verdict is then not of what it shows.
 func ReadFile(r io.Reader) (e Entry, recs []journal.Record, err error) {
 	in := bufio.NewReaderSize(io.LimitReader(r, maxImport), 1<<16)
 	e.Status = Interrupted
+	var head exportHead
 	for n := 1; ; n++ {
 		line, err := readLine(in)
 		if errors.Is(err, io.EOF) && n > 1 {
@@ -70,7 +72,6 @@ func ReadFile(r io.Reader) (e Entry, recs []journal.Record, err error) {
 			return e, nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if n == 1 {
-			var head exportHead
 			if json.Unmarshal(line, &head) == nil && head.Export > 0 {
 				if head.Export > exportVersion {
 					return e, nil, fmt.Errorf("line 1: the form has version %d, this version knows up to %d", head.Export, exportVersion)
@@ -99,8 +100,12 @@ func ReadFile(r io.Reader) (e Entry, recs []journal.Record, err error) {
 	if len(recs) > 0 {
 		e.End = cmp.Or(endOf(&recs[len(recs)-1]), e.End)
 	}
-	if e.End != nil {
-		e.Status = Ended
+	if e.End == nil {
+		return e, recs, nil
+	}
+	e.Status = Ended
+	if err := cmp.Or(head.complete(recs), whole(recs)); err != nil {
+		return e, nil, fmt.Errorf("the journal is not whole: %w; lines were cut out of it, so nobody knows whether it ended as it says", err)
 	}
 	return e, recs, nil
 }
