@@ -6,10 +6,11 @@ import (
 	"go.starlark.net/syntax"
 )
 
-// stepNames warns of one constant step name at two places of one body. The arms of
-// an if exclude each other and are no two places.
+// stepNames warns of one constant step name at two places of one body that a run may both
+// reach for all that is known. The arms of an if exclude each other, and those of two ifs
+// may: as where one says mode == "a" and the other mode == "b".
 func (c *checker) stepNames(body []syntax.Stmt) {
-	s := stepScan{checker: c, seen: map[string]syntax.Node{}}
+	s := stepScan{checker: c, seen: map[string]syntax.Node{}, perhaps: map[string]int{}}
 	s.body(body)
 }
 
@@ -18,6 +19,10 @@ type stepScan struct {
 	checker *checker
 	seen    map[string]syntax.Node
 	added   []string // the names of seen, in the order in which they came
+	depth   int      // how many ifs are around
+	// perhaps says of names that came in an arm of an if how many ifs are around that one:
+	// an arm of a later if beside it may exclude it.
+	perhaps map[string]int
 }
 
 func (s *stepScan) body(body []syntax.Stmt) {
@@ -27,12 +32,22 @@ func (s *stepScan) body(body []syntax.Stmt) {
 		case *syntax.IfStmt:
 			s.steps(stmt.Cond)
 			mark := len(s.added)
+			s.depth++
 			s.body(stmt.True)
 			yes := s.takeBack(mark)
 			s.body(stmt.False)
-			for name, n := range yes {
-				s.add(name, n)
-				s.seen[name] = n // the first of both arms
+			s.depth--
+			if leaves(stmt.False) {
+				s.takeBack(mark)
+			}
+			if !leaves(stmt.True) {
+				for name, n := range yes {
+					s.add(name, n)
+					s.seen[name] = n // the first of both arms
+				}
+			}
+			for _, name := range s.added[mark:] {
+				s.perhaps[name] = s.depth
 			}
 		case *syntax.ForStmt:
 			s.body(stmt.Body)
@@ -42,12 +57,27 @@ func (s *stepScan) body(body []syntax.Stmt) {
 	}
 }
 
+// leaves reports whether what stands behind an arm is not reached from it.
+func leaves(arm []syntax.Stmt) bool {
+	if len(arm) == 0 {
+		return false
+	}
+	switch last := arm[len(arm)-1].(type) {
+	case *syntax.ReturnStmt:
+		return true
+	case *syntax.BranchStmt:
+		return last.Token != syntax.PASS
+	}
+	return false
+}
+
 // takeBack forgets the names that came behind mark, and returns them.
 func (s *stepScan) takeBack(mark int) map[string]syntax.Node {
 	taken := map[string]syntax.Node{}
 	for _, name := range s.added[mark:] {
 		taken[name] = s.seen[name]
 		delete(s.seen, name)
+		delete(s.perhaps, name)
 	}
 	s.added = s.added[:mark]
 	return taken
@@ -78,7 +108,8 @@ func (s *stepScan) steps(n syntax.Node) {
 			return true
 		}
 		text := name.Value.(string)
-		if first := s.seen[text]; first != nil {
+		beside, perhaps := s.perhaps[text]
+		if first := s.seen[text]; first != nil && !(perhaps && s.depth > beside) {
 			s.checker.report(sameStep(text, first, name))
 		}
 		s.add(text, name)
