@@ -143,7 +143,7 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 // file that the run's script came from, total how long it takes if all goes as planned.
 func (sh *shell) follow(path string, c conducting, total *time.Duration, begin func(app.RunOptions) (*app.Running, error)) error {
 	draw := sh.text()
-	draw.Planned = total
+	draw.Planned, draw.Given = total, c.opt.Given
 	// Signals are ours before the first fault can be on.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, stopSignals...)

@@ -68,7 +68,13 @@ func describe(rec journal.Record, fold *view.Fold) *event {
 	case *journal.RunBeginBody:
 		return &event{"run", bold, orElse(b.Name, "unnamed"), fmt.Sprintf("begins, %s, seed %d", b.World, b.Seed), plain}
 	case *journal.RunEndBody:
-		return &event{"run", bold, fold.Run().Name, verdictText(fold.Run()) + withMessage(because(string(b.Verdict), b.Message)), verdictColor(b.Verdict)}
+		message := because(string(b.Verdict), b.Message)
+		for _, f := range fold.Run().Faults {
+			if f.State == view.FaultUnclean && errorText(f.Error) == b.Message { // its own line has told it
+				message = f.Text + " on " + f.Target + " may still be on"
+			}
+		}
+		return &event{"run", bold, fold.Run().Name, verdictText(fold.Run()) + withMessage(message), verdictColor(b.Verdict)}
 	case *journal.StepBeginBody:
 		if b.Delay > 0 {
 			return &event{"step", cyan, b.Path, "begins after " + short(b.Delay), plain}
@@ -186,7 +192,7 @@ func fault(rec journal.Record, run *view.Run, e *view.Effect, f *view.Fault) *ev
 	case rec.Kind != journal.EffectEnd:
 		return nil
 	case f.State == view.FaultUnclean:
-		ev.text += " UNCLEAN, may still be on" + withMessage(errorText(f.Error))
+		ev.text += " UNCLEAN, may still be on" + withMessage(faultError(f))
 		ev.textColor = boldRed
 	case f.State == view.FaultFailed:
 		ev.text += " not put on" + withMessage(errorText(f.Error))
@@ -268,6 +274,16 @@ func by(who string) string {
 		return ""
 	}
 	return " by " + who
+}
+
+// faultError is what became of a fault, without its text and target where that begins with
+// them: they stand before it.
+func faultError(f *view.Fault) string {
+	message := errorText(f.Error)
+	if rest, ok := strings.CutPrefix(message, f.Text+" on "+f.Target+": "); ok && f.Target != "" {
+		return rest
+	}
+	return message
 }
 
 func withMessage(message string) string {

@@ -149,7 +149,7 @@ func (f *frame) faultsOf(step, depth int) {
 		l.put(magenta, f.fault()+" "+faultLabel(f.run, fl))
 		switch {
 		case fl.State == view.FaultUnclean:
-			f.add(vital, l.put(boldRed, "  unclean, may still be on"+withMessage(errorText(fl.Error))))
+			f.add(vital, l.put(boldRed, "  unclean, may still be on"+withMessage(faultError(fl))))
 			continue
 		case fl.State == view.FaultOn && f.run.Lifted():
 			l.put(yellow, "  lifted")

@@ -77,20 +77,30 @@ func (s *summary) verdict() {
 	var l line
 	s.add(*l.put(c, sym+" "+verdictText(run)).put(bold, "  "+orElse(run.Name, "unnamed")))
 	s.add(*new(line).put(dim, "  "+s.counts()))
-	if run.Message != "" {
+	if run.Message != "" && !toldUnclean(run) {
 		for _, part := range s.lines(because(string(run.Verdict), run.Message), s.width-2) {
 			s.add(*new(line).put(plain, "  "+part))
 		}
 	}
 }
 
+// toldUnclean reports whether the run's message is one of those that unclean tells.
+func toldUnclean(run *view.Run) bool {
+	return run.Verdict == journal.VerdictUnclean && slices.ContainsFunc(run.Unclean, func(p journal.Problem) bool { return p.Message == run.Message })
+}
+
 func (s *summary) counts() string {
-	c := s.run.Counts
+	c, silent := s.run.Counts, 0
+	for _, st := range s.run.Steps {
+		if st.Status == journal.Failed && saysNothing(st) {
+			silent++
+		}
+	}
 	parts := []string{plural(c.Steps, "step", "steps")}
 	for _, n := range []struct {
 		n    int
 		what string
-	}{{c.Failed, "failed"}, {c.Skipped, "skipped"}, {c.Stopped, "stopped"}} {
+	}{{c.Failed - silent, "failed"}, {silent, "inconclusive"}, {c.Skipped, "skipped"}, {c.Stopped, "stopped"}} {
 		if n.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n.n, n.what))
 		}
@@ -111,7 +121,7 @@ func (s *summary) unclean() {
 			continue
 		}
 		told[errorText(f.Error)], byHand = true, false
-		s.entry(red, orElse(f.Target, f.Kind), f.Text+" may still be on"+withMessage(errorText(f.Error)))
+		s.entry(red, orElse(f.Target, f.Kind), f.Text+" may still be on"+withMessage(faultError(f)))
 	}
 	for _, p := range run.Unclean {
 		byHand = byHand && p.Code == "cleanup_failed"
@@ -130,9 +140,19 @@ func (s *summary) unclean() {
 	s.block(boldRed, "unclean: this may still be broken")
 }
 
+// failedSteps are the steps that failed, and apart from them those that say nothing of the
+// system.
 func (s *summary) failedSteps() {
+	s.stepsThat("failed steps", red, func(st *view.Step) bool { return !saysNothing(st) })
+	s.stepsThat("steps that say nothing", yellow, saysNothing)
+}
+
+// saysNothing reports whether a step ended without saying anything about the system.
+func saysNothing(st *view.Step) bool { return st.Error != nil && journal.Inconclusive(st.Error.Code) }
+
+func (s *summary) stepsThat(title string, c color, are func(*view.Step) bool) {
 	for _, st := range s.run.Steps {
-		if st.Status != journal.Failed {
+		if st.Status != journal.Failed || !are(st) {
 			continue
 		}
 		text := fmt.Sprintf("at %s, after %s", short(st.Start), short(st.Took(s.run.Now)))
@@ -145,9 +165,13 @@ func (s *summary) failedSteps() {
 		if st.Error != nil {
 			text += "\n" + st.Error.Message + where(st.Error.Stack)
 		}
-		s.entry(statusColor(st.Status, st.Tolerated), st.Path, text)
+		if c == red {
+			s.entry(statusColor(st.Status, st.Tolerated), st.Path, text)
+		} else {
+			s.entry(c, st.Path, text)
+		}
 	}
-	s.block(red, "failed steps")
+	s.block(c, title)
 }
 
 func (s *summary) failedChecks() {
@@ -190,11 +214,46 @@ func backtrace(stack []journal.Frame) string {
 
 // watches names the guards and steady states that did not hold.
 func (s *summary) watches() {
-	s.badWatches("breached guards", s.run.Guards)
-	s.badWatches("steady state did not hold", s.run.Steady)
+	s.badWatches("breached guards", red, s.run.Guards)
+	var lost, mild []*view.Watch
+	unheld := unheld(s.run)
+	for _, w := range s.run.Steady {
+		if w.Worst != nil && w.Worst.State == "deviates" && s.run.State == view.Ended && !unheld[w.ID] && !unheld[""] {
+			mild = append(mild, w)
+		} else {
+			lost = append(lost, w)
+		}
+	}
+	s.badWatches("steady state did not hold", red, lost)
+	title := "steady state deviated"
+	if s.run.Verdict == journal.VerdictPassed {
+		title += ", no more than it may"
+	}
+	s.badWatches(title, yellow, mild)
 }
 
-func (s *summary) badWatches(title string, watches []*view.Watch) {
+// unheld are the steady states that failed the run or a part of it, by their IDs; "" says that
+// one is among them of which an older journal does not say which it is.
+func unheld(run *view.Run) map[string]bool {
+	out := map[string]bool{}
+	add := func(p *journal.Problem) {
+		if p != nil && strings.HasPrefix(p.Code, "steady_state_") {
+			out[p.Steady] = true
+		}
+	}
+	for _, st := range run.Steps {
+		add(st.Error)
+	}
+	for _, p := range run.Problems {
+		add(&p.Problem)
+	}
+	if len(out) == 0 && strings.HasPrefix(run.Reason, "steady_state_") {
+		out[""] = true
+	}
+	return out
+}
+
+func (s *summary) badWatches(title string, c color, watches []*view.Watch) {
 	for _, w := range watches {
 		if w.Worst == nil {
 			continue
@@ -207,9 +266,9 @@ func (s *summary) badWatches(title string, watches []*view.Watch) {
 		if w.Seen > 0 {
 			text += fmt.Sprintf(" (%d of %d readings bad)", w.Bad, w.Seen)
 		}
-		s.entry(red, w.Name, text)
+		s.entry(c, w.Name, text)
 	}
-	s.block(red, title)
+	s.block(c, title)
 }
 
 // problems are the failures that came from no step, each with its backtrace, those
@@ -247,10 +306,17 @@ func (s *summary) notes(opt Options) {
 		s.fact("warning", yellow, text)
 	}
 	if s.run.Compress > 1 {
-		s.fact("compressed", yellow, fmt.Sprintf("%d times: the times above are the orchestration's, and passed in %s; what the system did took its own time",
+		s.fact("compressed", yellow, fmt.Sprintf("%d times: the times above are the orchestration's, and passed in %s; what the system did took its own time, so how resilient it was is not said",
 			s.run.Compress, units.FormatDuration((s.run.Now/time.Duration(s.run.Compress)).Round(time.Millisecond))))
 	}
-	s.fact("repeat with", plain, repeat(s.run, maxRepeat))
+	again := repeat(s.run, maxRepeat)
+	if s.run.Strict {
+		again += " --strict"
+	}
+	for _, word := range opt.Given {
+		again += " " + quote(word)
+	}
+	s.fact("repeat with", plain, again)
 }
 
 // maxRepeat bounds the parameters that are written out.

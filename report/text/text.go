@@ -39,6 +39,9 @@ type Options struct {
 	NotTaken []string
 	// Warnings are shown after those of the run.
 	Warnings []string
+	// Given are the flags that a run was given besides what its journal has, word by word,
+	// for the line that repeats it.
+	Given []string
 	// Longest is the longest that the plan can take where waits decide; 0 where
 	// nothing but the total is known.
 	Longest time.Duration
