@@ -26,7 +26,7 @@ type demoCmd struct {
 type demoFlags struct {
 	Param    []string `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
 	Seed     *uint64  `placeholder:"N" help:"The seed of all randomness."`
-	Compress int      `placeholder:"FACTOR" help:"Let the time of the run pass that many times faster."`
+	Compress int      `default:"1" placeholder:"FACTOR" help:"Let the time of the run pass that many times faster."`
 	reportFlag
 	dataFlag // without it the run is in memory only
 }
@@ -58,7 +58,8 @@ func (c *demoCmd) story(sh *shell) error {
 	if err := parseInto(&given, c.Args); err != nil {
 		return asInvalid(fmt.Errorf("demo: %w", err))
 	}
-	if err := compressible(given.Compress); err != nil {
+	compress, err := compressed(given.Compress)
+	if err != nil {
 		return err
 	}
 	if len(given.Report) == 0 {
@@ -95,7 +96,7 @@ func (c *demoCmd) story(sh *shell) error {
 	logs := newAside(sh.err)
 	defer logs.flush()
 	err = sh.conduct(name, s, conducting{
-		opt:  app.RunOptions{Options: opt, Compress: given.Compress},
+		opt:  app.RunOptions{Options: opt, Compress: compress},
 		kept: keptFlags{dataFlag: given.dataFlag, InMemory: given.Data == ""}, format: formatText, logs: logs, reports: reports,
 		again: "starquake demo --",
 	})

@@ -26,7 +26,7 @@ import (
 // runCmd is `starquake run`.
 type runCmd struct {
 	givenFlags
-	Compress int               `placeholder:"FACTOR" help:"Let the time of the run pass that many times faster, to try a long one out: durations, delays and ramps are divided by it. What the system does takes its own time."`
+	Compress int               `default:"1" placeholder:"FACTOR" help:"Let the time of the run pass that many times faster, to try a long one out: durations, delays and ramps are divided by it. What the system does takes its own time."`
 	Attended bool              `help:"Somebody will answer approve() from another shell, though this is no terminal."`
 	Output   string            `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json (the run, at its end) or ndjson (its records as they come)."`
 	LogLevel string            `enum:"debug,info,warn,error" default:"warn" help:"What is told of the program itself: debug, info, warn or error."`
@@ -38,12 +38,16 @@ type runCmd struct {
 // maxCompress is a day in less than a second.
 const maxCompress = 100_000
 
-// compressible says what is wrong with a value of --compress; 0 is none.
-func compressible(times int) error {
-	if times < 0 || times > maxCompress {
-		return invalid("--compress %d: expected a whole number from 1 to %d", times, maxCompress)
+// compressed is how many times faster the time of a run passes: 0 for as fast, which
+// --compress says with 1.
+func compressed(times int) (int, error) {
+	switch {
+	case times < 1 || times > maxCompress:
+		return 0, invalid("--compress %d: expected a whole number from 1 to %d", times, maxCompress)
+	case times == 1:
+		return 0, nil
 	}
-	return nil
+	return times, nil
 }
 
 // Run runs the orchestration to its end.
@@ -54,7 +58,8 @@ func (c *runCmd) run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	if err := compressible(c.Compress); err != nil {
+	compress, err := compressed(c.Compress)
+	if err != nil {
 		return err
 	}
 	reports, err := c.files()
@@ -77,7 +82,7 @@ func (c *runCmd) run(sh *shell) error {
 	defer logs.flush()
 	return sh.conduct(c.File, s, conducting{
 		opt: app.RunOptions{
-			Options: opt, Compress: c.Compress,
+			Options: opt, Compress: compress,
 			CanApprove: c.Attended || term.IsTerminal(int(os.Stdin.Fd())),
 			Logger:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})),
 			Given:      c.given(c.Attended),

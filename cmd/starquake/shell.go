@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -204,14 +205,18 @@ func oneDash(parser *kong.Kong, args []string) string {
 	return ""
 }
 
-// commandOf is the command in args, with a blank, if it can be known.
-func commandOf(parser *kong.Kong, args []string) string {
-	for _, known := range parser.Model.Children {
-		if len(args) > 0 && args[0] == known.Name {
-			return known.Name + " "
+// commandOf is the command in args, with a blank behind each of its words, as far as it can
+// be known.
+func commandOf(parser *kong.Kong, args []string) (words string) {
+	at := parser.Model.Node
+	for _, arg := range args {
+		i := slices.IndexFunc(at.Children, func(known *kong.Node) bool { return known.Name == arg && known.Type == kong.CommandNode })
+		if i < 0 {
+			break
 		}
+		at, words = at.Children[i], words+arg+" "
 	}
-	return ""
+	return words
 }
 
 // outputOf is the value of --output in args that could not be parsed.
