@@ -29,6 +29,9 @@ type Environment struct {
 	Name string
 	// Targets are proxies that the run opens, by --proxy or the environment's file.
 	Targets []*builtins.Target
+	// LeftOut are the names of targets that there are, and that the run is not given, since
+	// who started it named others.
+	LeftOut []string
 	// Services are base addresses by name.
 	Services map[string]string
 	// AllowNet and AllowExec are permissions, as --allow-net and --allow-exec give them.

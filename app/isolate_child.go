@@ -46,6 +46,7 @@ type isolatedSetup struct {
 type isolatedEnv struct {
 	Params       map[string]builtins.GivenParam `json:"params,omitempty"`
 	Targets      []isolatedTarget               `json:"targets,omitempty"`
+	LeftOut      []string                       `json:"left_out,omitempty"`
 	Services     map[string]string              `json:"services,omitempty"`
 	Environment  string                         `json:"environment,omitempty"`
 	Prometheus   string                         `json:"prometheus,omitempty"`
@@ -70,7 +71,7 @@ type isolatedTarget struct {
 func wireEnv(env *builtins.Env) isolatedEnv {
 	e := isolatedEnv{
 		Prometheus: env.Prometheus, Channels: env.Channels,
-		Params: env.Params, Services: env.Services, Environment: env.Environment, AskSecrets: env.CheckSecret != nil,
+		Params: env.Params, LeftOut: env.LeftOut, Services: env.Services, Environment: env.Environment, AskSecrets: env.CheckSecret != nil,
 		AnyTarget: env.AnyTarget, AnyParam: env.AnyParam, ParamAs: env.ParamAs, FailSteps: env.FailSteps, BreachGuards: env.BreachGuards,
 		HasChaos: env.HasChaos, SlowWaits: env.SlowWaits, Scenarios: env.Scenarios,
 	}
@@ -91,7 +92,7 @@ func (e *isolatedEnv) targets() []*builtins.Target {
 
 // fill sets what e is the plain data of.
 func (e *isolatedEnv) fill(env *builtins.Env) {
-	env.Params, env.Services, env.Environment = e.Params, e.Services, e.Environment
+	env.Params, env.Services, env.Environment, env.LeftOut = e.Params, e.Services, e.Environment, e.LeftOut
 	env.Prometheus, env.Channels = e.Prometheus, e.Channels
 	env.AnyTarget, env.AnyParam, env.FailSteps, env.BreachGuards = e.AnyTarget, e.AnyParam, e.FailSteps, e.BreachGuards
 	env.HasChaos, env.SlowWaits, env.Scenarios, env.ParamAs = e.HasChaos, e.SlowWaits, e.Scenarios, e.ParamAs

@@ -185,7 +185,7 @@ func (opt *PlanOptions) trail() trailSetup {
 // planned makes the surroundings of a script that is planned.
 func (s *Script) planned(opt *PlanOptions) *builtins.Env {
 	env, given := s.newEnv(), opt.env()
-	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
+	env.Params, env.Services, env.Environment, env.LeftOut = opt.Params, given.Services, given.Name, given.LeftOut
 	env.AnyTarget, env.CheckSecret = opt.checkSecret == nil, opt.checkSecret
 	env.Prometheus, env.Channels = given.Prometheus, given.channels()
 	env.Targets = copyTargets(given.Targets)

@@ -99,6 +99,8 @@ func TestNotStarted(t *testing.T) {
 		opt              app.RunOptions
 	}{
 		{name: "target", body: `step("x", duration = "1s", chaos = fault.latency("1s").on(target("other")))`, want: `there is no target "other"`},
+		{name: "left out", body: `target("other")`, want: "name it in the start's targets too",
+			opt: app.RunOptions{Options: app.Options{Env: &app.Environment{LeftOut: []string{"other"}}}}},
 		{name: "service", body: `http.get(service("shop").url())`, want: `no service "shop"`},
 		{name: "labels", body: `targets(tier = "none")`, want: "no target of this run"},
 		{name: "secret", body: `secret("never")`, want: "STARQUAKE_SECRET_NEVER"},

@@ -107,7 +107,7 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 		return nil, err
 	}
 	given, env := opt.env(), s.newEnv()
-	env.Params, env.Services, env.Environment = opt.Params, given.Services, given.Name
+	env.Params, env.Services, env.Environment, env.LeftOut = opt.Params, given.Services, given.Name, given.LeftOut
 	env.Prometheus, env.Channels = given.Prometheus, given.channels()
 	env.Targets = copyTargets(given.Targets)
 	origin := time.Now()

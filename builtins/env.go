@@ -34,6 +34,8 @@ type Env struct {
 	Scenarios map[string]string
 	// Targets are those given to the run: by --proxy, --env or the server.
 	Targets []*Target
+	// LeftOut are the names of targets that whoever started the run has not given it.
+	LeftOut []string
 	// Services are the addresses that the environment defines.
 	Services map[string]string
 	// Prometheus is the address of the environment's, "" without one, and Channels are

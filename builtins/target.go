@@ -244,6 +244,9 @@ func target(c *Call, e *Env) (starlark.Value, error) {
 		t := &Target{Name: name, Protocol: "auto", Listen: host + ":1", Upstream: "upstream." + host + ":1", assumed: true}
 		e.targets = append(e.targets, t)
 		code, help := CodeNotGiven, fmt.Sprintf("give it with --proxy %s=LISTEN,UPSTREAM or in --env", name)
+		if slices.Contains(e.LeftOut, name) {
+			near, help = "", "name it in the start's targets too, or none for all of them"
+		}
 		if near != "" {
 			code, help = "target_name", fmt.Sprintf("did you mean %q? Else %s", near, help)
 		}
@@ -251,6 +254,10 @@ func target(c *Call, e *Env) (starlark.Value, error) {
 		return t, nil
 	}
 	err := c.Errorf("name", "there is no target %q", name)
+	if slices.Contains(e.LeftOut, name) {
+		return nil, notGiven(c.Errorf("name", "target %q is not among those that this run was given", name).
+			WithHint("name it in the start's targets too, or none for all of them"))
+	}
 	if near != "" {
 		return nil, notGiven(err.WithHint("did you mean %q?", near))
 	}

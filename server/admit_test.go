@@ -12,6 +12,10 @@ func TestAdmission(t *testing.T) {
 	long := func(targets ...string) map[string]any {
 		return map[string]any{"format": "starlark", "content": "def main():\n    sleep(\"1h\")\n", "targets": targets}
 	}
+	named := map[string]any{"format": "starlark", "content": "def main():\n    step(\"s\", duration = \"1s\", chaos = fault.latency(\"1s\"), on = target(\"db\"))\n", "targets": []string{"web"}}
+	if p := l.do("POST", "/api/v1/runs", named).is(422).problem(); !strings.Contains(p.Detail+p.Help, "in the start's targets too") {
+		t.Errorf("a target that the start left out: %+v", p)
+	}
 	first := l.do("POST", "/api/v1/runs", long("db")).is(201).text("id")
 	held := l.do("POST", "/api/v1/runs", long("web", "db")).is(409, "target_held")
 	if got := held.problem().Detail; !strings.Contains(got, first) || !strings.Contains(got, "db") {

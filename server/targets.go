@@ -213,6 +213,11 @@ func (t *targets) environment(want []string) (*app.Environment, []string, error)
 			names = append(names, name)
 		}
 	}
+	for _, target := range t.env.Targets {
+		if !slices.Contains(names, target.Name) {
+			env.LeftOut = append(env.LeftOut, target.Name)
+		}
+	}
 	return &env, names, nil
 }
 
