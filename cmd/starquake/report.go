@@ -168,8 +168,11 @@ func writable(path string) error {
 		return fmt.Errorf("%s: it is a folder; expected a file", path)
 	}
 	info, err := os.Stat(filepath.Dir(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: there is no folder %s: make it first, or name another file", path, filepath.Dir(path))
+	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, cause(err))
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s: %s is no folder", path, filepath.Dir(path))
@@ -214,9 +217,10 @@ func ownReport(path string, s *app.Script) ([]reportFile, error) {
 func (f reportFile) write(run *report.Run) (err error) {
 	root, name, err := f.open()
 	if err != nil {
-		return err
+		return fmt.Errorf("the folder %s: %w", filepath.Dir(f.path), cause(err))
 	}
 	defer root.Close()
+	defer func() { err = cause(err) }() // the name that the file has meanwhile tells nobody anything
 	temp := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%d", filepath.Base(name), os.Getpid()))
 	if err := root.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -234,6 +238,19 @@ func (f reportFile) write(run *report.Run) (err error) {
 		return err
 	}
 	return root.Rename(temp, name)
+}
+
+// cause is why a call of the system failed, without the path that it was for.
+func cause(err error) error {
+	var path *os.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
 }
 
 // open gives the folder that nothing may leave, and the report's name in it.

@@ -206,7 +206,11 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 		if code == 0 {
 			code = codeErrored // who asked for a report would take a missing one for another run's
 		}
-		return &exitError{code: code, reason: "report", err: fmt.Errorf("the run ended %s, but %w", res.Outcome.Verdict, unwritten)}
+		err := fmt.Errorf("the run ended %s, but %w", res.Outcome.Verdict, unwritten)
+		if c.opt.Store != nil {
+			err = fmt.Errorf("%w\n`starquake report %s%s -o FILE` writes it later", err, running.ID, c.kept.again())
+		}
+		return &exitError{code: code, reason: "report", err: err}
 	}
 	return ended(res.Outcome.Verdict.ExitCode())
 }
