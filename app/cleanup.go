@@ -80,7 +80,11 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 		done.NotRun = runtime.OpenExits(recs)
 	}
 	end := store.End{Verdict: journal.VerdictStopped, Reason: ReasonCleanedUp, Message: "its process died, and what it had left on was taken off"}
-	end.Duration, end.Paused = timesOf(view.Of(recs))
+	run := view.Of(recs)
+	end.Duration, end.Paused = timesOf(run)
+	if alive := durable.Alive(); len(recs) > 0 && !alive.IsZero() { // it went on while it had nothing to write
+		end.Duration = max(end.Duration, run.At(alive))
+	}
 	switch {
 	case len(done.Left) > 0 || !over || ended:
 		return done, durable.Close()
