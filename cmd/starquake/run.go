@@ -302,6 +302,9 @@ func (sh *shell) close(format, id string, run *view.Run, draw text.Options) erro
 	case formatJSON:
 		err = sh.json(formatJSON, ran{ID: id, ExitCode: run.Verdict.ExitCode(), Run: run})
 	case formatText:
+		if sh.outTTY { // apart from the live view, which begins with the same words
+			fmt.Fprintln(sh.out)
+		}
 		err = text.Summary(sh.out, run, draw)
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"starquake/report/text"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
+	"starquake/runtime/view/viewtest"
 )
 
 // TestShowEndsWithLoads: a run's process goes away while it is asked how its load goes, which
@@ -41,4 +42,18 @@ func TestShowEndsWithLoads(t *testing.T) {
 			t.Errorf("it stands at %s, error %v", run.Now, err)
 		}
 	})
+}
+
+// TestSummaryApart: behind a live view the summary begins after an empty line, else at once.
+func TestSummaryApart(t *testing.T) {
+	for _, tty := range []bool{true, false} {
+		var out bytes.Buffer
+		sh := &shell{out: &out, err: new(bytes.Buffer), outTTY: tty}
+		if err := sh.close(formatText, "id", viewtest.New("x", "real").Pass().Run(), text.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if apart := bytes.HasPrefix(out.Bytes(), []byte("\n")); apart != tty {
+			t.Errorf("on a terminal %v:\n%s", tty, &out)
+		}
+	}
 }
