@@ -180,7 +180,11 @@ func limitText(written, bound starlark.Value) string {
 			return clip(strings.TrimSpace(string(s)), 60)
 		}
 	}
-	return bound.String()
+	text := bound.String()
+	if f, ok := bound.(starlark.Float); ok && len(text) > 16 { // 1.5 * 1.3 is 1.9500000000000002
+		return strconv.FormatFloat(float64(f), 'g', 15, 64)
+	}
+	return text
 }
 
 // cannotCompare is the error for a limit of another sort than the value.

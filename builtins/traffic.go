@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"starquake/chaos"
 	"starquake/dsl"
@@ -286,6 +287,10 @@ func probeTraffic(c *Call) (starlark.Value, error) {
 		}
 		if err := c.shareLimit(name, p.Figure, f); err != nil {
 			return nil, err
+		}
+		op := map[string]syntax.Token{"below": syntax.LT, "above": syntax.GT}[name]
+		if never := neverHolds(p.Figure, v, op); never != "" {
+			return nil, c.Errorf(name, "%s %s %s never holds: %s", p.Figure, name, limitText(c.Value(name), v), never)
 		}
 		*limit = &f
 	}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
 	"starquake/effects/load"
@@ -63,6 +64,13 @@ func (c *Call) warnLimits(t *task, st *stepTraffic) {
 	}
 	timeout := st.traffic.spec.Patience()
 	for _, l := range st.limits {
+		if never := neverHolds(l.figure, l.bound, l.op); never != "" {
+			t.env.warn(c, t.branch, "limit_never_holds", "%s %s %s never holds: %s; give another limit, or look at the step's .traffic.%s with check(…, at_most = …)",
+				l.figure, limitName[l.op], limitText(l.bound, l.bound), never, l.figure)
+			return
+		}
+	}
+	for _, l := range st.limits {
 		d, ok := l.bound.(Duration)
 		if ok && l.op == syntax.LT && load.IsLatency(l.figure) && time.Duration(d) > timeout {
 			t.env.warn(c, t.branch, "limit_beyond_timeout", "%s below %s cannot fail: a request ends after its timeout of %s; lower the limit (a plain number is of seconds), or raise the timeout of the traffic",
@@ -70,6 +78,26 @@ func (c *Call) warnLimits(t *task, st *stepTraffic) {
 			return
 		}
 	}
+}
+
+// limitName is what the two limits of traffic's figures are called.
+var limitName = map[syntax.Token]string{syntax.LT: "below", syntax.GT: "above"}
+
+// neverHolds says why no figure of traffic can keep a limit, "" if one can: none is less than
+// 0, a share is no more than 1, and both limits leave out what they name.
+func neverHolds(figure string, bound starlark.Value, op syntax.Token) string {
+	n, ok := number(bound)
+	if d, is := bound.(Duration); is {
+		n, ok = time.Duration(d).Seconds(), true
+	}
+	switch {
+	case !ok:
+	case op == syntax.LT && n <= 0:
+		return "no figure is less than 0"
+	case op == syntax.GT && load.IsShare(figure) && n >= 1:
+		return "no share is more than 100%"
+	}
+	return ""
 }
 
 // addressOf is the host and port that load goes to, "" if its URL cannot be read.

@@ -70,7 +70,10 @@ func list(raw json.RawMessage, unit string) string {
 
 // measured is a value beside its limit, as in messages, but a string without its quotes.
 func measured(raw json.RawMessage, unit, limit string) string {
-	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] == '"' || raw[0] == '[' || string(raw) == "null" {
+	switch raw = bytes.TrimSpace(raw); {
+	case string(raw) == "null":
+		return "None"
+	case len(raw) == 0 || raw[0] == '"' || raw[0] == '[':
 		return value(raw, unit)
 	}
 	return journal.Measured(raw, unit, limit)

@@ -68,6 +68,7 @@ func TestMeasured(t *testing.T) {
 		{"0.02", "", "below 5%", "2%"},
 		{"[0.25,1.5]", "s", "equal to [1s]", "[250ms, 1.5s]"},
 		{"", "", "below 1", ""},
+		{"null", "", "below 1", "None"},
 	} {
 		if got := measured(json.RawMessage(test.raw), test.unit, test.limit); got != test.want {
 			t.Errorf("measured(%s, %q, %q) is %q, expected %q", test.raw, test.unit, test.limit, got, test.want)
