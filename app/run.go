@@ -163,7 +163,7 @@ func newRunning(s *Script, id string, policy effects.Policy, env *Environment, o
 		logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Running{ID: id, script: s, done: make(chan struct{}), onEnd: opt.OnEnd, onKilled: opt.OnKilled}
-	r.outside = outside{run: id, policy: policy, logger: logger, redactor: redactor{env: env}, approvals: approvals{nobody: !opt.CanApprove}}
+	r.outside = outside{run: id, policy: policy, logger: logger, redactor: redactor{env: env, logger: logger}, approvals: approvals{nobody: !opt.CanApprove}}
 	if opt.Store != nil {
 		r.outside.dir = opt.Store.RunDir(id)
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -9,10 +10,15 @@ import (
 	"starquake/builtins"
 )
 
+// shortSecret is the length from which on a secret's text is unlikely to be part of other
+// words.
+const shortSecret = 4
+
 // redactor knows the secrets that a run has asked for: it puts their text into what
 // goes out, and takes it out of what comes back.
 type redactor struct {
-	env *Environment
+	env    *Environment
+	logger *slog.Logger // nil: nobody is to be told anything
 
 	mu    sync.Mutex
 	known map[string]string
@@ -47,6 +53,9 @@ func (r *redactor) find(name string) (string, error) {
 	defer r.mu.Unlock()
 	if first, ok := r.known[name]; ok { // somebody else was quicker
 		return first, nil
+	}
+	if len(text) < shortSecret && r.logger != nil {
+		r.logger.Warn(fmt.Sprintf("a secret of fewer than %d bytes is taken out of messages and answers wherever its letters stand, which may make them hard to read", shortSecret), "secret", name)
 	}
 	if r.known == nil {
 		r.known = map[string]string{}

@@ -168,8 +168,8 @@ func NewRedactor(secrets map[string]string) *Redactor {
 		oldnew = append(oldnew, p.text, p.placeholder)
 	}
 	// Placeholders from outside, plain or as a JSON escape that a later decoding
-	// would turn into one.
-	oldnew = append(oldnew, "⟦", "[", `\u27e6`, `\u005b`, `\u27E6`, `\u005b`)
+	// would turn into one. Without the first bracket it is none; both, so that they match.
+	oldnew = append(oldnew, "⟦", "[", `\u27e6`, `\u005b`, `\u27E6`, `\u005b`, "⟧", "]", `\u27e7`, `\u005d`, `\u27E7`, `\u005d`)
 	return &Redactor{strings.NewReplacer(oldnew...)}
 }
 

@@ -51,8 +51,8 @@ func TestRedact(t *testing.T) {
 		{"/p/" + url.PathEscape("two words"), "/p/⟦secret:b⟧"},
 		{base64.StdEncoding.EncodeToString([]byte("two words and more")), "⟦secret:long⟧"},
 		// Placeholders from outside do not survive, in whatever spelling a decoder would undo.
-		{"⟦secret:a⟧", "[secret:a⟧"},
-		{`"\u27e6secret:a\u27E7"`, `"\u005bsecret:a\u27E7"`},
+		{"⟦secret:a⟧", "[secret:a]"},
+		{`"\u27e6secret:a\u27E7"`, `"\u005bsecret:a\u005d"`},
 		{`"\u27E6secret:a"`, `"\u005bsecret:a"`},
 		{`"\\u27e6secret:a"`, `"\\u005bsecret:a"`},
 	} {

@@ -186,7 +186,7 @@ func (k *keeping) warn(begin context.Context, logs *aside) {
 		slow := time.AfterFunc(takeOffSoon, func() {
 			fmt.Fprintf(logs, "starquake: taking off what run %s may have left on, for %s at most, before the run begins\n", e.ID, takeOffWithin)
 		})
-		done, err := app.TakeOff(ctx, k.store, e.ID, slog.New(slog.NewTextHandler(logs, nil)))
+		done, err := app.TakeOff(ctx, k.store, e.ID, saidTo(logs, slog.LevelInfo))
 		slow.Stop()
 		cancel()
 		switch {

@@ -73,7 +73,7 @@ func (c *recoverCmd) one(sh *shell, st *store.Store, id string, reports []report
 	return sh.follow(cmp.Or(app.PathOf(entry.Info), entry.Script), conducting{
 		opt: app.RunOptions{
 			Store: st, Given: app.GivenOf(entry.Info), Labels: entry.Labels, By: entry.By, Version: entry.Version, CanApprove: term.IsTerminal(int(os.Stdin.Fd())),
-			Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			Logger: saidTo(logs, slog.LevelWarn),
 		},
 		kept: keptFlags{dataFlag: c.dataFlag}, format: c.Output, logs: logs, reports: reports,
 	}, nil, func(opt app.RunOptions) (*app.Running, error) {
@@ -171,7 +171,7 @@ func (c *cleanupCmd) Run(sh *shell) error {
 	}
 	var left []string
 	for _, id := range ids {
-		done, err := app.CleanUp(ctx, st, id, slog.New(slog.NewTextHandler(sh.err, nil)))
+		done, err := app.CleanUp(ctx, st, id, saidTo(sh.err, slog.LevelInfo))
 		if errors.Is(err, store.ErrBusy) {
 			continue // somebody has taken it up
 		}

@@ -84,7 +84,7 @@ func (c *runCmd) run(sh *shell) error {
 		opt: app.RunOptions{
 			Options: opt, Compress: compress,
 			CanApprove: c.Attended || term.IsTerminal(int(os.Stdin.Fd())),
-			Logger:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level})),
+			Logger:     saidTo(logs, level),
 			Given:      c.given(c.Attended),
 			Labels:     c.Label, By: (&byFlag{}).by(), Version: programVersion(),
 		},
