@@ -9,7 +9,7 @@ import (
 
 // faultSum is what the faults of one text on one target did in the whole run.
 type faultSum struct {
-	label        string
+	label, kind  string
 	times        int
 	on           time.Duration // summed
 	seen, hit    int64
@@ -31,7 +31,7 @@ func (s *summary) faults() {
 		label := faultLabel(s.run, f)
 		sum := byLabel[label]
 		if sum == nil {
-			sum = &faultSum{label: label}
+			sum = &faultSum{label: label, kind: f.Kind}
 			byLabel[label] = sum
 			sums = append(sums, sum)
 		}
@@ -70,6 +70,9 @@ func (s *summary) faultSum(f *faultSum) {
 			text += ", not counted"
 		} else {
 			text += fmt.Sprintf(", seen %d, hit %d", f.seen, f.hit)
+			if f.kind == "packet_loss" && f.hit > 0 { // else it reads as if all were lost
+				text += ", of which it may lose packets"
+			}
 		}
 		if f.inapplic > 0 {
 			text += fmt.Sprintf(", inapplicable %d", f.inapplic)

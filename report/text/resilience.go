@@ -38,7 +38,7 @@ func (s *summary) probeText(p *view.ProbeSummary) string {
 		}
 		part := fmt.Sprintf("%s %s of %d ok", phase.name, percent(phase.of.Availability), phase.of.Readings)
 		if phase.of.P99 > 0 { // a figure of the run takes no time to read
-			part += fmt.Sprintf(", p50 %s, p99 %s", took(phase.of.P50), took(phase.of.P99))
+			part += fmt.Sprintf(", p50 %s, p99 %s", roughly(phase.of.P50), roughly(phase.of.P99))
 		}
 		parts = append(parts, part)
 	}
@@ -74,6 +74,16 @@ func percent(share float64) string {
 		return fmt.Sprintf("%.0f%%", 100*share)
 	}
 	return fmt.Sprintf("%.1f%%", min(max(100*share, 0.1), 99.9))
+}
+
+// roughly is a time of a series, whose quantiles are off by up to 7 %: with no more digits
+// than that, and marked, since the figures of load have the exact ones.
+func roughly(d time.Duration) string {
+	unit := time.Nanosecond
+	for unit*100 <= d {
+		unit *= 10
+	}
+	return "~" + d.Round(unit).String()
 }
 
 // took is a time as it was measured, to three digits.

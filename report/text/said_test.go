@@ -94,3 +94,12 @@ func events(t *testing.T, recs []journal.Record, opt text.Options) []byte {
 	}
 	return buf.Bytes()
 }
+
+// TestPacketLoss: what packet_loss has hit is not said to be lost.
+func TestPacketLoss(t *testing.T) {
+	j := viewtest.New("x", "real")
+	j.Lift(j.Fault("0", "", "web", "packet_loss 0.5%", "packet_loss", `{}`), 491, 491)
+	if out := string(summary(t, j.Pass().Run(), text.Options{})); !strings.Contains(out, "seen 491, hit 491, of which it may lose packets\n") {
+		t.Errorf("the summary:\n%s", out)
+	}
+}
