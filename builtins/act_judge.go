@@ -47,7 +47,7 @@ func judging() []Builtin {
 		})},
 		{dsl.Builtin{
 			Sig: `recorded(name: string, default: any = None, must: bool = False)`,
-			Doc: "Gives the last figure recorded under the name, or default. With must it is an error if there is none so far.", Family: "judging", Phase: dsl.Acting, Looks: true,
+			Doc: "Gives the last figure recorded under the name, or default: what record was given, so of a duration a duration. With must it is an error if there is none so far.", Family: "judging", Phase: dsl.Acting, Looks: true,
 		}, looks(func(c *Call, t *task) (starlark.Value, error) {
 			if v := t.env.figures[c.String("name")]; v != nil {
 				return v, nil

@@ -17,7 +17,7 @@ func stepping() []Builtin {
 		{dsl.Builtin{
 			Sig: `step(name: string, run: function = None, args: tuple|list = (), *, traffic: traffic|None = None, chaos: faults|None = None, on: targets|None = None, duration: duration|None = None, delay_before: duration = "0s", timeout: duration|None = None, below: dict = {}, above: dict = {}, recovered: duration|None = None, min_hits: int = 1, retries: int = 0, retry_delay: duration = "1s", backoff: number = 1, when: bool|function = True, on_failure: string = "stop", labels: dict = {})`,
 			Doc: "Runs one step. It waits delay_before and evaluates when, once. Each try then: chaos on; run(*args) and traffic go; chaos off after exactly duration, or without one when run ends; the try ends when all have ended. " +
-				"A timeout counts one try. below and above are checks on the traffic's figures, for example {\"p99\": \"800ms\", \"error_rate\": 0.01}; where this machine was the limit they are not judged and the run is inconclusive. " +
+				"A timeout counts one try. below and above are checks on the traffic's figures, for example {\"p99\": \"800ms\", \"error_rate\": 0.01}, which must be less or more, not equal: {\"error_rate\": 0} never holds, and gets a warning; where this machine was the limit they are not judged and the run is inconclusive. " +
 				"recovered fails the step if the steady state is not back that soon after chaos-off. Chaos that fewer than min_hits requests met makes the run inconclusive. " +
 				"The result has .name .ok .status .error .value .traffic .duration .started .attempts .faults; status is passed, failed, skipped or stopped. " +
 				"ok is True only where the step passed: a skipped one is no failure, but has shown nothing either; ask .status for it.",

@@ -58,7 +58,9 @@ func trafficking() []Builtin {
 		{dsl.Builtin{
 			Sig: `traffic.http(url: string|secret, rate: number~|list, duration: duration|None = None, *, method: string = "GET", headers: headers = {}, body: string|secret|None = None, json: any = None, expect: string|int|list = "2xx,3xx", timeout: duration = "10s", warmup: duration = "0s", max_in_flight: int|None = None, stop_when: list = [], simulated: dict|None = None)`,
 			Doc: "Is load of HTTP requests as a value; step(traffic = t), traffic.run(t) and traffic.start(t) send it. It is open-loop: requests are due at the rate however slowly earlier ones are answered, and latencies count from when they were due. " +
-				"Load goes only to hosts that the environment or the script's own targets name, and to those of --allow-load. Redirects are not followed. Its figures: " + trafficFigures + ".",
+				"Load goes only to hosts that the environment or the script's own targets name, and to those of --allow-load; the targets of engines, such as starquake(url).proxy(name), are no targets of its own in that. Redirects are not followed. Its figures: " + trafficFigures + ". " +
+				"by_status counts requests by status (\"200\"; of gRPC by name, \"OK\"), or by what came instead of an answer: \"timeout\", \"refused\", \"reset\", \"eof\" (the connection ended), \"dns\", \"tls\", \"too_long\", \"failed\"; " +
+				"\"dropped\" found no slot and was not sent, \"local\" failed for want of ports or files of this machine, \"other\" are further statuses where there are very many.",
 			Family: "traffic", Ranges: ranges(), Help: help(map[string]string{"expect": `statuses that are no error, such as "2xx" or "200,404"`, "json": "sent as JSON, instead of body"}),
 		}, trafficHTTP},
 		{dsl.Builtin{
