@@ -359,27 +359,3 @@ func mustBeBusy(t *testing.T, res *app.Result) {
 		}
 	}
 }
-
-// TestFilesAreTheSame: an example that is there as a script and as a file takes the same steps
-// in the same time.
-func TestFilesAreTheSame(t *testing.T) {
-	files, err := filepath.Glob("*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		script := strings.TrimSuffix(file, ".yaml") + ".star"
-		if _, err := os.Stat(script); err != nil {
-			continue
-		}
-		as := func(path string) (steps []string) {
-			for _, s := range planned(t, path).Steps {
-				steps = append(steps, s.Name+" at "+s.Start.Round(time.Second).String()+" for "+s.Took(s.End).Round(time.Second).String())
-			}
-			return steps
-		}
-		if a, b := as(script), as(file); !slices.Equal(a, b) {
-			t.Errorf("%s takes\n%s\nand %s\n%s", script, strings.Join(a, "\n"), file, strings.Join(b, "\n"))
-		}
-	}
-}
