@@ -48,3 +48,15 @@ func TestCheckLimit(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestCheckNone: what a check of None found is None, in its message too.
+func TestCheckNone(t *testing.T) {
+	s, diags := app.LoadText("t.star", []byte("check(\"there\", None, below = 1)\n"))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	res, err := s.Plan(app.PlanOptions{})
+	if err != nil || res.Outcome.Message != `check "there" failed: None is not below 1` {
+		t.Errorf("%q, %v", res.Outcome.Message, err)
+	}
+}

@@ -29,6 +29,9 @@ func Measured(value json.RawMessage, unit, limit string) string {
 	if d, ok := Duration(value, unit); ok {
 		return units.Measured(d, limit)
 	}
+	if string(value) == "null" {
+		return "None" // as a script has it
+	}
 	n, err := strconv.ParseFloat(string(value), 64)
 	if err != nil || isWhole(value) && !strings.Contains(limit, "%") {
 		return string(value) // a whole number has no digit too many

@@ -19,7 +19,7 @@ func TestMeasured(t *testing.T) {
 		{"2", "", "below 150%", "200%"},
 		{"9007199254740993", "", "below 3", "9007199254740993"},
 		{`"0.5"`, UnitSeconds, "", `"0.5"`},
-		{"null", UnitSeconds, "", "null"},
+		{"null", UnitSeconds, "", "None"},
 		{"", UnitSeconds, "", ""},
 		{"[0.25]", "", "below 1%", "[0.25]"},
 	} {
