@@ -70,7 +70,15 @@ func (s *Server) again(v *view.Run) string {
 // reported is a run for a report.
 func (s *Server) reported(id string) (*report.Run, error) {
 	about := func(info *store.Info, v *view.Run) *report.Run {
-		return &report.Run{Run: v, ID: info.ID, Again: s.again(v), By: info.By, Version: info.Version, Labels: info.Labels, Imported: info.Imported}
+		r := &report.Run{Run: v, ID: info.ID, Given: app.GivenOf(*info), By: info.By, Version: info.Version, Labels: info.Labels, Imported: info.Imported}
+		if !app.ServedOf(*info) {
+			r.Path = app.PathOf(*info) // of starquake run, in the same data folder, or imported
+			return r
+		}
+		if r.Again = s.again(v); r.Again != report.StartText {
+			r.Given = slices.DeleteFunc(r.Given, func(word string) bool { return word == lenientFlag })
+		}
+		return r
 	}
 	if err := s.runs.notBegun(id); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ import (
 type StartBody struct {
 	Asked
 	Labels  map[string]string `json:"labels,omitempty" doc:"What the run can be found by."`
-	Targets []string          `json:"targets,omitempty" doc:"The targets that it is given; without it all that the server has."`
+	Targets []string          `json:"targets,omitzero" doc:"The targets that it is given, none with an empty list; without it all that the server has."`
 }
 
 // RunPath is the run that a request is about.

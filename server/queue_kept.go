@@ -24,6 +24,7 @@ type keptStart struct {
 	Seed       *uint64                    `json:"seed,omitempty"`
 	Labels     map[string]string          `json:"labels,omitempty"`
 	Targets    []string                   `json:"targets"`
+	Chosen     bool                       `json:"chosen,omitempty"` // as in starting
 	Key        string                     `json:"key,omitempty"`
 	Request    string                     `json:"request,omitempty"`
 	Who        Who                        `json:"who"`
@@ -38,7 +39,7 @@ func (m *manager) keep(w *waiting) error {
 	}
 	a := w.asked
 	body, err := json.Marshal(keptStart{
-		Definition: a.loaded.from, Name: w.name, Params: a.params, Seed: a.seed, Labels: a.labels, Targets: a.targets,
+		Definition: a.loaded.from, Name: w.name, Params: a.params, Seed: a.seed, Labels: a.labels, Targets: a.targets, Chosen: a.chosen,
 		Key: a.key, Request: a.request, Who: a.who,
 	})
 	if err == nil {
@@ -192,7 +193,7 @@ func (s *Server) askedBefore(doc *store.Document) (*starting, error) {
 		return nil, err
 	}
 	return &starting{
-		loaded: l, name: kept.Name, params: kept.Params, seed: kept.Seed, labels: kept.Labels, targets: kept.Targets,
+		loaded: l, name: kept.Name, params: kept.Params, seed: kept.Seed, labels: kept.Labels, targets: kept.Targets, chosen: kept.Chosen,
 		key: kept.Key, request: kept.Request, who: kept.Who, patient: true,
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 
 	"starquake/app"
 	"starquake/builtins"
@@ -21,6 +22,8 @@ type starting struct {
 	labels map[string]string
 	// targets are those that the run is given; nil: all.
 	targets []string
+	// chosen says that the targets are those that were asked for by name.
+	chosen  bool
 	key     string   // of the start; "" without one
 	request string   // a digest of all that was asked, with the key
 	started *started // what the key stands for; set by start
@@ -88,7 +91,7 @@ func (s *Server) startNow(asked *starting) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	asked.targets = names
+	asked.targets, asked.chosen = names, asked.chosen || asked.targets != nil
 	if asked.name == "" && asked.patient && s.runs.full() { // the run itself will say it
 		asked.name, _ = s.nameOf(asked.loaded, asked.who) // "" for one that has none
 	}
@@ -127,8 +130,31 @@ func (s *Server) optioned(asked *starting, opt *app.RunOptions) error {
 	}
 	opt.Options = s.permitted(asked.who)
 	opt.Env, opt.Params, opt.Seed = env, given(asked.params), asked.seed
+	opt.Given = asked.words()
 	opt.Labels, opt.By, opt.Key, opt.Request = asked.labels, asked.who.Name, asked.key, asked.request
 	return nil
+}
+
+// lenientFlag is that of an orchestration that comes as a file. One that the server keeps is
+// kept with it.
+const lenientFlag = "--lenient"
+
+// words are what starquake start is to be given for the same run once more, but for what its
+// journal has.
+func (asked *starting) words() (words []string) {
+	escape := strings.NewReplacer(",", `\,`)
+	for _, name := range asked.targets {
+		if asked.chosen {
+			words = append(words, "--target", escape.Replace(name))
+		}
+	}
+	if asked.chosen && len(asked.targets) == 0 {
+		words = append(words, "--no-targets")
+	}
+	if asked.loaded.from.Lenient {
+		words = append(words, lenientFlag)
+	}
+	return words
 }
 
 // refused says why what is asked would not be started now, nil if it would.

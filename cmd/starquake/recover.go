@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"starquake/app"
+	"starquake/report"
 	"starquake/runtime/journal"
 	"starquake/store"
 )
@@ -70,12 +71,17 @@ func (c *recoverCmd) one(sh *shell, st *store.Store, id string, reports []report
 	if err != nil {
 		return errored("%w", err)
 	}
+	again := ""
+	if app.ServedOf(entry.Info) {
+		again = report.StartText
+	}
 	return sh.follow(cmp.Or(app.PathOf(entry.Info), entry.Script), conducting{
 		opt: app.RunOptions{
 			Store: st, Given: app.GivenOf(entry.Info), Labels: entry.Labels, By: entry.By, Version: entry.Version, CanApprove: term.IsTerminal(int(os.Stdin.Fd())),
 			Logger: saidTo(logs, slog.LevelWarn),
 		},
 		kept: keptFlags{dataFlag: c.dataFlag}, format: c.Output, logs: logs, reports: reports,
+		again: again,
 	}, nil, func(opt app.RunOptions) (*app.Running, error) {
 		running, err := app.Recover(id, c.Recover == "rollback", opt)
 		switch {

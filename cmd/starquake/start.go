@@ -19,13 +19,14 @@ type startCmd struct {
 	Name string `arg:"" optional:"" help:"An orchestration that the server keeps; or else --file."`
 	File string `short:"f" placeholder:"FILE" help:"Import this orchestration (.star, .yaml, .yml, .json), and start it."`
 
-	Param   []string          `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
-	Seed    *uint64           `placeholder:"N" help:"The seed of all randomness. Without it: a hash of script and parameters."`
-	Label   map[string]string `placeholder:"NAME=VALUE" help:"A label of the run, to find it by; may be repeated."`
-	Target  []string          `placeholder:"NAME,…" help:"The targets that the run is given; without it all that the server has."`
-	Lenient bool              `help:"Warn of keys that an orchestration file may not have, where they are errors otherwise."`
-	Wait    bool              `help:"Show the run to its end, and end with its exit code. Ctrl-C leaves the run alone."`
-	Output  string            `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json, or with --wait ndjson (the run's records as they come)."`
+	Param     []string          `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
+	Seed      *uint64           `placeholder:"N" help:"The seed of all randomness. Without it: a hash of script and parameters."`
+	Label     map[string]string `placeholder:"NAME=VALUE" help:"A label of the run, to find it by; may be repeated."`
+	Target    []string          `placeholder:"NAME,…" help:"The targets that the run is given; without it all that the server has."`
+	NoTargets bool              `help:"Give the run no target."`
+	Lenient   bool              `help:"Warn of keys that an orchestration file may not have, where they are errors otherwise."`
+	Wait      bool              `help:"Show the run to its end, and end with its exit code. Ctrl-C leaves the run alone."`
+	Output    string            `short:"o" enum:"text,json,ndjson" default:"text" help:"text, json, or with --wait ndjson (the run's records as they come)."`
 	serverFlags
 }
 
@@ -38,8 +39,13 @@ func (c *startCmd) run(sh *shell) error {
 		return invalid("expected either the name of an orchestration that the server keeps, or --file FILE")
 	case c.Output == formatNDJSON && !c.Wait:
 		return invalid("--output ndjson: expected with --wait")
+	case c.NoTargets && len(c.Target) > 0:
+		return invalid("expected either --target or --no-targets")
 	}
 	body := server.StartBody{Labels: c.Label, Targets: c.Target}
+	if c.NoTargets {
+		body.Targets = []string{}
+	}
 	var err error
 	if body.Params, err = remoteParams(c.Param); err != nil {
 		return err
