@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
+	"starquake/internal/badjson"
 	"starquake/internal/jsonwrite"
 	"starquake/units"
 )
@@ -83,13 +85,20 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 		var wrong *json.UnmarshalTypeError
 		switch {
 		case !errors.As(err, &wrong):
-			return fmt.Errorf("fault: %w", err)
+			return fmt.Errorf("fault: %w", badjson.Plain(err))
 		case wrong.Field == "params":
-			return inPart("params", fmt.Errorf("params: expected an object with the fault's parameters by name, found %s", jsonNoun(wrong.Value)))
+			return inPart("params", fmt.Errorf("params: expected an object with the fault's parameters by name, found %s", badjson.Noun(wrong.Value)))
 		case wrong.Field == "kind":
-			return inPart("kind", fmt.Errorf("kind: expected the name of a fault as a string, found %s", jsonNoun(wrong.Value)))
+			return inPart("kind", fmt.Errorf("kind: expected the name of a fault as a string, found %s", badjson.Noun(wrong.Value)))
 		}
-		return fmt.Errorf("fault: expected an object with kind and params, found %s", jsonNoun(wrong.Value))
+		return fmt.Errorf("fault: expected an object with kind and params, found %s", badjson.Noun(wrong.Value))
+	}
+	if row := rowOf(in.Kind); row != nil {
+		for _, name := range sortedKeys(in.Params) {
+			if row.param(name) == nil && !slices.Contains([]string{"probability", "match", "pulse"}, name) {
+				return inPart("params", fmt.Errorf("fault %s: parameter %s is unknown; %s", in.Kind, describe(name), row.besideNames()))
+			}
+		}
 	}
 	args := make(map[string]any, len(in.Params)+3)
 	for name, value := range in.Params {
@@ -97,7 +106,7 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	}
 	for name, value := range map[string]any{"probability": in.Probability, "match": in.Match, "pulse": in.Pulse} {
 		if _, twice := args[name]; twice {
-			return fmt.Errorf("fault %s: %s stands beside params, not among them", in.Kind, name)
+			return inPart("params", fmt.Errorf("fault %s: %s stands beside params, not among them", in.Kind, name))
 		}
 		args[name] = value
 	}
@@ -109,16 +118,13 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// jsonNoun is a JSON value in an error, of which encoding/json gives the type.
-func jsonNoun(value string) string {
-	word, _, _ := strings.Cut(value, " ") // of a number also the digits
-	switch word {
-	case "array":
-		return "a list"
-	case "object":
-		return "an object"
+// besideNames says which parameters there are where probability and match stand beside them.
+func (k *Kind) besideNames() string {
+	names := strings.Join(k.ownNames(), ", ")
+	if names == "" {
+		return "it has none"
 	}
-	return "a " + word
+	return "there are " + names
 }
 
 // writeParam writes a parameter's value.

@@ -158,14 +158,20 @@ func (k *Kind) param(name string) *ParamSpec {
 }
 
 func (k *Kind) paramNames() string {
-	names := make([]string, len(k.Params))
-	for i, p := range k.Params {
-		names[i] = p.Name
-	}
+	names := k.ownNames()
 	if k.Targeted() {
 		names = append(names, "probability", "match")
 	}
 	return strings.Join(names, ", ")
+}
+
+// ownNames are those of its parameters.
+func (k *Kind) ownNames() []string {
+	names := make([]string, len(k.Params))
+	for i, p := range k.Params {
+		names[i] = p.Name
+	}
+	return names
 }
 
 // signature writes the constructor of k. It is made, not written, so that it cannot

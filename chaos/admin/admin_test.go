@@ -149,6 +149,17 @@ func TestFaults(t *testing.T) {
 		{"GET", "/v1/targets/orders/faults", "", 200, `"id":"f"`},
 		{"GET", "/v1/targets/orders/faults/g", "", 404, `"code":"no_such_fault"`},
 		{"POST", "/v1/pause", `{"faults": ["g"]}`, 404, `"code":"no_such_fault"`},
+		{"POST", "/v1/pause", `{"lift": true}`, 400, `faults is missing; expected a list of the ids`},
+		{"POST", "/v1/resume", `{}`, 400, `"code":"faults"`},
+		{"POST", "/v1/resume", `{"faults": ["f"], "lift": true}`, 400, `"code":"lift"`},
+		{"POST", "/v1/pause", `{"faults": "f"}`, 400, `the body: faults: expected a list, found a string`},
+		{"PUT", "/v1/targets/orders/faults/g", `[]`, 400, `the body: expected an object, found a list`},
+		{"PUT", "/v1/targets/orders/faults/g", ``, 400, `the body: it is empty; expected a JSON object`},
+		{"PUT", "/v1/targets/orders/faults/g", `{"color": 1}`, 400, `the body: there is no key \"color\"`},
+		{"PUT", "/v1/targets/orders/faults/g", `{"fault": {"kind": "latency", "params": {"delay": "1s"}, "color": 1}, "ttl": "1m"}`, 400, `fault: there is no key \"color\"`},
+		{"PUT", "/v1/targets/orders/faults/g", `{"fault": {"kind": "earthquake"}, "ttl": "1m"}`, 400, `graphql_slow_fields, tls_fault"`},
+		{"PUT", "/v1/targets/orders/faults/g", `{"fault": {"kind": "slow_close", "params": {"dely": "1s"}}, "ttl": "1m"}`, 400, `parameter \"dely\" is unknown; there are delay, direction"`},
+		{"PUT", "/v1/targets/orders/faults/g", `{"fault": {"kind": "slow_close", "params": {"delay": "1s", "probability": 0.5}}, "ttl": "1m"}`, 400, `probability stands beside params, not among them`},
 		{"POST", "/v1/resume", `{"faults": ["g"]}`, 404, `there is no fault \"g\" on any target`},
 		{"PUT", "/v1/targets/orders/faults/number", strings.Replace(failing, `"7"`, `18446744073709551615`, 1), 201, `"expires_at"`},
 		{"DELETE", "/v1/targets/orders/faults/number", "", 200, `"stats"`},
@@ -160,6 +171,9 @@ func TestFaults(t *testing.T) {
 		{"PUT", "/v1/targets/orders/faults/g", `{"fault": {"kind": "latency", "params": {"delay": "-1s"}}, "ttl": "1m"}`, 400, `it is negative; expected 0s or more`},
 		{"PUT", "/v1/targets/orders/faults/g", `{"fault": {"kind": "http_error", "params": {"codes": [503], "pattern": "sequence([503, None, 500])"}}, "ttl": "1m"}`, 201, `"expires_at"`},
 		{"DELETE", "/v1/targets/orders/faults/g", "", 200, `"stats"`},
+		{"PUT", "/v1/targets/orders/faults/ramp", `{"fault": {"kind": "latency", "params": {"delay": {"ramp": {"start": "0ms", "end": "300ms", "over": "1m"}}}, "probability": {"ramp": {"start": 0.1, "end": 0.2, "over": "1m", "shape": "exponential"}}, "pulse": {"on": "2s", "off": "8s"}}, "ttl": "1m", "elapsed": "3s"}`, 201, `"expires_at"`},
+		{"GET", "/v1/targets/orders/faults/ramp", "", 200, `"pulse":{"on":"2s","off":"8s"}`},
+		{"DELETE", "/v1/targets/orders/faults/ramp", "", 200, `"stats"`},
 		{"GET", "/v1/targets/payments/faults", "", 404, `there are: \"orders\"`},
 	} {
 		if status, text := s.do(t, step.method, step.path, step.body); status != step.status || !strings.Contains(text, step.says) {
@@ -172,11 +186,24 @@ func TestFaults(t *testing.T) {
 	if _, text := s.do(t, "GET", "/metrics", ""); !strings.Contains(text, `starquake_fault_hit_total{fault="f",kind="http_error",target="orders"} 1`) {
 		t.Errorf("metrics:\n%s", text)
 	}
+	if _, text := s.do(t, "GET", "/v1/targets/orders/faults/f", ""); strings.Contains(text, "paused") || strings.Contains(text, "lifted") {
+		t.Errorf("on: %s", text)
+	}
+	s.do(t, "POST", "/v1/pause", `{"faults": ["f"]}`)
+	if _, text := s.do(t, "GET", "/v1/targets/orders/faults/f", ""); !strings.Contains(text, `"paused":true,"stats"`) {
+		t.Errorf("paused: %s", text)
+	}
 	s.do(t, "POST", "/v1/pause", `{"faults": ["f", "gone"], "lift": true}`)
+	if _, text := s.do(t, "GET", "/v1/targets/orders/faults", ""); !strings.Contains(text, `"paused":true,"lifted":true`) {
+		t.Errorf("lifted: %s", text)
+	}
 	if status := s.status(t); status != 200 {
 		t.Errorf("lifted it answers %d", status)
 	}
 	s.do(t, "POST", "/v1/resume", `{"faults": ["f"]}`)
+	if _, text := s.do(t, "GET", "/v1/targets/orders/faults/f", ""); strings.Contains(text, "paused") || strings.Contains(text, "lifted") {
+		t.Errorf("restored: %s", text)
+	}
 	if status := s.status(t); status != 503 {
 		t.Errorf("restored it answers %d", status)
 	}
@@ -220,6 +247,8 @@ func TestRefused(t *testing.T) {
 		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"kind": "refuse", "match": {"paths": "/x"}}, "ttl": "1m"}`, 400, "fault_match"},
 		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"kind": "refuse", "pulse": {"on": "1s"}}, "ttl": "1m"}`, 400, "fault_pulse"},
 		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"kinds": "refuse"}, "ttl": "1m"}`, 400, "fault"},
+		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"params": {}}, "ttl": "1m"}`, 400, "fault_kind"},
+		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"kind": "exec"}, "ttl": "1m"}`, 400, "fault_params"},
 		{"PUT", "/v1/targets/orders/faults/f", `{"fault": {"kind": "grpc_error", "params": {"codes": ["UNAVAILABLE"]}}, "ttl": "1m"}`, 422, "fault_protocol"},
 		{"PUT", "/v1/targets/none/faults/f", failing, 404, "no_such_target"},
 		{"PUT", "/v1/targets/x", `{"listen": "127.0.0.1:99999", "upstream": "127.0.0.1:1"}`, 400, "listen"},
@@ -227,6 +256,10 @@ func TestRefused(t *testing.T) {
 		{"PUT", "/v1/targets/orders", `{"listen": "127.0.0.1:0", "upstream": "127.0.0.1:1", "protocol": "tcp"}`, 409, "target_differs"},
 		{"DELETE", "/v1/targets/none", "", 404, "no_such_target"},
 		{"GET", "/v1/targets/orders/window?last=-1s", "", 400, "window"},
+		{"GET", "/v1/targets/orders/window?last=1m&since=" + time.Now().Add(-time.Second).Format("2006-01-02T15:04:05Z"), "", 400, "window"},
+		{"GET", "/v1/targets/orders/window?lst=1m", "", 400, "query"},
+		{"GET", "/v1/targets/orders/faults?last=1m", "", 400, "query"},
+		{"GET", "/v1/hits?target=orders&sinse=1", "", 400, "query"},
 		{"POST", "/v1/targets/none/disconnect", "{}", 404, "no_such_target"},
 		{"POST", "/v1/targets/orders/disconnect", `{"how": "politely"}`, 400, "disconnect"},
 		{"POST", "/v1/targets/orders/disconnect", `{"match": {"path": "/x"}}`, 400, "disconnect"},

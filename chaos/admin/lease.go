@@ -282,6 +282,9 @@ type FaultState struct {
 	Target  string      `json:"target"`
 	Fault   chaos.Fault `json:"fault"`
 	Expires time.Time   `json:"expires_at,omitzero"`
+	// Paused: its clock is held. Lifted: it is off meanwhile.
+	Paused bool `json:"paused,omitempty"`
+	Lifted bool `json:"lifted,omitempty"`
 	Counts
 }
 
@@ -303,7 +306,8 @@ func (p *Plane) Faults(name, id string) ([]FaultState, error) {
 	out := make([]FaultState, 0, len(ids))
 	for _, id := range ids {
 		if l := t.leases[id]; l.applied != nil {
-			out = append(out, FaultState{id, name, l.put.Fault, l.expires, l.counts(l.stats())})
+			paused, lifted := l.applied.Held()
+			out = append(out, FaultState{id, name, l.put.Fault, l.expires, paused, lifted, l.counts(l.stats())})
 		}
 	}
 	return out, nil

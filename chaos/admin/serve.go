@@ -16,6 +16,7 @@ import (
 
 	"starquake/chaos"
 	"starquake/chaos/proxy"
+	"starquake/internal/badjson"
 )
 
 // The bounds of a request.
@@ -171,5 +172,10 @@ func read(r *http.Request, v any) error {
 	case errors.As(err, &tooLong):
 		return failf(http.StatusRequestEntityTooLarge, "too_large", "the body is longer than %d bytes", tooLong.Limit)
 	}
-	return failf(http.StatusBadRequest, "bad_body", "the body: %v", err)
+	// The structs that bodies are read into have the keys for names, but for the case.
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		wrong.Field = strings.ToLower(wrong.Field)
+	}
+	return failf(http.StatusBadRequest, "bad_body", "the body: %v", badjson.Plain(err))
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,13 @@ import (
 const apiVersion = "1"
 
 func (s *server) routes(mux *http.ServeMux) {
-	handle := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+	handle := func(pattern string, h func(http.ResponseWriter, *http.Request) error, queries ...string) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := h(w, r); err != nil {
+			err := known(r, queries)
+			if err == nil {
+				err = h(w, r)
+			}
+			if err != nil {
 				s.fail(w, err)
 			}
 		})
@@ -31,7 +36,7 @@ func (s *server) routes(mux *http.ServeMux) {
 	handle("GET /v1/targets", s.targets)
 	handle("PUT /v1/targets/{t}", s.open)
 	handle("DELETE /v1/targets/{t}", s.remove)
-	handle("GET /v1/targets/{t}/window", s.window)
+	handle("GET /v1/targets/{t}/window", s.window, "last", "since")
 	handle("POST /v1/targets/{t}/disconnect", s.disconnect)
 	handle("GET /v1/targets/{t}/faults", s.faults)
 	handle("PUT /v1/targets/{t}/faults/{id}", s.put)
@@ -40,7 +45,7 @@ func (s *server) routes(mux *http.ServeMux) {
 	handle("DELETE /v1/targets/{t}/faults/{id}", s.takeOff)
 	handle("POST /v1/pause", s.hold(true))
 	handle("POST /v1/resume", s.hold(false))
-	handle("GET /v1/hits", s.hits)
+	handle("GET /v1/hits", s.hits, "target", "since")
 	handle("GET /metrics", s.metrics)
 	s.toxiproxy(mux)
 	handle("/", func(w http.ResponseWriter, r *http.Request) error {
@@ -50,6 +55,24 @@ func (s *server) routes(mux *http.ServeMux) {
 		}
 		return failf(http.StatusNotFound, "not_found", "there is nothing here; the API begins at /v1/version, and that of Toxiproxy at /proxies")
 	})
+}
+
+// known refuses a query that a call of /v1 does not have: with a slip in its name it would
+// be answered as if nothing had been asked for.
+func known(r *http.Request, queries []string) error {
+	if !strings.HasPrefix(r.URL.Path, "/v1/") {
+		return nil
+	}
+	for name := range r.URL.Query() {
+		switch {
+		case slices.Contains(queries, name):
+		case len(queries) == 0:
+			return failf(http.StatusBadRequest, "query", "%s takes no query, found %q", r.URL.Path, name)
+		default:
+			return failf(http.StatusBadRequest, "query", "there is no query %q here; there are: %s", name, listed(queries))
+		}
+	}
+	return nil
 }
 
 // allowed are the methods that there are for the path of a request that none was found for.
@@ -142,6 +165,8 @@ func (s *server) window(w http.ResponseWriter, r *http.Request) error {
 	last := time.Minute
 	query := r.URL.Query()
 	switch {
+	case query.Has("last") && query.Has("since"):
+		return failf(http.StatusBadRequest, "window", "expected either last= or since=, found both")
 	case query.Has("last"):
 		last, err = units.ParseDuration(query.Get("last"))
 	case query.Has("since"):
@@ -221,6 +246,9 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 		err = put.Fault.Validate()
 	}
 	if err != nil {
+		if unknown := unknownKind(in.Fault); unknown != nil && faultCode(err) == unknown.Code {
+			return unknown
+		}
 		return failf(http.StatusBadRequest, faultCode(err), "fault: %s", strings.TrimPrefix(err.Error(), "fault: "))
 	}
 	if seed := given(in.Seed); seed != "" {
@@ -248,6 +276,25 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer(w, status, map[string]any{"id": id, "target": name, "expires_at": expires})
 	return nil
+}
+
+// unknownKind is the error of a fault whose kind is a name that there is not, else nil. It lists
+// the kinds that are put on targets: the others are no data plane's.
+func unknownKind(fault json.RawMessage) *Failure {
+	var named struct{ Kind string }
+	if json.Unmarshal(fault, &named) != nil {
+		return nil
+	}
+	var names []string
+	for _, k := range chaos.Kinds() {
+		if k.Name == named.Kind {
+			return nil
+		}
+		if k.Targeted() {
+			names = append(names, k.Name)
+		}
+	}
+	return failf(http.StatusBadRequest, "fault_kind", "fault: there is no kind %q; there are %s", excerpt(named.Kind), strings.Join(names, ", "))
 }
 
 // faultCode is the code of what is wrong with a fault: fault, or of its part, such as
@@ -331,6 +378,12 @@ func (s *server) hold(on bool) func(http.ResponseWriter, *http.Request) error {
 		}
 		if err := read(r, &in); err != nil {
 			return err
+		}
+		if in.Faults == nil {
+			return failf(http.StatusBadRequest, "faults", "faults is missing; expected a list of the ids of those that are meant, such as {\"faults\": [\"slow\"]}")
+		}
+		if in.Lift && !on {
+			return failf(http.StatusBadRequest, "lift", "lift belongs to a pause: resume puts on what is lifted")
 		}
 		if err := s.plane.Hold(in.Faults, on, in.Lift); err != nil {
 			return err

@@ -244,6 +244,13 @@ func (a *Applied) Lift() { a.change(func() { a.lifted = true }) }
 // Restore puts it on again after Lift, in its old place and with its old counts.
 func (a *Applied) Restore() { a.change(func() { a.lifted = false }) }
 
+// Held reports whether its clock is held after Pause, and whether it is off after Lift.
+func (a *Applied) Held() (paused, lifted bool) {
+	a.p.faultMu.Lock()
+	defer a.p.faultMu.Unlock()
+	return a.paused, a.lifted
+}
+
 // change applies f to the state and brings clock and snapshot in line with it.
 func (a *Applied) change(f func()) {
 	a.p.faultMu.Lock()

@@ -196,10 +196,10 @@ func (t *Target) remove(ctx context.Context, id string, expires time.Time) (chao
 
 // Window asks for the target's traffic of the last so long; 0 is as far as it goes back.
 func (t *Target) Window(ctx context.Context, last time.Duration) (chaos.WindowStats, error) {
-	path := t.path("window")
-	if last > 0 {
-		path += "?" + url.Values{"last": {units.FormatDuration(last)}}.Encode()
+	if last == 0 {
+		last = time.Hour // cut to what it has: without a time it gives the last minute
 	}
+	path := t.path("window") + "?" + url.Values{"last": {units.FormatDuration(last)}}.Encode()
 	var w chaos.WindowStats
 	if err := t.Call(ctx, http.MethodGet, path, nil, &w); err != nil {
 		return w, fmt.Errorf("starquake at %s: %w", t.Base, err)

@@ -69,6 +69,9 @@ func lease(t *testing.T) {
 	if stats, err := a.Stats(context.Background()); err != nil || stats.Hit != 4 {
 		t.Errorf("%+v, %v", stats, err)
 	}
+	if w, err := target.Window(context.Background(), 0); err != nil || w.Span < 10*time.Minute {
+		t.Errorf("as far as it goes back: %+v, %v", w, err)
+	}
 	if w, err := target.Window(context.Background(), 10*time.Second); err != nil || w.Requests != 42 || w.Span != 10*time.Second {
 		t.Errorf("%+v, %v", w, err)
 	}
