@@ -60,6 +60,11 @@ type Refusal string
 
 func (r Refusal) Error() string { return string(r) }
 
+// LeftOn is the error of a stop whose run has ended, and may have left a fault on.
+type LeftOn string
+
+func (l LeftOn) Error() string { return string(l) }
+
 // answer carries out one request. An error means that the client is gone.
 func (c *ControlSocket) answer(conn net.Conn, req *ControlRequest) error {
 	if req.Op == "watch" {
@@ -81,7 +86,7 @@ func (c *ControlSocket) answer(conn net.Conn, req *ControlRequest) error {
 
 // Do asks something of the run and returns when it is a fact, with a sentence for people:
 // for a stop, when the run has ended and every fault is off. The error is a Refusal where
-// the run cannot do it.
+// the run cannot do it, and LeftOn of a stop after which a fault may still be on.
 func (r *Running) Do(ctx context.Context, req *ControlRequest) (string, error) {
 	control := runtime.Control{Action: req.Op, Path: req.Path, By: req.By, Detail: req.Comment, Lift: req.Lift}
 	state := r.info().State
@@ -183,7 +188,7 @@ func (r *Running) stopped(ctx context.Context, c runtime.Control) (string, error
 	out := r.result.Outcome
 	switch {
 	case out.Verdict == journal.VerdictUnclean:
-		return "", Refusal("the run has ended, but a fault may still be on: " + out.Message)
+		return "", LeftOn("the run has ended, but a fault may still be on: " + out.Message)
 	case out.Verdict != journal.VerdictStopped:
 		return fmt.Sprintf("the run has ended, %s; every fault is off", out.Verdict), nil
 	}

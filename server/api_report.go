@@ -83,7 +83,7 @@ func (s *Server) reported(id string) (*report.Run, error) {
 	if err := s.runs.notBegun(id); err != nil {
 		return nil, err
 	}
-	if r := s.runs.find(id); r != nil {
+	if r := s.runs.find(id); r != nil && !s.leftOn(r) {
 		return about(r.About(), r.View()), nil
 	}
 	e, recs, err := s.runs.read(id)

@@ -81,7 +81,7 @@ type RunItem struct {
 	Iteration   *int     `json:"current_iteration,omitempty" doc:"The turn of its outermost loop, from 1. Absent, as are the next ones, of a run that has ended or goes on elsewhere: its status has them."`
 	CurrentStep *int     `json:"current_step,omitempty" doc:"The number of the step that began last, from 1; 0 before the first."`
 	FailedSteps []string `json:"failed_steps,omitzero" doc:"The names of steps that failed and were not tolerated."`
-	FaultsOn    *int     `json:"faults_on,omitempty" doc:"How many faults are on now. While they are lifted, in a pause or an approval, they are not."`
+	FaultsOn    *int     `json:"faults_on,omitempty" doc:"How many faults are on now, those that may be since the run could not take them off (unclean) among them. While they are lifted, in a pause or an approval, they are not."`
 	Events      *int     `json:"events,omitempty" doc:"How many records its journal has; the last one's number."`
 }
 
@@ -95,7 +95,7 @@ type RunDetail struct {
 	Run
 	// Warnings are those of the summary and of reports.
 	Warnings []string  `json:"warnings" nullable:"false" doc:"What one should know of the run although nothing failed, such as that no request met any fault."`
-	View     *view.Run `json:"view" doc:"Steps, faults, checks, guards, log; times in nanoseconds."`
+	View     *view.Run `json:"view" doc:"Steps, faults, checks, guards, log; times in nanoseconds. Its faults_on is how many of its faults have the state on, those that are lifted among them: faults_on beside it leaves these out."`
 }
 
 // listing selects runs.

@@ -22,19 +22,24 @@ type Schedule struct {
 	Definition schedule.Definition `json:"definition" doc:"What was written."`
 	Due        *time.Time          `json:"due" doc:"When it is due next; null if it is disabled or over."`
 	Runs       int                 `json:"runs" doc:"How many runs it has started by itself."`
-	Active     []string            `json:"active" nullable:"false" doc:"Its runs that may go on."`
+	Active     []string            `json:"active" nullable:"false" doc:"Its runs that go on, or wait to begin. While there is one, with the concurrency that starts no second, a trigger is a 409 schedule_active."`
 	Last       *schedule.Outcome   `json:"last,omitempty" doc:"What became of the last time; absent before it."`
 }
 
-func shownSchedule(e schedule.Entry) Schedule {
-	s := Schedule{
+func (s *Server) shownSchedule(e schedule.Entry) Schedule {
+	out := Schedule{
 		Name: e.Name, Version: e.Version, ETag: e.ETag(), By: e.By, Updated: e.Time, Definition: e.Definition,
-		Runs: e.State.Runs, Active: append([]string{}, e.State.Active...), Last: e.State.Last,
+		Runs: e.State.Runs, Active: []string{}, Last: e.State.Last,
+	}
+	for _, run := range e.State.Active { // as they were when the schedule was last looked at
+		if (scheduled{s}).Active(run) {
+			out.Active = append(out.Active, run)
+		}
 	}
 	if due := e.State.Due; !due.IsZero() {
-		s.Due = &due
+		out.Due = &due
 	}
-	return s
+	return out
 }
 
 // ScheduleList are schedules.
@@ -116,11 +121,11 @@ type scheduleOut struct {
 	Body   Schedule
 }
 
-func scheduleAnswer(name string, e schedule.Entry, err error) (*scheduleOut, error) {
+func (s *Server) scheduleAnswer(name string, e schedule.Entry, err error) (*scheduleOut, error) {
 	if err != nil {
 		return nil, scheduleProblem(name, err)
 	}
-	return &scheduleOut{Tagged{quoted(e.ETag())}, http.StatusOK, shownSchedule(e)}, nil
+	return &scheduleOut{Tagged{quoted(e.ETag())}, http.StatusOK, s.shownSchedule(e)}, nil
 }
 
 func (s *Server) scheduleRoutes() {
@@ -137,7 +142,7 @@ func (s *Server) scheduleRoutes() {
 		}
 		out := &list{ScheduleList{[]Schedule{}}}
 		for _, e := range entries {
-			out.Body.Schedules = append(out.Body.Schedules, shownSchedule(e))
+			out.Body.Schedules = append(out.Body.Schedules, s.shownSchedule(e))
 		}
 		return out, nil
 	})
@@ -147,7 +152,7 @@ func (s *Server) scheduleRoutes() {
 			return nil, err
 		}
 		e, err := all.Get(unescape(in.Name))
-		return scheduleAnswer(in.Name, e, err)
+		return s.scheduleAnswer(in.Name, e, err)
 	})
 	type times struct{ Body ScheduleTimes }
 	huma.Register(s.api, op("POST", base+"/preview", "preview-schedule", Viewer, "When a schedule would be due that is made now.", tag), func(_ context.Context, in *struct {
@@ -182,7 +187,7 @@ func (s *Server) changeSchedules(tag, base string) {
 		}
 		now := time.Now()
 		e, err := all.Put(unescape(in.Name), whoOf(ctx).Name, in.Body, etag)
-		out, err := scheduleAnswer(in.Name, e, err)
+		out, err := s.scheduleAnswer(in.Name, e, err)
 		if err == nil && e.Version == 1 && !e.Time.Before(now) {
 			out.Status = http.StatusCreated
 		}
@@ -213,7 +218,7 @@ func (s *Server) changeSchedules(tag, base string) {
 				return nil, err
 			}
 			e, err := all.Enable(unescape(in.Name), whoOf(ctx).Name, on)
-			return scheduleAnswer(in.Name, e, err)
+			return s.scheduleAnswer(in.Name, e, err)
 		})
 	}
 	type triggered struct {

@@ -47,7 +47,7 @@ func (s *Server) steerRuns(tag, base string) {
 	})
 	for _, verb := range []struct{ op, summary string }{
 		{"resume", "End a pause."},
-		{"stop", "Stop a run. The answer comes when it has ended and every fault is off."},
+		{"stop", "Stop a run. The answer comes when it has ended and every fault is off; 409 unclean says that it has ended and a fault may still be on."},
 	} {
 		huma.Register(s.api, op("POST", base+"/{id}/"+verb.op, verb.op+"-run", Operator, verb.summary, tag), func(ctx context.Context, in *struct {
 			RunPath

@@ -79,7 +79,7 @@ type states struct {
 	runs    *manager
 }
 
-var faultsDesc = prometheus.NewDesc("starquake_faults_on", "Faults of runs of this process that are on, and not lifted.", nil, nil)
+var faultsDesc = prometheus.NewDesc("starquake_faults_on", "Faults of runs that go on in this process which are on, and not lifted. What a run has left on when it ended unclean is not among them.", nil, nil)
 
 var runsDesc = prometheus.NewDesc("starquake_runs",
 	"Runs that have not ended, by what they are doing: queued, running, paused, stopping, or parked (let go when a server ended or died, and not taken up by this one).", []string{"state"}, nil)

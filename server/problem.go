@@ -80,6 +80,7 @@ func asProblem(err error) *Problem {
 	var p *Problem
 	var f *admin.Failure
 	var refused app.Refusal
+	var left app.LeftOn
 	switch {
 	case err == nil:
 		return nil
@@ -91,6 +92,8 @@ func asProblem(err error) *Problem {
 		return problemf(f.Status, f.Code, "%s", f.Message)
 	case errors.As(err, &refused):
 		return problemf(409, "refused", "%s", refused)
+	case errors.As(err, &left):
+		return problemf(409, "unclean", "%s", left)
 	case errors.Is(err, store.ErrNoDocument):
 		return problemf(404, "not_found", "%v", err)
 	case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrThere):

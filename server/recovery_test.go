@@ -1,10 +1,12 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -251,6 +253,15 @@ def main():
 	if end := l.over(id); end.text("verdict") != "unclean" || end.text("view.faults.0.state") != "unclean" {
 		t.Fatalf("the run ended: %s", end.body)
 	}
+	on := func(want float64) {
+		t.Helper()
+		for _, path := range []string{"", "/status"} {
+			if a := l.do("GET", "/api/v1/runs/"+id+path, nil).is(200); a.get("faults_on") != want {
+				t.Errorf("%v faults are on, expected %v, says %s", a.get("faults_on"), want, path)
+			}
+		}
+	}
+	on(1)
 	l.stop()
 
 	// While that cannot be done the server answers, and no run begins: its faults could go
@@ -274,7 +285,49 @@ def main():
 		t.Error("the fault is still on")
 	}
 	run := l.do("GET", "/api/v1/runs/"+id, nil).is(200)
+	on(0)
 	if run.text("verdict") != "unclean" || run.text("view.faults.0.state") != "off" || run.text("view.faults.0.cleaned") == "" {
 		t.Errorf("the run: %s", run.body)
+	}
+}
+
+// TestStopUnclean: a stop whose run ends with a fault that may still be on says so, under a
+// code of its own, and ends the command line with the run's exit code.
+func TestStopUnclean(t *testing.T) {
+	dir := t.TempDir()
+	mark, hold := filepath.Join(dir, "mark"), filepath.Join(dir, "hold")
+	if err := os.WriteFile(hold, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := serve(t, "--allow-exec", "touch,sh")
+	script := fmt.Sprintf(`
+def main():
+    step("s", duration = "1h", chaos = fault.exec("flag", on = ["touch", %q], off = ["sh", "-c", "test ! -e %s && rm -f %s"], off_timeout = "2s"))
+`, mark, hold, mark)
+	begin := func() string {
+		id := l.begin(script)
+		l.await("the fault", func() bool { return l.do("GET", "/api/v1/runs/"+id+"/status", nil).get("faults_on") == 1.0 })
+		return id
+	}
+	id := begin()
+	if a := l.do("POST", "/api/v1/runs/"+id+"/stop", map[string]any{}).is(409, "unclean"); !strings.Contains(a.text("detail"), "a fault may still be on") {
+		t.Errorf("the stop says: %s", a.body)
+	}
+	id = begin()
+	out, err := command("stop", id, "--base-url", l.url)
+	if e := (*exec.ExitError)(nil); !errors.As(err, &e) || e.ExitCode() != 5 || !strings.Contains(out, "a fault may still be on") {
+		t.Errorf("starquake stop: %v\n%s", err, out)
+	}
+	if out, err := command("cleanup", "--data", l.data); err == nil || !strings.Contains(out, "may still be on") {
+		t.Errorf("starquake cleanup: %v\n%s", err, out)
+	}
+	if err := os.Remove(hold); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command("cleanup", "--data", l.data); err != nil {
+		t.Errorf("starquake cleanup: %v\n%s", err, out)
+	}
+	if a := l.do("GET", "/api/v1/runs/"+id, nil).is(200); a.get("faults_on") != 0.0 || a.text("view.faults.0.state") != "off" || a.text("verdict") != "unclean" {
+		t.Errorf("after somebody has cleaned up: %s", a.body)
 	}
 }

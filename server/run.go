@@ -36,7 +36,7 @@ type Run struct {
 	Step        string   `json:"current_step_path,omitempty" doc:"The path of the innermost step that runs."`
 	TotalSteps  int      `json:"total_steps" doc:"How many steps a turn has, as the plan had it."`
 	FailedSteps []string `json:"failed_steps" nullable:"false" doc:"The names of steps that failed and were not tolerated."`
-	FaultsOn    int      `json:"faults_on" doc:"How many faults are on now. While they are lifted, in a pause or an approval, they are not."`
+	FaultsOn    int      `json:"faults_on" doc:"How many faults are on now, those that may be since the run could not take them off (unclean) among them. While they are lifted, in a pause or an approval, they are not."`
 	Events      int      `json:"events" doc:"How many records its journal has; the last one's number."`
 
 	Labels map[string]string `json:"labels,omitempty" doc:"What it can be found by."`
@@ -97,7 +97,7 @@ func (s *Server) look(id string) (Run, *view.Run, error) {
 		v.Verdict, v.Reason, v.Message = run.Verdict, run.Reason, run.Message
 		return run, v, nil
 	}
-	if r := s.runs.find(id); r != nil {
+	if r := s.runs.find(id); r != nil && !s.leftOn(r) {
 		v := r.View()
 		run := shown(v, r.Planned(), r.About(), true)
 		run.LoadsNow = r.LoadsNow()
@@ -109,6 +109,12 @@ func (s *Server) look(id string) (Run, *view.Run, error) {
 	}
 	v := app.ViewOf(&e, recs)
 	return shown(v, app.PlannedOf(&e.Info), &e.Info, e.Status == store.Running), v, nil
+}
+
+// leftOn reports whether a run has ended unclean and is kept on disk, where somebody may have
+// taken off since what it has left on.
+func (s *Server) leftOn(r *app.Running) bool {
+	return ended(r) && r.View().Verdict == journal.VerdictUnclean && s.runs.store != nil
 }
 
 // steps says where the run is.

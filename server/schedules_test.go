@@ -41,6 +41,9 @@ func TestSchedules(t *testing.T) {
 		t.Errorf("its run: %s", a.body)
 	}
 	l.do("POST", base+"/s/trigger", nil).is(409, "schedule_active")
+	if a := l.do("GET", base+"/s", nil).is(200); a.text("active.0") != run {
+		t.Errorf("what goes on of it: %s", a.body)
+	}
 	if off := l.do("POST", base+"/s/disable", nil).is(200); off.get("due") != nil {
 		t.Errorf("disabled: %s", off.body)
 	}
@@ -55,6 +58,13 @@ func TestSchedules(t *testing.T) {
 	l.do("PUT", base+"/s", map[string]any{"orchestration": "long", "after": "0s", "concurrency": "replace"}).is(200)
 	var now *answer
 	l.await("a run", func() bool { now = l.do("GET", base+"/s", nil).is(200); return now.get("last") != nil })
+	if now.get("active.1") != nil || now.text("active.0") != now.text("last.run") {
+		t.Errorf("what goes on after its time: %s", now.body)
+	}
+	l.do("POST", "/api/v1/runs/"+now.text("last.run")+"/stop", map[string]any{}).is(200)
+	if a := l.do("GET", base+"/s", nil).is(200); a.get("active.0") != nil {
+		t.Errorf("its run has been stopped: %s", a.body)
+	}
 	if now.text("last.what") != "started" || now.get("due") != nil || now.get("runs") != 1.0 || now.text("last.run") == run {
 		t.Errorf("after its time: %s", now.body)
 	}

@@ -34,7 +34,10 @@ func (f *remoteFlags) with(sh *shell, id string, do func(context.Context, *reach
 	defer run.Close()
 	err = do(ctx, run)
 	var refused *app.RefusedError
+	var judged *exitError
 	switch {
+	case errors.As(err, &judged): // what it wraps has been looked at
+		return err
 	case ctx.Err() != nil:
 		return &exitError{code: codeStopped, reason: "interrupted", err: errors.New("interrupted; the run was left alone")}
 	case errors.As(err, &refused):

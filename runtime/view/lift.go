@@ -47,14 +47,15 @@ func (f *Fold) answered(a *Approval) {
 // asked.
 func (r *Run) Lifted() bool { return r.Lift != nil }
 
-// FaultsNow is how many faults have an effect now: those that are on and not lifted.
+// FaultsNow is how many faults have an effect now: those that are on and not lifted, and
+// those of which nobody knows that they are off.
 func (r *Run) FaultsNow() int {
-	if !r.Lifted() {
-		return r.FaultsOn
-	}
 	n := 0
 	for _, f := range r.Faults {
-		if f.State == FaultOn && f.Target == "" {
+		switch {
+		case f.State == FaultUnclean, f.State == FaultOn && f.Target == "":
+			n++
+		case f.State == FaultOn && !r.Lifted():
 			n++
 		}
 	}

@@ -119,8 +119,9 @@ type Run struct {
 	Loads  []*Load  `json:"loads,omitempty"`
 	Probes []*Probe `json:"probes,omitempty"`
 
-	// FaultsOn is how many faults are on now, those that are lifted among them; MaxFaults the most that were on at
-	// once, first at MaxFaultsAt.
+	// FaultsOn is how many faults have the state FaultOn, those that are lifted among them: how
+	// many have an effect FaultsNow tells. MaxFaults is the most that were on at once, first at
+	// MaxFaultsAt.
 	FaultsOn    int           `json:"faults_on"`
 	MaxFaults   int           `json:"max_faults"`
 	MaxFaultsAt time.Duration `json:"max_faults_at,omitempty"`
