@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -267,6 +268,9 @@ type Asked struct {
 // Seed is the seed of a run: up to 64 bits, more than a number of JSON holds safely.
 type Seed uint64
 
+// seedExpected says what a seed is.
+const seedExpected = "expected a whole number from 0 to 18446744073709551615, or its digits in a string"
+
 // Schema implements huma.SchemaProvider.
 func (Seed) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{
@@ -282,7 +286,12 @@ func (n *Seed) UnmarshalJSON(text []byte) error {
 	if len(text) > 2 && text[0] == '"' {
 		text = text[1 : len(text)-1]
 	}
-	return json.Unmarshal(text, (*uint64)(n))
+	seed, err := strconv.ParseUint(string(text), 10, 64)
+	if err != nil {
+		return errors.New("seed: " + seedExpected)
+	}
+	*n = Seed(seed)
+	return nil
 }
 
 // find reads the orchestration that is asked for.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -137,8 +138,11 @@ func (s *Server) readRuns(tag, base string) {
 	type list struct{ Body Listing }
 	huma.Register(s.api, op("GET", base, "list-runs", Viewer, "The runs, the newest first.", tag), func(_ context.Context, q *listing) (*list, error) {
 		f, err := q.filter()
+		if err == nil {
+			err = s.isCursor(q.Cursor)
+		}
 		if err != nil {
-			return nil, err
+			return nil, asProblem(err)
 		}
 		runs, err := s.list(f)
 		if err != nil {
@@ -198,6 +202,32 @@ func (s *Server) export(id string, out *client) error {
 		err = out.flush()
 	}
 	return err
+}
+
+// ownID is the form of the ids of runs that were not imported.
+var ownID = regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[0-9a-f]{8}$`)
+
+// isCursor refuses a cursor that no page has ended with: it is the id of a run, which may be
+// gone by now.
+func (s *Server) isCursor(cursor string) error {
+	if cursor == "" || ownID.MatchString(cursor) {
+		return nil
+	}
+	ids, err := s.runs.ids()
+	if err == nil && !slices.Contains(ids, cursor) {
+		return problemf(400, "invalid_request", "cursor %q: expected the next_cursor of a page before", cut(cursor, maxQuoted))
+	}
+	return err
+}
+
+// maxQuoted bounds what an error shows of a request, in bytes.
+const maxQuoted = 60
+
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // list gives runs as clients see them, the newest first.

@@ -18,7 +18,7 @@ import (
 // TargetState is a target as clients see it.
 type TargetState struct {
 	Name     string            `json:"name" doc:"What scripts call it."`
-	Listen   string            `json:"listen,omitempty" doc:"Where clients connect."`
+	Listen   string            `json:"listen,omitempty" doc:"Where clients connect; absent of an engine's, as upstream is."`
 	Upstream string            `json:"upstream,omitempty" doc:"Where that leads."`
 	Protocol string            `json:"protocol,omitempty" doc:"What is spoken: auto finds out."`
 	Engine   string            `json:"engine,omitempty" doc:"The data plane in another process that it belongs to; absent for one of the server's own."`
@@ -80,7 +80,7 @@ func (s *Server) targetRoutes() {
 		return nil, noTarget(name)
 	})
 	type window struct{ Body chaos.WindowStats }
-	huma.Register(s.api, op("GET", base+"/{name}/stats", "get-target-stats", Viewer, "The traffic of the last time through a target of the server's own.", tag), func(_ context.Context, in *struct {
+	huma.Register(s.api, op("GET", base+"/{name}/stats", "get-target-stats", Viewer, "The traffic of the last time through a target of the server's own. Of an engine's there is none here: 409 target_of_engine.", tag), func(_ context.Context, in *struct {
 		TargetPath
 		Last string `query:"last" default:"1m" maxLength:"20" doc:"How far back: a duration of up to ten minutes."`
 	}) (*window, error) {
@@ -89,6 +89,11 @@ func (s *Server) targetRoutes() {
 			return nil, problemf(400, "invalid_request", "last %q: expected a duration from 1s to %s, which is as long as figures are kept", in.Last, units.FormatDuration(proxy.MaxWindow))
 		}
 		name := unescape(in.Name)
+		for _, t := range s.targets.all() {
+			if t.Name == name && t.Engine != nil {
+				return nil, problemf(409, "target_of_engine", "target %q belongs to another process (%s), and has its traffic there; expected one of the server's own", name, t.Engine.Kind)
+			}
+		}
 		p, err := s.plane.Proxy(name)
 		if err != nil {
 			return nil, noTarget(name)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+
+	"starquake/internal/badjson"
 )
 
 // APIVersion is that of the API, as its paths have it: /api/v1. It is another only where
@@ -41,9 +43,12 @@ func readJSON(text []byte, v any) error {
 	if errors.As(err, &wrong) {
 		before := text[:min(int(wrong.Offset), len(text))]
 		line := bytes.Count(before, []byte("\n")) + 1
-		err = fmt.Errorf("line %d, column %d: %w", line, max(1, len(before)-bytes.LastIndexByte(before, '\n')-1), err)
+		return fmt.Errorf("line %d, column %d: %w", line, max(1, len(before)-bytes.LastIndexByte(before, '\n')-1), err)
 	}
-	return err
+	if err == nil {
+		return nil
+	}
+	return badjson.Plain(err)
 }
 
 // op describes an operation: what it is called, which role it needs, and what it does.

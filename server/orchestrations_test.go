@@ -21,8 +21,8 @@ func TestOrchestrations(t *testing.T) {
 		t.Errorf("kept: %s", got.body)
 	}
 	etag := in.header.Get("ETag")
-	if again := l.do("GET", one, nil, "If-None-Match: "+etag).is(304); again.header.Get("ETag") != etag || len(again.body) != 0 {
-		t.Errorf("304 with %q", again.body)
+	if again := l.do("GET", one, nil, "If-None-Match: "+etag).is(304); again.header.Get("ETag") != etag || len(again.body) != 0 || again.header.Get("Content-Type") != "" {
+		t.Errorf("304 with %q: %v", again.body, again.header)
 	}
 	if star := l.do("GET", one+"?format=star", nil).is(200).text("content"); !strings.Contains(star, `step("base", duration = "50ms")`) {
 		t.Errorf("as a script:\n%s", star)
@@ -31,11 +31,13 @@ func TestOrchestrations(t *testing.T) {
 		t.Errorf("as JSON:\n%s", js)
 	}
 	l.do("PUT", one, map[string]any{"content": suite, "format": "yaml"}).is(200) // nothing was created
-	if p := l.do("PUT", one, map[string]any{"content": suite, "format": "yaml"}, "If-None-Match: *").is(412, "changed").problem(); !strings.Contains(p.Detail, "it is there already, with version 1") {
+	if p := l.do("PUT", one, map[string]any{"content": suite, "format": "yaml"}, "If-None-Match: *").is(412, "changed").problem(); p.Detail != `"Chaos Suite": it is there already, with version 1` {
 		t.Errorf("one that is there: %s", p.Detail)
 	}
 	changed := map[string]any{"content": strings.Replace(suite, "0.05", "0.06", 1), "format": "yaml"}
-	l.do("PUT", one, changed, `If-Match: "1-0000000000000000"`).is(412, "changed")
+	if p := l.do("PUT", one, changed, `If-Match: "1-0000000000000000"`).is(412, "changed").problem(); p.Detail != `"Chaos Suite": it has been changed meanwhile: the latest version is 1` {
+		t.Errorf("one that has changed: %s", p.Detail)
+	}
 	l.do("PUT", one, changed, "If-None-Match: *").is(412, "changed")
 	l.do("PUT", one, changed, "If-Match: x").is(400, "invalid_request")
 	l.do("PUT", base+"/new", changed, "If-Match: "+etag).is(412, "changed")

@@ -151,6 +151,9 @@ func lineOf(text []byte, line int) string {
 // status 400 where it means that the request is wrong.
 func problems(ctx huma.Context, _ string, v any) (any, error) {
 	if p, ok := v.(*Problem); ok {
+		if p.Status == http.StatusNotModified { // which has no body
+			ctx.SetHeader("Content-Type", "")
+		}
 		if p.retry > 0 {
 			ctx.SetHeader("Retry-After", strconv.Itoa(auth.RetryAfter(p.retry)))
 		}
@@ -167,12 +170,15 @@ func problems(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	for _, d := range e.Errors {
 		if d.Message == validation.MsgExpectedMatchExactlyOneSchema { // which only a Seed has
-			d.Message = "expected a whole number, or its digits in a string"
+			d.Message = seedExpected
 		}
 		p.Errors = append(p.Errors, Finding{Severity: "error", Code: p.Code, Message: d.Message, Location: d.Location})
 	}
-	if len(e.Errors) == 1 {
+	if n := len(e.Errors); n > 0 {
 		p.Detail += ": " + strings.TrimPrefix(e.Errors[0].Location+": ", ": ") + e.Errors[0].Message
+		if n > 1 {
+			p.Detail += fmt.Sprintf("; and %d more, which errors has", n-1)
+		}
 	}
 	if e.Status == http.StatusUnsupportedMediaType {
 		p.Detail += "; the body is to be JSON that says so: send -H 'Content-Type: application/json'"
@@ -221,6 +227,9 @@ func (s *Server) failed(c *fiber.Ctx, err error) error {
 	case errors.As(err, &p):
 	case errors.As(err, &f):
 		p = problemf(f.Code, codeOf(f.Code), "%s", f.Message)
+		if f.Code == http.StatusRequestEntityTooLarge {
+			p.Detail = fmt.Sprintf("the body is longer than %d bytes", s.app.Config().BodyLimit)
+		}
 	default:
 		p = problemf(500, codeInternal, "%v", err)
 	}

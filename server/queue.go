@@ -56,12 +56,21 @@ func (m *manager) crowded() error {
 	if a.MaxRuns == 0 || n < a.MaxRuns && len(m.queue) == 0 {
 		return nil
 	}
-	p := problemf(429, "too_many_runs", "%d runs go on, and no more than %d may; try again when one has ended", n, a.MaxRuns)
+	p := problemf(429, "too_many_runs", "%s, and no more than %d may; try again when one has ended", many(n, "run goes on", "runs go on"), a.MaxRuns)
 	if a.Queue > 0 {
-		p.Detail = fmt.Sprintf("%d runs go on of at most %d, and %d wait of at most %d; try again when one has ended", n, a.MaxRuns, len(m.queue), a.Queue)
+		p.Detail = fmt.Sprintf("%s of at most %d, and %s of at most %d; try again when one has ended",
+			many(n, "run goes on", "runs go on"), a.MaxRuns, many(len(m.queue), "waits", "wait"), a.Queue)
 	}
 	p.retry = tryAgain
 	return p
+}
+
+// many is a number of things in words.
+func many(n int, one, more string) string {
+	if n != 1 {
+		one = more
+	}
+	return fmt.Sprintf("%d %s", n, one)
 }
 
 // full reports whether a start would have to wait now.

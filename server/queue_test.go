@@ -30,7 +30,7 @@ func TestQueue(t *testing.T) {
 	if again := l.do("POST", "/api/v1/runs", ask("c"), "Idempotency-Key: c").is(200); again.text("id") != ids[1] {
 		t.Errorf("asked twice: %s", again.body)
 	}
-	if full := l.do("POST", "/api/v1/runs", ask("e")).is(429, "too_many_runs"); full.header.Get("Retry-After") == "" || !strings.Contains(full.problem().Detail, "3 wait") {
+	if full := l.do("POST", "/api/v1/runs", ask("e")).is(429, "too_many_runs"); full.header.Get("Retry-After") == "" || !strings.HasPrefix(full.problem().Detail, "1 run goes on of at most 1, and 3 wait of at most 3;") {
 		t.Errorf("a queue that is full: %v %s", full.header, full.body)
 	}
 	l.do("POST", "/api/chaos/orchestration/start", `{"name": "f", "steps": [{"name": "a", "duration_seconds": 1}]}`).is(429, "too_many_runs")

@@ -248,7 +248,7 @@ func TestPages(t *testing.T) {
 				t.Errorf("%v: %s: expected %d: %s", args, query, n, page.body)
 			}
 		}
-		for _, query := range []string{"limit=0", "limit=x", "status=odd", "since=yesterday", "label=x"} {
+		for _, query := range []string{"limit=0", "limit=x", "status=odd", "since=yesterday", "label=x", "cursor=zzz"} {
 			l.do("GET", "/api/v1/runs?"+query, nil).is(400, "invalid_request")
 		}
 	}

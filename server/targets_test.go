@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -129,4 +130,38 @@ func TestQuery(t *testing.T) {
 	if a := l.do("POST", "/api/chaos/orchestration/stop?now=1", nil); a.text("code") == "unknown_parameter" {
 		t.Errorf("what takes chaos off is refused for a parameter: %s", a.body)
 	}
+}
+
+// TestWrongBodies: what is wrong is said in the words of the API, and all of it is found.
+func TestWrongBodies(t *testing.T) {
+	l := serve(t)
+	const seed = "expected a whole number from 0 to 18446744073709551615, or its digits in a string"
+	for body, want := range map[string]string{
+		`{"content": "x", "seed": -1}`:                      "validation failed: body.seed: " + seed,
+		`{"content": "x", "seed": 99999999999999999999999}`: seed,
+		`{"content": "x", "seed": "99999999999999999999"}`:  seed,
+		`{"content": "x", "seed": 1.5}`:                     seed,
+		`[]`:                                                "validation failed: body: expected object",
+		`{"content": 1, "format": "xml"}`:                   "; and 1 more, which errors has",
+	} {
+		if p := l.do("POST", "/api/v1/orchestrations/plan", body).is(400).problem(); !strings.Contains(p.Detail, want) || strings.Contains(p.Detail, "Go ") {
+			t.Errorf("%s: %s", body, p.Detail)
+		}
+	}
+}
+
+// TestStatsOfEngine: a target that another process has is there, though its traffic is not.
+func TestStatsOfEngine(t *testing.T) {
+	env := filepath.Join(t.TempDir(), "lab.yaml")
+	if err := os.WriteFile(env, []byte("targets:\n  plain: {starquake: \"http://127.0.0.1:1\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := serve(t, "--env", env)
+	if at := l.do("GET", "/api/v1/targets", nil).is(200); at.text("targets.0.name") != "plain" {
+		t.Fatalf("the targets: %s", at.body)
+	}
+	if p := l.do("GET", "/api/v1/targets/plain/stats", nil).is(409, "target_of_engine").problem(); !strings.Contains(p.Detail, "belongs to another process (starquake)") {
+		t.Errorf("its traffic: %s", p.Detail)
+	}
+	l.do("GET", "/api/v1/targets/none/stats", nil).is(404, "target_not_found")
 }

@@ -27,7 +27,7 @@ const (
 // ErrChanged that it is not the one that was meant, ErrThere that there was to be none.
 var (
 	ErrNoDocument = errors.New("there is no such document")
-	ErrChanged    = errors.New("the document has been changed meanwhile")
+	ErrChanged    = errors.New("it has been changed meanwhile")
 	ErrThere      = errors.New("it is there already")
 )
 
@@ -100,9 +100,9 @@ func (s *Shelf) Put(name, by string, body json.RawMessage, etag string, now time
 	case err != nil:
 		return Document{}, err
 	case etag == "none":
-		return last, fmt.Errorf("document %q: %w, with version %d", name, ErrThere, last.Version)
+		return last, fmt.Errorf("%q: %w, with version %d", name, ErrThere, last.Version)
 	case etag != "" && etag != last.ETag():
-		return last, fmt.Errorf("document %q: %w: it has version %d", name, ErrChanged, last.Version)
+		return last, fmt.Errorf("%q: %w: the latest version is %d", name, ErrChanged, last.Version)
 	case bytes.Equal(last.Body, compact.Bytes()):
 		return last, nil // nothing new
 	}

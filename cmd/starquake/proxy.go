@@ -71,14 +71,14 @@ func (c *proxyCmd) Run(sh *shell) error {
 		if err != nil {
 			return errored("%w", err)
 		}
-		fmt.Fprintf(sh.out, "proxy %s listens on %s, to %s\n", t.Name, addr, t.Upstream)
+		fmt.Fprintf(sh.out, "proxy %s listens on %s, to %s\n", t.Name, shown(t.Listen, addr), t.Upstream)
 	}
 	listener, err := net.Listen("tcp", c.Admin)
 	if err != nil {
 		return errored("the API: %w; free the address, or take another with --admin", err)
 	}
 	server := admin.NewServer(plane, admin.Options{Token: token, LoadTLS: loadTLS, Version: programVersion()})
-	fmt.Fprintf(sh.out, "API on http://%s\n", listener.Addr())
+	fmt.Fprintf(sh.out, "API on http://%s\n", shown(c.Admin, listener.Addr().String()))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {

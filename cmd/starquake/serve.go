@@ -144,7 +144,7 @@ func (c *serveCmd) serve(sh *shell) error {
 	if err != nil {
 		return errors.Join(errored("%w", err), listener.Close(), config.Store.Close())
 	}
-	fmt.Fprintf(sh.out, "API on %s://%s\n", scheme, listener.Addr())
+	fmt.Fprintf(sh.out, "API on %s://%s\n", scheme, shown(c.Listen, listener.Addr().String()))
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(listener) }()
 	select {
@@ -178,6 +178,20 @@ func fromHere(addr net.Addr) string {
 		return net.JoinHostPort("localhost", port)
 	}
 	return addr.String()
+}
+
+// shown is where somebody listens who was asked to at asked. 0.0.0.0 is told as it was asked
+// for: the system has it as [::], which takes both kinds of addresses.
+func shown(asked, addr string) string {
+	host, _, err := net.SplitHostPort(asked)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() || ip.To4() == nil {
+		return addr
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // config is what the flags say.

@@ -111,7 +111,7 @@ func TestLoadAskedAgain(t *testing.T) {
 	if diff := cmp.Diff(want, j.Run().AskedAgain); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if w := strings.Join(j.Run().Warnings(), "\n"); !strings.Contains(w, "load of step on was cut off by the crash") {
+	if w := strings.Join(j.Run().Warnings(), "\n"); !strings.Contains(w, "load of step on was cut off with the process") {
 		t.Errorf("warnings: %s", w)
 	}
 }

@@ -37,7 +37,7 @@ func (r *Run) disturbed() []string {
 	if r.Recovered == 0 {
 		return nil
 	}
-	out := []string{fmt.Sprintf("the run was taken up again %s after its process had died; nobody ran it for %s",
+	out := []string{fmt.Sprintf("the run was taken up again %s after the process that ran it was gone; nobody ran it for %s",
 		plural(r.Recovered, "time", "times"), units.FormatDuration(r.Gaps.Round(time.Millisecond)))}
 	if n := r.Counts.LateByCrash; n > 0 {
 		out = append(out, fmt.Sprintf("%s late, since nobody ran the run when they were due", plural(n, "loop turn began", "loop turns began")))
@@ -50,11 +50,11 @@ func (r *Run) disturbed() []string {
 		if l.Path != "" {
 			name = "of step " + l.Path
 		}
-		out = append(out, fmt.Sprintf("load %s was cut off by the crash and asked again whole at %s: what it had sent before, since %s, is in no figure",
+		out = append(out, fmt.Sprintf("load %s was cut off with the process and asked again whole at %s: what it had sent before, since %s, is in no figure",
 			name, units.FormatDuration(l.At.Round(time.Millisecond)), units.FormatDuration(l.Since.Round(time.Millisecond))))
 	}
 	if n := r.undercounted(); n > 0 {
-		out = append(out, fmt.Sprintf("the counts of %s are lower bounds: what came between the last report before a crash and the crash is in none",
+		out = append(out, fmt.Sprintf("the counts of %s are lower bounds: what came between the last report of a process that went and its end is in none",
 			plural(n, "fault", "faults")))
 	}
 	for _, s := range r.Steps {
