@@ -114,7 +114,12 @@ func (s *Server) look(id string) (Run, *view.Run, error) {
 // leftOn reports whether a run has ended unclean and is kept on disk, where somebody may have
 // taken off since what it has left on.
 func (s *Server) leftOn(r *app.Running) bool {
-	return ended(r) && r.View().Verdict == journal.VerdictUnclean && s.runs.store != nil
+	select {
+	case <-r.Done(): // before, nobody else may touch it
+		return r.Wait().Outcome.Verdict == journal.VerdictUnclean && s.runs.store != nil
+	default:
+		return false
+	}
 }
 
 // steps says where the run is.
