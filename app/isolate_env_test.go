@@ -25,7 +25,7 @@ func TestEnvCrossesThePipe(t *testing.T) {
 		Targets:    []*builtins.Target{{Name: "x", Listen: "l", Upstream: "u", Protocol: "http", Labels: map[string]string{"k": "v"}, Open: true}},
 		Services:   map[string]string{"s": "http://s"},
 		Prometheus: "http://p:9090", Channels: []string{"team"},
-		Environment: "staging", AnyTarget: true, AnyParam: true, ParamAs: "NAME",
+		LeftOut: []string{"other"}, Environment: "staging", AnyTarget: true, AnyParam: true, ParamAs: "NAME",
 		FailSteps: []string{"f"}, BreachGuards: []string{"g"}, HasChaos: true, SlowWaits: true,
 		Scenarios: map[string]string{"rush_hour": "@library/traffic.star"},
 	}
