@@ -24,6 +24,10 @@ const cleanUpWithin = time.Minute
 // ReasonCleanedUp is that of a run that was interrupted and ended by a clean-up.
 const ReasonCleanedUp = "cleaned_up"
 
+// ReasonDamaged is that of a run that was ended by a clean-up and whose journal cannot be read
+// as a whole.
+const ReasonDamaged = "damaged"
+
 // Cleaned is what a clean-up did.
 type Cleaned struct {
 	// Off are the faults that are confirmed off, for people; Left are those that are not,
@@ -41,13 +45,15 @@ func TakeOff(ctx context.Context, st *store.Store, id string, logger *slog.Logge
 
 // CleanUp takes off what the journal of a run that was interrupted or ended unclean shows
 // on, without executing anything of the script. If all of it is off an interrupted run is
-// over: it ended stopped, and will not be recovered. If not it can be tried again.
+// over: it ended stopped, and will not be recovered. If not it can be tried again. Of a journal
+// that is damaged it takes off what can be read of it, which ends the run unclean: nobody can
+// know whether that was all.
 func CleanUp(ctx context.Context, st *store.Store, id string, logger *slog.Logger) (*Cleaned, error) {
 	return cleanUp(ctx, st, id, true, logger)
 }
 
 func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger *slog.Logger) (*Cleaned, error) {
-	durable, recs, err := st.Resume(id)
+	durable, recs, doubt, err := st.Salvage(id)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +77,21 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 	}
 	known, all := len(off.Off), off.All
 	done := was.cleanUp(ctx, st, id, recs, &off, over, logger)
+	noted := len(recs) > 0 && recs[len(recs)-1].Kind == journal.RunEnd // only not in its folder
+	ends := over && !ended && !noted && len(done.Left) == 0
+	end := store.End{Verdict: journal.VerdictStopped, Reason: ReasonCleanedUp, Message: "its process died, and what it had left on was taken off"}
+	if doubt == nil {
+		run := view.Of(recs)
+		end.Duration, end.Paused = timesOf(run)
+		if alive := durable.Alive(); len(recs) > 0 && !alive.IsZero() { // it went on while it had nothing to write
+			end.Duration = max(end.Duration, run.At(alive))
+		}
+	} else if !noted {
+		off.All = false
+		done.Left = append(done.Left, "what its journal does not tell any more: "+doubt.Error())
+		end = store.End{Verdict: journal.VerdictUnclean, Reason: ReasonDamaged, Message: "its process died, and what its journal still shows on was taken off; whether that was all cannot be known: " + doubt.Error()}
+		ends = ends && errors.Is(doubt, store.ErrDamaged) // else it may be mended
+	}
 	if len(off.Off) != known || off.All != all {
 		if err := durable.NoteCleaned(off); err != nil { // it would be done once more, and perhaps to another's
 			return done, errors.Join(err, durable.Close())
@@ -79,17 +100,8 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 	if !ended {
 		done.NotRun = runtime.OpenExits(recs)
 	}
-	end := store.End{Verdict: journal.VerdictStopped, Reason: ReasonCleanedUp, Message: "its process died, and what it had left on was taken off"}
-	run := view.Of(recs)
-	end.Duration, end.Paused = timesOf(run)
-	if alive := durable.Alive(); len(recs) > 0 && !alive.IsZero() { // it went on while it had nothing to write
-		end.Duration = max(end.Duration, run.At(alive))
-	}
-	switch {
-	case len(done.Left) > 0 || !over || ended:
+	if !ends {
 		return done, durable.Close()
-	case len(recs) > 0 && recs[len(recs)-1].Kind == journal.RunEnd:
-		return done, durable.Close() // it only was not noted
 	}
 	return done, durable.End(end)
 }

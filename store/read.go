@@ -32,14 +32,14 @@ func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error)
 			return recs, size, nil
 		}
 		if err != nil {
-			return recs, size, fmt.Errorf("its journal, at byte %d: %w", size, err)
+			return recs, size, &damage{size, len(recs) + 1, err}
 		}
 		var rec journal.Record
 		if err := json.Unmarshal(line, &rec); err != nil {
 			if rest, _ := in.Peek(1); len(rest) == 0 || isZero(line) {
 				return recs, size, nil
 			}
-			return recs, size, fmt.Errorf("its journal is damaged at byte %d, line %d: %w", size, len(recs)+1, err)
+			return recs, size, &damage{size, len(recs) + 1, err}
 		}
 		if len(recs) == 0 {
 			if err := checkFormat(&rec); err != nil {
@@ -48,6 +48,42 @@ func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error)
 		}
 		recs = append(recs, rec)
 		size += int64(len(line)) + 1
+	}
+}
+
+// ErrDamaged says that a journal cannot be read as a whole.
+var ErrDamaged = errors.New("the journal is damaged")
+
+// damage is where a journal cannot be read on.
+type damage struct {
+	at   int64 // the byte at which the first line stands that cannot be read
+	line int
+	err  error
+}
+
+func (d *damage) Error() string {
+	return fmt.Sprintf("its journal is damaged at byte %d, line %d: %v", d.at, d.line, d.err)
+}
+
+func (d *damage) Unwrap() error { return d.err }
+
+func (d *damage) Is(err error) bool { return err == ErrDamaged }
+
+// readLines reads the records of a journal that is damaged: every line that is one.
+func readLines(f io.ReadSeeker) (recs []journal.Record) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil
+	}
+	in := bufio.NewReaderSize(f, 1<<16)
+	for {
+		line, err := readLine(in)
+		if err != nil {
+			return recs
+		}
+		var rec journal.Record
+		if json.Unmarshal(line, &rec) == nil {
+			recs = append(recs, rec)
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -52,6 +54,8 @@ type Run struct {
 	scripts map[string]string
 	// unlogged says that the journal does not have the end.
 	unlogged bool
+	// doubt is why the journal may not tell all; see Salvage. Nothing is appended then.
+	doubt error
 }
 
 // Create begins a run. Its folder appears whole.
@@ -115,6 +119,23 @@ func (r *Run) create(dir string, info []byte) (err error) {
 // Resume takes up a run that no process holds, and returns what its journal has. The
 // error is ErrBusy if a process does.
 func (s *Store) Resume(id string) (*Run, []journal.Record, error) {
+	r, recs, err := s.take(id, false)
+	return r, recs, err
+}
+
+// Salvage is Resume for who goes on with nothing of the run, but takes off what it has left on.
+// What cannot be read of the journal, or added to it, is no reason then to leave on what the
+// rest shows on: the records are those that can be read, and doubt says why they may not be all.
+func (s *Store) Salvage(id string) (r *Run, recs []journal.Record, doubt, err error) {
+	r, recs, err = s.take(id, true)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return r, recs, r.doubt, nil
+}
+
+// take takes up a run, with doubts or without any.
+func (s *Store) take(id string, doubts bool) (*Run, []journal.Record, error) {
 	if err := checkID(id); err != nil {
 		return nil, nil, err
 	}
@@ -125,8 +146,9 @@ func (s *Store) Resume(id string) (*Run, []journal.Record, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := left.of(id); err != nil { // it would do again what it has done
-		return nil, nil, fmt.Errorf("run %s: %w", id, err)
+	lacks := left.of(id)
+	if lacks != nil && !doubts { // it would do again what it has done
+		return nil, nil, fmt.Errorf("run %s: %w", id, lacks)
 	}
 	log, err := s.openLog()
 	if err != nil {
@@ -136,17 +158,19 @@ func (s *Store) Resume(id string) (*Run, []journal.Record, error) {
 	if r.file, err = os.OpenFile(filepath.Join(r.dir, journalFile), os.O_RDWR, 0); err != nil {
 		return nil, nil, fmt.Errorf("run %s: %w", id, err)
 	}
-	recs, err := r.takeUp()
+	recs, err := r.takeUp(doubts)
 	if err != nil {
 		_ = r.file.Close()
 		return nil, nil, fmt.Errorf("run %s: %w", id, err)
 	}
+	r.doubt = cmp.Or(r.doubt, lacks)
 	s.hold(r)
 	return r, recs, nil
 }
 
-// takeUp locks the journal, reads it, and cuts a last line that was not written whole.
-func (r *Run) takeUp() ([]journal.Record, error) {
+// takeUp locks the journal, reads it, and cuts a last line that was not written whole. With
+// doubts one that is damaged is left as it is.
+func (r *Run) takeUp(doubts bool) ([]journal.Record, error) {
 	ok, err := tryLock(r.file)
 	if err != nil {
 		return nil, err
@@ -159,7 +183,12 @@ func (r *Run) takeUp() ([]journal.Record, error) {
 	}
 	r.alive = changed(r.file)
 	recs, size, err := readJournal(r.file)
-	if err != nil {
+	if d := (*damage)(nil); doubts && errors.As(err, &d) {
+		recs, r.doubt = readLines(r.file), d
+		if size, err = r.file.Seek(0, io.SeekEnd); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
 		return nil, err
 	}
 	// The log of this process goes on behind what was found: that is to be there, too, when
@@ -190,8 +219,8 @@ func (r *Run) Append(recs []journal.Record) error {
 	if r.file == nil {
 		return fmt.Errorf("run %s is closed", r.id)
 	}
-	if r.err != nil {
-		return r.err
+	if err := cmp.Or(r.err, r.doubt); err != nil {
+		return err
 	}
 	r.err = r.append(recs)
 	return r.err

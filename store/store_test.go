@@ -485,3 +485,36 @@ func TestPruneKeepsWhatMayBeOn(t *testing.T) {
 		t.Errorf("%d runs removed, expected the one that was cleaned up", n)
 	}
 }
+
+// TestSalvage: of a journal that is damaged in its middle is given what can be read, and
+// nothing of it is changed.
+func TestSalvage(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	r := create(t, s, "run-1")
+	must(t, r.Append([]journal.Record{slept(1), slept(2)}))
+	must(t, r.Close())
+	must(t, s.Close()) // its log would mend it
+	path := filepath.Join(s.RunDir("run-1"), journalFile)
+	text, err := os.ReadFile(path)
+	must(t, err)
+	text[bytes.IndexByte(text, '\n')+1] = '#'
+	must(t, os.WriteFile(path, text, 0o600))
+
+	s = open(t, dir, Options{})
+	if _, _, err := s.Resume("run-1"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("taking it up: %v", err)
+	}
+	r, recs, doubt, err := s.Salvage("run-1")
+	must(t, err)
+	if len(recs) != 2 || recs[1].At != 2 || !errors.Is(doubt, ErrDamaged) || !strings.Contains(doubt.Error(), "line 2") {
+		t.Errorf("%d records, %v", len(recs), doubt)
+	}
+	if err := r.Append([]journal.Record{slept(3)}); err == nil {
+		t.Error("it is gone on with")
+	}
+	must(t, r.Close())
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, text) {
+		t.Errorf("it is another one now: %v", err)
+	}
+}
