@@ -110,21 +110,17 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 // off what is confirmed: all, or only what outlives the process that put it on.
 func (was *resumption) cleanUp(ctx context.Context, st *store.Store, id string, recs []journal.Record, off *store.Cleaned, all bool, logger *slog.Logger) *Cleaned {
 	env := &Environment{Name: was.Env.Environment, path: was.EnvFile, secrets: was.Secrets}
-	out := &outside{run: id, policy: was.Policy, logger: logger, redactor: redactor{env: env}}
+	out := &outside{run: id, policy: was.Policy, logger: logger, redactor: redactor{env: env}, live: liveFaults{store: st, but: id}}
 	defer out.close()
 	done := &Cleaned{}
-	live := liveFaults{store: st, but: id}
 	for _, req := range slices.Backward(runtime.LeftOn(recs)) {
 		at := req.ID.String()
 		if _, known := off.Off[at]; known || !all && !Outlives(&req) {
 			continue
 		}
-		err := live.spare(req.Args)
-		if err == nil {
-			one, cancel := context.WithTimeout(ctx, cleanUpWithin)
-			err = out.Undo(one, req)
-			cancel()
-		}
+		one, cancel := context.WithTimeout(ctx, cleanUpWithin)
+		err := out.Undo(one, req)
+		cancel()
 		what := faultText(&req)
 		if err != nil {
 			done.Left = append(done.Left, what+": "+strings.TrimPrefix(err.Error(), what+": "))

@@ -26,6 +26,8 @@ type outside struct {
 	origin   time.Time
 	folders  folders
 	lent     lent
+	// live are the faults of other runs that what the run had left on must not take along.
+	live liveFaults
 
 	once      sync.Once
 	acted     atomic.Bool // what follows is there
@@ -61,8 +63,12 @@ func (o *outside) Perform(ctx context.Context, call *runtime.Call) (any, error) 
 	return o.ready().Perform(ctx, call)
 }
 
-// Undo implements runtime.Undoer: by what the journal has of a fault.
+// Undo implements runtime.Undoer: by what the journal has of a fault. What another run has put
+// on that goes on is left alone.
 func (o *outside) Undo(ctx context.Context, req runtime.Request) error {
+	if err := o.live.spare(req.Args); err != nil {
+		return err
+	}
 	o.ready()
 	targets := o.targets
 	if o.began != nil {
