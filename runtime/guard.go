@@ -164,6 +164,11 @@ func (g *guard) change(r *Run, state WatchState, reading Reading) {
 	f.told, f.of = true, []journal.Place{g.place}
 	switch g.spec.Action {
 	case BreachStopsScope:
+		// What is being cancelled, from here or further out, takes the breach with it.
+		if by := g.scope.branch.cancelled; by != nil && within(g.scope, by) {
+			g.scope.pending = append(g.scope.pending, f)
+			return
+		}
 		r.cancel(g.scope, &cause{kind: causeFailure, err: f})
 	case BreachLifts:
 		r.end.fail(f)
