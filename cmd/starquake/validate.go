@@ -61,7 +61,9 @@ func (c *validateCmd) Run(sh *shell) error {
 		}
 		return ended(code)
 	}
-	fmt.Fprintln(sh.out, tally(answer, c.Strict))
+	if _, err := fmt.Fprintln(sh.out, tally(answer, c.Strict)); err != nil {
+		return errored("writing the result: %w", err)
+	}
 	return ended(code)
 }
 
