@@ -56,6 +56,7 @@ func httpErrorText(f *Fault) string {
 type HTTPError struct {
 	codes []int
 	pattern
+	match *Match
 	// Body and Headers are those of the answer.
 	Body    string
 	Headers map[string]string
@@ -67,7 +68,7 @@ type HTTPError struct {
 
 // NewHTTPError makes f, which is valid, ready.
 func NewHTTPError(f *Fault) *HTTPError {
-	e := &HTTPError{codes: f.Codes("codes"), Body: f.Text("body"), Headers: f.Headers("headers")}
+	e := &HTTPError{codes: f.Codes("codes"), match: f.Match, Body: f.Text("body"), Headers: f.Headers("headers")}
 	e.pattern, _ = parsePattern(f.Text("pattern")) // checked when the fault was made
 	return e
 }
@@ -76,7 +77,7 @@ func NewHTTPError(f *Fault) *HTTPError {
 // fault went on, or 0 where the pattern lets it pass.
 func (e *HTTPError) Code(d Draws, n uint64, elapsed time.Duration) int {
 	if len(e.sequence) > 0 {
-		return e.sequence[n%uint64(len(e.sequence))]
+		return e.sequence[e.match.place(n)%uint64(len(e.sequence))]
 	}
 	if e.count > 0 && !e.inBurst(elapsed) {
 		return 0

@@ -310,6 +310,15 @@ func (c *Matcher) fitsSource(source netip.Addr) bool {
 	return false
 }
 
+// place returns the place of the n-th request that fits among those for which the counts
+// hold, from 0; they hold for it. m may be nil.
+func (m *Match) place(n uint64) uint64 {
+	if m == nil {
+		return n
+	}
+	return (n - m.After) / max(1, m.Every)
+}
+
 // Counts reports whether the counts hold for the n-th request that fits, from 0.
 func (c *Matcher) Counts(n uint64) bool {
 	m := &c.match

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,6 +295,22 @@ func TestHTTPErrorPatterns(t *testing.T) {
 		if got := sequence.Code(d, uint64(n), 0); got != want {
 			t.Errorf("sequence at %d: %d, want %d", n, got, want)
 		}
+	}
+	// Those that the counts of a match leave out have no place in a sequence.
+	f := made(t, "http_error", args{"codes": 500, "pattern": "sequence(503, pass, 502)", "match": args{"after": 1, "every": 2}})
+	matcher, err := f.Match.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := chaos.NewHTTPError(f)
+	var got []int
+	for n := range uint64(10) {
+		if matcher.Counts(n) {
+			got = append(got, counted.Code(d, n, 0))
+		}
+	}
+	if want := []int{503, 0, 502, 503}; !slices.Equal(got, want) {
+		t.Errorf("a sequence of each second after the first: %v, want %v", got, want)
 	}
 	burst := make("burst(2, 10s)")
 	for n, test := range []struct {
