@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"regexp/syntax"
 	"strings"
 )
 
@@ -153,13 +154,37 @@ func (c *Matcher) compilePatterns(m *Match) (err error) {
 			return err
 		}
 	}
-	afterIPv6 := m.Host[strings.LastIndexByte(m.Host, ']')+1:]
-	c.hostPort = strings.Contains(strings.TrimPrefix(afterIPv6, "re:"), ":")
+	c.hostPort = asksForPort(m.Host)
 	if c.headers, err = compileNamed("headers", m.Headers, true); err != nil {
 		return err
 	}
 	c.query, err = compileNamed("query", m.Query, false)
 	return err
+}
+
+// asksForPort reports whether the pattern of a host has a port: a colon that is text, and no
+// part of an IPv6 address.
+func asksForPort(host string) bool {
+	if expression, ok := strings.CutPrefix(host, "re:"); ok {
+		tree, err := syntax.Parse(expression, syntax.Perl)
+		if err != nil {
+			return false // it has not compiled
+		}
+		host = literalText(tree)
+	}
+	return strings.Contains(host[strings.LastIndexByte(host, ']')+1:], ":")
+}
+
+// literalText returns the text in an expression, without what stands for other text.
+func literalText(tree *syntax.Regexp) string {
+	if tree.Op == syntax.OpLiteral {
+		return string(tree.Rune)
+	}
+	var text strings.Builder
+	for _, part := range tree.Sub {
+		text.WriteString(literalText(part))
+	}
+	return text.String()
 }
 
 func compileNamed(what string, patterns map[string]string, header bool) ([]namedPattern, error) {
