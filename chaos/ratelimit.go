@@ -91,6 +91,17 @@ func (l *RateLimit) Allow(req *Request, now time.Time, elapsed time.Duration) (o
 	return false, time.Duration((1 - b.tokens) / rate * float64(time.Second))
 }
 
+// Return gives back what Allow took for req, which did not pass after all.
+func (l *RateLimit) Return(req *Request) {
+	var room [maxKey]byte
+	key := l.key(room[:0], req)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.buckets[string(key)]; e != nil { // else it is full
+		e.Value.(*bucket).tokens++
+	}
+}
+
 // tokenSlack makes good for the rounding of a token that has grown in small steps.
 const tokenSlack = 1e-9
 

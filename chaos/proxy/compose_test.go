@@ -59,7 +59,7 @@ func (m *modelFault) fires(path string) (uint64, bool) {
 // Whatever is put on, lifted, restored and removed in whatever order: what happens to
 // a request is what a list of the faults that are on gives, read from the oldest to
 // the newest; delays add, each rate limit, bulkhead and circuit breaker counts for itself
-// and the first error answers, the lowest bandwidth wins, and each keeps its own counts.
+// what has come to it, a rate limit only what has passed the others too, the first error answers, the lowest bandwidth wins, and each keeps its own counts.
 func TestCompositionModel(t *testing.T) {
 	p := startProxy(t, "auto", "127.0.0.1:1")
 	round := 0
@@ -153,7 +153,7 @@ func stages() [][]string {
 	return [][]string{{"reset", "blackhole"}, {"rate_limit"}, {"bulkhead"}, {"circuit_breaker"}, {"latency"}, {"http_error", "connection_error"}, {"partial_response", "limit_data"}, {"bandwidth"}}
 }
 
-func (o *outcomeOf) meet(m *modelFault) (did, inside bool) {
+func (o *outcomeOf) meet(m *modelFault, passed []*modelFault) (did, inside bool) {
 	switch m.fault.Kind {
 	case "reset", "blackhole":
 		o.fates++
@@ -170,6 +170,9 @@ func (o *outcomeOf) meet(m *modelFault) (did, inside bool) {
 			o.rate = v.Start
 		}
 	case "rate_limit", "bulkhead", "circuit_breaker":
+		if o.status != 0 && m.fault.Kind != "circuit_breaker" {
+			return false, false // it does not come here
+		}
 		if m.enter() {
 			return false, true
 		}
@@ -178,6 +181,9 @@ func (o *outcomeOf) meet(m *modelFault) (did, inside bool) {
 		}
 		if o.status = 503; m.fault.Kind == "rate_limit" {
 			o.status = 429
+			for _, other := range passed { // which are rate limits so far
+				other.tokens++
+			}
 		}
 	default:
 		if o.status != 0 || o.end != endNever {
@@ -206,7 +212,7 @@ func checkRequest(t *rapid.T, p *Proxy, model []*modelFault, path string) {
 				continue
 			}
 			if _, fires := m.fires(path); fires {
-				did, in := want.meet(m)
+				did, in := want.meet(m, inside)
 				if did {
 					m.hit++
 				}

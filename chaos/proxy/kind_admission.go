@@ -12,9 +12,29 @@ import (
 func prepareRateLimit(f *chaos.Fault) acts {
 	l := chaos.NewRateLimit(f)
 	return acts{ways: eachWay(true, false), message: limitMessages(l), request: func(v *verdict, h *hit) bool {
-		ok, retry := l.Allow(h.req, h.now, h.elapsed)
+		if v.answer.given() {
+			return false // an older limit answers
+		}
+		ok, retry := v.passes.allow(l, h)
 		return !ok && v.give(h, answer{status: http.StatusTooManyRequests, headers: map[string]string{"Retry-After": chaos.RetryAfter(retry)}})
 	}}
+}
+
+// limitsPassed are the limits that have let one request or message pass so far.
+type limitsPassed []*chaos.RateLimit
+
+// allow asks one more. What does not pass takes nothing from the others: of several limits
+// the lowest holds, and not what all of them let pass by chance.
+func (ps *limitsPassed) allow(l *chaos.RateLimit, h *hit) (ok bool, retry time.Duration) {
+	if ok, retry = l.Allow(h.req, h.now, h.elapsed); ok {
+		*ps = append(*ps, l)
+		return true, 0
+	}
+	for _, passed := range *ps {
+		passed.Return(h.req)
+	}
+	*ps = nil
+	return false, retry
 }
 
 func prepareCircuitBreaker(f *chaos.Fault) acts {
@@ -47,6 +67,9 @@ func outcome(status int) chaos.Outcome {
 func prepareBulkhead(f *chaos.Fault) acts {
 	b := chaos.NewBulkhead(f)
 	return acts{request: func(v *verdict, h *hit) bool {
+		if v.answer.given() {
+			return false // an older one is full
+		}
 		q := &queue{bulkhead: b, hit: *h, admitted: make(chan struct{})}
 		admission, waiter := b.Enter(h.elapsed, func() {
 			close(q.admitted)
@@ -54,6 +77,7 @@ func prepareBulkhead(f *chaos.Fault) acts {
 		})
 		switch admission {
 		case chaos.Full:
+			v.quitQueues() // it need not wait to be answered
 			return v.give(h, answer{status: http.StatusServiceUnavailable})
 		case chaos.Admitted:
 			q.running = true
@@ -64,6 +88,14 @@ func prepareBulkhead(f *chaos.Fault) acts {
 		v.watchers = append(v.watchers, func(int) { q.leave() })
 		return admission == chaos.Queued
 	}}
+}
+
+// quitQueues leaves the queues that the request would wait in.
+func (v *verdict) quitQueues() {
+	for _, q := range v.queues {
+		q.quit()
+	}
+	v.queues = nil
 }
 
 // queue is a request in a bulkhead.

@@ -80,7 +80,10 @@ func delayMessage(l *chaos.Latency) func(*socketMessage, *hit) bool {
 // limitMessages closes for what comes above a rate.
 func limitMessages(l *chaos.RateLimit) func(*socketMessage, *hit) bool {
 	return func(m *socketMessage, h *hit) bool {
-		ok, _ := l.Allow(h.req, h.now, h.elapsed)
+		if m.answered() {
+			return false // an older limit closes
+		}
+		ok, _ := m.passes.allow(l, h)
 		code, _ := chaos.WSCode(http.StatusTooManyRequests)
 		return !ok && m.give(&socketClose{code: code, reason: "rate limit"}, false)
 	}

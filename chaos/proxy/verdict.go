@@ -14,6 +14,8 @@ import (
 type verdict struct {
 	// fates are waited out first: the request hangs, and its connection may end.
 	fates []fate
+	// passes are the rate limits that the request has passed.
+	passes limitsPassed
 	// queues are those of bulkheads, in each of which the request waits for a place.
 	queues []*queue
 	// request delays are served before the request goes on, response delays before

@@ -26,6 +26,7 @@ type socketMessage struct {
 	// fixed: it can be neither changed nor left out, see frames.
 	fixed bool
 
+	passes limitsPassed
 	fates  []fate
 	delays []delay
 	// end ends the connection in its place; close closes it, after the message if
