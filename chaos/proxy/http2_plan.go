@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -50,11 +51,14 @@ func (x *exchange) planBody(plan *h2.Plan, way direction) {
 	f.way = way
 	plan.Edit[way] = x.edit(v.edits[way], f, way)
 	plan.Cut[way] = x.cut(v.cuts[way], f)
-	for _, a := range v.aborts {
-		if a.request == (way == toUpstream) {
-			plan.Cut[way] = a.cut()
-			break
+	var first *abort // of its way: the one that ends the stream before the others
+	for i := range v.aborts {
+		if a := &v.aborts[i]; a.request == (way == toUpstream) && (first == nil || a.after < first.after) {
+			first = a
 		}
+	}
+	if first != nil {
+		plan.Cut[way] = first.cut()
 	}
 	if f.slows() {
 		plan.Flow[way] = &http2Flow{x.c.p, f}
@@ -81,39 +85,51 @@ func (s *http2Flow) Piece(n int) (size int, hold, pause h2.Hold) {
 	return size, s.p.holdFor(append(delays, more...)), s.p.holdFor(pauses)
 }
 
-// cut returns where the body is cut, or nil.
+// cut returns where the body is cut, or nil: the lowest of all cuts and limits holds.
 func (x *exchange) cut(cuts []cut, f *flow) *h2.Cut {
-	if len(cuts) > 0 {
-		return &h2.Cut{How: h2.EndReset, Code: h2.InternalError,
-			On: func() bool {
-				return slices.ContainsFunc(cuts, func(c cut) bool { _, on := c.by.state(time.Now()); return on })
-			},
-			Keep: func(total int64) int64 {
-				keep := total
-				for _, c := range cuts {
-					if elapsed, on := c.by.state(time.Now()); on {
-						keep = min(keep, c.keep(total, elapsed))
+	if len(cuts) == 0 {
+		var lowest *limit
+		for _, l := range f.limits {
+			if lowest == nil || l.left.Load() < lowest.left.Load() {
+				lowest = l
+			}
+		}
+		if lowest == nil {
+			return nil
+		}
+		return lowest.cut()
+	}
+	on := func(by *active) bool { _, on := by.state(time.Now()); return on }
+	by := cuts[0].by // whose cut is the lowest
+	return &h2.Cut{How: h2.EndReset, Code: h2.InternalError,
+		On: func() bool {
+			return slices.ContainsFunc(cuts, func(c cut) bool { return on(c.by) }) ||
+				slices.ContainsFunc(f.limits, func(l *limit) bool { return on(l.by) })
+		},
+		Dropped: func(n int) { by.dropped.Add(uint64(n)) },
+		Keep: func(total int64) int64 {
+			keep := int64(math.MaxInt64)
+			for _, c := range cuts {
+				if elapsed, on := c.by.state(time.Now()); on {
+					if k := c.keep(total, elapsed); k < keep {
+						keep, by = k, c.by
 					}
 				}
-				return keep
-			}}
-	}
-	var lowest *limit
-	for _, l := range f.limits {
-		if lowest == nil || l.left.Load() < lowest.left.Load() {
-			lowest = l
-		}
-	}
-	if lowest == nil {
-		return nil
-	}
-	return lowest.cut()
+			}
+			for _, l := range f.limits {
+				if left := l.left.Load(); on(l.by) && left < keep {
+					keep, by = left, l.by
+				}
+			}
+			return keep
+		}}
 }
 
 // cut ends a stream where the limit is reached.
 func (l *limit) cut() *h2.Cut {
 	return &h2.Cut{How: h2.EndReset, Code: h2.InternalError, Bytes: l.left.Load(),
-		On: func() bool { _, on := l.by.state(time.Now()); return on }}
+		On:      func() bool { _, on := l.by.state(time.Now()); return on },
+		Dropped: func(n int) { l.by.dropped.Add(uint64(n)) }}
 }
 
 // answer returns what the client gets for a.

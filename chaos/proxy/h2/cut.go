@@ -37,6 +37,7 @@ func (b *body) take(p []byte) (n int, cut bool) {
 				b.messages--
 			}
 			if b.messages == 0 && b.cutting() {
+				b.drop(len(p) - n)
 				return n, true
 			}
 			if b.messages < 0 {
@@ -52,8 +53,24 @@ func (b *body) take(p []byte) (n int, cut bool) {
 		if !b.cutting() {
 			return len(p), false
 		}
+		b.drop(len(p) - int(b.left))
 		return int(b.left), true
 	}
 	b.left -= int64(len(p))
 	return len(p), false
+}
+
+// takeWhole is take for a message, or what has been collected of one that is too long.
+func (b *body) takeWhole(p []byte) (n int, cut bool) {
+	if b.cutting() && b.cut.Keep != nil {
+		b.left = max(0, b.cut.Keep(int64(len(p))))
+	}
+	return b.take(p)
+}
+
+// drop tells the cut what does not go through.
+func (b *body) drop(n int) {
+	if n > 0 && b.cut.Dropped != nil {
+		b.cut.Dropped(n)
+	}
 }

@@ -238,10 +238,8 @@ func (r *Relay) complete(s *stream, d direction, trailers []Field) {
 	content := b.whole
 	b.whole = nil
 	b.alterPiece(content)
-	cut := b.cutting()
-	if cut && b.cut.Keep != nil {
-		content = content[:max(0, min(int64(len(content)), b.cut.Keep(int64(len(content)))))]
-	}
+	n, cut := b.takeWhole(content)
+	content = content[:n]
 	s.headed = s.headed || d == toClient
 	bare := len(content) == 0 && trailers == nil && !cut
 	r.push(s, d, item{kind: itemBlock, fields: b.fields, end: bare})
@@ -288,11 +286,9 @@ func (r *Relay) giveUp(s *stream, d direction) {
 	content := b.whole
 	b.whole = nil
 	b.alterPiece(content)
-	if b.cutting() && b.cut.Keep != nil {
-		content = content[:max(0, min(int64(len(content)), b.cut.Keep(int64(len(content)))))]
-	}
-	r.pushBody(s, d, content, false)
-	if b.cut != nil && !s.gone {
+	n, cut := b.takeWhole(content)
+	r.pushBody(s, d, content[:n], false)
+	if cut && !s.gone {
 		r.cutOff(s, d)
 	}
 }

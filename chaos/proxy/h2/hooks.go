@@ -146,7 +146,8 @@ type Flow interface {
 type Cut struct {
 	// Messages, if not nil, is how many gRPC messages go through.
 	Messages *int
-	// Keep, if not nil, returns how much goes through of a body with total bytes. A body
+	// Keep, if not nil, returns how much goes through of a body with total bytes; above
+	// total it is not cut. A body
 	// without a content-length is collected first, and of a long one total is what was.
 	Keep func(total int64) int64
 	// Bytes is how much of the body goes through.
@@ -154,6 +155,8 @@ type Cut struct {
 
 	// On, if not nil, is asked when it comes to the cut; false lets the rest through.
 	On func() bool
+	// Dropped, if not nil, is told how much of what had come does not go through.
+	Dropped func(n int)
 
 	// How it then ends for the client; the upstream gets RST_STREAM in any case.
 	How How
