@@ -125,10 +125,9 @@ func (h *entryHold) Due(start time.Time) time.Time {
 	if until := h.fate.Due(start); until.After(start) {
 		return until
 	}
-	now := time.Now()
 	for _, q := range h.queues {
-		if !q.passed() && q.until.After(now) {
-			return q.until
+		if !q.passed() {
+			return q.until // if that is over, so is the waiting for all the others
 		}
 	}
 	return h.delay.Due(start)
@@ -137,7 +136,10 @@ func (h *entryHold) Due(start time.Time) time.Time {
 // Served implements h2.Hold.
 func (h *entryHold) Served(late time.Duration) {
 	for _, q := range h.queues {
-		h.full = h.full || !q.finish()
+		if h.full = !q.finish(); h.full {
+			h.delay.served = true // there are none: it is answered
+			return
+		}
 	}
 	h.delay.Served(late)
 }

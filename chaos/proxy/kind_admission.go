@@ -106,6 +106,7 @@ type queue struct {
 	until    time.Time
 	admitted chan struct{} // closed when a place is free
 	running  bool          // it has a place
+	out      bool          // it has neither a place nor waits for one any more
 }
 
 // How waiting in a queue ends.
@@ -160,20 +161,23 @@ func (q *queue) served(start time.Time) {
 
 // quit leaves the queue, and reports false if a place has been given meanwhile.
 func (q *queue) quit() bool {
+	if q.out || q.running {
+		return q.out
+	}
 	quit, others := q.bulkhead.Quit(q.waiter, q.hit.by.clock.Load().elapsed(time.Now()))
 	for _, o := range others {
 		o.Wake()
 	}
-	q.running = !quit
+	q.running, q.out = !quit, quit
 	return quit
 }
 
-// leave gives the place back.
+// leave gives the place back, or no longer waits for one: another queue has taken too long.
 func (q *queue) leave() {
-	if !q.running {
+	if q.out || !q.running && (q.waiter == nil || q.quit()) {
 		return
 	}
-	q.running = false
+	q.running, q.out = false, true
 	for _, o := range q.bulkhead.Leave(q.hit.by.clock.Load().elapsed(time.Now())) {
 		o.Wake()
 	}

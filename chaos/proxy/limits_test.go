@@ -1,11 +1,15 @@
 package proxy
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
+
+	"starquake/chaos/proxy/h2/h2test"
 )
 
 // Of several rate limits the lowest holds: what one of them turns away takes nothing from
@@ -89,4 +93,42 @@ func TestLowestRateLimitOfMessages(t *testing.T) {
 	tight.Remove()
 	say(t, ctx, other, "c")
 	hear(t, ctx, other, "c")
+}
+
+// A request that has waited too long in one bulkhead is answered then, without the delays
+// that come later, and waits in no other any more: its place there is not lost.
+func TestQueueTimeoutLeavesOtherQueues(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("http2 %v", http2), func(t *testing.T) {
+			arrived, release := make(chan struct{}, 3), make(chan struct{})
+			handler := func(w http.ResponseWriter, r *http.Request) {
+				arrived <- struct{}{}
+				<-release
+			}
+			p := startProxy(t, "auto", startHTTP(t, handler))
+			client := func() *http.Client { return newClient(t) }
+			if http2 {
+				p = startProxy(t, "auto", h2test.StartHTTP2(t, handler))
+				client = func() *http.Client { return h2test.NewHTTP2Client(t) }
+			}
+			apply(t, p, "short", "bulkhead", map[string]any{"max_concurrent": 1, "queue_timeout": "20ms"})
+			apply(t, p, "long", "bulkhead", map[string]any{"max_concurrent": 1, "queue_timeout": "20s"})
+			var wg sync.WaitGroup
+			wg.Go(func() { get(t, client(), "http://"+p.Addr()) })
+			<-arrived
+			slow := apply(t, p, "slow", "latency", map[string]any{"delay": "20s", "direction": "request"})
+			start := time.Now()
+			if status, _ := get(t, client(), "http://"+p.Addr()); status != 503 || time.Since(start) > 10*time.Second {
+				t.Errorf("got %d after %v, want 503 after 20ms", status, time.Since(start))
+			}
+			if s := slow.Remove(); s.Asked != 0 {
+				t.Errorf("the delay is %+v, want none served", s)
+			}
+			close(release)
+			wg.Wait()
+			if status, _ := get(t, client(), "http://"+p.Addr()); status != 200 {
+				t.Errorf("the next got %d, want 200", status)
+			}
+		})
+	}
 }
