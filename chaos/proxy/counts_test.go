@@ -318,3 +318,20 @@ func TestSlowCloseTouchesWhatItEnds(t *testing.T) {
 		}
 	}
 }
+
+// What truncating leaves out of messages is counted as dropped, as it is of other bytes.
+func TestTruncatedMessagesAreCounted(t *testing.T) {
+	for name, mode := range modes() {
+		p := startProxy(t, "ws", startSocketEcho(t, mode))
+		c, ctx := dialSocket(t, p, mode)
+		a := apply(t, p, "x", "ws_corrupt", map[string]any{"kind": "truncate", "direction": "request"})
+		text := strings.Repeat("abcdefgh", 8)
+		say(t, ctx, c, text)
+		_, b, err := c.Read(ctx)
+		if s := a.Remove(); err != nil || len(b)+int(s.Dropped) != len(text) {
+			t.Errorf("%s: of %d bytes %d came (%v), and %+v", name, len(text), len(b), err, s)
+		}
+		say(t, ctx, c, text)
+		hear(t, ctx, c, text)
+	}
+}

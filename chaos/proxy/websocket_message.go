@@ -58,6 +58,13 @@ type messageAlter struct {
 	c  *chaos.Corrupt
 }
 
+// keep returns how much of n bytes passes, and counts the others.
+func (a *messageAlter) keep(n int64) int64 {
+	kept := a.c.Keep(n)
+	a.by.dropped.Add(uint64(n - kept))
+	return kept
+}
+
 // answered reports whether the message is not what happens.
 func (m *socketMessage) answered() bool { return m.end != endNever || m.close != nil && !m.after }
 
@@ -138,7 +145,7 @@ func (s *socket) began() bool {
 	default:
 		m.cut = head.Length
 		for _, a := range m.alters {
-			m.cut = a.c.Keep(m.cut)
+			m.cut = a.keep(m.cut)
 		}
 		short := *head
 		if short.Length = m.cut; short == *head {
@@ -270,7 +277,7 @@ func (m *socketMessage) repack() []byte {
 	}
 	for _, a := range m.alters {
 		a.c.Apply(a.by.draws, a.n, 0, int64(len(text)), text)
-		text = text[:a.c.Keep(int64(len(text)))]
+		text = text[:a.keep(int64(len(text)))]
 	}
 	head := m.first
 	head.Fin, head.Reserved, head.Length = true, head.Reserved&^ws.Compressed, int64(len(text))
