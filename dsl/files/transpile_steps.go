@@ -221,7 +221,7 @@ func (t *transpiler) stepOptions(s *Step, during time.Duration, e *expr) {
 		}
 	}
 	if n := s.TimeoutSeconds; n != nil {
-		t.timeout(n, during, e)
+		t.timeout(n, during, t.hooksTakeTime(s), e)
 	}
 	if r := s.Retry; r != nil {
 		t.retry(r, e)
@@ -231,16 +231,30 @@ func (t *transpiler) stepOptions(s *Step, during time.Duration, e *expr) {
 	}
 }
 
-func (t *transpiler) timeout(n *Num, during time.Duration, e *expr) {
+// hooksTakeTime tells whether some hook of a step does what takes time.
+func (t *transpiler) hooksTakeTime(s *Step) bool {
+	for _, h := range slices.Concat(t.hooksAt(preStep), s.PreHooks, s.PostHooks, t.hooksAt(postStep)) {
+		if slices.ContainsFunc(h.Actions, func(a Action) bool { return a.Type.Value == "http_request" || a.Type.Value == "command" }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *transpiler) timeout(n *Num, during time.Duration, hooks bool, e *expr) {
 	switch d := t.duration(n, "a timeout"); {
 	case d == 0:
 		t.warn(n.Pos, "no_effect", "a timeout of 0 is none")
 	case d < during:
 		t.fail(n.Pos, "timeout_too_short", "the step takes %s and could never end within its timeout of %s", units.FormatDuration(during), units.FormatDuration(d)).
 			help("give it a timeout longer than its duration, or leave it out")
-	case d == during:
+	case d == during && !hooks:
 		t.warn(n.Pos, "no_effect", "the timeout is as long as the step takes, and is left out")
 	default:
+		if d == during {
+			t.warn(n.Pos, "timeout_too_short", "the timeout is as long as the step takes, and its hooks take time besides").
+				help("give it a timeout longer than its duration and its hooks")
+		}
 		e.named("timeout", atom(n.Pos, durationText(d)))
 	}
 }
