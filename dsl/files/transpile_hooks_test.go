@@ -96,6 +96,64 @@ func plannedWith(t *testing.T, file, answers string, opt app.PlanOptions) (s *ap
 	return s, res, log
 }
 
+// TestTranspiledHooksAllRun plans a step and an orchestration of which the first hook fails in
+// front and the first behind: the other hooks behind run all the same.
+func TestTranspiledHooksAllRun(t *testing.T) {
+	const file = `
+name: hooks
+advanced_steps:
+  - name: a
+    pre_hooks:
+      - {name: before, actions: [{type: http_request, url: "http://a.test/"}]}
+    post_hooks:
+      - {name: first, actions: [{type: http_request, url: "http://a.test/"}]}
+      - {name: second, actions: [{type: http_request, url: "http://a.test/"}]}
+      - {name: third, actions: [{type: log, message: "THIRD"}]}
+hooks:
+  - {name: end, hook_type: post_orchestration, actions: [{type: http_request, url: "http://a.test/"}]}
+  - {name: very end, hook_type: post_orchestration, actions: [{type: log, message: "END"}]}
+`
+	for _, test := range []struct{ third, end, log string }{
+		{"third", "end", "third, end"},
+		{"third {{steps.a.status}}", "end {{steps.a.status}}", "third failed, end failed"},
+	} {
+		text := strings.NewReplacer("THIRD", test.third, "END", test.end).Replace(file)
+		s, res, log := plannedWith(t, text, "- match: {kind: http, url: \"http://a.test/\"}\n  answer: {status: 500}\n", app.PlanOptions{})
+		if got := strings.Join(log, ", "); got != test.log || res.Outcome.Verdict == journal.VerdictPassed {
+			t.Errorf("%s, log %q, want %q\n%s", res.Outcome.Verdict, got, test.log, s.Unit.Main.Text)
+		}
+	}
+}
+
+// TestTranspiledTimeout plans steps with a timeout as long as they take: a hook that takes time
+// besides makes them overdue, one that takes none does not.
+func TestTranspiledTimeout(t *testing.T) {
+	const file = `
+name: timeout
+advanced_steps:
+  - name: a
+    duration_seconds: 2
+    timeout_seconds: 2
+    HOOKS: [{name: beside, actions: [ACTION]}]
+`
+	const request = "{type: http_request, url: \"http://a.test/\"}"
+	for _, test := range []struct {
+		hooks, action string
+		verdict       journal.Verdict
+	}{
+		{"pre_hooks", request, journal.VerdictFailed},
+		{"post_hooks", request, journal.VerdictFailed},
+		{"pre_hooks", "{type: log, message: at once}", journal.VerdictPassed},
+		{"post_hooks", "{type: log, message: at once}", journal.VerdictPassed},
+	} {
+		text := strings.NewReplacer("HOOKS", test.hooks, "ACTION", test.action).Replace(file)
+		s, res, _ := plannedWith(t, text, "- match: {kind: http, url: \"http://a.test/\"}\n  answer: {status: 200, elapsed: 1s}\n", app.PlanOptions{})
+		if res.Outcome.Verdict != test.verdict {
+			t.Errorf("%s %s: %s in %v, want %s\n%s", test.hooks, test.action, res.Outcome.Verdict, res.View.Now, test.verdict, s.Unit.Main.Text)
+		}
+	}
+}
+
 // FuzzImport reads any bytes as a file, with either reader. What can be read and has no
 // error becomes a program that loads and is laid out as Format does it, and is the same
 // when it was written in either format and read again.

@@ -56,11 +56,10 @@ func (t *programText) docstring(description *Str) {
 func docLine(line string, last bool) string {
 	quoted := quote(line)
 	plain := strings.NewReplacer(`\t`, "\t", `\"`, `"`, `\\`, `\\`).Replace(quoted[1 : len(quoted)-1])
-	plain = strings.ReplaceAll(plain, `"""`, `\"\"\"`)
 	if last && strings.HasSuffix(plain, `"`) {
 		plain = plain[:len(plain)-1] + `\"`
 	}
-	return plain
+	return strings.ReplaceAll(plain, `"""`, `\"\"\"`)
 }
 
 // orchestration is the program's declaration of itself.
@@ -278,6 +277,12 @@ func (t *transpiler) helpers() []stmt {
 // nowOver is the hook that runs before those of the orchestration that ask for a status.
 const nowOver = "now_over"
 
+// eachOnExit registers a handler as often as there are hooks: one that fails ends the handler,
+// and the next runs those that are left.
+func eachOnExit(handler string) stmt {
+	return block(atom(Pos{}, "for _ in hooks"), []stmt{simple(atom(Pos{}, "on_exit("+handler+")"))})
+}
+
 // afterwards is the function with which a body makes its hooks ready. To them the step
 // that they belong to has ended; to others it runs until they have.
 func (t *transpiler) afterwards() stmt {
@@ -296,7 +301,7 @@ func (t *transpiler) afterwards() stmt {
 		line("left = list(hooks)"),
 	}
 	if !t.uses.previousLate && len(t.uses.statusAfter) == 0 {
-		return block(atom(Pos{}, head), append(body, block(atom(Pos{}, "def run()"), run), line("on_exit(run)"), line("return run")))
+		return block(atom(Pos{}, head), append(body, block(atom(Pos{}, "def run()"), run), eachOnExit("run"), line("return run")))
 	}
 	var fails []stmt
 	if t.uses.previousLate {
@@ -306,7 +311,7 @@ func (t *transpiler) afterwards() stmt {
 		line("done = []"), block(atom(Pos{}, "def run("+parameter+")"), run),
 		block(atom(Pos{}, "def finish()"), []stmt{line("run(" + passed + ")"), line("done.append(True)")}),
 		block(atom(Pos{}, "def after_failure()"), []stmt{block(atom(Pos{}, "if not done"), append(fails, line("run("+failed+")")))}),
-		line("on_exit(after_failure)"), line("return finish"),
+		eachOnExit("after_failure"), line("return finish"),
 	))
 }
 

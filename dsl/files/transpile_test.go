@@ -197,3 +197,23 @@ func TestTranspileManyBranches(t *testing.T) {
 		t.Errorf("%d steps in %v, want 300 in 1s", n, res.View.Now)
 	}
 }
+
+// TestTranspileDescription writes descriptions that a docstring could end at, or read
+// otherwise: the program has each as it is.
+func TestTranspileDescription(t *testing.T) {
+	for _, description := range []string{
+		`"`, `""`, `"""`, `""""`, `""""""`, `a "b"`, `a """`, "a \"\"\"\nb", "a\n\"\"\"", `\`, `\"`, `\"""`, `\\"""`, `C:\new`, `{{x}}`, "tab\tand \u00e9",
+	} {
+		doc := &files.Doc{Name: &files.Str{Value: "x"}, Description: &files.Str{Value: description}, Steps: []files.Step{{Name: files.Str{Value: "one"}}}}
+		text, _, _ := files.Transpile(doc)
+		s, diags := app.LoadText("x.star", text)
+		if diags.HasErrors() {
+			t.Errorf("%q: %v\n%s", description, diags, text)
+			continue
+		}
+		back, diags := files.Export(s.Unit, files.ExportOptions{Builtins: builtins.Rows()})
+		if diags.HasErrors() || back.Description.Value != description {
+			t.Errorf("%q: %v, description %+v\n%s", description, diags, back, text)
+		}
+	}
+}
