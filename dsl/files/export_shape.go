@@ -246,8 +246,11 @@ func (x *exporter) loop(call dsl.Call) starlark.Value {
 	}
 	whole := &wholeAction{node: call.Expr, name: "loop", times: "0"}
 	if n, isInt := values["times"].(starlark.Int); isInt {
-		if whole.times = n.String(); n.Sign() <= 0 {
+		switch whole.times = n.String(); {
+		case n.Sign() <= 0:
 			x.problem(x.arg(call, "times"), "", "a loop of no turn cannot be exported: max_iterations = 0 is for ever")
+		case whole.times == "1":
+			x.problem(x.arg(call, "times"), "leave the loop out", "a loop of one turn cannot be exported: a file with max_iterations = 1 does not loop")
 		}
 	}
 	body := x.arg(call, "body")

@@ -55,6 +55,12 @@ func (x *exporter) step(call dsl.Call) starlark.Value {
 	s := Step{Pos: x.placeOf(call.Expr)}
 	name, _ := starlark.AsString(values["name"])
 	s.Name.Value = name
+	switch {
+	case strings.TrimSpace(name) == "":
+		x.problem(x.arg(call, "name"), "give it a name", "a step without a name cannot be exported")
+	case strings.Contains(name, "{{"):
+		x.problem(x.arg(call, "name"), "write the name without {{", "this name cannot be exported: a file fills in what stands between {{ and }}")
+	}
 	if v := values["duration"]; v != nil && v != starlark.None {
 		d, fine := seconds(v)
 		if !fine {
@@ -205,6 +211,10 @@ func (x *exporter) stepLabels(call dsl.Call, values map[string]starlark.Value, s
 		switch {
 		case !isText:
 			x.problem(x.arg(call, "labels"), "give a constant", "the label %s is not constant", name)
+		case name == "scenario" && text == s.Name.Value:
+			x.problem(x.arg(call, "labels"), "leave it out, or keep the script", "the label scenario cannot be exported: in a file it is none where it is the step's own name")
+		case (name == "start_time" || name == "end_time") && !isTime(text):
+			x.problem(x.arg(call, "labels"), "write it as 2026-03-01T12:00:00Z, or leave it out", "the label %s cannot be exported: in a file it is a time", name)
 		case name == "scenario" && s.Scenario.Config != nil:
 			s.Scenario.Name = str
 		case name == "tags":
@@ -219,6 +229,12 @@ func (x *exporter) stepLabels(call dsl.Call, values map[string]starlark.Value, s
 			x.problem(x.arg(call, "labels"), "leave it out, or keep the script", "the label %s cannot be exported: steps of a file have none", name)
 		}
 	}
+}
+
+// isTime tells whether a text is a time as a file has it.
+func isTime(text string) bool {
+	_, err := time.Parse(time.RFC3339, text)
+	return err == nil
 }
 
 // stepTargets says where a step's chaos goes: a step of a file has one list of targets.
