@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -31,6 +33,18 @@ func frames(stack starlark.CallStack) []journal.Frame {
 	return out
 }
 
+// noValue says which variable of an orchestration file has no value. Its program keeps them in a
+// dict, which nobody who wrote the file has seen. It gives "" for other errors.
+func noValue(eval *starlark.EvalError) string {
+	stack := frames(eval.CallStack)
+	key, is := strings.CutSuffix(eval.Msg, " not in dict")
+	name, has := strings.CutPrefix(key, "key ")
+	if !is || !has || len(stack) == 0 || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(stack[len(stack)-1].File)) {
+		return ""
+	}
+	return "the variable " + name + " has no value: nothing has set it so far"
+}
+
 // Describe completes what is said of an error of the script or of a builtin: its
 // code, its hint, and its backtrace through the calls that made the branch. It is a
 // run's Config.Describe.
@@ -48,16 +62,16 @@ func Describe(b *runtime.Branch, err error, p *journal.Problem) {
 	if errors.As(err, &arg) && p.Code == "script_error" {
 		p.Code, p.Message = "bad_argument", arg.Error()
 	} else if eval != nil && p.Code == "script_error" {
-		p.Message = eval.Msg
+		p.Message = cmp.Or(noValue(eval), eval.Msg)
 		t, _ := b.Local.(*task)
-		switch hint := cmp.Or(ExplainOperator(eval.Msg), dsl.RuntimeHelp(eval.Msg)); {
+		switch hint := cmp.Or(ExplainOperator(p.Message), dsl.RuntimeHelp(p.Message)); {
 		case t != nil && t.env.describe(eval.Msg, p):
 		case strings.Contains(eval.Msg, "too many steps"):
 			p.Code = "step_budget"
 			p.Message = fmt.Sprintf("the script computed for more than %d steps without waiting for anything; an endless loop?", stepBudget)
-		case strings.HasSuffix(eval.Msg, "not in dict") && b.Run().Virtual():
+		case strings.HasSuffix(p.Message, "not in dict") && b.Run().Virtual():
 			p.Message += "; if the dict is of a planned answer, say what that has: simulated = {…} beside the call, or --answers FILE"
-		case hint != "" && !strings.Contains(eval.Msg, hint):
+		case hint != "" && !strings.Contains(p.Message, hint):
 			p.Message += "; " + hint
 		}
 	}

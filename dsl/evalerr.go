@@ -125,6 +125,7 @@ var runtimeHelps = []struct{ part, help string }{
 	{"unknown binary op: string + int", "write str(n), or \"… {}\".format(n)"},
 	{"unknown binary op: int + string", "write str(n), or int(s)"},
 	{"not in dict", "write d.get(key, default), or ask: if key in d"},
+	{"nothing has set it so far", "set it under variables:, or ask first with a condition of type exists"},
 	{"local variable", "what a function assigns is its own: to change a value outside of it keep that in a dict, state = {\"n\": 0}, and write state[\"n\"] += 1, or return the new one; if it is the function's own, give it a value on every path before it is used"},
 	{"referenced before assignment", "give it a value on every path before it is used"},
 	{"unhashable", "keys of a dict are strings, numbers or tuples: write tuple(xs)"},

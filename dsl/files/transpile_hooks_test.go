@@ -154,6 +154,22 @@ advanced_steps:
 	}
 }
 
+// TestTranspiledNoValue plans files that ask for a variable before anything has set it: what is
+// said is of variables, not of the dict in which the program keeps them.
+func TestTranspiledNoValue(t *testing.T) {
+	for _, file := range []string{
+		"name: x\nadvanced_steps:\n  - {name: a, condition: {type: equals, variable: z, value: 1}, variables: {z: 1}}\n",
+		"name: x\nadvanced_steps:\n  - {name: a, post_hooks: [{name: h, actions: [{type: log, message: \"{{variables.z}}\"}]}]}\n  - {name: b, variables: {z: 1}}\n",
+		"name: x\nvariables: {y: \"{{variables.z}}\", z: \"{{iteration}}\"}\nsteps: [{name: a}]\n",
+	} {
+		s, res, _ := plannedWith(t, file, "", app.PlanOptions{})
+		diags := s.Errors(res)
+		if len(diags) != 1 || diags[0].Message != `the variable "z" has no value: nothing has set it so far` || !strings.Contains(diags[0].Help, "type exists") || diags[0].File != "file.yaml" {
+			t.Errorf("%+v\n%s", diags, s.Unit.Main.Text)
+		}
+	}
+}
+
 // FuzzImport reads any bytes as a file, with either reader. What can be read and has no
 // error becomes a program that loads and is laid out as Format does it, and is the same
 // when it was written in either format and read again.
