@@ -141,7 +141,7 @@ func (c *Call) chaosAsked(t *task, values ...starlark.Value) (faults []FaultArgs
 			return nil, hits, c.Errorf("chaos", "%v", err)
 		}
 		for _, warning := range warnings {
-			t.branch.Log("warn", warning, nil)
+			t.env.warn(c, t.branch, "no_effect", "%s", warning)
 		}
 		if len(bound) == 0 { // else an experiment without its chaos would pass
 			return nil, hits, c.Errorf("chaos", "expected at least one fault, got %s", describe(v)).WithHint("for a step without chaos write chaos = None")
