@@ -15,7 +15,7 @@ const (
 	bindsComparison
 )
 
-// manyConditions is how many are still written with "and" and "or" between them.
+// manyConditions is how many are written with "and" and "or" between them, without brackets.
 const manyConditions = 20
 
 // condition writes a condition as an expression that is True or False.
@@ -109,15 +109,14 @@ func (t *transpiler) joined(c *Condition) (expr, int) {
 	if c.Type.Value == "or" {
 		word, binds, many = " or ", bindsOr, "any"
 	}
-	if n := len(c.Conditions); n > manyConditions || n == 0 {
-		conditions := list(c.Pos)
-		for i := range c.Conditions {
-			conditions.arg(t.condition(&c.Conditions[i]))
-		}
-		return call(c.Pos, many, conditions), bindsComparison
-	}
-	if len(c.Conditions) == 1 {
+	grouped := false
+	switch n := len(c.Conditions); {
+	case n == 0:
+		return call(c.Pos, many, list(c.Pos)), bindsComparison
+	case n == 1:
 		return t.bound(&c.Conditions[0])
+	case n > manyConditions:
+		c, grouped = c.grouped(), true
 	}
 	var e expr
 	for i := range c.Conditions {
@@ -125,12 +124,26 @@ func (t *transpiler) joined(c *Condition) (expr, int) {
 			e.then = append(e.then, atom(c.Pos, word))
 		}
 		inner, tight := t.bound(&c.Conditions[i])
-		if tight < binds {
+		if tight < binds || grouped && tight == binds {
 			inner = join(atom(Pos{}, "("), inner, atom(Pos{}, ")"))
 		}
 		e.then = append(e.then, inner)
 	}
 	return e, binds
+}
+
+// grouped is the same condition in groups of at most that many, so that an expression of very
+// many is not as deep. Those behind one that decides are not asked, as among few.
+func (c *Condition) grouped() *Condition {
+	size := manyConditions
+	for size*manyConditions < len(c.Conditions) {
+		size *= manyConditions
+	}
+	out := &Condition{Pos: c.Pos, Type: c.Type}
+	for part := range slices.Chunk(c.Conditions, size) {
+		out.Conditions = append(out.Conditions, Condition{Pos: c.Pos, Type: c.Type, Conditions: part})
+	}
+	return out
 }
 
 // words say a condition for people, as the name of a check.

@@ -170,6 +170,25 @@ func TestTranspiledNoValue(t *testing.T) {
 	}
 }
 
+// TestTranspiledManyConditions plans conditions of many parts, of which the first decides: what
+// it stands before is not asked.
+func TestTranspiledManyConditions(t *testing.T) {
+	for _, n := range []int{2, 20, 21, 401, 9000} {
+		for _, test := range []struct{ kind, first, log string }{
+			{"and", "{type: exists, variable: z}", ""},
+			{"or", "{type: not, condition: {type: exists, variable: z}}", "done"},
+		} {
+			text := "name: x\nadvanced_steps:\n  - name: a\n    post_hooks:\n      - name: h\n        condition: {type: " + test.kind +
+				", conditions: [" + test.first + strings.Repeat(", {type: greater_than, variable: z, value: 3}", n-1) + "]}\n" +
+				"        actions: [{type: log, message: done}]\n  - {name: b, variables: {z: 1}}\n"
+			_, res, log := plannedWith(t, text, "", app.PlanOptions{})
+			if got := strings.Join(log, ", "); res.Outcome.Verdict != journal.VerdictPassed || got != test.log {
+				t.Errorf("%d in %s: %s (%s), log %q, want %q", n, test.kind, res.Outcome.Verdict, res.Outcome.Message, got, test.log)
+			}
+		}
+	}
+}
+
 // FuzzImport reads any bytes as a file, with either reader. What can be read and has no
 // error becomes a program that loads and is laid out as Format does it, and is the same
 // when it was written in either format and read again.
