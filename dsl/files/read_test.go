@@ -73,3 +73,18 @@ func TestReadVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestReadTaggedNumbers reads numbers with a tag: a float is one, however it is written.
+func TestReadTaggedNumbers(t *testing.T) {
+	file := "name: x\nvariables: {a: !!float 5, b: !!float -3, c: !!float 0x10, d: !!float 1e3, e: !!int 7}\nsteps: [{name: a}]\n"
+	doc, diags := files.Read("x.yaml", []byte(file), files.ReadOptions{})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	text, _, _ := files.Transpile(doc)
+	for _, want := range []string{"a = 5.0\n", "b = -3.0\n", "c = 16.0\n", "d = 1000.0\n", "e = 7\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}

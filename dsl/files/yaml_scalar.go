@@ -105,6 +105,9 @@ func (c *yamlConverter) taggedScalar(y *yaml.Node, n *node) {
 	c.resolve(n)
 	for _, kind := range want {
 		if n.kind == kind {
+			if y.Tag == "!!float" && kind == intNode {
+				n.setNumber(n.text+".0", c.problems)
+			}
 			return
 		}
 	}
