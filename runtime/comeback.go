@@ -27,8 +27,9 @@ type comeback struct {
 	*recovery
 	// later are the effects that have not been asked for, by rank.
 	later [ranks][]Request
-	// missing are those asked for that were on when the process died and are not yet again.
-	missing map[journal.Place]bool
+	// missing are those asked for that were on when the process died and are not yet again,
+	// by rank.
+	missing map[journal.Place]int
 	// ground are those that others stand on.
 	ground []journal.Place
 }
@@ -67,7 +68,7 @@ func (w *Real) returned() bool {
 	for {
 		w.mu.Lock()
 		b := w.back
-		if len(b.missing) > 0 {
+		if b.awaits() {
 			w.mu.Unlock()
 			return false
 		}
@@ -86,7 +87,7 @@ func (w *Real) returned() bool {
 				req.Again = w.againOf(was, b.recs)
 			}
 			if was.begun && was.on && req.Held {
-				b.missing[req.ID] = true
+				b.missing[req.ID] = at
 			}
 			if at == rankFounding {
 				b.ground = append(b.ground, req.ID)
@@ -97,6 +98,17 @@ func (w *Real) returned() bool {
 			w.again(next[i], b.state[next[i].ID])
 		}
 	}
+}
+
+// awaits reports whether something is not on again that nothing else may come before. A watch
+// says nothing in a pause, however long that takes, and guards are not to wait for it.
+func (b *comeback) awaits() bool {
+	for id, at := range b.missing {
+		if at != rankHeld || !b.state[id].paused() {
+			return true
+		}
+	}
+	return false
 }
 
 // takeLost returns the next event for as long as one of them tells that what others stand on

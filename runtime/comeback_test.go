@@ -224,3 +224,90 @@ func TestHalfOnAgain(t *testing.T) {
 		})
 	}
 }
+
+// watches is a watched probe that reads once its last word is not to pause.
+func watches(ctx context.Context, call *runtime.Call) (any, error) {
+	report := runtime.WatchReport{State: runtime.WatchHolds, Reading: runtime.Reading{OK: true}, Seen: 1}
+	for paused, told := false, false; ; {
+		select {
+		case s := <-call.Signals:
+			if s == runtime.SignalFinish {
+				return report, nil
+			}
+			paused = s == runtime.SignalPause
+			continue
+		default:
+		}
+		if !paused && !told {
+			told = true
+			call.Report(report)
+		}
+		select {
+		case s := <-call.Signals:
+			if s == runtime.SignalFinish {
+				return report, nil
+			}
+			paused = s == runtime.SignalPause
+		case <-ctx.Done():
+			return report, nil
+		}
+	}
+}
+
+// TestPausedWatchComesBack: a recovery of a paused run does not wait for a watch to read, which
+// it does not in a pause: guards stay live, and a breach aborts.
+func TestPausedWatchComesBack(t *testing.T) {
+	for _, when := range []string{"before the crash", "while it comes back"} {
+		t.Run(when, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const program = "steady s probe=p nobefore\nguard g probe=q\nhold f\nsleep 1h"
+				origin, mem, f := time.Now(), &journal.Memory{}, newFake()
+				f.does["p"] = watches
+				f.does["q"] = func(ctx context.Context, call *runtime.Call) (any, error) {
+					call.Report(runtime.WatchReport{State: runtime.WatchHolds, Reading: runtime.Reading{OK: true}, Seen: 1})
+					<-ctx.Done()
+					return nil, nil
+				}
+				w, done := startFounded(f, mem, origin, program, nil)
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if when == "before the crash" {
+					w.Control(runtime.Control{Action: runtime.ActionPause})
+					synctest.Wait()
+				}
+				was := slices.Clone(mem.Records())
+				w.Control(runtime.Control{Action: runtime.ActionStop})
+				<-done
+
+				f = newFake()
+				f.does["p"] = watches
+				f.does["f"] = func(ctx context.Context, call *runtime.Call) (any, error) {
+					time.Sleep(time.Second)
+					call.Report(true)
+					<-ctx.Done()
+					return nil, nil
+				}
+				f.does["q"] = func(ctx context.Context, call *runtime.Call) (any, error) {
+					time.Sleep(10 * time.Second)
+					call.Report(runtime.WatchReport{State: runtime.WatchBad, Reading: runtime.Reading{Error: "bad"}, Seen: 1, Bad: 1})
+					<-ctx.Done()
+					return nil, nil
+				}
+				w, done = startFounded(f, &journal.Memory{}, origin, program, was)
+				if when != "before the crash" {
+					w.Control(runtime.Control{Action: runtime.ActionPause})
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				select {
+				case out := <-done:
+					wantVerdict(t, out, journal.VerdictAborted)
+				default:
+					t.Error("the guard's breach in a pause has not ended the run")
+					w.Control(runtime.Control{Action: runtime.ActionStop})
+					<-done
+				}
+			})
+		})
+	}
+}

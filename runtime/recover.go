@@ -243,7 +243,7 @@ func (w *Real) nextOverdue(r *Ready) (Event, bool) {
 	if ev, ok := w.take(r.Due); ok {
 		return ev, true
 	}
-	back := &comeback{recovery: p, missing: map[journal.Place]bool{}}
+	back := &comeback{recovery: p, missing: map[journal.Place]int{}}
 	for _, req := range p.found {
 		if !req.Held && !req.Repeat {
 			w.drop(p, &req)

@@ -42,6 +42,16 @@ type replayed struct {
 	begun     bool         // in a recovery: the process that died had begun it
 }
 
+// paused reports whether the last that the effect was told of pauses is that one began.
+func (st *replayed) paused() bool {
+	for _, s := range slices.Backward(st.signals) {
+		if s == SignalPause || s == SignalResume {
+			return s == SignalPause
+		}
+	}
+	return false
+}
+
 // NewReplay replays recs, which begin with the beginning of a run.
 func NewReplay(recs []journal.Record) *Replay {
 	return &Replay{recs: recs, state: map[journal.Place]*replayed{}}
