@@ -266,7 +266,10 @@ func (c *Call) stepTraffic(t *task, spec *runtime.StepSpec) (*stepTraffic, error
 	}
 	for name, op := range map[string]syntax.Token{"below": syntax.LT, "above": syntax.GT} {
 		limits, err := c.trafficLimits(name, op)
-		if err != nil {
+		switch {
+		case err != nil && isNone(c.Dict(name)): // as what a step gives that failed only as planned
+			return nil, err
+		case err != nil:
 			return nil, runtime.Failf(runtime.ClassScript, CodeBadLimit, "%w", err)
 		}
 		st.limits = append(st.limits, limits...)
@@ -276,6 +279,16 @@ func (c *Call) stepTraffic(t *task, spec *runtime.StepSpec) (*stepTraffic, error
 	run := spec.Run
 	spec.Run = func(b *runtime.Branch) (any, error) { return st.send(b, run) }
 	return st, nil
+}
+
+// isNone reports whether one of the limits is None: a value that is not there.
+func isNone(limits *starlark.Dict) bool {
+	for _, v := range limits.Entries() {
+		if v == starlark.None {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Call) trafficLimits(name string, op syntax.Token) ([]trafficLimit, error) {
