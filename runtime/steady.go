@@ -189,7 +189,7 @@ func (r *Run) chaosEnded(h *Held) {
 		}
 		if st.value != nil {
 			st.value.e.finish()
-			st.finishing = append(st.finishing, st.value)
+			st.finishing = append(slices.DeleteFunc(st.finishing, (*Held).Off), st.value)
 			st.value = nil
 		}
 		if st.fn != nil {
