@@ -24,6 +24,18 @@ func someManager(t *testing.T) *manager {
 	return m
 }
 
+// keepsNothing is a manager whose starts cannot be written down: its shelf would be in a file.
+func keepsNothing(t *testing.T) *manager {
+	t.Helper()
+	m := someManager(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.shelf = store.ShelfIn(file, store.Queue)
+	return m
+}
+
 // someWaiting puts a start into the queue.
 func someWaiting(m *manager) *waiting {
 	w := &waiting{asked: &starting{loaded: &loaded{}}}
@@ -97,12 +109,7 @@ func TestCancelAtTheEnd(t *testing.T) {
 // TestNotKeptAtTheEnd: who asks for a start that cannot be kept is told so, also where the server
 // ends meanwhile: the next one does not have it.
 func TestNotKeptAtTheEnd(t *testing.T) {
-	m := someManager(t)
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m.shelf = store.ShelfIn(file, store.Queue)
+	m := keepsNothing(t)
 	w := someWaiting(m)
 	if err := m.park(patient(t)); err != nil {
 		t.Fatal(err)
@@ -119,12 +126,7 @@ func TestNotKeptAtTheEnd(t *testing.T) {
 
 // TestNotKept: who waits for the turn of a start that cannot be kept learns that it never comes.
 func TestNotKept(t *testing.T) {
-	m := someManager(t)
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m.shelf = store.ShelfIn(file, store.Queue)
+	m := keepsNothing(t)
 	w := someWaiting(m)
 	ctx := patient(t)
 	came := make(chan error, 1)

@@ -3,11 +3,8 @@ package mockforge_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +14,7 @@ import (
 
 	"starquake/chaos"
 	"starquake/chaos/link"
+	"starquake/chaos/link/linktest"
 	"starquake/chaos/mockforge"
 	"starquake/chaos/mockforge/mockforgetest"
 	"starquake/internal/memtest"
@@ -281,64 +279,14 @@ func TestWrittenConfirmed(t *testing.T) {
 	}
 }
 
-// late gives up the next request that changes something, once it is set to, and has it arrive
-// when so many that look have been answered: as at a server that was stopped, and goes on with
-// all at once.
-type late struct {
-	http.RoundTripper
-	mu     sync.Mutex
-	method string
-	looks  int
-	arrive func()
-}
-
-// next sets it.
-func (l *late) next(method string, looks int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.method, l.looks = method, looks
-}
-
-// gaveUp reports whether it has given up a request.
-func (l *late) gaveUp() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.arrive != nil
-}
-
-func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if req.Method == l.method {
-		l.method = ""
-		body, err := io.ReadAll(req.Body)
-		again := req.Clone(context.Background())
-		again.Body = io.NopCloser(strings.NewReader(string(body)))
-		l.arrive = func() {
-			if resp, err := l.RoundTripper.RoundTrip(again); err == nil {
-				resp.Body.Close()
-			}
-		}
-		httptrace.ContextClientTrace(req.Context()).WroteHeaders()
-		return nil, errors.Join(context.DeadlineExceeded, err)
-	}
-	resp, err := l.RoundTripper.RoundTrip(req)
-	if l.arrive != nil && req.Method == http.MethodGet {
-		if l.looks--; l.looks == 0 {
-			l.arrive()
-		}
-	}
-	return resp, err
-}
-
 // TestLate: what was given up may be written after the prior configuration was; it does not stay.
 func TestLate(t *testing.T) {
 	fake, s := open(t, nil)
 	ctx := context.Background()
-	through := &late{RoundTripper: s.Caller.HTTP.Transport}
+	through := &linktest.Late{RoundTripper: s.Caller.HTTP.Transport}
 	s.Caller.HTTP = &http.Client{Transport: through}
 	f := made(t, "latency", args{"delay": "5ms"})
-	through.next(http.MethodPut, 1)
+	through.Next(http.MethodPut, 1)
 	if _, err := s.Apply(ctx, f, 0, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
@@ -349,13 +297,12 @@ func TestLate(t *testing.T) {
 		t.Errorf("after %d writes: %s", fake.Writes(), diff)
 	}
 	// The same where it was on, and is to be again.
-	through.arrive = nil
 	a := apply(t, s, f)
 	a.Lift()
 	eventually(t, func() bool { return fake.Block("latency") == nil })
-	through.next(http.MethodPut, 1)
+	through.Next(http.MethodPut, 1)
 	a.Restore()
-	eventually(t, through.gaveUp)
+	eventually(t, through.GaveUp)
 	before := fake.Writes()
 	remove(t, a)
 	if diff := cmp.Diff(mockforgetest.Initial(), fake.Config()); diff != "" || fake.Writes() < before+3 {

@@ -136,10 +136,9 @@ func TestUpstreamSlowOrDown(t *testing.T) {
 	}
 }
 
-// What an upstream sends beyond what it has announced is nobody's answer, least of all that
-// of the next request.
-func TestUpstreamSaysTooMuch(t *testing.T) {
-	upstream := startTCP(t, func(c net.Conn) {
+// saysTooMuch is an upstream that sends two answers for each request.
+func saysTooMuch(t *testing.T) string {
+	return startTCP(t, func(c net.Conn) {
 		buf := make([]byte, 1024)
 		for {
 			if _, err := c.Read(buf); err != nil {
@@ -148,7 +147,12 @@ func TestUpstreamSaysTooMuch(t *testing.T) {
 			_, _ = io.WriteString(c, okAnswer+"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
 		}
 	})
-	p := startProxy(t, "http", upstream)
+}
+
+// What an upstream sends beyond what it has announced is nobody's answer, least of all that
+// of the next request.
+func TestUpstreamSaysTooMuch(t *testing.T) {
+	p := startProxy(t, "http", saysTooMuch(t))
 	c := dialRaw(t, p.Addr())
 	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	readFull(t, c, okAnswer)
@@ -161,16 +165,7 @@ func TestUpstreamSaysTooMuch(t *testing.T) {
 // The same where the next request is sent before all of the first's answer has come: of an
 // answer the proxy has read all there is when its first byte comes.
 func TestUpstreamSaysTooMuchToWhoAsksAgain(t *testing.T) {
-	upstream := startTCP(t, func(c net.Conn) {
-		buf := make([]byte, 1024)
-		for {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, okAnswer+"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
-		}
-	})
-	p := startProxy(t, "http", upstream)
+	p := startProxy(t, "http", saysTooMuch(t))
 	apply(t, p, "slow", "slicer", map[string]any{"average": 8, "delay": "50ms"})
 	c := dialRaw(t, p.Addr())
 	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -7,9 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 
 	"starquake/chaos"
 	"starquake/chaos/link"
+	"starquake/chaos/link/linktest"
 	"starquake/chaos/toxiproxy"
 	"starquake/chaos/toxiproxy/toxiproxytest"
 )
@@ -390,89 +389,32 @@ func TestGoneInItsWords(t *testing.T) {
 	}
 }
 
-// late gives up the next request that changes something, once it is set to, and has it arrive
-// when so many that look have been answered: as at a server that was stopped, and goes on with
-// all at once.
-type late struct {
-	http.RoundTripper
-	mu     sync.Mutex
-	method string
-	looks  int
-	arrive func()
-}
-
-// next sets it.
-func (l *late) next(method string, looks int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.method, l.looks = method, looks
-}
-
-// gaveUp reports whether it has given up a request, arrived whether that has arrived.
-func (l *late) gaveUp() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.arrive != nil
-}
-
-func (l *late) arrived() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.looks <= 0
-}
-
-func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if req.Method == l.method {
-		l.method = ""
-		body, err := io.ReadAll(req.Body)
-		again := req.Clone(context.Background())
-		again.Body = io.NopCloser(strings.NewReader(string(body)))
-		l.arrive = func() {
-			if resp, err := l.RoundTripper.RoundTrip(again); err == nil {
-				resp.Body.Close()
-			}
-		}
-		httptrace.ContextClientTrace(req.Context()).WroteHeaders()
-		return nil, errors.Join(context.DeadlineExceeded, err)
-	}
-	resp, err := l.RoundTripper.RoundTrip(req)
-	if l.arrive != nil && req.Method == http.MethodGet {
-		if l.looks--; l.looks == 0 {
-			l.arrive()
-		}
-	}
-	return resp, err
-}
-
 // TestLate: what was given up may go on after nothing of it was found; it does not stay.
 func TestLate(t *testing.T) {
 	s := toxiproxytest.Start(t)
 	s.Proxy("shop", echo(t))
 	transport := new(http.Transport)
 	t.Cleanup(transport.CloseIdleConnections)
-	through := &late{RoundTripper: transport}
+	through := &linktest.Late{RoundTripper: transport}
 	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: &http.Client{Transport: through}, Base: s.URL}, Name: "shop"}
-	through.next(http.MethodPost, 2)
+	through.Next(http.MethodPost, 2)
 	if _, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
-	if err := p.Undo(context.Background(), "r"); err != nil || !through.arrived() || !s.Clean("shop") {
+	if err := p.Undo(context.Background(), "r"); err != nil || !through.Arrived() || !s.Clean("shop") {
 		t.Errorf("%v, %+v", err, s.State("shop"))
 	}
 	// The same where it was on, and is to be again.
-	through.arrive = nil
 	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.Lift()
 	eventually(t, func() bool { return s.Clean("shop") })
-	through.next(http.MethodPost, 2)
+	through.Next(http.MethodPost, 2)
 	a.Restore()
-	eventually(t, through.gaveUp)
-	if err := a.Remove(context.Background()); err != nil || !through.arrived() || !s.Clean("shop") {
+	eventually(t, through.GaveUp)
+	if err := a.Remove(context.Background()); err != nil || !through.Arrived() || !s.Clean("shop") {
 		t.Errorf("%v, %+v", err, s.State("shop"))
 	}
 }
