@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"starquake/app"
 	"starquake/dsl"
@@ -18,6 +19,7 @@ type convertCmd struct {
 	File   string `arg:"" predictor:"orchestration" help:"An orchestration file in YAML or JSON; - takes stdin."`
 	Output string `short:"o" placeholder:"FILE" help:"Write the file there instead of showing it."`
 	Format string `enum:"yaml,json," default:"" placeholder:"FORMAT" help:"yaml or json. Without it: that of --output's ending, else the one that the file is not in."`
+	libraryFlag
 }
 
 // Run writes an orchestration file in the other format. JSON has no comments, so that
@@ -27,7 +29,13 @@ func (c *convertCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	doc, diags := files.Read(c.File, text, files.ReadOptions{})
+	known, s, diags := app.Scenarios(c.Library)
+	if diags.HasErrors() {
+		return wrong("scenarios.star", s, diags)
+	}
+	doc, diags := files.Read(c.File, text, files.ReadOptions{Scenario: func(name string) bool {
+		return slices.ContainsFunc(known, func(p app.Preset) bool { return p.Kind == "scenario" && p.Name == name })
+	}})
 	sources := func(file string) []byte {
 		if file == c.File {
 			return text
