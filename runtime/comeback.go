@@ -52,13 +52,12 @@ func (w *Real) rank(req *Request) int {
 func (w *Real) carryOutLater(r *Ready) {
 	b := w.back
 	b.note(r)
-	if w.recorded(r) {
-		w.mu.Lock()
-		b.later[rankRest] = append(b.later[rankRest], r.Start...)
-		w.mu.Unlock()
-	}
+	ok := w.recorded(r)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if ok {
+		b.later[rankRest] = append(b.later[rankRest], r.Start...)
+	}
 	w.tell(r)
 }
 

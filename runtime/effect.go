@@ -85,25 +85,30 @@ func (r *Run) start(b *Branch, ask Ask, held bool) *effect {
 
 // giveUp asks the world to end an effect; its completion still comes.
 func (e *effect) giveUp() {
-	switch {
-	case e.done, e.cancelled && !e.finishing:
+	if !e.stop() && (e.done || !e.finishing) {
 		return
-	case !e.cancelled:
-		e.run.record(journal.EffectStop, e.id, nil)
 	}
-	e.cancelled, e.finishing = true, false
+	e.finishing = false
 	// An effect of this very turn has not left yet: the world starts and cancels it.
 	e.run.ready.Cancel = append(e.run.ready.Cancel, e.id)
 }
 
 // finish is giveUp for a watch whose reading of now still counts.
 func (e *effect) finish() {
-	if e.cancelled || e.done {
-		return
+	if e.stop() {
+		e.finishing = true
+		e.run.signalTo(e, SignalFinish)
 	}
-	e.cancelled, e.finishing = true, true
+}
+
+// stop writes down that the effect is to end, and reports whether that is new.
+func (e *effect) stop() bool {
+	if e.cancelled || e.done {
+		return false
+	}
+	e.cancelled = true
 	e.run.record(journal.EffectStop, e.id, nil)
-	e.run.signalTo(e, SignalFinish)
+	return true
 }
 
 // signalTo tells one effect something.

@@ -29,6 +29,21 @@ func TestMain(m *testing.M) {
 
 type args = map[string]any
 
+// shop starts a Toxiproxy with a proxy in front of an echo, which is asked through what through,
+// unless that is nil, puts in front of the connection.
+func shop(t *testing.T, through func(http.RoundTripper) http.RoundTripper) (*toxiproxytest.Server, *toxiproxy.Proxy) {
+	t.Helper()
+	s := toxiproxytest.Start(t)
+	s.Proxy("shop", echo(t))
+	own := new(http.Transport)
+	t.Cleanup(own.CloseIdleConnections)
+	client := &http.Client{Transport: own}
+	if through != nil {
+		client.Transport = through(own)
+	}
+	return s, &toxiproxy.Proxy{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "shop"}
+}
+
 func made(t *testing.T, kind string, a args) chaos.Fault {
 	t.Helper()
 	f, err := chaos.New(kind, a)
@@ -208,11 +223,7 @@ func TestFits(t *testing.T) {
 
 // TestPulseAndLift looks at a fault that comes and goes.
 func TestPulseAndLift(t *testing.T) {
-	s := toxiproxytest.Start(t)
-	s.Proxy("shop", echo(t))
-	client := new(http.Client)
-	t.Cleanup(client.CloseIdleConnections)
-	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "shop"}
+	s, p := shop(t, nil)
 	f := made(t, "latency", args{"delay": "1ms", "pulse": args{"on": "150ms", "off": "150ms"}})
 	a, err := p.Apply(context.Background(), f, "r", 0, nil)
 	if err != nil {
@@ -233,11 +244,7 @@ func TestPulseAndLift(t *testing.T) {
 
 // TestLost looks at a fault that somebody else takes off.
 func TestLost(t *testing.T) {
-	s := toxiproxytest.Start(t)
-	s.Proxy("shop", echo(t))
-	client := new(http.Client)
-	t.Cleanup(client.CloseIdleConnections)
-	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "shop"}
+	s, p := shop(t, nil)
 	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -258,11 +265,7 @@ func TestLost(t *testing.T) {
 
 // TestRefuseTwice looks at two that disable one proxy: the last one enables it.
 func TestRefuseTwice(t *testing.T) {
-	s := toxiproxytest.Start(t)
-	s.Proxy("shop", echo(t))
-	client := new(http.Client)
-	t.Cleanup(client.CloseIdleConnections)
-	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "shop"}
+	s, p := shop(t, nil)
 	f := made(t, "refuse", args{"open_connections": "close"})
 	ctx := context.Background()
 	one, err := p.Apply(ctx, f, "one", 0, nil)
@@ -293,11 +296,7 @@ func TestRefuseTwice(t *testing.T) {
 // TestRefuseUnmarked looks at a proxy that we have disabled, and whose mark somebody took off
 // with all toxics: it is ours to enable all the same, in a pause that lifts faults and at the end.
 func TestRefuseUnmarked(t *testing.T) {
-	s := toxiproxytest.Start(t)
-	s.Proxy("shop", echo(t))
-	client := new(http.Client)
-	t.Cleanup(client.CloseIdleConnections)
-	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "shop"}
+	s, p := shop(t, nil)
 	f := made(t, "refuse", args{"open_connections": "close"})
 	for name, end := range map[string]func(*toxiproxy.Applied){
 		"at the end": func(*toxiproxy.Applied) {},
@@ -334,11 +333,7 @@ func (s *saysEnabled) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // TestEnabledConfirmed: a proxy counts as enabled when Toxiproxy shows it so.
 func TestEnabledConfirmed(t *testing.T) {
-	s := toxiproxytest.Start(t)
-	s.Proxy("shop", echo(t))
-	transport := new(http.Transport)
-	t.Cleanup(transport.CloseIdleConnections)
-	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: &http.Client{Transport: &saysEnabled{transport, 2}}, Base: s.URL}, Name: "shop"}
+	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { return &saysEnabled{own, 2} })
 	a, err := p.Apply(context.Background(), made(t, "refuse", args{"open_connections": "close"}), "one", 0, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -364,11 +359,8 @@ func (n *notThere) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // TestGoneInItsWords: that a proxy is gone, and its faults with it, only Toxiproxy can say.
 func TestGoneInItsWords(t *testing.T) {
-	s := toxiproxytest.Start(t)
-	s.Proxy("shop", echo(t))
-	before := &notThere{RoundTripper: new(http.Transport)}
-	t.Cleanup(before.RoundTripper.(*http.Transport).CloseIdleConnections)
-	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: &http.Client{Transport: before}, Base: s.URL}, Name: "shop"}
+	before := new(notThere)
+	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { before.RoundTripper = own; return before })
 	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -391,12 +383,8 @@ func TestGoneInItsWords(t *testing.T) {
 
 // TestLate: what was given up may go on after nothing of it was found; it does not stay.
 func TestLate(t *testing.T) {
-	s := toxiproxytest.Start(t)
-	s.Proxy("shop", echo(t))
-	transport := new(http.Transport)
-	t.Cleanup(transport.CloseIdleConnections)
-	through := &linktest.Late{RoundTripper: transport}
-	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: &http.Client{Transport: through}, Base: s.URL}, Name: "shop"}
+	through := new(linktest.Late)
+	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { through.RoundTripper = own; return through })
 	through.Next(http.MethodPost, 2)
 	if _, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
@@ -422,11 +410,7 @@ func TestLate(t *testing.T) {
 // TestLostAtTheEnd: a fault that was gone before it was taken off is lost, however shortly
 // before; one that was off by itself then, as a pulse is, is not.
 func TestLostAtTheEnd(t *testing.T) {
-	s := toxiproxytest.Start(t)
-	s.Proxy("shop", echo(t))
-	client := new(http.Client)
-	t.Cleanup(client.CloseIdleConnections)
-	p := &toxiproxy.Proxy{Caller: link.Caller{HTTP: client, Base: s.URL}, Name: "shop"}
+	s, p := shop(t, nil)
 	lost := func(a *toxiproxy.Applied) error {
 		select {
 		case err := <-a.Lost():

@@ -52,10 +52,7 @@ func (r *Run) Lifted() bool { return r.Lift != nil }
 func (r *Run) FaultsNow() int {
 	n := 0
 	for _, f := range r.Faults {
-		switch {
-		case f.State == FaultUnclean, f.State == FaultOn && f.Target == "":
-			n++
-		case f.State == FaultOn && !r.Lifted():
+		if f.State == FaultUnclean || f.State == FaultOn && (f.Target == "" || !r.Lifted()) {
 			n++
 		}
 	}

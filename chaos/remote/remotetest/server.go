@@ -100,33 +100,23 @@ func unstarted(t testing.TB) *Server {
 	return s
 }
 
-// Die makes the server answer nothing any more, or again.
-func (s *Server) Die(dead bool) {
+func (s *Server) set(how *bool, to bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = dead
+	*how = to
 }
+
+// Die makes the server answer nothing any more, or again.
+func (s *Server) Die(dead bool) { s.set(&s.dead, dead) }
 
 // Mute makes the server do as it is told without an answer, or answer again.
-func (s *Server) Mute(mute bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mute = mute
-}
+func (s *Server) Mute(mute bool) { s.set(&s.mute, mute) }
 
 // Hide makes another server answer in its place, which knows nothing of it, or not any more.
-func (s *Server) Hide(hidden bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hidden = hidden
-}
+func (s *Server) Hide(hidden bool) { s.set(&s.hidden, hidden) }
 
 // Stick makes the server refuse to hold faults and to let them go on, and nothing else.
-func (s *Server) Stick(stuck bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stuck = stuck
-}
+func (s *Server) Stick(stuck bool) { s.set(&s.stuck, stuck) }
 
 // Late makes the next fault go on only when it was looked for in vain, to be taken off.
 func (s *Server) Late() {
