@@ -29,13 +29,17 @@ func (c *convertCmd) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	known, s, diags := app.Scenarios(c.Library)
-	if diags.HasErrors() {
-		return wrong("scenarios.star", s, diags)
+	var opt files.ReadOptions
+	if c.Library != "" {
+		known, s, diags := app.Scenarios(c.Library)
+		if diags.HasErrors() {
+			return wrong("scenarios.star", s, diags)
+		}
+		opt.Scenario = func(name string) bool {
+			return slices.ContainsFunc(known, func(p app.Preset) bool { return p.Kind == "scenario" && p.Name == name })
+		}
 	}
-	doc, diags := files.Read(c.File, text, files.ReadOptions{Scenario: func(name string) bool {
-		return slices.ContainsFunc(known, func(p app.Preset) bool { return p.Kind == "scenario" && p.Name == name })
-	}})
+	doc, diags := files.Read(c.File, text, opt)
 	sources := func(file string) []byte {
 		if file == c.File {
 			return text
