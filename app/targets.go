@@ -33,9 +33,9 @@ type targets struct {
 	// changes with time, it changes in the run's.
 	compress int
 	origin   time.Time
-	named    func(addrs ...string)         // is told of the addresses of each; may be nil
-	relays   func(listen, upstream string) // likewise, of those that speak as their upstream does
-	effects  *effects.Effects              // for what the run does by itself; nil where nothing is done
+	named    func(addrs ...string)                                 // is told of the addresses of each; may be nil
+	relays   func(reached func(addr string) bool, upstream string) // likewise, of those that speak as their upstream does
+	effects  *effects.Effects                                      // for what the run does by itself; nil where nothing is done
 	engines  engine.Client
 	folders  folders // of the files that proxies name
 	lent     lent
@@ -150,7 +150,8 @@ func (t *targets) use(p *proxy.Proxy, target *builtins.Target, call *runtime.Cal
 		t.named(p.Addr(), target.Upstream)
 	}
 	if t.relays != nil && target.TLS == nil {
-		t.relays(p.Addr(), target.Upstream)
+		listen := p.Addr()
+		t.relays(func(addr string) bool { return chaos.Reaches(addr, listen) }, target.Upstream)
 	}
 	call.Report(builtins.ProxyReport{Listen: p.Addr()})
 }

@@ -36,12 +36,21 @@ func CheckAddress(s string) error {
 // addresses tell without asking anybody: a request would go round until no connection is
 // left. What is wrong with either alone is not looked at.
 func CheckLoop(listen, upstream string) error {
-	here, port, err := net.SplitHostPort(listen)
-	there, toPort, toErr := net.SplitHostPort(upstream)
-	if err != nil || toErr != nil || port == "0" || port != toPort || !reaches(strings.ToLower(there), strings.ToLower(here)) {
+	if !Reaches(upstream, listen) {
 		return nil
 	}
 	return fmt.Errorf("upstream %s is where the proxy itself listens (%s): each request would come back to it without end; give the address of the service behind it", upstream, listen)
+}
+
+// Reaches reports whether who connects to addr comes to what listens at listen, as far as the
+// two addresses tell without asking anybody.
+func Reaches(addr, listen string) bool {
+	here, port, err := net.SplitHostPort(listen)
+	there, toPort, toErr := net.SplitHostPort(addr)
+	if there == "" { // which is this machine
+		there = "localhost"
+	}
+	return err == nil && toErr == nil && port != "0" && port == toPort && reaches(strings.ToLower(there), strings.ToLower(here))
 }
 
 // reaches reports whether who connects to a host meets what listens on another on the same

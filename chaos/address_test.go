@@ -16,6 +16,8 @@ func TestCheckLoop(t *testing.T) {
 		{":80", "127.0.0.2:80", true},
 		{":80", "[::1]:80", true},
 		{"[::]:80", "127.0.0.1:80", true},
+		{"[::]:80", "localhost:80", true},
+		{"127.0.0.1:80", ":80", true},
 		{"[::1]:80", "[::1]:80", true},
 		{"127.0.0.1:80", "[::ffff:127.0.0.1]:80", true},
 		{"10.0.0.1:80", "10.0.0.1:80", true},
@@ -33,6 +35,9 @@ func TestCheckLoop(t *testing.T) {
 	} {
 		if err := CheckLoop(tt.listen, tt.upstream); (err != nil) != tt.loops {
 			t.Errorf("from %s to %s: %v", tt.listen, tt.upstream, err)
+		}
+		if Reaches(tt.upstream, tt.listen) != tt.loops {
+			t.Errorf("who connects to %s comes to %s: %v", tt.upstream, tt.listen, !tt.loops)
 		}
 	}
 }

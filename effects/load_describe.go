@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 	"syscall"
 	"time"
 
@@ -36,16 +35,19 @@ type methodKey struct {
 	tls          bool
 }
 
-// NameRelay tells that who speaks with upstream speaks as through the proxy of this process
-// that listens there, but past its faults.
-func (e *Effects) NameRelay(listen, upstream string) {
+// NameRelay tells that who speaks with upstream speaks as through a proxy of this process, but
+// past its faults. reached reports whether who connects to an address comes to that proxy.
+func (e *Effects) NameRelay(reached func(addr string) bool, upstream string) {
 	e.loads.mu.Lock()
 	defer e.loads.mu.Unlock()
-	e.loads.relays = append(e.loads.relays, relay{listen, upstream})
+	e.loads.relays = append(e.loads.relays, relay{reached, upstream})
 }
 
 // relay is a proxy in this process.
-type relay struct{ listen, upstream string }
+type relay struct {
+	reached  func(addr string) bool
+	upstream string
+}
 
 // beyond is the upstream that an address leads to; "" where it is that of no relay.
 func (l *loader) beyond(addr string) (upstream string) {
@@ -54,7 +56,7 @@ func (l *loader) beyond(addr string) (upstream string) {
 	for range len(l.relays) { // each once: two could name each other
 		at := addr
 		for _, r := range l.relays {
-			if sameListener(r.listen, at) {
+			if r.reached(at) {
 				at = r.upstream
 				break
 			}
@@ -65,23 +67,6 @@ func (l *loader) beyond(addr string) (upstream string) {
 		addr, upstream = at, at
 	}
 	return upstream
-}
-
-// sameListener reports whether who connects to addr comes to that listener.
-func sameListener(listen, addr string) bool {
-	if listen == addr {
-		return true
-	}
-	host, port, err := net.SplitHostPort(listen)
-	to, toPort, toErr := net.SplitHostPort(addr)
-	if err != nil || toErr != nil || port != toPort {
-		return false
-	}
-	local := func(host string) bool {
-		ip, err := netip.ParseAddr(host)
-		return host == "" || host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified())
-	}
-	return strings.EqualFold(host, to) || local(host) && local(to)
 }
 
 // performLoadDescribe is the performer of KindLoadDescribe.

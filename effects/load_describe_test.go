@@ -59,9 +59,10 @@ func TestLoadDescribe(t *testing.T) {
 
 	// Of two proxies one behind the other, and of one that names itself.
 	e = newEffects(t, Policy{Network: []string{"127.0.0.1:7", "127.0.0.1:9"}}, Options{})
-	e.NameRelay("127.0.0.1:7", "localhost:8")
-	e.NameRelay("[::]:8", reflecting)
-	e.NameRelay("127.0.0.1:9", "127.0.0.1:9")
+	at := func(listen string) func(string) bool { return func(addr string) bool { return addr == listen } }
+	e.NameRelay(at("127.0.0.1:7"), "localhost:8")
+	e.NameRelay(at("localhost:8"), reflecting)
+	e.NameRelay(at("127.0.0.1:9"), "127.0.0.1:9")
 	if err := describe("127.0.0.1:7", buy, tea); err != nil {
 		t.Errorf("through two proxies: %v", err)
 	}
