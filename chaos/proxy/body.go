@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"io"
-	"time"
-)
+import "time"
 
 // body finds the end of a message's body.
 type body struct {
@@ -59,7 +56,7 @@ func (c *conn) spliceBody(dst, src side, y *body, way direction) error {
 		var err error
 		var n int64
 		if c.p.faults.Load().gen == gen { // after splicing is set: see kick
-			n, err = io.CopyN(dst, src, min(y.left, spliceUnit))
+			n, err = spliceN(socketOf(dst), socketOf(src), min(y.left, spliceUnit))
 		}
 		c.mu.Lock()
 		c.splicing[way] = false

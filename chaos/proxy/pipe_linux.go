@@ -41,7 +41,9 @@ func (p *pipes) siphon(src *net.TCPConn, most int) (held *pipe, err error) {
 		}
 		n = min(n, most)
 		if held = p.get(n); held != nil {
-			held.n, err = splice(int(fd), held.w, n)
+			if held.n, err = splice(int(fd), held.w, n); err == unix.EAGAIN {
+				err = nil
+			}
 		}
 		return true
 	})
@@ -71,38 +73,20 @@ func (p *pipes) get(n int) *pipe {
 	return &pipe{of: p, r: fds[0], w: fds[1]}
 }
 
-// splice moves bytes between a socket and a pipe: 0 without an error is that there are
-// none, or no room for them.
-func splice(from, to, most int) (int, error) {
-	for {
-		n, err := unix.Splice(from, nil, to, nil, most, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
-		switch err {
-		case nil:
-			return int(n), nil
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return 0, nil
-		default:
-			return 0, err
-		}
-	}
-}
-
 // pour sends what the pipe has, as long as goes says so.
 func (p *pipe) pour(dst *net.TCPConn, goes func() bool) error {
 	raw, err := dst.SyscallConn()
 	if err != nil {
 		return err
 	}
+	near(dst)
 	var serr error
 	err = raw.Write(func(fd uintptr) bool {
+		serr = nil // it may have been that there was no room
 		for p.n > 0 && goes() {
 			var n int
-			if n, serr = splice(p.r, int(fd), p.n); serr != nil {
-				return true
-			}
-			if n == 0 {
-				return false
+			if n, serr = spliceSoon(p.r, int(fd), p.n); serr != nil {
+				return serr != unix.EAGAIN
 			}
 			p.n -= n
 		}

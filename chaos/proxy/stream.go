@@ -193,7 +193,7 @@ func (s *stream) siphon() (bool, error) {
 	if s.line == nil || len(s.met.fates) > 0 || !s.met.flow.holds() {
 		return false, nil
 	}
-	held, err := s.c.p.pipes.siphon(s.src.(*net.TCPConn), s.line.left())
+	held, err := s.c.p.pipes.siphon(socketOf(s.src), s.line.left())
 	if held == nil {
 		return false, err
 	}
@@ -234,7 +234,7 @@ func (s *stream) splice() error {
 	s.c.splicing[s.way] = true
 	s.c.mu.Unlock()
 
-	n, err := io.CopyN(s.dst, s.src, spliceUnit)
+	n, err := spliceN(socketOf(s.dst), socketOf(s.src), spliceUnit)
 
 	s.c.mu.Lock()
 	s.c.splicing[s.way] = false

@@ -171,17 +171,21 @@ func startToxiproxy(ctx context.Context, b *bench, _ string) (*peer, error) {
 	return p, nil
 }
 
-// startSplice starts the least that a proxy can do: it copies, and lets the kernel do it.
+// startSplice starts the least that a proxy can do, in front of the gRPC upstream.
 func startSplice(ctx context.Context, b *bench, _ string) (*peer, error) {
-	addr, err := freeport.Address()
-	if err != nil {
-		return nil, err
-	}
-	s, err := b.start(ctx, "splice", []string{b.self, "splice", addr, b.upstreams[kindGRPC]}, addr)
+	s, addr, err := b.splice(ctx, "splice", b.upstreams[kindGRPC])
 	if err != nil {
 		return nil, err
 	}
 	return &peer{server: s, addrs: map[string]string{kindGRPC: addr}}, nil
+}
+
+// splice starts what copies without a look at it, and lets the kernel do that.
+func (b *bench) splice(ctx context.Context, name, upstream string) (s *server, addr string, err error) {
+	if addr, err = freeport.Address(); err == nil {
+		s, err = b.start(ctx, name, []string{b.self, "splice", addr, upstream}, addr)
+	}
+	return s, addr, err
 }
 
 // nginx writes a configuration with these servers and returns the command.

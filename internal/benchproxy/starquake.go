@@ -18,7 +18,8 @@ import (
 // plane is a `starquake proxy`.
 type plane struct {
 	*server
-	api string
+	api      string
+	upstream string // of one that exactPlane made
 }
 
 // startPlane starts one, of a program.
@@ -31,7 +32,7 @@ func (b *bench) startPlane(ctx context.Context, name, program string) (*plane, e
 	if err != nil {
 		return nil, err
 	}
-	return &plane{s, "http://" + addr}, nil
+	return &plane{server: s, api: "http://" + addr}, nil
 }
 
 // open opens a target and returns where it listens.

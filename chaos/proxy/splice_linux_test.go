@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What one connection could not be sent never reaches another.
+func TestSpliceLeavesNoRest(t *testing.T) {
+	for range 10 { // a pool may lose what is put into it
+		from, src := tcpPair(t)
+		dst, deaf := tcpPair(t)
+		go io.Copy(from, strings.NewReader(strings.Repeat("mine ", 4<<20))) // more than the sockets hold
+		eventually(t, "dst is full", func() bool {
+			if err := dst.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := spliceN(dst, src, spliceUnit)
+			if err != nil && !isTimeout(err) {
+				t.Fatal(err)
+			}
+			return err != nil
+		})
+		for _, c := range []net.Conn{from, src, dst, deaf} {
+			c.Close()
+		}
+
+		from, src = tcpPair(t)
+		dst, reader := tcpPair(t)
+		send(t, from, "yours")
+		from.CloseWrite()
+		if n, err := spliceN(dst, src, spliceUnit); n != 5 || err != io.EOF {
+			t.Fatalf("relayed %d bytes, %v", n, err)
+		}
+		dst.CloseWrite()
+		if got, err := io.ReadAll(reader); string(got) != "yours" || err != nil {
+			t.Fatalf("got %.40q, %v", got, err)
+		}
+		for _, c := range []net.Conn{from, src, dst, reader} {
+			c.Close()
+		}
+	}
+}
+
+// On this host little is on its way; what leaves it has the buffer that Linux chooses.
+func TestNear(t *testing.T) {
+	c, peer := tcpPair(t)
+	defer c.Close()
+	defer peer.Close()
+	near(c)
+	if err := onSocket(c, "look", func(fd int) error {
+		n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+		if n != 2*nearBuffer { // Linux counts what it needs itself
+			t.Errorf("the buffer has %d bytes", n)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []struct {
+		here, there string
+		want        bool
+	}{
+		{"127.0.0.1", "127.0.0.1", true},
+		{"::1", "::1", true},
+		{"10.0.0.7", "10.0.0.7", true},
+		{"::ffff:10.0.0.7", "10.0.0.7", true},
+		{"10.0.0.7", "10.0.0.8", false},
+		{"fe80::1", "fe80::2", false},
+	} {
+		if got := withinHost(net.ParseIP(e.here), net.ParseIP(e.there)); got != e.want {
+			t.Errorf("from %s to %s: %v", e.here, e.there, got)
+		}
+	}
+}
