@@ -46,6 +46,7 @@ func TestInBrowser(t *testing.T) {
 	defer cancel()
 	browser, cancel := chromedp.NewContext(allocator)
 	defer cancel()
+	defer chromedp.Cancel(browser) // closes it and waits: one that is killed has children that still write
 	if err := chromedp.Run(browser); err != nil {
 		t.Fatal(err)
 	}
