@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -432,18 +432,8 @@ func TestHits(t *testing.T) {
 	}
 }
 
-// A lease runs out on time also while the plane opens a target whose address takes long to
-// be looked up.
+// A lease runs out on time also while the plane is busy with others.
 func TestLeaseWhileBusy(t *testing.T) {
-	asked, let := make(chan struct{}, 100), make(chan struct{})
-	defer close(let)
-	system := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		asked <- struct{}{}
-		<-let // however soon the machine's own settings would have it given up
-		return nil, context.Canceled
-	}}
-	t.Cleanup(func() { net.DefaultResolver = system }) // when all that start has started has ended
 	s := start(t, admin.Options{})
 	put := admin.Put{TTL: admin.MinTTL}
 	if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}}`), &put.Fault); err != nil {
@@ -452,24 +442,47 @@ func TestLeaseWhileBusy(t *testing.T) {
 	if _, _, err := s.plane.Apply("orders", "forgotten", put); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	opened := make(chan struct{})
-	go func() {
-		defer close(opened)
-		_, _, _ = s.plane.Open(ctx, proxy.Config{Name: "slow", Listen: "slow.test:0", Upstream: "127.0.0.1:1"})
-	}()
-	select {
-	case <-asked:
-	case <-opened:
-		cancel()
-		t.Skip("this machine asks no name servers")
-	}
-	for began := time.Now(); s.status(t) != http.StatusOK; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > time.Minute {
-			t.Error("the fault waits for the plane to be free again")
-			break
+	s.plane.Busy(func() {
+		for began := time.Now(); s.status(t) != http.StatusOK; time.Sleep(10 * time.Millisecond) {
+			if time.Since(began) > time.Minute {
+				t.Error("the fault waits for the plane to be free again")
+				break
+			}
 		}
+	})
+}
+
+// slowLog is a log whose reader takes its time.
+type slowLog struct {
+	slog.Handler
+	asked, let chan struct{}
+}
+
+func (l slowLog) Handle(context.Context, slog.Record) error {
+	select {
+	case l.asked <- struct{}{}:
+	default: // another record
 	}
-	cancel()
-	<-opened
+	<-l.let
+	return nil
+}
+
+// The plane goes on while the log takes its time: it is a pipe that somebody may not read.
+func TestSlowLog(t *testing.T) {
+	log := slowLog{slog.NewTextHandler(io.Discard, nil), make(chan struct{}, 1), make(chan struct{})}
+	plane := admin.NewPlane(slog.New(log))
+	defer plane.Close()
+	defer close(log.let)
+	if _, _, err := plane.Open(t.Context(), proxy.Config{Name: "a", Listen: "127.0.0.1:0", Upstream: "127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	put := admin.Put{TTL: admin.MinTTL}
+	if err := json.Unmarshal([]byte(`{"kind": "latency", "params": {"delay": "1s"}}`), &put.Fault); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := plane.Apply("a", "forgotten", put); err != nil {
+		t.Fatal(err)
+	}
+	<-log.asked // the lease has run out
+	within(t, "the plane waits for the log", func() { plane.Targets() })
 }

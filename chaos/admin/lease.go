@@ -20,7 +20,7 @@ type lease struct {
 	timer   *time.Timer    // nil while nothing ends it
 
 	// turn guards the rest besides the plane's mu: a lease runs out on time also while the
-	// plane is busy, with an address that has to be looked up for example.
+	// plane is busy.
 	turn    sync.Mutex
 	expires time.Time
 	over    bool // it has run out
@@ -167,15 +167,24 @@ func (p *Plane) expire(name, id string, l *lease) {
 	if l.applied != nil {
 		l.applied.Remove()
 	}
+	if !p.drop(name, id, l) {
+		return
+	}
+	// Without the mu: a log may be a pipe that nobody reads.
+	p.logger.Warn("a lease has run out and its fault is off", "target", name, "fault", id, "what", l.put.Fault.String(), "hit", l.stats().Hit)
+}
+
+// drop forgets a lease that has run out. It returns false if it is gone already.
+func (p *Plane) drop(name, id string, l *lease) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.targets[name]
-	if t == nil || t.leases[id] != l { // gone
-		return
+	if t == nil || t.leases[id] != l {
+		return false
 	}
 	delete(t.leases, id)
-	stats := l.end()
-	p.logger.Warn("a lease has run out and its fault is off", "target", name, "fault", id, "what", l.put.Fault.String(), "hit", stats.Hit)
+	l.end()
+	return true
 }
 
 // Renew lets the lease of a fault run for ttl from now on.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,10 +48,11 @@ type target struct {
 	*proxy.Proxy
 	config proxy.Config
 	leases map[string]*lease
-	// enabled: it is up. listen is where it listens, or will.
-	enabled bool
-	listen  string
-	seq     uint64 // counts what was put on
+	// enabled: it is up. listen is where it listens, or will, as that was asked for; at is the
+	// same looked up.
+	enabled    bool
+	listen, at string
+	seq        uint64 // counts what was put on
 }
 
 // Failure is an error that a client is told.
@@ -81,19 +81,26 @@ func NewPlane(logger *slog.Logger) *Plane {
 // created is false; with another it is a conflict.
 func (p *Plane) Open(ctx context.Context, config proxy.Config) (addr string, created bool, err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t := p.targets[config.Name]; t != nil {
-		if t.config.Listen != config.Listen || t.config.Upstream != config.Upstream || t.config.Protocol != config.Protocol || !maps.Equal(t.config.Labels, config.Labels) || !proxy.SameTLS(t.config.TLS, config.TLS) {
-			return "", false, failf(http.StatusConflict, "target_differs", "target %q is there already, from %s to %s as %s; delete it first", config.Name, t.listen, t.config.Upstream, t.Protocol())
-		}
-		return t.listen, false, nil
+	addr, there, err := p.there(config)
+	p.mu.Unlock()
+	if there || err != nil {
+		return addr, false, err
 	}
-	if err := p.hasRoom(); err != nil {
-		return "", false, err
+	at, unknown := lookUp(ctx, config.Listen)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if addr, there, err = p.there(config); there || err != nil { // meanwhile
+		return addr, false, err
 	}
 	t, err := p.prepare(config)
 	if err == nil {
-		if err = t.up(ctx); err != nil {
+		if err = unknown; err == nil {
+			t.at = at.String()
+			err = t.up(ctx)
+		} else {
+			err = fmt.Errorf("proxy %s: cannot listen on %s: %w", config.Name, config.Listen, listenError(err))
+		}
+		if err != nil {
 			t.closeNow()
 		}
 	}
@@ -101,6 +108,19 @@ func (p *Plane) Open(ctx context.Context, config proxy.Config) (addr string, cre
 		return "", false, failf(http.StatusBadRequest, "listen", "%v", err)
 	}
 	p.targets[config.Name] = t
+	return t.listen, true, nil
+}
+
+// there reports whether a target is there with the same configuration, and gives where it
+// listens. Another of its name is an error, and so is no room for it. The caller holds mu.
+func (p *Plane) there(config proxy.Config) (addr string, is bool, err error) {
+	t := p.targets[config.Name]
+	if t == nil {
+		return "", false, p.hasRoom()
+	}
+	if t.config.Listen != config.Listen || t.config.Upstream != config.Upstream || t.config.Protocol != config.Protocol || !maps.Equal(t.config.Labels, config.Labels) || !proxy.SameTLS(t.config.TLS, config.TLS) {
+		return "", false, failf(http.StatusConflict, "target_differs", "target %q is there already, from %s to %s as %s; delete it first", config.Name, t.listen, t.config.Upstream, t.Protocol())
+	}
 	return t.listen, true, nil
 }
 
@@ -128,12 +148,12 @@ func (p *Plane) prepare(config proxy.Config) (*target, error) {
 // anyPort is where those listen that Toxiproxy's clients say nothing of.
 const anyPort = ":0"
 
-// up lets a target listen as it is configured. The caller holds the plane's mu.
+// up lets a target listen where it is to. The caller holds the plane's mu.
 func (t *target) up(ctx context.Context) error {
-	if err := t.Up(ctx, cmp.Or(t.listen, anyPort), t.config.Upstream); err != nil {
+	if err := t.Up(ctx, t.at, t.config.Upstream); err != nil {
 		return err
 	}
-	t.enabled, t.listen = true, t.Addr()
+	t.enabled, t.listen, t.at = true, t.Addr(), t.Addr()
 	return nil
 }
 

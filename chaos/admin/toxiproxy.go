@@ -29,9 +29,12 @@ func missing(what string) error {
 	return &apiError{"missing required field: " + what, http.StatusBadRequest}
 }
 
+// call answers a request whose body has been read.
+type call func(w http.ResponseWriter, r *http.Request, body []byte) error
+
 // toxiproxy adds the API of Toxiproxy.
 func (s *server) toxiproxy(mux *http.ServeMux) {
-	type methods map[string]func(w http.ResponseWriter, r *http.Request, body []byte) error
+	type methods map[string]call
 	handle := func(path string, by methods) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			do := by[r.Method]
@@ -44,7 +47,7 @@ func (s *server) toxiproxy(mux *http.ServeMux) {
 			if err != nil {
 				err = badBody(err)
 			} else {
-				err = s.locked(func() error { return do(reply, r, body) })
+				err = do(reply, r, body)
 			}
 			if err != nil {
 				failToxiproxy(reply, err)
@@ -53,19 +56,21 @@ func (s *server) toxiproxy(mux *http.ServeMux) {
 		})
 	}
 	handle("/version", methods{"GET": s.toxiproxyVersion})
-	handle("/reset", methods{"POST": s.resetAll})
-	handle("/proxies", methods{"GET": s.proxies, "POST": s.createProxy})
+	handle("/reset", methods{"POST": s.locked(s.resetAll)})
+	handle("/proxies", methods{"GET": s.locked(s.proxies), "POST": s.createProxy})
 	handle("/populate", methods{"POST": s.populate})
-	handle("/proxies/{proxy}", methods{"GET": s.showProxy, "POST": s.updateProxy, "PATCH": s.updateProxy, "DELETE": s.deleteProxy})
-	handle("/proxies/{proxy}/toxics", methods{"GET": s.toxics, "POST": s.addToxic})
-	handle("/proxies/{proxy}/toxics/{toxic}", methods{"GET": s.showToxic, "POST": s.updateToxic, "PATCH": s.updateToxic, "DELETE": s.deleteToxic})
+	handle("/proxies/{proxy}", methods{"GET": s.locked(s.showProxy), "POST": s.updateProxy, "PATCH": s.updateProxy, "DELETE": s.locked(s.deleteProxy)})
+	handle("/proxies/{proxy}/toxics", methods{"GET": s.locked(s.toxics), "POST": s.locked(s.addToxic)})
+	handle("/proxies/{proxy}/toxics/{toxic}", methods{"GET": s.locked(s.showToxic), "POST": s.locked(s.updateToxic), "PATCH": s.locked(s.updateToxic), "DELETE": s.locked(s.deleteToxic)})
 }
 
-// locked does something with the plane's mu held.
-func (s *server) locked(do func() error) error {
-	s.plane.mu.Lock()
-	defer s.plane.mu.Unlock()
-	return do()
+// locked does a call with the plane's mu held: all but those that look addresses up.
+func (s *server) locked(do call) call {
+	return func(w http.ResponseWriter, r *http.Request, body []byte) error {
+		s.plane.mu.Lock()
+		defer s.plane.mu.Unlock()
+		return do(w, r, body)
+	}
 }
 
 // reply keeps an answer until the plane's mu is free: a client may take its time to read,

@@ -67,7 +67,14 @@ type proxyInput struct {
 	Enabled  bool         `json:"enabled"`
 	Protocol string       `json:"protocol"`
 	Toxics   []toxicInput `json:"toxics"`
+
+	// at is Listen looked up, unless that is unknown; see lookUp.
+	at      *net.TCPAddr
+	unknown error
 }
+
+// lookUp looks up where it is to listen. The caller does not hold the plane's mu.
+func (in *proxyInput) lookUp(ctx context.Context) { in.at, in.unknown = lookUp(ctx, in.Listen) }
 
 // UnmarshalJSON fills in the default. The name of its type is in the messages of package
 // json, as in those of Toxiproxy.
@@ -93,21 +100,30 @@ func (in *proxyInput) config() proxy.Config {
 	return c
 }
 
-// prepareProxy makes a target with its toxics, which is not the plane's yet.
+// prepareProxy makes a target with its toxics, which is not the plane's yet. It has been
+// looked up where it is to listen.
 func (s *server) prepareProxy(in *proxyInput) (*target, error) {
-	if _, err := net.ResolveTCPAddr("tcp", in.Listen); err != nil {
-		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: err}
+	if in.unknown != nil {
+		return nil, listenError(in.unknown)
 	}
 	t, err := s.plane.prepare(in.config())
 	if err != nil {
 		return nil, badBody(err)
 	}
-	t.listen = in.Listen
+	t.listen, t.at = in.Listen, in.at.String()
 	if err := s.addToxics(t, in.Toxics); err != nil {
 		t.closeNow()
 		return nil, err
 	}
 	return t, nil
+}
+
+// hasRoomFor reports why there cannot be another target of this name. The caller holds mu.
+func (p *Plane) hasRoomFor(name string) error {
+	if p.targets[name] != nil {
+		return errProxyExists
+	}
+	return p.hasRoom()
 }
 
 func (s *server) createProxy(w http.ResponseWriter, r *http.Request, body []byte) error {
@@ -120,10 +136,17 @@ func (s *server) createProxy(w http.ResponseWriter, r *http.Request, body []byte
 		return missing("name")
 	case in.Upstream == "":
 		return missing("upstream")
-	case s.plane.targets[in.Name] != nil:
-		return errProxyExists
 	}
-	if err := s.plane.hasRoom(); err != nil {
+	s.plane.mu.Lock()
+	err := s.plane.hasRoomFor(in.Name)
+	s.plane.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	in.lookUp(r.Context())
+	s.plane.mu.Lock()
+	defer s.plane.mu.Unlock()
+	if err := s.plane.hasRoomFor(in.Name); err != nil { // meanwhile
 		return err
 	}
 	t, err := s.prepareProxy(&in)
@@ -141,12 +164,8 @@ func (s *server) createProxy(w http.ResponseWriter, r *http.Request, body []byte
 }
 
 // differs reports whether a target is to listen or relay elsewhere.
-func (t *target) differs(listen, upstream string) (bool, error) {
-	addr, err := net.ResolveTCPAddr("tcp", listen)
-	if err != nil {
-		return false, err
-	}
-	return t.listen != addr.String() || t.config.Upstream != upstream, nil
+func (t *target) differs(at *net.TCPAddr, upstream string) bool {
+	return t.listen != at.String() || t.config.Upstream != upstream
 }
 
 // populated is the answer to populate.
@@ -156,7 +175,18 @@ type populated struct {
 }
 
 func (s *server) populate(w http.ResponseWriter, r *http.Request, body []byte) error {
-	list, err := s.populateAll(r.Context(), body)
+	wanted, err := readProxies(body)
+	for i := range wanted {
+		if wanted[i].lookUp(r.Context()); wanted[i].unknown != nil {
+			break // it comes no further than to this one
+		}
+	}
+	s.plane.mu.Lock()
+	defer s.plane.mu.Unlock()
+	var list []*target
+	if err == nil {
+		list, err = s.populateAll(r.Context(), wanted)
+	}
 	out := populated{}
 	status := http.StatusCreated
 	if err != nil {
@@ -174,10 +204,8 @@ func (s *server) populate(w http.ResponseWriter, r *http.Request, body []byte) e
 	return nil
 }
 
-// populateAll makes the targets that there are not yet, and replaces those that listen or
-// relay elsewhere. An error is that of the first one that cannot be made.
-func (s *server) populateAll(ctx context.Context, body []byte) (done []*target, err error) {
-	var list []proxyInput
+// readProxies reads the body of populate.
+func readProxies(body []byte) (list []proxyInput, err error) {
 	if err := decodeFirst(body, &list); err != nil {
 		return nil, badBody(err)
 	}
@@ -189,6 +217,12 @@ func (s *server) populateAll(ctx context.Context, body []byte) (done []*target, 
 			return nil, missing(fmt.Sprintf("upstream at proxy %d", i+1))
 		}
 	}
+	return list, nil
+}
+
+// populateAll makes the targets that there are not yet, and replaces those that listen or
+// relay elsewhere. An error is that of the first one that cannot be made.
+func (s *server) populateAll(ctx context.Context, list []proxyInput) (done []*target, err error) {
 	for i := range list { // what is wrong with any is said before the first
 		t, err := s.prepareProxy(&list[i])
 		if err != nil {
@@ -211,10 +245,7 @@ func (s *server) populateAll(ctx context.Context, body []byte) (done []*target, 
 func (s *server) addOrReplace(ctx context.Context, in *proxyInput) (*target, error) {
 	old := s.plane.targets[in.Name]
 	if old != nil {
-		differs, err := old.differs(in.Listen, in.Upstream)
-		if err != nil {
-			return nil, err
-		}
+		differs := old.differs(in.at, in.Upstream)
 		if !differs && len(in.Toxics) == 0 {
 			return old, nil
 		}
@@ -260,18 +291,34 @@ func (s *server) showProxy(w http.ResponseWriter, r *http.Request, _ []byte) err
 }
 
 func (s *server) updateProxy(w http.ResponseWriter, r *http.Request, body []byte) error {
-	t, err := s.of(r)
+	s.plane.mu.Lock()
+	_, err := s.of(r)
+	s.plane.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	type Proxy proxyInput // without the default
+	var given proxyInput
+	if err := decodeFirst(body, (*Proxy)(&given)); err != nil {
+		return badBody(err)
+	}
+	given.lookUp(r.Context())
+	s.plane.mu.Lock()
+	defer s.plane.mu.Unlock()
+	t, err := s.of(r) // as it is by now
+	if err != nil {
+		return err
+	}
 	in := proxyInput{Listen: t.listen, Upstream: t.config.Upstream, Enabled: t.enabled}
 	if err := decodeFirst(body, (*Proxy)(&in)); err != nil {
 		return badBody(err)
 	}
-	differs, err := t.differs(in.Listen, in.Upstream)
-	if err != nil {
-		return err
+	at, differs := t.at, t.config.Upstream != in.Upstream
+	if in.Listen == given.Listen { // else none is given
+		if given.unknown != nil {
+			return given.unknown
+		}
+		at, differs = given.at.String(), t.differs(given.at, in.Upstream)
 	}
 	if differs {
 		config := t.config
@@ -280,7 +327,7 @@ func (s *server) updateProxy(w http.ResponseWriter, r *http.Request, body []byte
 			return badBody(err)
 		}
 		t.down()
-		t.config, t.listen = config, in.Listen
+		t.config, t.listen, t.at = config, in.Listen, at
 	}
 	switch {
 	case in.Enabled && !t.enabled:
