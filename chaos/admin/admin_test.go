@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -485,4 +487,50 @@ func TestSlowLog(t *testing.T) {
 	}
 	<-log.asked // the lease has run out
 	within(t, "the plane waits for the log", func() { plane.Targets() })
+}
+
+// A target whose connections take their time to end, as one that tells a log that nobody reads
+// what it has met, holds nobody up: leases of others are renewed, and faults are taken off.
+func TestSlowConnection(t *testing.T) {
+	for what, ask := range map[string][3]string{
+		"disable":  {"POST", "/proxies/slow", `{"enabled": false}`},
+		"update":   {"POST", "/proxies/slow", `{"upstream": "127.0.0.1:2"}`},
+		"populate": {"POST", "/populate", `[{"name": "slow", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:2"}]`},
+		"delete":   {"DELETE", "/proxies/slow", ""},
+		"remove":   {"DELETE", "/v1/targets/slow", ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			log := slowLog{slog.NewTextHandler(io.Discard, nil), make(chan struct{}, 1), make(chan struct{})}
+			plane := admin.NewPlane(slog.New(log))
+			defer plane.Close()
+			read := sync.OnceFunc(func() { close(log.let) })
+			defer read()
+			addr, _, err := plane.Open(t.Context(), proxy.Config{Name: "slow", Listen: "127.0.0.1:0", Upstream: "127.0.0.1:1", Protocol: "tcp"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			if _, err := io.WriteString(client, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			<-log.asked // it cannot reach its upstream
+			w := httptest.NewRecorder()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				admin.NewServer(plane, admin.Options{}).Handler.ServeHTTP(w, httptest.NewRequest(ask[0], "http://localhost"+ask[1], strings.NewReader(ask[2])))
+			}()
+			within(t, "the connection is not cut", func() { _, _ = io.Copy(io.Discard, client) })
+			within(t, "the plane waits for a connection", func() { plane.Targets() })
+			read()
+			within(t, "it does not end", func() { <-ended })
+			if w.Code >= 300 {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
 }

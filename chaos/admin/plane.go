@@ -38,6 +38,10 @@ type Plane struct {
 
 	logger *slog.Logger
 
+	// doors is held by whoever opens, moves or disables what listens, and waits for
+	// connections to end meanwhile. mu is held by whoever uses the rest, and never for long:
+	// else leases ran out, and no fault could be taken off. doors is taken first.
+	doors   sync.Mutex
 	mu      sync.Mutex
 	targets map[string]*target
 	closed  bool
@@ -46,13 +50,9 @@ type Plane struct {
 // target is one proxy with the leases on it.
 type target struct {
 	*proxy.Proxy
-	config proxy.Config
+	door
 	leases map[string]*lease
-	// enabled: it is up. listen is where it listens, or will, as that was asked for; at is the
-	// same looked up.
-	enabled    bool
-	listen, at string
-	seq        uint64 // counts what was put on
+	seq    uint64 // counts what was put on
 }
 
 // Failure is an error that a client is told.
@@ -80,40 +80,40 @@ func NewPlane(logger *slog.Logger) *Plane {
 // Open opens a proxy. One that is there with the same configuration is left alone, and
 // created is false; with another it is a conflict.
 func (p *Plane) Open(ctx context.Context, config proxy.Config) (addr string, created bool, err error) {
-	p.mu.Lock()
-	addr, there, err := p.there(config)
-	p.mu.Unlock()
-	if there || err != nil {
+	if addr, there, err := p.there(config); there || err != nil {
 		return addr, false, err
 	}
 	at, unknown := lookUp(ctx, config.Listen)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if addr, there, err = p.there(config); there || err != nil { // meanwhile
+	p.doors.Lock()
+	defer p.doors.Unlock()
+	if addr, there, err := p.there(config); there || err != nil { // meanwhile
 		return addr, false, err
 	}
 	t, err := p.prepare(config)
-	if err == nil {
-		if err = unknown; err == nil {
-			t.at = at.String()
-			err = t.up(ctx)
-		} else {
-			err = fmt.Errorf("proxy %s: cannot listen on %s: %w", config.Name, config.Listen, listenError(err))
-		}
-		if err != nil {
-			t.closeNow()
-		}
-	}
 	if err != nil {
 		return "", false, failf(http.StatusBadRequest, "listen", "%v", err)
 	}
-	p.targets[config.Name] = t
+	if err = unknown; err != nil {
+		err = fmt.Errorf("proxy %s: cannot listen on %s: %w", config.Name, config.Listen, listenError(err))
+	} else {
+		t.at = at.String()
+		err = t.up(ctx, t.Proxy)
+	}
+	if err != nil {
+		t.closeNow()
+		return "", false, failf(http.StatusBadRequest, "listen", "%v", err)
+	}
+	if err := p.install(t); err != nil {
+		return "", false, err
+	}
 	return t.listen, true, nil
 }
 
 // there reports whether a target is there with the same configuration, and gives where it
-// listens. Another of its name is an error, and so is no room for it. The caller holds mu.
+// listens. Another of its name is an error, and so is no room for it.
 func (p *Plane) there(config proxy.Config) (addr string, is bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	t := p.targets[config.Name]
 	if t == nil {
 		return "", false, p.hasRoom()
@@ -124,11 +124,42 @@ func (p *Plane) there(config proxy.Config) (addr string, is bool, err error) {
 	return t.listen, true, nil
 }
 
+// install makes a target the plane's, in place of one of its name, whose faults it takes
+// off; if the plane is closing the target is closed. The caller holds doors, and has seen
+// that there is room.
+func (p *Plane) install(t *target) (err error) {
+	defer func() {
+		if err != nil {
+			t.closeNow()
+		}
+	}()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return errClosing()
+	}
+	if old := p.targets[t.config.Name]; old != nil {
+		old.endAll()
+	}
+	for id, l := range t.leases { // what has run out by now was on no target yet to be taken from
+		if l.put.TTL > 0 && l.runOut() {
+			l.end()
+			delete(t.leases, id)
+		}
+	}
+	p.targets[t.config.Name] = t
+	return nil
+}
+
+func errClosing() error {
+	return failf(http.StatusServiceUnavailable, "closing", "the data plane is closing")
+}
+
 // hasRoom reports why no other target can be made. The caller holds mu.
 func (p *Plane) hasRoom() error {
 	switch {
 	case p.closed:
-		return failf(http.StatusServiceUnavailable, "closing", "the data plane is closing")
+		return errClosing()
 	case len(p.targets) >= maxTargets:
 		return failf(http.StatusConflict, "too_many_targets", "there are %d targets, which is the limit", maxTargets)
 	}
@@ -142,32 +173,26 @@ func (p *Plane) prepare(config proxy.Config) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &target{Proxy: made, config: config, leases: map[string]*lease{}, listen: config.Listen}, nil
+	return &target{Proxy: made, door: door{config: config, listen: config.Listen}, leases: map[string]*lease{}}, nil
 }
 
-// anyPort is where those listen that Toxiproxy's clients say nothing of.
-const anyPort = ":0"
-
-// up lets a target listen where it is to. The caller holds the plane's mu.
-func (t *target) up(ctx context.Context) error {
-	if err := t.Up(ctx, t.at, t.config.Upstream); err != nil {
-		return err
-	}
-	t.enabled, t.listen, t.at = true, t.Addr(), t.Addr()
-	return nil
-}
-
-// down ends its connections and its listening; what is on it stays. The caller holds mu.
-func (t *target) down() {
-	t.Down()
-	t.enabled = false
-}
-
-// closeNow ends a target and what is on it without waiting for clients.
-func (t *target) closeNow() {
+// endAll takes everything off that is on a target that ends, of which it is still told. The
+// caller holds the plane's mu.
+func (t *target) endAll() {
 	for _, l := range t.leases {
 		l.end()
 	}
+}
+
+// closeNow ends a target that is not the plane's, and what is on it, without waiting for
+// clients.
+func (t *target) closeNow() {
+	t.endAll()
+	t.cut()
+}
+
+// cut ends a target from which everything has been taken off, without waiting for clients.
+func (t *target) cut() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = t.Close(ctx) // that connections were cut is what was asked for
@@ -182,9 +207,7 @@ func (p *Plane) Remove(name string) error {
 		return p.noTarget(name)
 	}
 	delete(p.targets, name)
-	for _, l := range t.leases {
-		l.end()
-	}
+	t.endAll()
 	p.mu.Unlock()
 	return closeProxy(t)
 }

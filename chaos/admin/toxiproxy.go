@@ -56,15 +56,15 @@ func (s *server) toxiproxy(mux *http.ServeMux) {
 		})
 	}
 	handle("/version", methods{"GET": s.toxiproxyVersion})
-	handle("/reset", methods{"POST": s.locked(s.resetAll)})
+	handle("/reset", methods{"POST": s.resetAll})
 	handle("/proxies", methods{"GET": s.locked(s.proxies), "POST": s.createProxy})
 	handle("/populate", methods{"POST": s.populate})
-	handle("/proxies/{proxy}", methods{"GET": s.locked(s.showProxy), "POST": s.updateProxy, "PATCH": s.updateProxy, "DELETE": s.locked(s.deleteProxy)})
+	handle("/proxies/{proxy}", methods{"GET": s.locked(s.showProxy), "POST": s.updateProxy, "PATCH": s.updateProxy, "DELETE": s.deleteProxy})
 	handle("/proxies/{proxy}/toxics", methods{"GET": s.locked(s.toxics), "POST": s.locked(s.addToxic)})
 	handle("/proxies/{proxy}/toxics/{toxic}", methods{"GET": s.locked(s.showToxic), "POST": s.locked(s.updateToxic), "PATCH": s.locked(s.updateToxic), "DELETE": s.locked(s.deleteToxic)})
 }
 
-// locked does a call with the plane's mu held: all but those that look addresses up.
+// locked does a call with the plane's mu held.
 func (s *server) locked(do call) call {
 	return func(w http.ResponseWriter, r *http.Request, body []byte) error {
 		s.plane.mu.Lock()
@@ -123,10 +123,17 @@ func (s *server) toxiproxyVersion(w http.ResponseWriter, _ *http.Request, _ []by
 	return nil
 }
 
-// of gives the target that a request is about.
+// of gives the target that a request is about. The caller holds the plane's mu.
 func (s *server) of(r *http.Request) (*target, error) {
 	if t := s.plane.targets[r.PathValue("proxy")]; t != nil {
 		return t, nil
 	}
 	return nil, errNoProxy
+}
+
+// find is of for those who do not hold it.
+func (s *server) find(r *http.Request) (*target, error) {
+	s.plane.mu.Lock()
+	defer s.plane.mu.Unlock()
+	return s.of(r)
 }

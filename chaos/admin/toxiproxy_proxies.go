@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"maps"
 	"net"
 	"net/http"
@@ -100,8 +100,8 @@ func (in *proxyInput) config() proxy.Config {
 	return c
 }
 
-// prepareProxy makes a target with its toxics, which is not the plane's yet. It has been
-// looked up where it is to listen.
+// prepareProxy makes a target with its toxics, which is not the plane's yet, and so nobody
+// else's. It has been looked up where it is to listen.
 func (s *server) prepareProxy(in *proxyInput) (*target, error) {
 	if in.unknown != nil {
 		return nil, listenError(in.unknown)
@@ -118,8 +118,10 @@ func (s *server) prepareProxy(in *proxyInput) (*target, error) {
 	return t, nil
 }
 
-// hasRoomFor reports why there cannot be another target of this name. The caller holds mu.
+// hasRoomFor reports why there cannot be another target of this name.
 func (p *Plane) hasRoomFor(name string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.targets[name] != nil {
 		return errProxyExists
 	}
@@ -137,149 +139,45 @@ func (s *server) createProxy(w http.ResponseWriter, r *http.Request, body []byte
 	case in.Upstream == "":
 		return missing("upstream")
 	}
-	s.plane.mu.Lock()
-	err := s.plane.hasRoomFor(in.Name)
-	s.plane.mu.Unlock()
-	if err != nil {
+	if err := s.plane.hasRoomFor(in.Name); err != nil {
 		return err
 	}
 	in.lookUp(r.Context())
-	s.plane.mu.Lock()
-	defer s.plane.mu.Unlock()
+	s.plane.doors.Lock()
+	defer s.plane.doors.Unlock()
 	if err := s.plane.hasRoomFor(in.Name); err != nil { // meanwhile
 		return err
 	}
-	t, err := s.prepareProxy(&in)
+	t, err := s.makeProxy(r.Context(), &in)
 	if err != nil {
 		return err
 	}
-	if in.Enabled {
-		if err := t.up(r.Context()); err != nil {
-			t.closeNow()
-			return err
-		}
-	}
-	s.plane.targets[in.Name] = t
+	s.plane.mu.Lock()
+	defer s.plane.mu.Unlock()
 	return showState(w, http.StatusCreated, t)
 }
 
-// differs reports whether a target is to listen or relay elsewhere.
-func (t *target) differs(at *net.TCPAddr, upstream string) bool {
-	return t.listen != at.String() || t.config.Upstream != upstream
-}
-
-// populated is the answer to populate.
-type populated struct {
-	*apiError
-	Proxies []proxyState `json:"proxies"`
-}
-
-func (s *server) populate(w http.ResponseWriter, r *http.Request, body []byte) error {
-	wanted, err := readProxies(body)
-	for i := range wanted {
-		if wanted[i].lookUp(r.Context()); wanted[i].unknown != nil {
-			break // it comes no further than to this one
-		}
-	}
-	s.plane.mu.Lock()
-	defer s.plane.mu.Unlock()
-	var list []*target
-	if err == nil {
-		list, err = s.populateAll(r.Context(), wanted)
-	}
-	out := populated{}
-	status := http.StatusCreated
-	if err != nil {
-		out.apiError = asAPIError(err)
-		status = out.Status
-	}
-	for _, t := range list {
-		state, err := t.state()
-		if err != nil {
-			return err
-		}
-		out.Proxies = append(out.Proxies, state)
-	}
-	answer(w, status, out)
-	return nil
-}
-
-// readProxies reads the body of populate.
-func readProxies(body []byte) (list []proxyInput, err error) {
-	if err := decodeFirst(body, &list); err != nil {
-		return nil, badBody(err)
-	}
-	for i := range list {
-		switch {
-		case list[i].Name == "":
-			return nil, missing(fmt.Sprintf("name at proxy %d", i+1))
-		case list[i].Upstream == "":
-			return nil, missing(fmt.Sprintf("upstream at proxy %d", i+1))
-		}
-	}
-	return list, nil
-}
-
-// populateAll makes the targets that there are not yet, and replaces those that listen or
-// relay elsewhere. An error is that of the first one that cannot be made.
-func (s *server) populateAll(ctx context.Context, list []proxyInput) (done []*target, err error) {
-	for i := range list { // what is wrong with any is said before the first
-		t, err := s.prepareProxy(&list[i])
-		if err != nil {
-			return nil, err
-		}
-		t.closeNow()
-	}
-	for i := range list {
-		t, err := s.addOrReplace(ctx, &list[i])
-		if err != nil {
-			return done, err
-		}
-		done = append(done, t)
-	}
-	return done, nil
-}
-
-// addOrReplace makes one target of populate. One that is there and equal is left alone,
-// but for its toxics where they are given.
-func (s *server) addOrReplace(ctx context.Context, in *proxyInput) (*target, error) {
-	old := s.plane.targets[in.Name]
-	if old != nil {
-		differs := old.differs(in.at, in.Upstream)
-		if !differs && len(in.Toxics) == 0 {
-			return old, nil
-		}
-		if !differs {
-			old.takeAllOff()
-			return old, s.addToxics(old, in.Toxics)
-		}
-		old.down()
-	} else if err := s.plane.hasRoom(); err != nil {
-		return nil, err
-	}
+// makeProxy makes a target and installs it. The caller holds doors.
+func (s *server) makeProxy(ctx context.Context, in *proxyInput) (*target, error) {
 	t, err := s.prepareProxy(in)
 	if err != nil {
 		return nil, err
 	}
 	if in.Enabled {
-		if err := t.up(ctx); err != nil {
+		if err := t.up(ctx, t.Proxy); err != nil {
 			t.closeNow()
 			return nil, err
 		}
 	}
-	if old != nil {
-		old.closeNow()
+	if err := s.plane.install(t); err != nil {
+		return nil, err
 	}
-	s.plane.targets[in.Name] = t
 	return t, nil
 }
 
-// takeAllOff takes everything off that is on a target.
-func (t *target) takeAllOff() {
-	for id, l := range t.leases {
-		l.end()
-		delete(t.leases, id)
-	}
+// differs reports whether a target is to listen or relay elsewhere.
+func (d *door) differs(at *net.TCPAddr, upstream string) bool {
+	return d.listen != at.String() || d.config.Upstream != upstream
 }
 
 func (s *server) showProxy(w http.ResponseWriter, r *http.Request, _ []byte) error {
@@ -291,10 +189,7 @@ func (s *server) showProxy(w http.ResponseWriter, r *http.Request, _ []byte) err
 }
 
 func (s *server) updateProxy(w http.ResponseWriter, r *http.Request, body []byte) error {
-	s.plane.mu.Lock()
-	_, err := s.of(r)
-	s.plane.mu.Unlock()
-	if err != nil {
+	if _, err := s.find(r); err != nil {
 		return err
 	}
 	type Proxy proxyInput // without the default
@@ -303,65 +198,105 @@ func (s *server) updateProxy(w http.ResponseWriter, r *http.Request, body []byte
 		return badBody(err)
 	}
 	given.lookUp(r.Context())
-	s.plane.mu.Lock()
-	defer s.plane.mu.Unlock()
-	t, err := s.of(r) // as it is by now
+	s.plane.doors.Lock()
+	defer s.plane.doors.Unlock()
+	t, err := s.find(r) // as it is by now
 	if err != nil {
 		return err
 	}
-	in := proxyInput{Listen: t.listen, Upstream: t.config.Upstream, Enabled: t.enabled}
+	d := t.door
+	in := proxyInput{Listen: d.listen, Upstream: d.config.Upstream, Enabled: d.enabled}
 	if err := decodeFirst(body, (*Proxy)(&in)); err != nil {
 		return badBody(err)
 	}
-	at, differs := t.at, t.config.Upstream != in.Upstream
+	at, differs := d.at, d.config.Upstream != in.Upstream
 	if in.Listen == given.Listen { // else none is given
 		if given.unknown != nil {
 			return given.unknown
 		}
-		at, differs = given.at.String(), t.differs(given.at, in.Upstream)
+		at, differs = given.at.String(), d.differs(given.at, in.Upstream)
 	}
 	if differs {
-		config := t.config
+		config := d.config
 		config.Listen, config.Upstream = cmp.Or(in.Listen, anyPort), in.Upstream
 		if err := config.Check(); err != nil {
 			return badBody(err)
 		}
-		t.down()
-		t.config, t.listen, t.at = config, in.Listen, at
+		d.down(t.Proxy)
+		d.config, d.listen, d.at = config, in.Listen, at
 	}
 	switch {
-	case in.Enabled && !t.enabled:
-		if err := t.up(r.Context()); err != nil {
-			return err
-		}
-	case !in.Enabled && t.enabled:
-		t.down()
+	case in.Enabled && !d.enabled:
+		err = d.up(r.Context(), t.Proxy)
+	case !in.Enabled && d.enabled:
+		d.down(t.Proxy)
+	}
+	s.plane.mu.Lock()
+	defer s.plane.mu.Unlock()
+	t.door = d
+	if now, _ := s.of(r); now != t { // it has been removed
+		return errNoProxy
+	}
+	if err != nil {
+		return err
 	}
 	return showState(w, http.StatusOK, t)
 }
 
 func (s *server) deleteProxy(w http.ResponseWriter, r *http.Request, _ []byte) error {
-	t, err := s.of(r)
+	t, err := s.forget(r)
 	if err != nil {
 		return err
 	}
-	delete(s.plane.targets, t.Name())
-	t.closeNow()
+	t.cut()
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
+// forget takes a target from the plane, and everything off it.
+func (s *server) forget(r *http.Request) (*target, error) {
+	s.plane.mu.Lock()
+	defer s.plane.mu.Unlock()
+	t, err := s.of(r)
+	if err == nil {
+		delete(s.plane.targets, r.PathValue("proxy"))
+		t.endAll()
+	}
+	return t, err
+}
+
+// takeAllOff takes everything off that is on a target. The caller holds the plane's mu.
+func (t *target) takeAllOff() {
+	t.endAll()
+	clear(t.leases)
+}
+
 // resetAll enables all proxies and takes everything off.
 func (s *server) resetAll(w http.ResponseWriter, r *http.Request, _ []byte) error {
-	for _, name := range slices.Sorted(maps.Keys(s.plane.targets)) {
-		t := s.plane.targets[name]
-		if !t.enabled {
-			if err := t.up(r.Context()); err != nil {
+	s.plane.doors.Lock()
+	defer s.plane.doors.Unlock()
+	for _, t := range s.plane.all() {
+		d := t.door
+		if !d.enabled {
+			if err := d.up(r.Context(), t.Proxy); err != nil && !errors.Is(err, proxy.ErrClosed) { // it has been removed
 				return err
 			}
 		}
+		s.plane.mu.Lock()
+		t.door = d
 		t.takeAllOff()
+		s.plane.mu.Unlock()
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// all are the targets by name.
+func (p *Plane) all() (list []*target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(p.targets)) {
+		list = append(list, p.targets[name])
+	}
+	return list
 }
