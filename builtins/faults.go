@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"starquake/chaos"
+	"starquake/internal/nearest"
 )
 
 // A BoundFault is one fault and the targets that .on gave it, none if it was not
@@ -262,7 +264,7 @@ func (l *faultLister) config(v *starlark.Dict) error {
 	fields, _ := plain.(map[string]any) // what plainValue makes of a dict
 	faults, warnings, err := chaos.FromConfig(fields)
 	if err != nil {
-		return err
+		return configError(err)
 	}
 	for _, f := range faults {
 		l.faults = append(l.faults, BoundFault{Fault: f})
@@ -271,4 +273,34 @@ func (l *faultLister) config(v *starlark.Dict) error {
 		l.warnings = append(l.warnings, w.Error())
 	}
 	return nil
+}
+
+// configError adds to what is wrong with a dict which names there are, as it is said of a file.
+func configError(err error) error {
+	var all chaos.ConfigErrors
+	if !errors.As(err, &all) {
+		return err
+	}
+	lines := make([]string, len(all))
+	for i, n := range all {
+		lines[i] = n.Error() + configHelp(n)
+		if len(all) > 1 { // what is behind a semicolon is the help for all that was said
+			lines[i] = strings.ReplaceAll(lines[i], "; ", ", ")
+		}
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// configHelp is the nearest name to one that a configuration cannot have, or which there are.
+func configHelp(n chaos.ConfigNote) string {
+	if len(n.Choices) == 0 || len(n.Path) == 0 {
+		return ""
+	}
+	if near := nearest.Of(n.Wrong, n.Choices); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	if n.Code == "unknown_value" { // which says what it expected
+		return ""
+	}
+	return "; there are " + strings.Join(n.Choices, ", ")
 }

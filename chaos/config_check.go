@@ -23,6 +23,8 @@ type ConfigNote struct {
 	Message string
 	// Choices are the names that could stand there, where there is a list of them.
 	Choices []string
+	// Wrong is the name that stands there instead of one of Choices.
+	Wrong string
 }
 
 // Error writes the note with its path.
@@ -79,7 +81,7 @@ func (c *configChecker) mapping(path []string, keys []ConfigKey, values map[stri
 		at := append(path, name)
 		key := keyNamed(keys, name)
 		if key == nil {
-			c.fail(ConfigNote{Path: at, AtKey: true, Code: "unknown_key", Choices: keyNames(keys, variant),
+			c.fail(ConfigNote{Path: at, AtKey: true, Code: "unknown_key", Choices: keyNames(keys, variant), Wrong: name,
 				Message: "unknown key " + describe(name)})
 			continue
 		}
@@ -164,7 +166,7 @@ func (c *configChecker) text(path []string, key *ConfigKey, value any) {
 		return
 	}
 	if len(key.Choices) > 0 && !slices.Contains(key.Choices, s) {
-		c.fail(ConfigNote{Path: path, Code: "unknown_value", Choices: key.Choices,
+		c.fail(ConfigNote{Path: path, Code: "unknown_value", Choices: key.Choices, Wrong: s,
 			Message: fmt.Sprintf("expected %s, found %s", key.expected(), foundInConfig(s))})
 	}
 }

@@ -104,11 +104,7 @@ func (c *checker) note(severity dsl.Severity, n chaos.ConfigNote, v, key *node) 
 	}
 	d := c.say(severity, pos, n.Code, "%s", message)
 	if len(n.Choices) > 0 && len(n.Path) > 0 {
-		wrong := at.text
-		if n.AtKey {
-			wrong = n.Path[len(n.Path)-1]
-		}
-		d.Help = suggest(wrong, n.Choices, "there are")
+		d.Help = suggest(n.Wrong, n.Choices, "there are")
 	}
 	if n.Code == "wrong_type" {
 		d.Help = helpFor(at, n.Message)
