@@ -77,6 +77,27 @@ def main():
 	}
 }
 
+// TestClosed: a port is closed where the connection was refused. That it could not be tried, or
+// that nothing came, says nothing of the port.
+func TestClosed(t *testing.T) {
+	for answer, want := range map[string]journal.Verdict{
+		`{"error": "refused"}`: journal.VerdictPassed, `{"error": None}`: journal.VerdictFailed, `{"error": "dns"}`: journal.VerdictFailed,
+		`{"error": "timeout"}`: journal.VerdictFailed, `{"error": "failed"}`: journal.VerdictFailed,
+	} {
+		s, diags := app.LoadText("t.star", []byte("def main():\n    tcp.connect(\"shop.test:80\", expect = \"closed\", simulated = "+answer+")\n"))
+		if diags.HasErrors() {
+			t.Fatal(rendered(diags, s))
+		}
+		res, err := s.Plan(app.PlanOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Outcome.Verdict; got != want {
+			t.Errorf("%s is closed: %s (%s), want %s", answer, got, res.Outcome.Message, want)
+		}
+	}
+}
+
 // TestNoData has guards of a figure that does not exist: whether that is a breach is
 // what on_no_data says.
 func TestNoData(t *testing.T) {

@@ -46,7 +46,7 @@ func calling() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
 			Sig:     `tcp.connect(addr: string, *, timeout: duration = "10s", expect: string = "open", simulated: dict|None = None)`,
-			Doc:     "Makes a connection to host:port and closes it. The result has .ok .address .elapsed .error .code, the last being \"refused\", \"timeout\", \"reset\", \"dns\" or \"failed\" where there was no connection; an unmet expect fails.",
+			Doc:     "Makes a connection to host:port and closes it. The result has .ok .address .elapsed .error .code, the last being \"refused\", \"timeout\", \"reset\", \"dns\" or \"failed\" where there was no connection; an unmet expect fails. Closed is a port that refuses the connection: that none came in time, or that there is no such name, is not; expect = \"any\" takes these, too.",
 			Planned: "the connection is made, or refused where expect is \"closed\"; elapsed 10 ms",
 			Family:  "effects", Phase: dsl.Acting, Looks: true, Blocks: true, Ranges: timeout,
 			Choices: map[string][]string{"expect": {"open", "closed", "any"}},
@@ -168,6 +168,8 @@ func tcpConnect(c *Call, t *task) (starlark.Value, error) {
 		return nil, unmet("tcp %s: expected a connection, got none: %s", args.Addr, a.Error.Message)
 	case expect == "closed" && open:
 		return nil, unmet("tcp %s: expected it to be closed, and it is open", args.Addr)
+	case expect == "closed" && a.Error.Code != effects.CodeRefused: // of which nobody knows
+		return nil, unmet("tcp %s: expected the connection to be refused, got none for another reason: %s", args.Addr, a.Error.Message)
 	}
 	return NewObject("tcp_result",
 		Field{Name: "ok", Value: starlark.Bool(a.Error == nil)},
