@@ -277,22 +277,17 @@ func (t *transpiler) helpers() []stmt {
 // nowOver is the hook that runs before those of the orchestration that ask for a status.
 const nowOver = "now_over"
 
-// eachOnExit registers a handler as often as there are hooks: one that fails ends the handler,
-// and the next runs those that are left.
-func eachOnExit(handler string) stmt {
-	return block(atom(Pos{}, "for _ in hooks"), []stmt{simple(atom(Pos{}, "on_exit("+handler+")"))})
-}
-
 // afterwards is the function with which a body makes its hooks ready. To them the step
-// that they belong to has ended; to others it runs until they have.
+// that they belong to has ended; to others it runs until they have. A hook that fails behind
+// another failure is attempted: it is shown, and the first failure is how the step ended.
 func (t *transpiler) afterwards() stmt {
 	line := func(text string) stmt { return simple(atom(Pos{}, text)) }
-	head, parameter, passed, failed := "def afterwards(*hooks)", "", "", ""
+	head, ended, passed, failed := "def afterwards(*hooks)", "", "", ""
 	run := []stmt{block(atom(Pos{}, "for _ in hooks"), []stmt{
-		block(atom(Pos{}, "if left"), []stmt{line("left.pop(0)()")}),
+		block(atom(Pos{}, "if left"), []stmt{line("each(left.pop(0))")}),
 	})}
 	if len(t.uses.statusAfter) > 0 {
-		head, parameter, passed, failed = "def afterwards(*hooks, of = None)", "ended", `"passed"`, `"failed"`
+		head, ended, passed, failed = "def afterwards(*hooks, of = None)", ", ended", `, "passed"`, `, "failed"`
 		says := func(how string) stmt { return block(atom(Pos{}, "if of"), []stmt{line("status[of] = " + how)}) }
 		run = append(append([]stmt{says("ended")}, run...), says(`"running"`))
 	}
@@ -300,18 +295,20 @@ func (t *transpiler) afterwards() stmt {
 		line(`"""Runs hooks once: when what it returns is called, or when the scope has ended without that."""`),
 		line("left = list(hooks)"),
 	}
-	if !t.uses.previousLate && len(t.uses.statusAfter) == 0 {
-		return block(atom(Pos{}, head), append(body, block(atom(Pos{}, "def run()"), run), eachOnExit("run"), line("return run")))
-	}
-	var fails []stmt
+	finish, fails := []stmt{line("run(lambda hook: hook()" + passed + ")")}, []stmt{line("run(attempt" + failed + ")")}
 	if t.uses.previousLate {
-		fails = append(fails, line(previousStep+` = "failed"`))
+		fails = append([]stmt{line(previousStep + ` = "failed"`)}, fails...)
+	}
+	if t.uses.previousLate || len(t.uses.statusAfter) > 0 {
+		body = append(body, line("done = []"))
+		finish = append(finish, line("done.append(True)"))
+		fails = []stmt{block(atom(Pos{}, "if not done"), fails)}
 	}
 	return block(atom(Pos{}, head), append(body,
-		line("done = []"), block(atom(Pos{}, "def run("+parameter+")"), run),
-		block(atom(Pos{}, "def finish()"), []stmt{line("run(" + passed + ")"), line("done.append(True)")}),
-		block(atom(Pos{}, "def after_failure()"), []stmt{block(atom(Pos{}, "if not done"), append(fails, line("run("+failed+")")))}),
-		eachOnExit("after_failure"), line("return finish"),
+		block(atom(Pos{}, "def run(each"+ended+")"), run),
+		block(atom(Pos{}, "def finish()"), finish), block(atom(Pos{}, "def after_failure()"), fails),
+		block(atom(Pos{}, "for _ in hooks"), []stmt{line("on_exit(after_failure)")}), // one that is overdue ends its handler
+		line("return finish"),
 	))
 }
 
