@@ -71,11 +71,12 @@ func (s *Script) foreseen(params map[string]builtins.GivenParam, whole bool) dsl
 		return dsl.Diagnostics{s.located(dsl.Diagnostic{Severity: dsl.Error, Code: out.Reason, Message: out.Message})}
 	}
 	var diags dsl.Diagnostics
+	ends := s.planEnds(params, res)
 	for _, f := range res.Outcome.Failures {
 		switch {
 		case f.Problem.Code == builtins.CodeUnsupported || f.Problem.Code == builtins.CodeBadLimit:
 			diags = append(diags, s.located(Diagnostic(f.Problem)))
-		case whole && f.Class == runtime.ClassScript && len(f.Problem.Stack) > 0 && f.Problem.Code != builtins.CodeNotGiven && f.Problem.Code != builtins.CodeNoPlannedData:
+		case whole && ends && f.Class == runtime.ClassScript && len(f.Problem.Stack) > 0 && f.Problem.Code != builtins.CodeNotGiven && f.Problem.Code != builtins.CodeNoPlannedData:
 			d := s.located(Diagnostic(f.Problem))
 			d.Severity, d.Message = dsl.Hint, "as planned, the run ends here: "+d.Message
 			diags = append(diags, d)
@@ -95,6 +96,20 @@ func (s *Script) foreseen(params map[string]builtins.GivenParam, whole bool) dsl
 		}
 	}
 	return diags
+}
+
+// planEnds reports whether a plan that went past the failures of its steps ends with an error of
+// the script where it stops at them, too: what lies behind a step that fails only as planned
+// has what the step gives wherever a run comes so far.
+func (s *Script) planEnds(params map[string]builtins.GivenParam, past *Result) bool {
+	of := func(class runtime.Class) func(*runtime.Failure) bool {
+		return func(f *runtime.Failure) bool { return f.Class == class }
+	}
+	if !slices.ContainsFunc(past.Outcome.Failures, of(runtime.ClassScript)) || !slices.ContainsFunc(past.Outcome.Failures, of(runtime.ClassFailed)) {
+		return true
+	}
+	res, err := s.Plan(PlanOptions{Options: Options{Params: params}, Horizon: preflightHorizon, MaxRecords: preflightRecords})
+	return err == nil && slices.ContainsFunc(res.Outcome.Failures, of(runtime.ClassScript))
 }
 
 // assumes reports whether a plan stands on something that nobody has given, which can be
