@@ -140,6 +140,9 @@ func (r *rules) top(root *node) {
 		}
 		r.fail(pos, "no_steps", "the orchestration has no step; expected one or more").Help = "write a step with a name below steps:"
 	}
+	if on, p := doc.EnableReporting, doc.ReportPath; on != nil && on.Value && p != nil && hasTemplate(Any{Value: p.Value}) {
+		r.fail(p.Pos, "not_filled_in", "nothing is filled in here: the report's file is named before the run").Help = "write the path itself"
+	}
 	looping := doc.LoopOrchestration != nil && doc.LoopOrchestration.Value
 	if n := doc.MaxIterations; n != nil && n.Value == 0 && !looping {
 		r.fail(n.Pos, "needs_loop", "max_iterations 0 means for ever, which needs loop_orchestration: true").
@@ -243,9 +246,10 @@ func (r *rules) condition(c *Condition) {
 	}
 }
 
-// metric says where a metric is asked for that nothing ever records.
+// metric says where a metric is asked for that nothing ever records. Which one a name is that
+// is filled in shows in the run.
 func (r *rules) metric(name Str) {
-	if r.metrics[name.Value] || r.anyMetric {
+	if r.metrics[name.Value] || r.anyMetric || len(r.metrics) > 0 && hasTemplate(Any{Value: name.Value}) {
 		return
 	}
 	d := r.fail(name.Pos, "unknown_metric", "nothing records a metric %s", strconv.Quote(short(name.Value)))
@@ -262,7 +266,10 @@ func (r *rules) variable(name Str) {
 	}
 	d := r.fail(name.Pos, "unknown_variable", "nothing sets a variable %s", strconv.Quote(short(name.Value)))
 	d.Help = suggest(name.Value, slices.Sorted(maps.Keys(r.variables)), "the variables are")
-	if len(r.variables) == 0 {
+	switch {
+	case hasTemplate(Any{Value: name.Value}):
+		d.Help = asWrittenHelp
+	case len(r.variables) == 0:
 		d.Help = "set it under variables:"
 	}
 }
@@ -274,7 +281,13 @@ func (r *rules) stepName(name Str) {
 	}
 	d := r.fail(name.Pos, "unknown_step", "there is no step %s", strconv.Quote(short(name.Value)))
 	d.Help = suggest(name.Value, slices.Sorted(maps.Keys(r.steps)), "the steps are")
+	if hasTemplate(Any{Value: name.Value}) {
+		d.Help = asWrittenHelp
+	}
 }
+
+// asWrittenHelp is for names in which something would have to be filled in.
+const asWrittenHelp = "nothing is filled in here: write the name as it stands in the file"
 
 func (r *rules) assertions(list []Assertion) {
 	for _, a := range list {

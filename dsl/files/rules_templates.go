@@ -27,10 +27,16 @@ func (t templates) object(n *node, o *Object) {
 			t.value(p.value)
 		case f.Of != "" && f.Type == TypeObject:
 			t.object(p.value, t.schema[f.Of])
+		case f.Type == TypeTargets:
+			for _, target := range p.value.pairs {
+				t.object(target.value, t.schema[f.Of])
+			}
 		case f.Of != "":
 			for _, item := range p.value.items {
 				t.object(item, t.schema[f.Of])
 			}
+		case !f.AsWritten:
+			t.literal(p.value, f.Name)
 		}
 	}
 }
@@ -47,6 +53,24 @@ func (t templates) value(n *node) {
 	case mapNode:
 		for _, p := range n.pairs {
 			t.value(p.value)
+		}
+	}
+}
+
+// literal warns of templates in the strings of a value in which nothing is filled in.
+func (t templates) literal(n *node, key string) {
+	switch n.kind {
+	case stringNode:
+		if hasTemplate(Any{Value: n.text}) {
+			t.warn(n.pos, "not_filled_in", "nothing is filled in here: %s stays as it is written", key)
+		}
+	case listNode:
+		for _, item := range n.items {
+			t.literal(item, key)
+		}
+	case mapNode:
+		for _, p := range n.pairs {
+			t.literal(p.value, p.key.text)
 		}
 	}
 }

@@ -41,6 +41,9 @@ type Field struct {
 	Alias string
 	// Template says that "{{…}}" is filled in within the strings of the value.
 	Template bool
+	// AsWritten says that what nothing is filled in in is looked at elsewhere: in what has
+	// neither this nor Template, a template is warned of.
+	AsWritten bool
 	// MayBeEmpty says that nothing behind the key means something of its own, or that a
 	// list may have no items.
 	MayBeEmpty bool

@@ -14,7 +14,7 @@ func longest() float64 { return units.MaxDuration.Seconds() }
 
 func rootObject() Object {
 	return Object{Name: objectRoot, Noun: "an orchestration", Doc: "the file as a whole", Fields: []Field{
-		{Name: "$schema", Type: TypeString, Doc: "the schema that an editor holds the file against; it has no effect here"},
+		{Name: "$schema", Type: TypeString, AsWritten: true, Doc: "the schema that an editor holds the file against; it has no effect here"},
 		{Name: "name", Type: TypeString, Required: true, Doc: "what the orchestration is called"},
 		{Name: "description", Type: TypeString, Default: `""`, Doc: "what it is for"},
 		{Name: "tags", Type: TypeStrings, Default: "[]", MayBeEmpty: true, Doc: "words to find it by"},
@@ -29,7 +29,7 @@ func rootObject() Object {
 		{Name: "hooks", Type: TypeObjects, Of: objectHook, Advanced: true, MayBeEmpty: true, Doc: "actions at the beginning and the end of the run or of every step"},
 		{Name: "assertions", Type: TypeObjects, Of: objectAssertion, Advanced: true, MayBeEmpty: true, Doc: "what must hold at the end of the run"},
 		{Name: "enable_reporting", Type: TypeBool, Default: "false", Advanced: true, Doc: "write a report"},
-		{Name: "report_path", Type: TypeString, Advanced: true, Doc: "where to, below the working folder"},
+		{Name: "report_path", Type: TypeString, Advanced: true, AsWritten: true, Doc: "where to, below the working folder; nothing is filled in"},
 	}}
 }
 
@@ -123,11 +123,11 @@ func conditionObject() Object {
 	metric := []string{"metric_threshold"}
 	return Object{Name: objectCondition, Noun: "a condition", Doc: "what is true or not", Fields: []Field{
 		{Name: "type", Type: TypeString, Required: true, Advanced: true, Choices: types, Doc: "which condition"},
-		{Name: "variable", Type: TypeString, Required: true, Advanced: true, For: slices.Concat(withValue, []string{"exists"}), Doc: "the name of a variable"},
+		{Name: "variable", Type: TypeString, Required: true, Advanced: true, AsWritten: true, For: slices.Concat(withValue, []string{"exists"}), Doc: "the name of a variable"},
 		{Name: "value", Type: TypeAny, Required: true, Advanced: true, For: withValue, Template: true, MayBeEmpty: true, Doc: "with what it is compared"},
 		{Name: "conditions", Type: TypeObjects, Of: objectCondition, Required: true, Advanced: true, For: []string{"and", "or"}, Doc: "the conditions, of which all or one must hold"},
 		{Name: "condition", Type: TypeObject, Of: objectCondition, Required: true, Advanced: true, For: []string{"not"}, Doc: "the condition that must not hold"},
-		{Name: "metric_name", Type: TypeString, Required: true, Advanced: true, For: metric, Doc: "the name of a metric"},
+		{Name: "metric_name", Type: TypeString, Required: true, Advanced: true, For: metric, Template: true, Doc: "the name of a metric"},
 		{Name: "operator", Type: TypeString, Required: true, Advanced: true, For: metric, Choices: comparisons(), Doc: "how it is compared"},
 		{Name: "threshold", Type: TypeNumber, Required: true, Advanced: true, For: metric, Doc: "with which number"},
 	}}
@@ -167,12 +167,12 @@ func assertionObject() Object {
 	variable, metric, step, condition := types[:1], types[1:2], types[2:4], types[4:5]
 	return Object{Name: objectAssertion, Noun: "an assertion", Doc: "what must hold; if not, its step or the run fails", Fields: []Field{
 		{Name: "type", Type: TypeString, Required: true, Advanced: true, Choices: types, Doc: "which assertion"},
-		{Name: "variable", Type: TypeString, Required: true, Advanced: true, For: variable, Doc: "the name of a variable"},
+		{Name: "variable", Type: TypeString, Required: true, Advanced: true, AsWritten: true, For: variable, Doc: "the name of a variable"},
 		{Name: "expected", Type: TypeAny, Required: true, Advanced: true, For: variable, Template: true, MayBeEmpty: true, Doc: "what it must be"},
-		{Name: "metric", Type: TypeString, Required: true, Advanced: true, For: metric, Doc: "the name of a metric"},
+		{Name: "metric", Type: TypeString, Required: true, Advanced: true, For: metric, Template: true, Doc: "the name of a metric"},
 		{Name: "min", Type: TypeNumber, Advanced: true, For: metric, Doc: "the least it may be; min, max or both have to be there"},
 		{Name: "max", Type: TypeNumber, Advanced: true, For: metric, Doc: "the greatest it may be"},
-		{Name: "step_name", Type: TypeString, Required: true, Advanced: true, For: step, Doc: "the name of a step"},
+		{Name: "step_name", Type: TypeString, Required: true, Advanced: true, AsWritten: true, For: step, Doc: "the name of a step, as it is written there"},
 		{Name: "condition", Type: TypeObject, Of: objectCondition, Required: true, Advanced: true, For: condition, Doc: "the condition that must hold"},
 	}}
 }

@@ -53,7 +53,7 @@ func (t *transpiler) bound(c *Condition) (e expr, binds int) {
 		}
 		return atom(c.Pos, previousStep+" == "+want), bindsComparison
 	case "metric_threshold":
-		return join(metric(c.MetricName.Pos, str(*c.MetricName)),
+		return join(metric(c.MetricName.Pos, t.text(*c.MetricName)),
 			atom(c.Pos, " "+operators[c.Operator.Value]+" "), atom(c.Threshold.Pos, c.Threshold.Text)), bindsComparison
 	}
 	return t.comparison(c), bindsComparison
@@ -190,7 +190,7 @@ func (t *transpiler) assertion(of *Step, a *Assertion) stmt {
 		s.head = check(a.Variable.Value, x)
 		s.head.named("equals", expected)
 	case "metric_in_range":
-		s.head = check(a.Metric.Value, call(a.Metric.Pos, "recorded", str(*a.Metric)))
+		s.head = call(a.Pos, "check", t.text(*a.Metric), call(a.Metric.Pos, "recorded", t.text(*a.Metric)))
 		switch {
 		case a.Min != nil && a.Max != nil:
 			s.head.named("between", call(Pos{}, "", atom(a.Min.Pos, a.Min.Text), atom(a.Max.Pos, a.Max.Text)))
