@@ -116,7 +116,7 @@ func (m *schemaMaker) keys(out map[string]any, o *Object, variant string) {
 // value is the schema of the value of a key.
 func (m *schemaMaker) value(f *Field) map[string]any {
 	out := m.typed(f)
-	if (f.MayBeEmpty || !f.Required) && f.Type != TypeAny { // nothing behind a key is as if it were not there
+	if !f.Required && f.Type != TypeAny { // nothing behind a key is as if it were not there
 		out = orNothing(out)
 	}
 	out["description"] = f.Doc
