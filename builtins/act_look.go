@@ -62,6 +62,11 @@ func (c *Call) ask(kind string, args any, simulated *json.RawMessage) (runtime.A
 		}
 		*simulated = raw
 	}
+	if formed, ok := args.(interface{ Form() error }); ok { // what no answer makes better is said in a plan too
+		if err := formed.Form(); err != nil {
+			return runtime.Ask{}, c.Errorf("", "%v", err)
+		}
+	}
 	raw, err := json.Marshal(args)
 	if err != nil {
 		return runtime.Ask{}, fmt.Errorf("%s: %w", c.Name, err)

@@ -19,6 +19,16 @@ func splitAddress(addr string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
+// wellFormed says what is wrong with an address, whatever is permitted. In a plan the port
+// of a proxy that takes any is 0: it is known when the proxy listens.
+func wellFormed(addr string) error {
+	if host, port, err := net.SplitHostPort(addr); err == nil && host != "" && port == "0" {
+		return nil
+	}
+	_, _, err := splitAddress(addr)
+	return err
+}
+
 // checkAddress says whether a connection to "host:port" can be permitted.
 func (n *network) checkAddress(addr string) error {
 	host, port, err := splitAddress(addr)

@@ -77,6 +77,12 @@ func (args *DNSArgs) validate() error {
 	return err
 }
 
+// Form says what is wrong with what is asked and whom, whatever is permitted.
+func (args *DNSArgs) Form() error {
+	asked := *args
+	return asked.validate()
+}
+
 // performDNS is the performer of KindDNS.
 func (e *Effects) performDNS(ctx context.Context, call *runtime.Call) (any, error) {
 	var args DNSArgs

@@ -17,9 +17,9 @@ func FuzzProbe(f *testing.F) {
 		`{"kind":"http","url":"http://a.test/","status":"2xx,404","json":{"a[0].b":1,"/x~1y":null},"below":5}`,
 		`{"kind":"tcp","addr":"[::1]:80"}`,
 		`{"kind":"exec","argv":["a","b"],"code":3,"env":{"A":"b"}}`,
-		`{"kind":"all","of":[{"kind":"any","of":[{"kind":"http","url":"x","simulated":{"elapsed":"1s","ok":false}}]}]}`,
-		`{"kind":"http","url":"x","simulated":{"elapsed":9223372036854775807}}`,
-		`{"kind":"all","of":null}`, `null`, `{"kind":null}`, `{"kind":"http","url":"x","status":null}`,
+		`{"kind":"all","of":[{"kind":"any","of":[{"kind":"http","url":"http://x","simulated":{"elapsed":"1s","ok":false}}]}]}`,
+		`{"kind":"http","url":"http://x","simulated":{"elapsed":9223372036854775807}}`,
+		`{"kind":"all","of":null}`, `null`, `{"kind":null}`, `{"kind":"http","url":"http://x","status":null}`,
 	} {
 		f.Add([]byte(spec))
 	}
@@ -108,15 +108,15 @@ func FuzzAnswers(f *testing.F) {
 
 // No arguments make a planner panic.
 func FuzzPlan(f *testing.F) {
-	f.Add(uint8(0), []byte(`{"url":"x","planned_status":201,"simulated":{"status":3,"json":{},"error":"x"}}`))
+	f.Add(uint8(0), []byte(`{"url":"http://x","planned_status":201,"simulated":{"status":3,"json":{},"error":"x"}}`))
 	f.Add(uint8(1), []byte(`{"argv":[],"planned_code":-1,"simulated":{"elapsed":"1d","error":null}}`))
 	f.Add(uint8(2), []byte(`{"kind":"tcp","addr":"a:1","simulated":{"ok":false}}`))
 	f.Add(uint8(3), []byte(`{"every":1,"breaches":9223372036854775807,"probe":{"kind":"tcp","addr":"a:1"},"simulated":{"bad_after":9,"bad_for":9}}`))
 	for kind, args := range []string{ // in the order of the kinds, sorted
 		`{"name":"x","planned_code":"NXDOMAIN","simulated":{"code":"SERVFAIL"}}`, `{"argv":["x"],"simulated":{"error":"x"}}`,
-		`{"addr":"a:1","method":"a.B/C","planned_code":"OK","simulated":{"status":"x","json":{}}}`, `{"url":"x","simulated":{}}`,
+		`{"addr":"a:1","method":"a.B/C","planned_code":"OK","simulated":{"status":"x","json":{}}}`, `{"url":"http://x","simulated":{}}`,
 		`{"channel":"a","message":"b","simulated":{"error":"timeout"}}`, `{"kind":"prometheus","url":"http://x","query":"up","simulated":{"no_data":true}}`,
-		`{"url":"x","query":"up","simulated":{"value":"NaN"}}`, `{"addr":"a:1","planned_error":"refused","simulated":{"error":"x"}}`,
+		`{"url":"http://x","query":"up","simulated":{"value":"NaN"}}`, `{"addr":"a:1","planned_error":"refused","simulated":{"error":"x"}}`,
 		`{"every":1,"ignore_no_data":true,"probe":{"kind":"dns","name":"a","simulated":{"ok":false,"no_data":true}},"simulated":{"bad_after":1}}`,
 	} {
 		f.Add(uint8(kind), []byte(args))

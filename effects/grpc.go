@@ -78,12 +78,8 @@ func ParseGRPCCode(name string) (string, error) {
 
 // validate refuses what no call can be made of.
 func (args *GRPCArgs) validate() error {
-	if _, _, err := splitAddress(args.Addr); err != nil {
+	if err := args.Form(); err != nil {
 		return err
-	}
-	service, method, ok := strings.Cut(strings.TrimPrefix(args.Method, "/"), "/")
-	if !ok || service == "" || method == "" || strings.ContainsAny(args.Method, " \t\r\n") || strings.Contains(method, "/") {
-		return problem(CodeInvalid, "%q is no method; write \"package.Service/Method\"", args.Method)
 	}
 	for name, value := range args.Metadata {
 		if !isToken(name) || strings.HasPrefix(strings.ToLower(name), "grpc-") || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
@@ -92,6 +88,18 @@ func (args *GRPCArgs) validate() error {
 	}
 	_, err := args.TLS.config(nil)
 	return err
+}
+
+// Form says what is wrong with where the call goes and what it calls, whatever is permitted.
+func (args *GRPCArgs) Form() error {
+	if err := wellFormed(args.Addr); err != nil {
+		return err
+	}
+	service, method, ok := strings.Cut(strings.TrimPrefix(args.Method, "/"), "/")
+	if !ok || service == "" || method == "" || strings.ContainsAny(args.Method, " \t\r\n") || strings.Contains(method, "/") {
+		return problem(CodeInvalid, "%q is no method; write \"package.Service/Method\"", args.Method)
+	}
+	return nil
 }
 
 // performGRPC is the performer of KindGRPC.

@@ -249,6 +249,9 @@ func IsMethod(s string) bool { return isToken(s) && !strings.EqualFold(s, http.M
 // isControl reports whether r cannot be in the value of a header.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
+// Form says what is wrong with where the request goes, whatever is permitted.
+func (args *HTTPArgs) Form() error { return formURL(args.URL) }
+
 // checkHTTP is the Check of KindHTTP.
 func (e *Effects) checkHTTP(raw json.RawMessage) error {
 	var args HTTPArgs

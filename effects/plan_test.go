@@ -21,31 +21,31 @@ func TestPlans(t *testing.T) {
 	}{
 		{kind: "http", args: `{"url":"http://a.test/"}`, data: `{"elapsed":10000000,"status":200}`},
 		{kind: "http", args: `{"url":"http://a.test/","planned_status":201}`, data: `{"elapsed":10000000,"status":201}`},
-		{kind: "http", args: `{"url":"x","body":"planned_status"}`, data: `{"elapsed":10000000,"status":200}`},
-		{kind: "http", args: `{"url":"x","body":"simulated"}`, data: `{"elapsed":10000000,"status":200}`},
-		{kind: "http", args: `{"url":"x","simulated":null}`, data: `{"elapsed":10000000,"status":200}`},
-		{kind: "http", args: `{"url":"x","simulated":{"status":503,"body":"no","elapsed":"1m30s"}}`,
+		{kind: "http", args: `{"url":"http://x","body":"planned_status"}`, data: `{"elapsed":10000000,"status":200}`},
+		{kind: "http", args: `{"url":"http://x","body":"simulated"}`, data: `{"elapsed":10000000,"status":200}`},
+		{kind: "http", args: `{"url":"http://x","simulated":null}`, data: `{"elapsed":10000000,"status":200}`},
+		{kind: "http", args: `{"url":"http://x","simulated":{"status":503,"body":"no","elapsed":"1m30s"}}`,
 			data: `{"body":"no","elapsed":90000000000,"status":503}`, after: 90 * time.Second},
-		{kind: "http", args: `{"url":"x","simulated":{"elapsed":1500}}`, data: `{"elapsed":1500,"status":200}`, after: 1500},
-		{kind: "http", args: `{"url":"x","simulated":{"json":{"a": [1, "<"]}}}`, data: `{"body":"{\"a\": [1, \"<\"]}","elapsed":10000000,"status":200}`},
-		{kind: "http", args: `{"url":"x","simulated":{"error":"refused"}}`,
+		{kind: "http", args: `{"url":"http://x","simulated":{"elapsed":1500}}`, data: `{"elapsed":1500,"status":200}`, after: 1500},
+		{kind: "http", args: `{"url":"http://x","simulated":{"json":{"a": [1, "<"]}}}`, data: `{"body":"{\"a\": [1, \"<\"]}","elapsed":10000000,"status":200}`},
+		{kind: "http", args: `{"url":"http://x","simulated":{"error":"refused"}}`,
 			data: `{"elapsed":10000000,"error":{"code":"refused","message":"simulated: refused"},"status":0}`},
-		{kind: "http", args: `{"url":"x","simulated":{"error":{"code":"eof","message":"cut"},"status":200}}`,
+		{kind: "http", args: `{"url":"http://x","simulated":{"error":{"code":"eof","message":"cut"},"status":200}}`,
 			data: `{"elapsed":10000000,"error":{"code":"eof","message":"cut"},"status":200}`},
-		{kind: "http", args: `{"url":"x","simulated":{"stauts":503}}`, error: `unknown member "stauts"; known are body, body_base64, elapsed, error, headers, json, status, truncated`},
-		{kind: "http", args: `{"url":"x","simulated":{"status":"503"}}`, error: "status is a string; expected an integer"},
-		{kind: "http", args: `{"url":"x","simulated":{"elapsed":"soon"}}`, error: `elapsed: "soon" is no duration`},
-		{kind: "http", args: `{"url":"x","simulated":{"elapsed":-1}}`, error: "is no duration"},
-		{kind: "http", args: `{"url":"x","simulated":{"elapsed":1.5}}`, error: "is no duration"},
-		{kind: "http", args: `{"url":"x","simulated":[1]}`, error: "[1] is no object"},
-		{kind: "http", args: `{"url":"x","planned_status":"200"}`, error: "cannot unmarshal"},
+		{kind: "http", args: `{"url":"http://x","simulated":{"stauts":503}}`, error: `unknown member "stauts"; known are body, body_base64, elapsed, error, headers, json, status, truncated`},
+		{kind: "http", args: `{"url":"http://x","simulated":{"status":"503"}}`, error: "status is a string; expected an integer"},
+		{kind: "http", args: `{"url":"http://x","simulated":{"elapsed":"soon"}}`, error: `elapsed: "soon" is no duration`},
+		{kind: "http", args: `{"url":"http://x","simulated":{"elapsed":-1}}`, error: "is no duration"},
+		{kind: "http", args: `{"url":"http://x","simulated":{"elapsed":1.5}}`, error: "is no duration"},
+		{kind: "http", args: `{"url":"http://x","simulated":[1]}`, error: "[1] is no object"},
+		{kind: "http", args: `{"url":"http://x","planned_status":"200"}`, error: "cannot unmarshal"},
 		{kind: "exec", args: `{"argv":["x"]}`, data: `{"code":0,"elapsed":10000000}`},
 		{kind: "exec", args: `{"argv":["x"],"planned_code":3}`, data: `{"code":3,"elapsed":10000000}`},
 		{kind: "exec", args: `{"argv":["x"],"simulated":{"stdout":"hi","elapsed":"2s"}}`, data: `{"code":0,"elapsed":2000000000,"stdout":"hi"}`, after: 2 * time.Second},
 		{kind: "exec", args: `{"argv":["x"],"simulated":{"error":"timeout"}}`,
 			data: `{"code":-1,"elapsed":10000000,"error":{"code":"timeout","message":"simulated: timeout"}}`},
-		{kind: "probe", args: `{"kind":"http","url":"x","status":"404"}`, data: `{"elapsed":0,"ok":true,"value":404}`},
-		{kind: "probe", args: `{"kind":"http","url":"x","simulated":{"ok":false,"elapsed":"3s"}}`,
+		{kind: "probe", args: `{"kind":"http","url":"http://x","status":"404"}`, data: `{"elapsed":0,"ok":true,"value":404}`},
+		{kind: "probe", args: `{"kind":"http","url":"http://x","simulated":{"ok":false,"elapsed":"3s"}}`,
 			data: `{"elapsed":3000000000,"error":"simulated","ok":false,"value":200}`, after: 3 * time.Second},
 		{kind: "dance", args: `{}`, error: `unknown kind of effect "dance"; known are dns, exec, grpc, http, load, load.describe, load.window, notify, other, probe, prometheus, tcp, watch`},
 		{kind: "other", args: `{"simulated":{"what":"ever","elapsed":7}}`, data: `{"elapsed":7,"planned":true,"what":"ever"}`, after: 7},
@@ -94,8 +94,8 @@ func canonical(t *testing.T, data any) string {
 }
 
 func TestPlannedWatch(t *testing.T) {
-	const http = `"probe":{"kind":"http","url":"x"}`
-	const down = `"probe":{"kind":"http","url":"x","simulated":{"ok":false,"value":500}}`
+	const http = `"probe":{"kind":"http","url":"http://x"}`
+	const down = `"probe":{"kind":"http","url":"http://x","simulated":{"ok":false,"value":500}}`
 	tests := []struct {
 		args    string
 		ran     time.Duration

@@ -1,6 +1,7 @@
 package effects
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -169,22 +170,50 @@ func plainHost(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// checkURL is Policy.CheckURL.
-func (n *network) checkURL(rawURL string) error {
+// parseURL reads the URL of a request.
+func parseURL(rawURL string) (*url.URL, error) {
+	if !hasScheme(rawURL) {
+		hint := "it must begin with http:// or https://"
+		if rawURL != "" && !strings.Contains(rawURL, ":/") && !strings.HasPrefix(rawURL, "/") {
+			hint = fmt.Sprintf("write %q", "http://"+rawURL)
+		}
+		return nil, problem(CodeInvalid, "%q is no URL for a request; %s", rawURL, hint)
+	}
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return problem(CodeInvalid, "%q is no URL: %v", rawURL, unwrapURL(err))
-	}
-	port := uint16(80)
-	switch u.Scheme {
-	case "http":
-	case "https":
-		port = 443
-	default:
-		return problem(CodeInvalid, "%q is no URL for a request: it must begin with http:// or https://", rawURL)
+		return nil, problem(CodeInvalid, "%q is no URL: %v", rawURL, unwrapURL(err))
 	}
 	if u.Hostname() == "" {
-		return problem(CodeInvalid, "%q is no URL for a request: it has no host", rawURL)
+		return nil, problem(CodeInvalid, "%q is no URL for a request: it has no host", rawURL)
+	}
+	return u, nil
+}
+
+// hasScheme reports whether a URL begins with http: or https:, in letters of either case.
+func hasScheme(rawURL string) bool {
+	scheme, _, ok := strings.Cut(rawURL, ":")
+	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
+}
+
+// formURL says what is wrong with the URL of a request, whatever is permitted. What a secret
+// is in is looked at when its text is known.
+func formURL(rawURL string) error {
+	if namesSecret(rawURL) {
+		return nil
+	}
+	_, err := parseURL(rawURL)
+	return err
+}
+
+// checkURL is Policy.CheckURL.
+func (n *network) checkURL(rawURL string) error {
+	u, err := parseURL(rawURL)
+	if err != nil {
+		return err
+	}
+	port := uint16(80)
+	if u.Scheme == "https" {
+		port = 443
 	}
 	if s := u.Port(); s != "" {
 		p, err := strconv.ParseUint(s, 10, 16)

@@ -46,6 +46,9 @@ func parseHTTPProbe(spec json.RawMessage, _ *int) (probe, error) {
 	if p.URL == "" {
 		return nil, errors.New("it has no url")
 	}
+	if err := formURL(p.URL); err != nil {
+		return nil, err
+	}
 	for path := range p.JSON {
 		if _, err := parsePath(path); err != nil {
 			return nil, err

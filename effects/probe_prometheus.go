@@ -36,8 +36,7 @@ func parsePrometheusProbe(spec json.RawMessage, _ *int) (probe, error) {
 	if p.URL == "" {
 		return nil, errors.New("it has no url")
 	}
-	_, err := p.args().queryURL()
-	return &p, err
+	return &p, p.args().Form()
 }
 
 func (p *PrometheusProbe) args() *PrometheusArgs {

@@ -25,8 +25,7 @@ func parseTCPProbe(spec json.RawMessage, _ *int) (probe, error) {
 	if err := decodeStrict(spec, &p); err != nil {
 		return nil, err
 	}
-	_, _, err := splitAddress(p.Addr)
-	return &p, err
+	return &p, wellFormed(p.Addr)
 }
 
 // read implements probe.

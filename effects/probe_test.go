@@ -111,19 +111,19 @@ func TestBadProbes(t *testing.T) {
 		{`{}`, `unknown kind ""; known are http, tcp, exec, dns, grpc, prometheus, traffic, all, any`},
 		{`{"kind":"ftp"}`, `unknown kind "ftp"`},
 		{`{"kind":"http"}`, "it has no url"},
-		{`{"kind":"http","url":"x","bellow":1}`, `unknown field "bellow"`},
-		{`{"kind":"http","url":"x","status":"2x"}`, `"2x" is no status`},
-		{`{"kind":"http","url":"x","status":"9999"}`, "is no status"},
-		{`{"kind":"http","url":"x","status":[200]}`, "is no status"},
-		{`{"kind":"http","url":"x","json":{"a..b":1}}`, "is no path"},
-		{`{"kind":"http","url":"x","simulated":{"stauts":1}}`, `unknown member "stauts"; known are elapsed, error, no_data, ok, value`},
-		{`{"kind":"http","url":"x","simulated":3}`, "is no object"},
+		{`{"kind":"http","url":"http://x","bellow":1}`, `unknown field "bellow"`},
+		{`{"kind":"http","url":"http://x","status":"2x"}`, `"2x" is no status`},
+		{`{"kind":"http","url":"http://x","status":"9999"}`, "is no status"},
+		{`{"kind":"http","url":"http://x","status":[200]}`, "is no status"},
+		{`{"kind":"http","url":"http://x","json":{"a..b":1}}`, "is no path"},
+		{`{"kind":"http","url":"http://x","simulated":{"stauts":1}}`, `unknown member "stauts"; known are elapsed, error, no_data, ok, value`},
+		{`{"kind":"http","url":"http://x","simulated":3}`, "is no object"},
 		{`{"kind":"tcp","addr":"host"}`, "is no address"},
 		{`{"kind":"tcp","addr":":80"}`, "is no address"},
 		{`{"kind":"tcp","addr":"host:http"}`, "the port"},
 		{`{"kind":"exec"}`, "argv is empty"},
 		{`{"kind":"all"}`, "expected at least one probe"},
-		{`{"kind":"any","of":[{"kind":"http","url":"x"},{"kind":"tcp"}]}`, "any: of[1]: tcp:"},
+		{`{"kind":"any","of":[{"kind":"http","url":"http://x"},{"kind":"tcp"}]}`, "any: of[1]: tcp:"},
 		{strings.Repeat(`{"kind":"all","of":[`, 70) + strings.Repeat(`]}`, 70), "more than 64 probes"},
 	}
 	for _, test := range tests {
@@ -138,16 +138,16 @@ func TestPlannedProbes(t *testing.T) {
 		spec string
 		want Reading
 	}{
-		{`{"kind":"http","url":"x"}`, Reading{OK: true, Value: 200.}},
-		{`{"kind":"http","url":"x","status":"404,2xx"}`, Reading{OK: true, Value: 404.}},
-		{`{"kind":"http","url":"x","status":"4xx"}`, Reading{OK: true, Value: 400.}},
-		{`{"kind":"http","url":"x","status":"any"}`, Reading{OK: true, Value: 200.}},
+		{`{"kind":"http","url":"http://x"}`, Reading{OK: true, Value: 200.}},
+		{`{"kind":"http","url":"http://x","status":"404,2xx"}`, Reading{OK: true, Value: 404.}},
+		{`{"kind":"http","url":"http://x","status":"4xx"}`, Reading{OK: true, Value: 400.}},
+		{`{"kind":"http","url":"http://x","status":"any"}`, Reading{OK: true, Value: 200.}},
 		{`{"kind":"tcp","addr":"a:1"}`, Reading{OK: true}},
 		{`{"kind":"exec","argv":["x"],"code":3}`, Reading{OK: true, Value: 3.}},
-		{`{"kind":"http","url":"x","simulated":{"ok":false,"value":500,"elapsed":"2s"}}`, Reading{Value: 500., Elapsed: 2 * time.Second, Error: "simulated"}},
-		{`{"kind":"http","url":"x","simulated":{"error":"down"}}`, Reading{Value: 200., Error: "down"}},
-		{`{"kind":"all","of":[{"kind":"http","url":"x","simulated":{"elapsed":5}},{"kind":"tcp","addr":"a:1"}]}`, Reading{OK: true, Value: []any{200., nil}, Elapsed: 5}},
-		{`{"kind":"any","of":[{"kind":"http","url":"x","simulated":{"error":"down"}},{"kind":"exec","argv":["x"]}]}`, Reading{OK: true, Value: 0.}},
+		{`{"kind":"http","url":"http://x","simulated":{"ok":false,"value":500,"elapsed":"2s"}}`, Reading{Value: 500., Elapsed: 2 * time.Second, Error: "simulated"}},
+		{`{"kind":"http","url":"http://x","simulated":{"error":"down"}}`, Reading{Value: 200., Error: "down"}},
+		{`{"kind":"all","of":[{"kind":"http","url":"http://x","simulated":{"elapsed":5}},{"kind":"tcp","addr":"a:1"}]}`, Reading{OK: true, Value: []any{200., nil}, Elapsed: 5}},
+		{`{"kind":"any","of":[{"kind":"http","url":"http://x","simulated":{"error":"down"}},{"kind":"exec","argv":["x"]}]}`, Reading{OK: true, Value: 0.}},
 	}
 	e := newEffects(t, Policy{}, Options{})
 	for _, test := range tests {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,12 +59,12 @@ func (s *Sample) Number() (float64, error) { return strconv.ParseFloat(s.Value, 
 
 // queryURL is the address of a query; below which the API is.
 func (args *PrometheusArgs) queryURL() (string, error) {
-	u, err := url.Parse(args.URL)
-	if err != nil {
-		return "", problem(CodeInvalid, "the address of Prometheus is no URL: %v", unwrapURL(err))
+	if err := args.Form(); err != nil {
+		return "", err
 	}
-	if strings.TrimSpace(args.Query) == "" {
-		return "", problem(CodeInvalid, "the query is empty")
+	u, err := parseURL(args.URL)
+	if err != nil {
+		return "", err
 	}
 	u = u.JoinPath("api/v1/query")
 	q := u.Query()
@@ -73,6 +72,17 @@ func (args *PrometheusArgs) queryURL() (string, error) {
 	q.Set("timeout", cmp.Or(args.Timeout, DefaultTimeout).String())
 	u.RawQuery = q.Encode()
 	return u.String(), nil
+}
+
+// Form says what is wrong with the query and where it goes, whatever is permitted.
+func (args *PrometheusArgs) Form() error {
+	if err := formURL(args.URL); err != nil {
+		return err
+	}
+	if strings.TrimSpace(args.Query) == "" {
+		return problem(CodeInvalid, "the query is empty")
+	}
+	return nil
 }
 
 // performPrometheus is the performer of KindPrometheus.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
@@ -24,6 +25,12 @@ func (*HTTPProbe) hidden()   {}
 func (*ExecProbe) hidden()   {}
 func (allProbe) hidden()     {}
 func (anyProbe) hidden()     {}
+
+// secretOpen begins the name of a secret where its text is to stand.
+const secretOpen = "⟦secret:"
+
+// namesSecret reports whether a text is made of a secret's, which is not known yet.
+func namesSecret(text string) bool { return strings.Contains(text, secretOpen) }
 
 // hide takes the text of secrets out of what came from outside, once.
 func (o *Options) hide(text string) string {

@@ -69,6 +69,9 @@ func (e *Effects) connect(ctx context.Context, args *TCPArgs) *TCPAnswer {
 	return answer
 }
 
+// Form says what is wrong with the address, whatever is permitted.
+func (args *TCPArgs) Form() error { return wellFormed(args.Addr) }
+
 // checkTCP is the Check of KindTCP.
 func (e *Effects) checkTCP(raw json.RawMessage) error {
 	var args TCPArgs

@@ -24,6 +24,9 @@ const (
 	// DefaultTimeout is how long one request may take.
 	DefaultTimeout = 10 * time.Second
 	maxBody        = 1 << 20 // of a request
+	// secretOpen begins the name of a secret where its text is to stand: a URL that is one
+	// is looked at again when its text is known.
+	secretOpen = "⟦secret:"
 )
 
 // Spec is load as plain data. Exactly one of HTTP and GRPC is set.
@@ -167,7 +170,7 @@ func (p *Piece) validate() error {
 }
 
 func (h *HTTP) validate() error {
-	if !strings.HasPrefix(h.URL, "http://") && !strings.HasPrefix(h.URL, "https://") {
+	if !strings.HasPrefix(h.URL, "http://") && !strings.HasPrefix(h.URL, "https://") && !strings.HasPrefix(h.URL, secretOpen) {
 		return fmt.Errorf("url: %q; expected one that begins with http:// or https://", h.URL)
 	}
 	if len(h.Body) > maxBody {
