@@ -40,7 +40,7 @@ func checkLatency(f *Fault) error {
 	_, delay := f.Value("delay")
 	_, between := f.Range("between")
 	if !delay && !between {
-		return errors.New(`needs delay or between, as in latency("250ms") or latency(between = ("100ms", "300ms"))`)
+		return errors.New(`needs delay or between, as in fault.latency("250ms") or fault.latency(between = ("100ms", "300ms"))`)
 	}
 	jitter, _ := f.Value("jitter")
 	percent, _ := f.Value("jitter_percent")

@@ -106,6 +106,10 @@ func unexplained(m *Module, line, col int, a around) Diagnostic {
 		d.Help = "no bracket is open here; leave it out"
 	case strings.Contains(a.msg, "invalid escape"):
 		d.Code, d.Help = "bad_escape", `write \\ for a backslash, or r"…" for raw text`
+	case a.bad.text == ":" && a.before.kind == wordToken && strings.Contains(a.msg, "want ','") && !slices.Contains([]string{"[", "{"}, unclosed(a.line).text):
+		d.Help = fmt.Sprintf("write %s = …: what is given by name has an equals sign, the key of a dict a colon", a.before.text)
+	case a.bad.text == ":" && a.before.text == ")" && strings.Contains(a.msg, "want newline") && len(a.line) > 1 && a.line[1].text == "(":
+		d.Help = fmt.Sprintf("write def %s(…): where a function begins", a.first)
 	case strings.Contains(a.msg, "want ','"):
 		d.Help = "a comma or a closing bracket is missing before this"
 	case strings.Contains(a.msg, "in string"):
