@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"starquake/report/junit"
+	"starquake/report/text"
 )
 
 // TestedFile is one file of tests with what came of them. Where Wrong is not "" none was run.
@@ -35,8 +36,8 @@ func (f *TestedFile) junit() junit.Suite {
 	for _, res := range f.Results {
 		suite.Time += junit.Seconds(res.Took)
 		c := junit.Case{Name: res.Name, Class: class, Time: junit.Seconds(res.Took)}
-		for _, line := range res.Log {
-			c.Out += line.Message + "\n"
+		for i := range res.Log {
+			c.Out += text.Logged(&res.Log[i]) + "\n"
 		}
 		if !res.OK {
 			c.Failure = &junit.Problem{}

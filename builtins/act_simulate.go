@@ -29,8 +29,8 @@ type Simulated struct {
 func simulating() []Builtin {
 	return []Builtin{{dsl.Builtin{
 		Sig: `simulate(file: string, params: dict = {}, answers: dict|list = {}, seed: int|None = None, fail: list = [], breach: list = [])`,
-		Doc: "Runs an orchestration in the virtual world and gives the whole run: .verdict .reason .message .ok .exit .total .tolerated .flaky .steps .checks .faults .guards .figures .timeline .log .targets .hosts .commands .secrets .max_faults, and .step(path), .check(name), .guard(name) and .figure(name) for one of them. " +
-			"A step has .path .name .ok .status .error .reason .start .end .duration .tries .tolerated .faults, a check .name .ok .value .limit .detail .path .at. The timeline is what happened, in order: each has .at .what .name .path, and .what is one of step, passed, failed, skipped, stopped, fault_on, fault_off, check_passed, check_failed, breach and log. " +
+		Doc: "Runs an orchestration in the virtual world and gives the whole run: .verdict .reason .message .ok .exit .total .tolerated .flaky .steps .checks .faults .guards .figures .timeline .log .targets .hosts .commands .secrets .max_faults, and .step(path), .check(name), .guard(name) and .figure(name) for one of them, the first of that name. " +
+			"A step has .path .name .ok .status .error .reason .start .end .duration .tries .tolerated .faults, a check .name .ok .value .limit .detail .path .at, a fault .target .kind .text .path .start .end .duration, a guard .name .ok .path .seen .bad (how many readings, and how many did not hold), a figure .name .value .unit .path .at; .log has the messages, .targets the names. The timeline is what happened, in order: each has .at .what .name .path, and .what is one of step, passed, failed, skipped, stopped, fault_on, fault_off, check_passed, check_failed, breach and log. " +
 			"Of a run that is invalid only .verdict .reason .message .exit can be read: any other is an error, as is an answer that nothing asked for, and a guard in breach that was not breached. It works under starquake test.",
 		Family: "testing", Phase: dsl.Acting,
 		Help: map[string]string{

@@ -141,12 +141,12 @@ func (m *met) unknown(hit uint64, min int) *runtime.Failure {
 // judgeHits makes the run inconclusive if fewer requests than min met the faults. Where
 // the step has load of its own, the run's own probes are none: that they met the faults
 // says nothing of the load.
-func judgeHits(held []*runtime.Held, min int, loaded bool) error {
+func judgeHits(try *runtime.Try, min int, loaded bool) error {
 	if min == 0 {
 		return nil
 	}
 	var sum met
-	for _, h := range held {
+	for _, h := range try.Held {
 		if f := sum.add(h.Told()); f != nil {
 			return f
 		}
@@ -165,8 +165,15 @@ func judgeHits(held []*runtime.Held, min int, loaded bool) error {
 		return runtime.Failf(runtime.ClassInconclusive, "no_hits",
 			"%d requests met the chaos of this step beside %d of the run's own probes, expected at least %d: it says nothing about the load; send it through the target, or say min_hits = 0", hit, probed, min)
 	}
+	of, help := "", "send traffic through the target, or say min_hits = 0"
+	if try.Number > 1 { // what an earlier one met is in the report, and is not counted here
+		of = fmt.Sprintf(" in try %d", try.Number)
+	}
+	if sum.seen > 0 {
+		help = "send more of it, or see what its probability and its match leave out, or say min_hits = 0"
+	}
 	return runtime.Failf(runtime.ClassInconclusive, "no_hits",
-		"%d requests met the chaos of this step, expected at least %d (%d passed the target): it says nothing about the system; send traffic through the target, or say min_hits = 0", hit, min, sum.seen)
+		"%d requests met the chaos of this step%s, expected at least %d (%d passed the target): it says nothing about the system; %s", hit, of, min, sum.seen, help)
 }
 
 // faultStats are the counts of faults that are off.

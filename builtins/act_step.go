@@ -26,7 +26,7 @@ func stepping() []Builtin {
 			Ranges:  map[string][2]float64{"retries": {0, 10_000}, "backoff": {1, 100}, "min_hits": {0, 1e9}, "recovered": someTime},
 			Choices: map[string][]string{"on_failure": {"stop", "continue", "tolerate"}},
 			Help: map[string]string{
-				"min_hits":     "how many requests must meet the chaos. Those of probes count in a step without traffic; in one with traffic they do not, as far as this process makes both probe and proxy",
+				"min_hits":     "how many requests must meet the chaos, in each try for itself. Those of probes count in a step without traffic; in one with traffic they do not, as far as this process makes both probe and proxy",
 				"name":         "what it is called in timeline, report and failures; several steps may share a name",
 				"chaos":        "faults, lists of them, scenarios or profiles, which are on during each try",
 				"on":           "a target or a list of them, of those faults that no .on(target) binds",
@@ -187,7 +187,7 @@ func (c *Call) stepChaos(t *task, spec *runtime.StepSpec) error {
 	}
 	spec.Chaos = func() ([]runtime.Ask, error) { return asks, nil }
 	spec.Terms = hitTerms(c.Int("min_hits"))
-	met := func(try *runtime.Try) error { return judgeHits(try.Held, minHits, c.Has("traffic")) }
+	met := func(try *runtime.Try) error { return judgeHits(try, minHits, c.Has("traffic")) }
 	spec.Doubt = met
 	spec.Judge = func(_ *runtime.Branch, try *runtime.Try) error { return met(try) }
 	return nil

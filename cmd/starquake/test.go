@@ -12,6 +12,7 @@ import (
 
 	"starquake/app"
 	"starquake/dsl"
+	"starquake/report/text"
 	"starquake/runtime/journal"
 )
 
@@ -136,8 +137,8 @@ func (c *testCmd) print(sh *shell, path string, s *app.Script, res app.TestResul
 		word = "FAIL"
 	}
 	fmt.Fprintf(sh.out, "%s %s %s (%s)\n", word, path, res.Name, res.Took.Round(time.Millisecond))
-	for _, line := range res.Log {
-		fmt.Fprintf(sh.out, "     %s\n", safe(line.Message))
+	for i := range res.Log {
+		fmt.Fprintf(sh.out, "     %s\n", safe(text.Logged(&res.Log[i])))
 	}
 	for _, p := range res.Problem {
 		sh.problem(path, s, p)

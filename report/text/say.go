@@ -40,6 +40,14 @@ func Value(raw json.RawMessage, unit string) string { return value(raw, unit) }
 // Fields writes a JSON object as "a=1 b=two".
 func Fields(raw json.RawMessage, units map[string]string) string { return fields(raw, units) }
 
+// Logged is a line of a run's log, with its fields behind it.
+func Logged(l *view.Line) string {
+	if len(l.Fields) == 0 {
+		return l.Message
+	}
+	return l.Message + "  " + fields(l.Fields, l.Units)
+}
+
 // Measured is a value beside its limit.
 func Measured(raw json.RawMessage, unit, limit string) string { return measured(raw, unit, limit) }
 
