@@ -310,3 +310,17 @@ func TestRetried(t *testing.T) {
 		t.Errorf("annotations: %v\n%s", err, out.String())
 	}
 }
+
+// TestCommentSaysNothing: a step that says nothing about the system is no failure of it in a
+// comment either, as in the summary of a terminal.
+func TestCommentSaysNothing(t *testing.T) {
+	j := viewtest.New("x", "real")
+	s := j.Begin("0", journal.StepBeginBody{Path: "slow", Duration: time.Second})
+	j.Wait(time.Second)
+	p := &journal.Problem{Code: "no_hits", Message: "no request met the fault", Path: "slow"}
+	j.Add(journal.StepEnd, s, &journal.StepEndBody{Path: "slow", Status: journal.Failed, Tries: 1, Error: p})
+	out := string(write(t, "md", &report.Run{Run: j.Finish(journal.RunEndBody{Verdict: journal.VerdictInconclusive, Reason: "no_hits", Message: p.Message}).Run()}))
+	if !strings.Contains(out, "1 step · 1 inconclusive") || !strings.Contains(out, "- ❔ step \"slow\"") || strings.Contains(out, "1 failed") || strings.Contains(out, "❌") {
+		t.Errorf("nothing failed:\n%s", out)
+	}
+}

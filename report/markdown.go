@@ -81,12 +81,12 @@ func mark(r *Run) string {
 
 // counts says how much there was, in a line.
 func counts(r *Run) string {
-	c := r.Counts
+	c, silent := r.Counts, text.SilentSteps(r.Run)
 	parts := []string{plural(c.Steps, "step")}
 	for _, n := range []struct {
 		n    int
 		what string
-	}{{c.Failed, "failed"}, {c.Skipped, "skipped"}, {c.Stopped, "stopped"}} {
+	}{{c.Failed - silent, "failed"}, {silent, "inconclusive"}, {c.Skipped, "skipped"}, {c.Stopped, "stopped"}} {
 		if n.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n.n, n.what))
 		}
@@ -116,6 +116,9 @@ func (m *markdown) findings() {
 	m.WriteString("\n### What failed\n\n")
 	for _, f := range shown {
 		kind := "❌"
+		if journal.Inconclusive(f.Code) {
+			kind = "❔"
+		}
 		if word := f.held(); word != "" {
 			kind = "⚠️ " + word + ":"
 		}

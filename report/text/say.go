@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"starquake/runtime/journal"
 	"starquake/runtime/view"
 )
 
@@ -39,6 +40,18 @@ func Value(raw json.RawMessage, unit string) string { return value(raw, unit) }
 
 // Fields writes a JSON object as "a=1 b=two".
 func Fields(raw json.RawMessage, units map[string]string) string { return fields(raw, units) }
+
+// SilentSteps is how many of the steps that failed say nothing about the system: the others
+// have failed for people.
+func SilentSteps(run *view.Run) int {
+	n := 0
+	for _, st := range run.Steps {
+		if st.Status == journal.Failed && saysNothing(st) {
+			n++
+		}
+	}
+	return n
+}
 
 // Logged is a line of a run's log, with its fields behind it.
 func Logged(l *view.Line) string {

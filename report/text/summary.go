@@ -90,12 +90,7 @@ func toldUnclean(run *view.Run) bool {
 }
 
 func (s *summary) counts() string {
-	c, silent := s.run.Counts, 0
-	for _, st := range s.run.Steps {
-		if st.Status == journal.Failed && saysNothing(st) {
-			silent++
-		}
-	}
+	c, silent := s.run.Counts, SilentSteps(s.run)
 	parts := []string{plural(c.Steps, "step", "steps")}
 	for _, n := range []struct {
 		n    int
