@@ -168,6 +168,7 @@ func problems(ctx huma.Context, _ string, v any) (any, error) {
 		p = problemf(http.StatusBadRequest, "invalid_request", "%s", e.Detail)
 		humafiber.Unwrap(ctx).Locals(wrongRequest, true)
 	}
+	fiberOf(ctx).Locals(codeKey, p.Code) // for the logs
 	for _, d := range e.Errors {
 		if d.Message == validation.MsgExpectedMatchExactlyOneSchema { // which only a Seed has
 			d.Message = seedExpected
@@ -192,6 +193,15 @@ func fiberOf(ctx huma.Context) *fiber.Ctx { return humafiber.Unwrap(ctx) }
 // wrongRequest marks a response whose status is to be 400 instead of 422, which package
 // huma has for it.
 const wrongRequest = "wrong request"
+
+// statusOf is the status that is answered.
+func statusOf(c *fiber.Ctx) int {
+	status := c.Response().StatusCode()
+	if c.Locals(wrongRequest) != nil && status == http.StatusUnprocessableEntity {
+		return http.StatusBadRequest
+	}
+	return status
+}
 
 // codeOf is the code of what goes wrong before a request is looked into.
 func codeOf(status int) string {

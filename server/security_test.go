@@ -381,6 +381,7 @@ func TestAudit(t *testing.T) {
 	l.do("DELETE", "/api/v1/targets/api", nil, bearer(operator)).is(403)
 	l.do("GET", "/api/v1/runs", nil, bearer(operator)).is(200)
 	l.do("GET", "/api/v1/runs", nil, "Authorization: Bearer "+secret).is(401)
+	l.do("POST", "/api/v1/runs", map[string]any{"orchestraton": "x"}, bearer(operator)).is(400, "invalid_request")
 	for range 10 {
 		l.do("POST", "/api/v1/runs/none/stop", nil).is(404, "run_not_found")
 	}
@@ -411,13 +412,14 @@ func TestAudit(t *testing.T) {
 	for _, want := range []string{
 		"a-operator token start-run /api/v1/runs 201 ", "a-operator token remove-target /api/v1/targets/api 403 forbidden",
 		"  list-runs /api/v1/runs 401 unauthorized", "local local stop-run /api/v1/runs/none/stop 404 run_not_found",
+		"a-operator token start-run /api/v1/runs 400 invalid_request",
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("not noted: %q\nthere is %q", want, got)
 		}
 	}
-	if len(got) != 13 {
-		t.Errorf("%d entries, expected 13: %q", len(got), got)
+	if len(got) != 14 {
+		t.Errorf("%d entries, expected 14: %q", len(got), got)
 	}
 	id := a.header.Get("X-Request-Id")
 	l.await("the log of request "+id, func() bool { return id != "" && strings.Contains(l.log.String(), id) })

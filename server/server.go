@@ -203,9 +203,7 @@ func (s *Server) guarded(c *fiber.Ctx) (err error) {
 // that it is not counted from the beginning.
 func (s *Server) bounded(c *fiber.Ctx) error {
 	err := c.Next()
-	if c.Locals(wrongRequest) != nil && c.Response().StatusCode() == fiber.StatusUnprocessableEntity {
-		c.Status(fiber.StatusBadRequest)
-	}
+	c.Status(statusOf(c))
 	if dead := c.Context().Conn().SetWriteDeadline(time.Now().Add(writeTimeout)); dead != nil {
 		s.logger.Debug("a client is gone", "error", dead)
 	}

@@ -156,7 +156,7 @@ func (s *Server) account(ctx huma.Context, who Who, changes bool) {
 	u := ctx.URL()
 	entry := audit.Entry{
 		Who: who.Name, Role: string(who.Role), Kind: who.Kind, From: hostOf(ctx.RemoteAddr()),
-		What: ctx.Operation().OperationID, On: u.Path, Status: c.Response().StatusCode(), Code: codeIn(c), Request: requestID(c),
+		What: ctx.Operation().OperationID, On: u.Path, Status: statusOf(c), Code: codeIn(c), Request: requestID(c),
 	}
 	if err := s.config.Audit.Append(entry, changes); err != nil {
 		s.logger.Error("a request cannot be noted", "error", err, "request", entry.Request)
