@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"starquake/runtime/journal"
 	"starquake/units"
 )
 
@@ -23,6 +24,7 @@ func (r *Run) Warnings() []string {
 	case r.unhit() && r.Reason != "no_hits": // else the verdict says so
 		out = append(out, "no request met any fault: the run says nothing of how the system bears them; send traffic through the target while they are on")
 	}
+	out = append(out, r.unjudged()...)
 	if n := r.Counts.LateTurns - r.Counts.LateByCrash; n > 0 {
 		out = append(out, fmt.Sprintf("%s late: the body takes longer than every", plural(n, "loop turn began", "loop turns began")))
 	}
@@ -134,6 +136,27 @@ func (r *Run) unhit() bool {
 		}
 	}
 	return on > 0
+}
+
+// unjudged warns of load that nothing but errors came of, in a run that passed without a
+// check: it passes whatever the system does.
+func (r *Run) unjudged() (out []string) {
+	if r.State != Ended || r.Verdict != journal.VerdictPassed || r.Counts.Checks > 0 {
+		return nil
+	}
+	for _, l := range r.Loads {
+		f := l.Figures
+		if f == nil || f.Requests == 0 || f.Errors < f.Requests || len(out) == maxUnmet {
+			continue
+		}
+		name := l.Text
+		if l.Path != "" {
+			name = "of step " + l.Path
+		}
+		out = append(out, fmt.Sprintf("load %s had no answer that was expected (%s), and the run passed, since no check judged it; add a limit such as below = {\"error_rate\": \"1%%\"}",
+			name, plural(int(f.Requests), "request, an error", "requests, all errors")))
+	}
+	return out
 }
 
 func plural(n int, one, many string) string {
