@@ -71,9 +71,36 @@ func (f dataFlag) notGoingOn(name string, err error) error {
 		return fmt.Errorf("run %s of %s %s%s; `starquake runs show %s%s` shows it", e.ID, text.Clean(e.Name), how, f.standingOf(e), e.ID, f.again())
 	}
 	if errors.Is(err, app.ErrNoneLive) {
-		return fmt.Errorf("%w; `starquake runs%s` lists those that were", err, f.again())
+		return fmt.Errorf("%w; `starquake runs%s` lists those that were%s", err, f.again(), f.interrupted())
 	}
 	return err
+}
+
+// interrupted tells of the newest run of the data folder whose process died: who asks for a
+// run that goes on may mean it.
+func (f dataFlag) interrupted() string {
+	dir, err := app.DataDir(f.Data)
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Stat(dir); err != nil { // to look is no reason to make it
+		return ""
+	}
+	s, err := f.openStore()
+	if err != nil {
+		return ""
+	}
+	defer s.Close()
+	runs, err := s.Runs(store.Filter{Status: store.Interrupted})
+	if err != nil {
+		return ""
+	}
+	for _, e := range runs {
+		if !e.Imported {
+			return fmt.Sprintf(", and `starquake recover%s` goes on with %s of %s, which was interrupted", f.again(), e.ID, text.Clean(e.Name))
+		}
+	}
+	return ""
 }
 
 // kept gives the run of the data folder that name means, nil where it means none.
