@@ -48,6 +48,11 @@ func check(c *Call, t *task) (starlark.Value, error) {
 			continue
 		}
 		bound := likeValue(v, c.Value(l.name))
+		if l.op != syntax.EQL {
+			if err := c.byLetters(v, bound); err != nil {
+				return nil, err
+			}
+		}
 		ok, err := compare(l.op, v, bound)
 		if err != nil {
 			return nil, c.cannotCompare(l.name, v, bound)
@@ -59,6 +64,9 @@ func check(c *Call, t *task) (starlark.Value, error) {
 			return nil, c.Errorf("between", "expected (low, high), got %s", describe(c.Value("between")))
 		}
 		low, high := likeValue(v, pair[0]), likeValue(v, pair[1])
+		if err := c.byLetters(v, low, high); err != nil {
+			return nil, err
+		}
 		over, err := compare(syntax.GE, v, low)
 		if err != nil {
 			return nil, c.cannotCompare("between", v, low)
@@ -185,6 +193,27 @@ func limitText(written, bound starlark.Value) string {
 		return strconv.FormatFloat(float64(f), 'g', 15, 64)
 	}
 	return text
+}
+
+// byLetters refuses to order two texts that are times to whoever wrote them: letter by
+// letter "15s" is less than "1s".
+func (c *Call) byLetters(v starlark.Value, bounds ...starlark.Value) error {
+	if _, is := v.(starlark.String); !is || !isTime(v) {
+		return nil
+	}
+	for _, bound := range bounds {
+		if _, is := bound.(starlark.String); is && isTime(bound) {
+			return c.Errorf("value", "%s is text, and would be compared with %s letter by letter", describe(v), describe(bound)).
+				WithHint("write duration(%s)", describe(v))
+		}
+	}
+	return nil
+}
+
+// isTime reports whether a text is a duration for people.
+func isTime(v starlark.Value) bool {
+	_, is := withUnit(v).(Duration)
+	return is
 }
 
 // cannotCompare is the error for a limit of another sort than the value.

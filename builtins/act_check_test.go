@@ -41,6 +41,10 @@ func TestCheckLimits(t *testing.T) {
 		{`5, between = (1, "x")`, `a value of 5 cannot be compared with "x"`},
 		{`duration("1s"), below = "5%"`, `a value of 1s cannot be compared with "5%"; beside a duration write a duration`},
 		{`"a", below = 3`, `a value of "a" cannot be compared with 3; write a limit of the same type`},
+		{`"15s", below = "1s"`, `"15s" is text, and would be compared with "1s" letter by letter; write duration("15s")`},
+		{`"15s", between = ("1s", "2m")`, `"15s" is text, and would be compared with "1s" letter by letter`},
+		{`"15s", equals = "15s"`, `ok "15s" equal to "15s"`},
+		{`"2024-05-01", above = "2024-04-30"`, `ok "2024-05-01" above "2024-04-30"`},
 		{`5`, `expected True or False, or a limit beside it`},
 		{`float("inf"), below = "1s"`, `a value of +inf cannot be compared with 1s`},
 	}

@@ -229,6 +229,9 @@ func (p *param) hint(v starlark.Value, content error) string {
 				return fmt.Sprintf("write %q", d)
 			}
 		}
+		if is("number") && is("list") {
+			return "write a number, without quotes and unit"
+		}
 		if is("list") || is("iterable") {
 			return fmt.Sprintf("write [%s]", describe(v))
 		}

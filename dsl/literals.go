@@ -109,6 +109,8 @@ func (c *checker) misfit(f *facts, e *entry, a argument, v value, why error) Dia
 		d.Help = fmt.Sprintf("write probe.http(%q)", v.text)
 	case v.kind == "string" && takes("traffic"):
 		d.Help = fmt.Sprintf("write traffic.http(%q, rate = …)", v.text)
+	case v.kind == "string" && takes("number") && takes("list"):
+		d.Help = "write a number, without quotes and unit"
 	case v.kind == "string" && takes("int") && isNumber(v.text):
 		d.Help = fmt.Sprintf("write %s, without quotes", v.text)
 	case v.kind == "string" && takes("list"):
