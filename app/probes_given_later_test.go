@@ -45,6 +45,7 @@ def main():
     check("http", observe(probe.http(secret("address"))).ok)
     observe(probe.grpc("127.0.0.1:1", metadata = {"authorization": "Bearer " + secret("address")}))
     observe(probe.grpc("127.0.0.1:1", ca = secret("authority")))
+    traffic.grpc("127.0.0.1:1", "grpc.health.v1.Health/Check", rate = 1, metadata = {"authorization": secret("address")})
     sent = traffic.run(traffic.http(secret("address"), rate = 20, duration = "100ms"))
     check("load", sent.errors, equals = 0)
 `

@@ -141,7 +141,7 @@ func trafficGRPC(c *Call) (starlark.Value, error) {
 	if g.Message = string(raw); g.Message == "{}" {
 		g.Message = ""
 	}
-	if g.Metadata, err = c.labels("metadata"); err != nil {
+	if g.Metadata, err = c.metadata(); err != nil {
 		return nil, err
 	}
 	names, err := c.Strings("expect")
