@@ -49,6 +49,7 @@ const spliceBody = 128 << 10
 // early, without an error, when the faults change.
 func (c *conn) spliceBody(dst, src side, y *body, way direction) error {
 	gen := c.p.faults.Load().gen
+	var r rush
 	for y.left > 0 {
 		c.mu.Lock()
 		c.splicing[way] = true
@@ -56,7 +57,7 @@ func (c *conn) spliceBody(dst, src side, y *body, way direction) error {
 		var err error
 		var n int64
 		if c.p.faults.Load().gen == gen { // after splicing is set: see kick
-			n, err = spliceN(socketOf(dst), socketOf(src), min(y.left, spliceUnit))
+			n, err = spliceN(socketOf(dst), socketOf(src), min(y.left, spliceUnit), &r)
 		}
 		c.mu.Lock()
 		c.splicing[way] = false

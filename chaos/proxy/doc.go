@@ -22,7 +22,7 @@
 //	message.go   whole messages that faults change
 //	operations.go   requests whose GraphQL operations faults ask about
 //	stream.go, line.go   everything else: chunks relayed, spliced or delayed
-//	splice_*.go  bulk that nothing is done to is relayed by the kernel
+//	splice_*.go, rush.go  bulk that nothing is done to is relayed by the kernel
 //	pipe.go      bulk that is delayed waits inside it
 //	tunnel.go, http2.go  where engines of other protocols take over
 //	wake.go      readers that wait are told of new faults

@@ -217,7 +217,7 @@ func (l *line) sendBytes(b []byte) bool {
 func (l *line) sendHeld(held *pipe) bool {
 	s := &l.s
 	if s.met.flow.size() == len(s.met.flow.delays) {
-		return held.pour(s.dst.(*net.TCPConn), func() bool { return s.c.p.faults.Load() == s.snap }) == nil
+		return held.pour(s.dst.(*net.TCPConn), &s.rush, func() bool { return s.c.p.faults.Load() == s.snap }) == nil
 	}
 	buffer := s.c.p.buffer()
 	defer s.c.p.buffers.Put(buffer)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,8 +74,9 @@ func (p *pipes) get(n int) *pipe {
 	return &pipe{of: p, r: fds[0], w: fds[1]}
 }
 
-// pour sends what the pipe has, as long as goes says so.
-func (p *pipe) pour(dst *net.TCPConn, goes func() bool) error {
+// pour sends what the pipe has, as long as goes says so. r is that of the
+// stream.
+func (p *pipe) pour(dst *net.TCPConn, r *rush, goes func() bool) error {
 	raw, err := dst.SyscallConn()
 	if err != nil {
 		return err
@@ -85,9 +87,10 @@ func (p *pipe) pour(dst *net.TCPConn, goes func() bool) error {
 		serr = nil // it may have been that there was no room
 		for p.n > 0 && goes() {
 			var n int
-			if n, serr = spliceSoon(p.r, int(fd), p.n); serr != nil {
+			if n, serr = r.move()(p.r, int(fd), p.n); serr != nil {
 				return serr != unix.EAGAIN
 			}
+			r.moved(n, time.Now())
 			p.n -= n
 		}
 		return true

@@ -13,7 +13,7 @@ func mostPipes() int { return 0 }
 // pipe is never made.
 type pipe struct{ n int }
 
-func (p *pipes) siphon(*net.TCPConn, int) (*pipe, error) { return nil, nil }
-func (p *pipe) pour(*net.TCPConn, func() bool) error     { return io.ErrUnexpectedEOF }
-func (p *pipe) Read([]byte) (int, error)                 { return 0, io.EOF }
-func (p *pipe) close()                                   {}
+func (p *pipes) siphon(*net.TCPConn, int) (*pipe, error)    { return nil, nil }
+func (p *pipe) pour(*net.TCPConn, *rush, func() bool) error { return io.ErrUnexpectedEOF }
+func (p *pipe) Read([]byte) (int, error)                    { return 0, io.EOF }
+func (p *pipe) close()                                      {}

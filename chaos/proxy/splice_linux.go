@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,7 +15,7 @@ import (
 // tries is how often a relay that finds nothing to read, or no room, lets others run before
 // it waits. They are most likely those who write and read the stream: it goes on as soon as
 // they have, and no processor falls asleep, whose waking costs more than the copying. Where
-// nobody else wants to run it takes 2 µs.
+// nobody else wants to run it takes 2 µs. Only what is in a rush does it.
 const tries = 4
 
 // nearBuffer is how much lies on its way between two ends on this host: four of the segments
@@ -24,8 +25,8 @@ const nearBuffer = 128 << 10
 
 // spliceN has the kernel relay most bytes, or those that come before an error or io.EOF. It
 // is io.CopyN, which has the kernel relay too, for processors that are busy: see tries and
-// nearBuffer.
-func spliceN(dst, src *net.TCPConn, most int64) (done int64, err error) {
+// nearBuffer. r is that of the stream.
+func spliceN(dst, src *net.TCPConn, most int64, r *rush) (done int64, err error) {
 	t := tubes.Get().(*tube)
 	if t == nil {
 		return io.CopyN(dst, src, most)
@@ -40,14 +41,15 @@ func spliceN(dst, src *net.TCPConn, most int64) (done int64, err error) {
 		return 0, err
 	}
 	near(dst)
-	for move := splice; done < most; move = spliceSoon { // the first wait is Go's: other connections get their turn
+	for move := splice; done < most; move = r.move() { // the first wait is Go's: other connections get their turn
 		if err := t.take(from, most-done, move); err != nil {
 			return done, err
 		}
 		n := t.n
-		if err := t.give(to); err != nil {
+		if err := t.give(to, r.move()); err != nil {
 			return done, err
 		}
+		r.moved(n, time.Now())
 		done += int64(n)
 	}
 	return done, nil
@@ -118,12 +120,12 @@ func (t *tube) take(from syscall.RawConn, most int64, move func(from, to, most i
 }
 
 // give sends what the tube has.
-func (t *tube) give(to syscall.RawConn) error {
+func (t *tube) give(to syscall.RawConn, move func(from, to, most int) (int, error)) error {
 	var serr error
 	err := to.Write(func(fd uintptr) bool {
 		for t.n > 0 {
 			var sent int
-			if sent, serr = spliceSoon(t.r, int(fd), t.n); serr != nil {
+			if sent, serr = move(t.r, int(fd), t.n); serr != nil {
 				return serr != unix.EAGAIN
 			}
 			t.n -= sent
@@ -136,16 +138,31 @@ func (t *tube) give(to syscall.RawConn) error {
 	return os.NewSyscallError("splice", serr)
 }
 
-// spliceSoon is splice that tries again: see tries.
+// move returns what moves the next bytes of a stream.
+func (r *rush) move() func(from, to, most int) (int, error) {
+	if r.on() {
+		return spliceSoon
+	}
+	return splice
+}
+
+// yields is held by the one relay of the process that lets others run. With more of them
+// there would be no processor left on which Go runs anything else, and they would wait for
+// one another.
+var yields sync.Mutex
+
+// spliceSoon is splice that tries again, unless another relay is at it: see tries.
 func spliceSoon(from, to, most int) (n int, err error) {
-	for range tries {
-		if n, err = splice(from, to, most); err != unix.EAGAIN {
-			return n, err
-		}
+	if n, err = splice(from, to, most); err != unix.EAGAIN || !yields.TryLock() {
+		return n, err
+	}
+	defer yields.Unlock()
+	for i := 0; i < tries && err == unix.EAGAIN; i++ {
 		// Go's scheduler is not told: it would take away what this thread runs.
 		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		n, err = splice(from, to, most)
 	}
-	return splice(from, to, most)
+	return n, err
 }
 
 // splice moves bytes between a socket and a pipe. It moves none at the end of the stream,

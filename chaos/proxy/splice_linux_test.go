@@ -20,7 +20,7 @@ func TestSpliceLeavesNoRest(t *testing.T) {
 			if err := dst.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
 				t.Fatal(err)
 			}
-			_, err := spliceN(dst, src, spliceUnit)
+			_, err := spliceN(dst, src, spliceUnit, new(rush))
 			if err != nil && !isTimeout(err) {
 				t.Fatal(err)
 			}
@@ -34,7 +34,7 @@ func TestSpliceLeavesNoRest(t *testing.T) {
 		dst, reader := tcpPair(t)
 		send(t, from, "yours")
 		from.CloseWrite()
-		if n, err := spliceN(dst, src, spliceUnit); n != 5 || err != io.EOF {
+		if n, err := spliceN(dst, src, spliceUnit, new(rush)); n != 5 || err != io.EOF {
 			t.Fatalf("relayed %d bytes, %v", n, err)
 		}
 		dst.CloseWrite()
@@ -44,6 +44,45 @@ func TestSpliceLeavesNoRest(t *testing.T) {
 		for _, c := range []net.Conn{from, src, dst, reader} {
 			c.Close()
 		}
+	}
+}
+
+// A stream that was in a rush is not once it only says a little: its relay then sleeps between
+// two messages, and takes no processor from others.
+func TestSpliceSeesRushEnd(t *testing.T) {
+	from, src := tcpPair(t)
+	dst, reader := tcpPair(t)
+	for _, c := range []net.Conn{from, src, dst, reader} {
+		defer c.Close()
+	}
+	r := rush{lead: rushLead, last: time.Now()}
+	time.Sleep(2 * rushLead)
+	send(t, from, "a little")
+	from.CloseWrite()
+	if n, err := spliceN(dst, src, spliceUnit, &r); n != 8 || err != io.EOF {
+		t.Fatalf("relayed %d bytes, %v", n, err)
+	}
+	if r.on() {
+		t.Errorf("it is still %v ahead", r.lead)
+	}
+}
+
+// Only one relay at a time lets others run: another does not wait for it.
+func TestSpliceSoonIsOne(t *testing.T) {
+	from, src := tcpPair(t)
+	defer from.Close()
+	defer src.Close()
+	tube := tubes.Get().(*tube)
+	defer tube.leave()
+	yields.Lock()
+	defer yields.Unlock()
+	if err := onSocket(src, "splice", func(fd int) error {
+		if n, err := spliceSoon(fd, tube.w, pipeSize); n > 0 || err != unix.EAGAIN {
+			t.Errorf("moved %d bytes, %v", n, err)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

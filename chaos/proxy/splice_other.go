@@ -8,6 +8,6 @@ import (
 )
 
 // spliceN relays most bytes, or those that come before an error or io.EOF, through memory.
-func spliceN(dst, src *net.TCPConn, most int64) (done int64, err error) {
+func spliceN(dst, src *net.TCPConn, most int64, _ *rush) (done int64, err error) {
 	return io.CopyN(dst, src, most)
 }

@@ -48,6 +48,7 @@ type stream struct {
 	struck   uint32
 	out      writer // to dst
 	line     *line  // nil while nothing is delayed
+	rush     rush   // of what the kernel relays
 	// bulk is how much came without a pause, last when the last of it did.
 	bulk int64
 	last time.Time
@@ -234,7 +235,7 @@ func (s *stream) splice() error {
 	s.c.splicing[s.way] = true
 	s.c.mu.Unlock()
 
-	n, err := spliceN(socketOf(s.dst), socketOf(s.src), spliceUnit)
+	n, err := spliceN(socketOf(s.dst), socketOf(s.src), spliceUnit, &s.rush)
 
 	s.c.mu.Lock()
 	s.c.splicing[s.way] = false
