@@ -46,9 +46,8 @@ func (y *body) feed(b []byte) (n int, err error) {
 const spliceBody = 128 << 10
 
 // spliceBody lets the kernel relay the rest of a body of known length. It comes back
-// early, without an error, when the faults change.
-func (c *conn) spliceBody(dst, src side, y *body, way direction) error {
-	gen := c.p.faults.Load().gen
+// early, without an error, when there are other faults than those of a generation.
+func (c *conn) spliceBody(dst, src side, y *body, way direction, gen uint64) error {
 	var r rush
 	for y.left > 0 {
 		c.mu.Lock()

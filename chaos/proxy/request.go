@@ -218,7 +218,7 @@ func (c *conn) forward(l *link, in *reader, h *head, p *pending) bool {
 			break
 		}
 		if body.left >= spliceBody && len(in.bytes()) == 0 && f == nil && splices(l.up, c.client) {
-			err = c.spliceBody(l.up, c.client, &body, toUpstream)
+			err = c.spliceBody(l.up, c.client, &body, toUpstream, p.gen)
 		} else {
 			err = c.fillClient(in)
 		}

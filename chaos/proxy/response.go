@@ -217,7 +217,7 @@ func (c *conn) relayBody(l *link, in *reader, h *head, y *body, p *pending, f *f
 		}
 		if err == nil {
 			if y.left >= spliceBody && len(in.bytes()) == 0 && f == nil && splices(c.client, l.up) {
-				err = c.spliceBody(c.client, l.up, y, toClient)
+				err = c.spliceBody(c.client, l.up, y, toClient, p.gen)
 			} else {
 				err = c.fillUpstream(in)
 			}

@@ -67,6 +67,29 @@ func TestSpliceSeesRushEnd(t *testing.T) {
 	}
 }
 
+// A fault that goes on after those of a body have been looked at, and before the kernel is left
+// with the rest, is met: the rest may be long.
+func TestSpliceBodySeesFault(t *testing.T) {
+	from, src := tcpPair(t)
+	dst, reader := tcpPair(t)
+	for _, c := range []net.Conn{from, src, dst, reader} {
+		defer c.Close()
+	}
+	p := startProxy(t, "http", startTCP(t, echo))
+	c := &conn{p: p}
+	send(t, from, "the rest")
+	from.CloseWrite()
+	met := p.faults.Load().gen
+	apply(t, p, "slow", "bandwidth", map[string]any{"rate": 1 << 20})
+	y := &body{left: 1 << 20}
+	if err := c.spliceBody(dst, src, y, toClient, met); err != nil || y.left != 1<<20 {
+		t.Errorf("%v, %d bytes are left", err, y.left)
+	}
+	if err := c.spliceBody(dst, src, y, toClient, p.faults.Load().gen); err != io.EOF || y.left != 1<<20-8 {
+		t.Errorf("%v, %d bytes are left", err, y.left)
+	}
+}
+
 // Only one relay at a time lets others run: another does not wait for it.
 func TestSpliceSoonIsOne(t *testing.T) {
 	from, src := tcpPair(t)
