@@ -23,6 +23,12 @@ const tries = 4
 // it is read; of less than two the last would wait for a delayed acknowledgement.
 const nearBuffer = 128 << 10
 
+// nearTrip is how many microseconds a packet and its acknowledgement take at most between ends
+// that are near. Within a host it is some 20, unless somebody delays what goes over the loopback
+// device (netem) or a tunnel takes it elsewhere: the buffer would then be all that moves in such
+// a time.
+const nearTrip = 200
+
 // spliceN has the kernel relay most bytes, or those that come before an error or io.EOF. It
 // is io.CopyN, which has the kernel relay too, for processors that are busy: see tries and
 // nearBuffer. r is that of the stream.
@@ -63,6 +69,10 @@ func near(dst *net.TCPConn) {
 	}
 	// Where it is refused the relay is as good as without.
 	_ = onSocket(dst, "set its buffer", func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || info.Min_rtt > nearTrip {
+			return err
+		}
 		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, nearBuffer)
 	})
 }
