@@ -79,6 +79,10 @@ func (c *conn) runLink(l *link) {
 		if err = in.fill(); !isTimeout(err) || !c.woke(toClient) {
 			break
 		}
+		if c.speaks.Load() == speaksStream { // what is new may end it, which the other way may be too stuck to see
+			err = nil
+			break
+		}
 	}
 	if err == nil && isSettings(in.bytes()) {
 		c.awaitClient()

@@ -109,6 +109,70 @@ func TestSpliceSoonIsOne(t *testing.T) {
 	}
 }
 
+// Where no descriptors are left for a pipe it is relayed through memory.
+func TestSpliceWithoutPipe(t *testing.T) {
+	from, src := tcpPair(t)
+	dst, reader := tcpPair(t)
+	for _, c := range []net.Conn{from, src, dst, reader} {
+		defer c.Close()
+	}
+	const size = 8 << 20
+	go func() {
+		_, _ = io.Copy(from, io.LimitReader(newNoise(), size))
+		from.CloseWrite()
+	}()
+	heard := make(chan string, 1)
+	go func() { heard <- hashAll(reader) }()
+
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: was.Max}); err != nil {
+		t.Fatal(err)
+	}
+	var idle []*tube
+	for some := tubes.Get().(*tube); some != nil; some = tubes.Get().(*tube) {
+		idle = append(idle, some)
+	}
+	n, err := spliceN(dst, src, 2*size, new(rush))
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	for _, some := range idle {
+		some.leave()
+	}
+	dst.CloseWrite()
+	if got := <-heard; n != size || err != io.EOF || got != hashNoise(size) {
+		t.Errorf("relayed %d bytes, %v: %s", n, err, got)
+	}
+}
+
+// A connection whose other end reads nothing any more ends all the same.
+func TestSpliceStuckEnds(t *testing.T) {
+	for what, end := range map[string]func(p *Proxy) error{
+		"close":      func(p *Proxy) error { return p.Close(t.Context()) },
+		"disconnect": func(p *Proxy) error { _, err := p.Disconnect("rst", nil); return err },
+		"fault":      func(p *Proxy) error { apply(t, p, "cut", "reset", nil); return nil },
+	} {
+		p := startProxy(t, "tcp", startTCP(t, func(net.Conn) { <-t.Context().Done() }))
+		c := dialRaw(t, p.Addr())
+		b := make([]byte, 1<<20)
+		for err := error(nil); !isTimeout(err); {
+			if err := c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err = c.Write(b); err != nil && !isTimeout(err) {
+				t.Fatal(err)
+			}
+		}
+		if err := end(p); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		eventually(t, "it has ended after "+what, func() bool { return p.ActiveConns() == 0 })
+	}
+}
+
 // On this host little is on its way; what leaves it has the buffer that Linux chooses.
 func TestNear(t *testing.T) {
 	c, peer := tcpPair(t)
