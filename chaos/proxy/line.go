@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net"
 	"sync"
 	"time"
 )
@@ -62,7 +61,7 @@ func (chunk *lineChunk) release(p *Proxy) {
 }
 
 func newLine(s *stream) *line {
-	l := &line{s: stream{c: s.c, dst: s.dst, out: writer{dst: s.dst}, way: s.way, snap: s.snap, met: s.met, frames: s.frames, struck: s.struck}, done: make(chan struct{})}
+	l := &line{s: stream{c: s.c, dst: s.dst, src: s.src, out: writer{dst: s.dst}, way: s.way, snap: s.snap, met: s.met, frames: s.frames, struck: s.struck}, done: make(chan struct{})}
 	l.s.met.flow.chunks = 0 // counted by the one who pushes
 	l.cond.L = &l.mu
 	go l.write()
@@ -209,6 +208,7 @@ func (l *line) sendBytes(b []byte) bool {
 	if err == errLimit {
 		s.c.endGently()
 	}
+	s.pair(err)
 	return err == nil
 }
 
@@ -217,7 +217,9 @@ func (l *line) sendBytes(b []byte) bool {
 func (l *line) sendHeld(held *pipe) bool {
 	s := &l.s
 	if s.met.flow.size() == len(s.met.flow.delays) {
-		return held.pour(s.dst.(*net.TCPConn), &s.rush, func() bool { return s.c.p.faults.Load() == s.snap }) == nil
+		err := held.pour(socketOf(s.dst), &s.rush, func() bool { return s.c.p.faults.Load() == s.snap })
+		s.pair(err)
+		return err == nil
 	}
 	buffer := s.c.p.buffer()
 	defer s.c.p.buffers.Put(buffer)

@@ -102,6 +102,22 @@ func hasHungUp(conn side) bool {
 	return err == nil && up
 }
 
+// toldOther reports whether a connection is over without a FIN from its peer, and whoever else
+// uses it has been told why.
+func toldOther(conn side) bool {
+	told := false
+	_ = onSocket(socketOf(conn), "look", func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || info.State != unix.BPF_TCP_CLOSE {
+			return err
+		}
+		why, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		told = err == nil && why == 0
+		return err
+	})
+	return told
+}
+
 func hungUp(fd uintptr) bool {
 	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	n, err := unix.Poll(poll, 0)

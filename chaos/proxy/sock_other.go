@@ -20,4 +20,7 @@ func canDeafen() error { return errNoDeafen }
 func untilHangup(side) bool { return false }
 func hasHungUp(side) bool   { return false }
 
+// toldOther would say of a reset that it has been told: here it is the end of what is read.
+func toldOther(side) bool { return false }
+
 func listenConfig() net.ListenConfig { return net.ListenConfig{} }

@@ -166,6 +166,7 @@ func (s *stream) chunkAfter(b []byte, more []delay, now time.Time) bool {
 	if s.line == nil {
 		if s.met.flow.size()+len(more) == 0 {
 			_, err := s.out.Write(b)
+			s.pair(err)
 			return err == nil
 		}
 		s.line = newLine(s)
@@ -256,23 +257,38 @@ func (s *stream) end(err error) {
 	if errors.Is(err, io.EOF) {
 		err = s.endOfSource()
 	}
+	if err != nil && !s.c.over() {
+		s.pair(err)
+		s.c.cut()
+	}
 	if s.line != nil {
-		if err != nil && !s.c.over() {
-			s.c.cut()
-		}
 		s.line.end()
 	}
-	if err == nil || s.c.over() {
-		return
-	}
-	if errors.Is(err, syscall.ECONNRESET) {
-		_ = s.dst.SetLinger(0) // a reset is passed on as one
-	}
-	s.c.cut()
 }
 
-// endOfSource passes a FIN on.
+// pair sees to it that a connection that one side has reset is reset on the other, too,
+// when it is cut.
+func (s *stream) pair(err error) {
+	if errors.Is(err, syscall.ECONNRESET) {
+		_, _ = s.dst.SetLinger(0), s.src.SetLinger(0)
+	}
+}
+
+// resetPatience bounds how long the way that was told of a reset takes to cut the connection.
+const resetPatience = time.Second
+
+// endOfSource passes a FIN on. Of a reset the system tells one of those who use a connection:
+// if that is the one who writes, the end that is read here is none.
 func (s *stream) endOfSource() error {
+	if toldOther(s.src) {
+		select {
+		case <-s.c.ctx.Done():
+		case <-time.After(resetPatience):
+		}
+	}
+	if s.c.ctx.Err() != nil { // it is cut, which may be how its source came to its end
+		return net.ErrClosed
+	}
 	if s.way == toUpstream {
 		now := time.Now()
 		hangs, _ := next(s.met.fates, now)

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -280,6 +283,48 @@ func TestBulkKeepsItsBytes(t *testing.T) {
 	}
 	if w := p.Window(windowSeconds * time.Second); w.BytesOut != uint64(size) || w.BytesIn != 1 {
 		t.Errorf("the window has %d bytes out and %d in", w.BytesOut, w.BytesIn)
+	}
+}
+
+// A reset is passed on as one also where it comes while both ways are full: who reads must
+// not take what was cut off for all there was.
+func TestResetDuringBulk(t *testing.T) {
+	for name, slow := range map[string]bool{"untouched": false, "delayed": true} {
+		for _, fromClient := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, by the client %v", name, fromClient), func(t *testing.T) {
+				ends := make(chan error, 1)
+				// Both send without end, and read; the one who resets soon stops reading.
+				busy := func(c net.Conn, resets bool) {
+					sent := make(chan error, 1)
+					go func() {
+						_, err := io.Copy(c, newNoise())
+						sent <- err
+					}()
+					if resets {
+						io.ReadFull(c, make([]byte, 64<<10))
+						c.(*net.TCPConn).SetLinger(0)
+						c.Close()
+						return
+					}
+					_, err := io.Copy(io.Discard, c)
+					if err == nil { // the system tells either the one or the other
+						err = <-sent
+					}
+					ends <- err
+					c.Close()
+				}
+				p := startProxy(t, "tcp", startTCP(t, func(c net.Conn) { busy(c, !fromClient) }))
+				if slow {
+					apply(t, p, "slow", "latency", map[string]any{"delay": "1ms", "direction": "both"})
+				}
+				for range 30 {
+					busy(dialRaw(t, p.Addr()), fromClient)
+					if err := <-ends; !errors.Is(err, syscall.ECONNRESET) {
+						t.Fatalf("the other side saw %v, want a reset", err)
+					}
+				}
+			})
+		}
 	}
 }
 
