@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -147,5 +148,59 @@ func TestNotKept(t *testing.T) {
 	case <-w.settled:
 	default:
 		t.Error("whoever waits for it waits for ever")
+	}
+}
+
+// TestKeptBeforeTheEnd: who is told that a start waits finds it in the next server: the queue is
+// not given to that one before the start is written.
+func TestKeptBeforeTheEnd(t *testing.T) {
+	m := someManager(t)
+	dir := t.TempDir()
+	m.shelf = store.ShelfIn(dir, store.Queue)
+	m.places[&place{}] = true // a run goes on
+	if err := os.Mkdir(filepath.Join(dir, store.Queue), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Create(filepath.Join(dir, store.Queue, ".lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	given := make(chan []store.Document, 1)
+	m.release = func() {
+		docs, _ := m.shelf.List()
+		given <- docs
+	}
+	type asked struct {
+		id  string
+		err error
+	}
+	answer, parked := make(chan asked, 1), make(chan error, 1)
+	go func() {
+		id, err := m.begin(&waiting{asked: &starting{loaded: &loaded{}}}, true)
+		answer <- asked{id, err}
+	}()
+	for waits := 0; waits == 0; { // it is in the queue, and being written
+		m.mu.Lock()
+		waits = len(m.queue)
+		m.mu.Unlock()
+	}
+	go func() { parked <- m.park(patient(t)) }()
+	select {
+	case docs := <-given:
+		given <- docs
+	case <-time.After(50 * time.Millisecond): // a defect shows by then
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a := <-answer
+	if err := <-parked; err != nil || a.err != nil {
+		t.Fatal(err, a.err)
+	}
+	if docs := <-given; len(docs) != 1 || docs[0].Name != a.id {
+		t.Errorf("the next server has %v, and run %s was said to wait", docs, a.id)
 	}
 }

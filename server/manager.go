@@ -192,16 +192,16 @@ func (m *manager) limit(opt *app.RunOptions) func(*app.Running) {
 // waits for its turn, if it is patient and there is room.
 func (m *manager) begin(w *waiting, patient bool) (string, error) {
 	in, err := m.admit(w, patient)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case in == nil:
+	}
+	defer m.starting.Done()
+	if in == nil {
 		if err := m.keep(w); err != nil {
 			return "", err
 		}
 		return w.id, nil
 	}
-	defer m.starting.Done()
 	defer func() {
 		m.mu.Lock()
 		delete(m.places, in)
@@ -220,7 +220,7 @@ func (m *manager) begin(w *waiting, patient bool) (string, error) {
 }
 
 // admit gives a start its place, nil if it waits for its turn, or the error that says why it
-// has neither.
+// has neither. Without an error the start is among those under way.
 func (m *manager) admit(w *waiting, patient bool) (*place, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -234,6 +234,7 @@ func (m *manager) admit(w *waiting, patient bool) (*place, error) {
 	delete(m.places, in) // it does not count for itself
 	if err := m.crowded(); err != nil {
 		if patient && m.wait(w) {
+			m.starting.Add(1) // the next server is given the queue when this start is in it
 			return nil, nil
 		}
 		return nil, err
