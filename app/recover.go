@@ -61,6 +61,9 @@ func Recover(id string, rollback bool, opt RunOptions) (*Running, error) {
 		return nil, errors.Join(err, durable.Close())
 	}
 	r.durable = durable
+	if opt.OnPast != nil { // not before nothing can fail any more: OnEnd is not called of what does not go on
+		opt.OnPast(recs)
+	}
 	go r.execute(run.execute)
 	return r, nil
 }
@@ -104,9 +107,6 @@ func takeUp(id string, from runtime.Recovery, opt *RunOptions) (*Running, execut
 	r.about = store.Info{ID: id, Name: entry.Name, Started: entry.Started, Labels: entry.Labels, By: entry.By}
 	if err := r.keep.memory.Append(from.Records); err != nil {
 		return nil, executor{}, err
-	}
-	if opt.OnPast != nil {
-		opt.OnPast(from.Records)
 	}
 	// The run's clock went on while nobody ran it.
 	r.enter(time.Now().Add(-time.Since(was.begin.Origin)), was.begin.Compress, opt.Clock)

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"starquake/runtime/journal"
@@ -37,11 +39,24 @@ func TestRecoverLeavesNothing(t *testing.T) {
 		return len(processWatch.runs)
 	}
 	before := watched()
-	_, err = Recover(r.ID, false, RunOptions{Store: st, OnPast: func([]journal.Record) {
-		// What was taken off before it cannot be forgotten: that is no file.
-		if err := os.MkdirAll(filepath.Join(st.RunDir(r.ID), "cleaned.json", "x"), 0o700); err != nil {
+	// What was taken off before it can be read, and cannot be forgotten: by then it is no file.
+	cleaned := filepath.Join(st.RunDir(r.ID), "cleaned.json")
+	if err := syscall.Mkfifo(cleaned, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		f, err := os.OpenFile(cleaned, os.O_WRONLY, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, err = f.WriteString("{}")
+		if err := errors.Join(err, os.Remove(cleaned), os.MkdirAll(filepath.Join(cleaned, "x"), 0o700), f.Close()); err != nil {
 			t.Error(err)
 		}
+	}()
+	_, err = Recover(r.ID, false, RunOptions{Store: st, OnPast: func([]journal.Record) {
+		t.Error("it is counted among those that go on")
 	}})
 	if err == nil {
 		t.Fatal("it goes on")

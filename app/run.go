@@ -37,7 +37,7 @@ type RunOptions struct {
 	// It may be nil.
 	OnRecord func(journal.Record)
 	// OnPast is given the records that a run which is taken up has from before, once, ahead
-	// of those that it writes. It may be nil.
+	// of those that it writes, when it is sure to go on. It may be nil.
 	OnPast func([]journal.Record)
 	// OnKilled is asked when the process of the script (Isolate) is killed by somebody else,
 	// such as a system that is short of memory. True: whoever is asked takes the run up again
