@@ -5,6 +5,7 @@
 //
 //	version                     the format's number
 //	wal/ID-SERIAL.log           the write-ahead log of one process, in segments
+//	wal/removed-ID              the logs that tell of a run which was removed since
 //	runs/ID/run.json            what was asked (Info)
 //	runs/ID/script/…            the modules' texts as they ran
 //	runs/ID/journal.jsonl       the run's journal, a record a line

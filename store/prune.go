@@ -62,6 +62,9 @@ func (s *Store) Remove(id string) error {
 	} else if !isMissing(err) {
 		return fmt.Errorf("run %s: %w", id, err)
 	}
+	if err := s.noteRemoved(id); err != nil {
+		return fmt.Errorf("run %s: its removal cannot be noted: %w", id, err)
+	}
 	// Out of the list at once, so that nobody sees half of it.
 	gone := filepath.Join(filepath.Dir(dir), ".gone-"+id)
 	if err := errors.Join(os.RemoveAll(gone), os.Rename(dir, gone)); err != nil { // one may be left from before

@@ -3,6 +3,7 @@ package store
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,5 +37,37 @@ func TestPruneGoesOn(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Dir(half)); !isMissing(err) {
 		t.Errorf("what was left is still there: %v", err)
+	}
+}
+
+// TestPrunedStaysAway: a run that was removed while its server lived, by that or by another
+// process, does not come back from the log when the server is killed; one that was made since
+// by the same id does.
+func TestPrunedStaysAway(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	for _, id := range []string{"run-1", "run-2", "run-9"} {
+		r := create(t, s, id)
+		must(t, r.Append([]journal.Record{ended}))
+		must(t, r.Close())
+	}
+	create(t, s, "run-3")
+	must(t, s.Remove("run-1"))
+	if removed, err := open(t, dir, Options{}).Prune(Retention{Runs: 1}, time.Now(), false); err != nil || len(removed) != 1 {
+		t.Fatal(removed, err)
+	}
+	must(t, s.Remove("run-9"))
+	again := create(t, s, "run-9")
+	must(t, again.Sync())
+	must(t, os.RemoveAll(again.dir)) // as after a stop of the machine, before the folder is durable
+	die(t, s)
+	s = open(t, dir, Options{})
+	ids, err := s.IDs()
+	must(t, err)
+	if want := []string{"run-3", "run-9"}; !slices.Equal(ids, want) {
+		t.Errorf("there are %v, expected %v", ids, want)
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, walFolder)); len(left) > 0 {
+		t.Errorf("beside the logs is left: %v", left)
 	}
 }

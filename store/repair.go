@@ -68,6 +68,8 @@ func (s *Store) repair() (left unrepaired, err error) {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch {
+		case strings.HasPrefix(e.Name(), removedPrefix): // the id may end like a log's name
+			continue
 		case strings.HasSuffix(e.Name(), ".log"):
 			err = s.repairFrom(path, left.runs)
 		case strings.HasPrefix(e.Name(), ".new-"):
@@ -79,6 +81,9 @@ func (s *Store) repair() (left unrepaired, err error) {
 		if unread := (*unreadLog)(nil); errors.As(err, &unread) {
 			left.logs = errors.Join(left.logs, err)
 		}
+	}
+	if err := s.dropRemovals(entries); err != nil {
+		s.logger.Warn("the note of a run that was removed stays", "error", err)
 	}
 	return left, nil
 }
@@ -145,7 +150,7 @@ func (s *Store) repairFrom(path string, incomplete map[string]error) error {
 	}
 	whole := true
 	for _, run := range frames {
-		if err := s.complete(run.id, run.frames); err != nil { // not the others' fault
+		if err := s.complete(path, run.id, run.frames); err != nil { // not the others' fault
 			whole = false
 			incomplete[run.id] = err
 			s.logger.Error("a run cannot be completed from the log of a process that died; the log is kept",
@@ -196,11 +201,14 @@ func readFrames(text []byte) (runs []runFrames, left int) {
 	return runs, 0
 }
 
-// complete writes into a run's folder what the frames say and it lacks. Frames say
+// complete writes into a run's folder what the frames of a log say and it lacks. Frames say
 // only what was written before, so doing it again changes nothing.
-func (s *Store) complete(id string, frames []frame) error {
+func (s *Store) complete(log, id string, frames []frame) error {
 	dir := s.RunDir(id)
 	if _, err := os.Lstat(dir); isMissing(err) {
+		if gone, err := s.isRemoved(id, log); err != nil || gone {
+			return err
+		}
 		if frames[0].kind != frameInfo {
 			return nil // it was pruned: the log of a run that is there has its beginning
 		}

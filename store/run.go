@@ -82,7 +82,11 @@ func (s *Store) Create(info Info) (*Run, error) {
 		return nil, fmt.Errorf("the folder of run %s: %w", info.ID, err)
 	}
 	killPoint()
-	if r.logged, err = log.append(r, frameInfo, 0, text); err != nil {
+	err = s.forgetRemoved(r.id) // the log is to bring this one back
+	if err == nil {
+		r.logged, err = log.append(r, frameInfo, 0, text)
+	}
+	if err != nil {
 		_ = r.file.Close()
 		_ = os.RemoveAll(r.dir)
 		return nil, err
