@@ -37,9 +37,12 @@ func (s *Server) system() {
 	huma.Register(s.api, public(op("GET", "/healthz", "health", Viewer, "Is the server there?", "system")), func(context.Context, *struct{}) (*health, error) {
 		return &health{Health{"ok"}}, nil
 	})
-	huma.Register(s.api, public(op("GET", "/readyz", "ready", Viewer, "Does the server take requests? Not before interrupted runs go on, nor when it ends.", "system")), func(context.Context, *struct{}) (*health, error) {
+	huma.Register(s.api, public(op("GET", "/readyz", "ready", Viewer, "Does the server take requests? Not before interrupted runs go on, nor when it ends, nor while it can keep no run, as where the disk is full; the detail says which, and help what to do.", "system")), func(context.Context, *struct{}) (*health, error) {
 		if !s.runs.ready() {
 			return nil, problemf(503, "not_ready", "the server does not take requests now")
+		}
+		if err := s.runs.keeps(); err != nil {
+			return nil, err
 		}
 		return &health{Health{"ready"}}, nil
 	})

@@ -87,6 +87,23 @@ func (m *manager) ready() bool {
 	}
 }
 
+// keeps is the problem of a server that can keep no run now, nil if it can.
+func (m *manager) keeps() error {
+	if m.store == nil {
+		return nil
+	}
+	err := m.store.Check()
+	if err == nil {
+		return nil
+	}
+	p := problemf(503, "not_ready", "no run can be kept, so none is started: %v", err)
+	p.Help = "see to the disk, then restart the server: it goes on with its runs from what was kept; until then nobody can know what the disk has"
+	if errors.Is(err, store.ErrNoRoom) {
+		p.Help = "make room in the data folder's file system, as with starquake runs prune; the server goes on by itself then"
+	}
+	return p
+}
+
 func (m *manager) takeOff(id string) {
 	ctx, cancel := context.WithTimeout(m.ending, takeOffWithin)
 	defer cancel()

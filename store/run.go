@@ -378,6 +378,8 @@ func (r *Run) Close() error {
 		killPoint()
 		err = r.note()
 		killPoint()
+	} else if r.end != nil && errors.Is(err, ErrNoRoom) { // its end is noted when the log has it
+		r.unnoted, r.settled = true, min(r.settled, r.size-1)
 	}
 	if r.scripts != nil {
 		if serr := writeScripts(r.dir, r.scripts); serr != nil {

@@ -131,6 +131,22 @@ func (s *Store) openLog() (*wal, error) {
 	return s.log, nil
 }
 
+// ErrNoRoom is in the errors of Check for which it holds that writing goes on by itself once
+// there is room on the disk.
+var ErrNoRoom = errors.New("there is no room on the disk")
+
+// Check says why this process can keep nothing now, nil if it can as far as is known. But for
+// ErrNoRoom that stays so until the process is started again.
+func (s *Store) Check() error {
+	s.mu.Lock()
+	log := s.log
+	s.mu.Unlock()
+	if log == nil {
+		return nil
+	}
+	return log.check()
+}
+
 // Close makes everything durable in its own place and drops the log. Every run must
 // have been closed.
 func (s *Store) Close() error {

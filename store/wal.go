@@ -1,16 +1,19 @@
 package store
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 )
 
 // walMagic begins every segment.
@@ -34,9 +37,16 @@ type wal struct {
 	end, synced int64
 	// syncing is set while one goroutine writes and syncs on behalf of all.
 	syncing bool
-	// err is the first failure to write or sync. It stays: after a failed sync the
-	// kernel may have dropped what was not written, and another sync would succeed.
+	// err is the first failure to write or sync that is not for want of room. It stays: after
+	// a failed sync the kernel may have dropped what was not written, and another sync would
+	// succeed.
 	err error
+	// full is why the last write was refused for want of room, nil where it was not; refused
+	// counts those. What was to be written is in buf again, and every later write begins with
+	// it. That is safe, unlike after a failed sync: the kernel has not taken it, the file ends
+	// where it did, what is in front of that was synced, and nobody was told that more is kept.
+	full    error
+	refused int
 
 	// kept are segments of runs that could not be made durable in their own files. They stay
 	// locked, since this process holds the runs, until it ends; then Repair takes them.
@@ -106,8 +116,11 @@ const maxBuffered = 4 << 20
 func (w *wal) append(r *Run, kind frameKind, offset int64, payload []byte) (int64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil {
-		return 0, w.err
+	if w.full != nil && !w.syncing {
+		w.flush() // what could not be written has to go first, or memory would fill up, too
+	}
+	if err := cmp.Or(w.err, w.full); err != nil {
+		return 0, err
 	}
 	start := len(w.buf)
 	w.buf = beginFrame(w.buf, kind, r.id, offset)
@@ -125,7 +138,11 @@ func (w *wal) append(r *Run, kind frameKind, offset int64, payload []byte) (int6
 func (w *wal) sync(upto int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	refused := w.refused
 	for w.synced < upto && w.err == nil {
+		if w.full != nil && w.refused != refused { // it was tried, by this one or another, since it was asked for
+			return w.full
+		}
 		if w.syncing {
 			w.cond.Wait()
 			continue
@@ -149,17 +166,44 @@ func (w *wal) flush() {
 	err := w.write(buf)
 
 	w.mu.Lock()
+	w.syncing = false
+	defer w.cond.Broadcast()
+	if no := (*noRoom)(nil); errors.As(err, &no) {
+		if w.full == nil {
+			w.logger.Error("the write-ahead log cannot be written for want of room; nothing is kept until there is some again", "log", w.current.path, "error", no.error)
+		}
+		w.full = fmt.Errorf("the write-ahead log: %w", no)
+		w.refused++
+		w.buf, w.spare = append(buf, w.buf...), nil
+		return
+	}
 	w.spare = buf[:0]
 	if cap(buf) > 2*maxBuffered {
 		w.spare = nil // one huge turn must not hold its memory for ever
 	}
-	w.syncing = false
 	if err != nil {
+		w.logger.Error("the write-ahead log is lost; nothing is kept until the next start", "log", w.current.path, "error", err)
 		w.err = fmt.Errorf("the write-ahead log: %w", err)
-	} else {
-		w.synced = end
+		return
 	}
-	w.cond.Broadcast()
+	if w.full != nil {
+		w.logger.Info("the write-ahead log can be written again", "log", w.current.path)
+		w.full = nil
+	}
+	w.synced = end
+}
+
+// noRoom is that a write was refused, and has left the file as it was.
+type noRoom struct{ error }
+
+func (e *noRoom) Unwrap() error { return e.error }
+
+func (e *noRoom) Is(err error) bool { return err == ErrNoRoom }
+
+// wantsRoom reports whether an error of a write says that there was no room. Of a sync it
+// means another thing: then the kernel had taken what it could not keep.
+func wantsRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 func (w *wal) write(buf []byte) error {
@@ -167,15 +211,33 @@ func (w *wal) write(buf []byte) error {
 		w.rotate()
 	}
 	killPoint()
-	n, err := w.current.file.Write(buf)
-	w.size += int64(n)
-	if err != nil {
+	if _, err := w.current.file.WriteAt(buf, w.size); err != nil {
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = fmt.Errorf("%s: %w", w.current.path, at.Err) // the name is the one that the file had while it was made
+		}
+		if wantsRoom(err) {
+			_ = w.current.file.Truncate(w.size) // a part of a turn is read by nobody, and the next write begins with the same
+			return &noRoom{err}
+		}
 		return err
 	}
+	w.size += int64(len(buf))
 	killPoint()
-	err = datasync(w.current.file)
+	err := datasync(w.current.file)
 	killPoint()
 	return err
+}
+
+// check says why nothing can be kept now, nil if it can. What could not be written for want of
+// room is tried once more: else nobody would, where no run is started any more.
+func (w *wal) check() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.full != nil && !w.syncing {
+		w.flush()
+	}
+	return cmp.Or(w.err, w.full)
 }
 
 // rotate goes on in a new segment, or in the old one where that cannot be, as with too many
