@@ -39,7 +39,10 @@ type manager struct {
 	// here since.
 	known   []string
 	knownAt time.Time
-	parked  int             // those that do not go on, and those let go as this process ends
+	parked  int // those let go as this process ends
+	// untaken are the runs that were interrupted and could not be taken up yet, by their ids.
+	untaken map[string]*untaken
+	targets func() []string // the names of all there are; set with takeUp
 	places  map[*place]bool // of runs that are being started
 	// queue are the starts that wait for their turn, the next one first; waits has them by
 	// their ids, with those that are beginning, and those that never began, which nevers
@@ -88,7 +91,7 @@ func newManager(config *Config, plane *admin.Plane, logger *slog.Logger) (*manag
 	m := &manager{
 		config: config, plane: plane, logger: logger,
 		live: map[string]*app.Running{}, given: map[string][]string{}, keys: map[startKey]*started{}, places: map[*place]bool{}, waits: map[string]*waiting{},
-		revivals: map[string]int{}, reviving: map[string]chan struct{}{},
+		untaken: map[string]*untaken{}, revivals: map[string]int{}, reviving: map[string]chan struct{}{},
 	}
 	m.readied = make(chan struct{})
 	m.ending, m.end = context.WithCancel(context.Background())

@@ -93,7 +93,7 @@ func (s *states) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (s *states) Collect(ch chan<- prometheus.Metric) {
 	s.runs.mu.Lock()
-	live, queued, parked := int64(s.runs.going()), len(s.runs.queue), s.runs.parked
+	live, queued, parked := int64(s.runs.going()), len(s.runs.queue), s.runs.lets()
 	s.runs.mu.Unlock()
 	paused, stopping := s.metrics.paused.Load(), s.metrics.stopping.Load()
 	for state, n := range map[string]int64{

@@ -98,9 +98,16 @@ func asProblem(err error) *Problem {
 		return problemf(404, "not_found", "%v", err)
 	case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrThere):
 		return problemf(412, "changed", "%v", err)
+	case errors.Is(err, store.ErrNoRoom):
+		p = problemf(503, "no_room", "%v", err)
+		p.Help = makeRoom
+		return p
 	}
 	return problemf(500, codeInternal, "%v", err)
 }
+
+// makeRoom is what to do where the disk is full.
+const makeRoom = "make room in the data folder's file system, as with starquake runs prune; the server goes on by itself then"
 
 // diagnosed is the problem of a script or file that is wrong.
 func diagnosed(status int, diags dsl.Diagnostics, source func(string) []byte) *Problem {

@@ -3,7 +3,7 @@ package server
 import (
 	"context"
 	"errors"
-	"slices"
+	"io/fs"
 	"time"
 
 	"starquake/app"
@@ -30,36 +30,62 @@ func (m *manager) recover(permits func() app.Options) {
 	if m.store == nil {
 		return
 	}
-	runs, err := m.store.Runs(store.Filter{})
+	m.targets = func() (names []string) {
+		for _, target := range permits().Env.Targets {
+			names = append(names, target.Name)
+		}
+		return names
+	}
+	m.starting.Add(1)
+	go m.takeUpLate()
+	ids, err := m.store.IDs()
 	if err != nil {
 		m.logger.Error("interrupted runs cannot be found", "error", err)
 		return
 	}
-	for _, e := range slices.Backward(runs) {
+	for _, id := range ids {
+		e, err := m.store.Entry(id)
 		switch {
+		case errors.Is(err, fs.ErrNotExist): // it was pruned meanwhile, or is none
+			continue
+		case err != nil:
+			m.logger.Error("nobody can tell whether a run was interrupted; it is tried again", "run", id, "error", err)
+			m.later(id, &untaken{why: err.Error()})
+			continue
 		case e.Status == store.Ended && e.MayBeOn():
-			left = append(left, e.ID)
+			left = append(left, id)
 			continue
 		case e.Imported || e.Status != store.Interrupted:
 			continue
 		}
-		r, err := m.takeUp(e.ID)
-		switch {
+		switch err := m.goOn(&e); {
 		case errors.Is(err, store.ErrBusy): // another process has it
-		case errors.Is(err, app.ErrNotBegun):
-			m.logger.Info("a run had not begun when its server died", "run", e.ID, "name", e.Name)
-			m.mu.Lock()
-			if key := (startKey{e.By, e.Key}); m.keys[key] != nil && m.keys[key].id == e.ID {
-				m.unkey(key) // whoever asked got no answer, and may ask again
-			}
-			m.mu.Unlock()
+			m.later(id, &untaken{})
 		case err != nil:
-			m.stays(e.ID, err)
-			left = append(left, e.ID)
-		default:
-			m.logger.Info("an interrupted run goes on", "run", r.ID, "name", e.Name)
+			m.stays(id, err)
+			left = append(left, id)
 		}
 	}
+}
+
+// goOn takes up a run that was interrupted. The error says why it does not go on though it
+// should.
+func (m *manager) goOn(e *store.Entry) error {
+	r, err := m.takeUp(e.ID)
+	switch {
+	case errors.Is(err, app.ErrNotBegun):
+		m.logger.Info("a run had not begun when its server died", "run", e.ID, "name", e.Name)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if key := (startKey{e.By, e.Key}); m.keys[key] != nil && m.keys[key].id == e.ID {
+			m.unkey(key) // whoever asked got no answer, and may ask again
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	m.logger.Info("an interrupted run goes on", "run", r.ID, "name", e.Name)
+	return nil
 }
 
 // takeOffWithin is how long it is tried to take off what one run has left on.
@@ -99,7 +125,7 @@ func (m *manager) keeps() error {
 	p := problemf(503, "not_ready", "no run can be kept, so none is started: %v", err)
 	p.Help = "see to the disk, then restart the server: it goes on with its runs from what was kept; until then nobody can know what the disk has"
 	if errors.Is(err, store.ErrNoRoom) {
-		p.Help = "make room in the data folder's file system, as with starquake runs prune; the server goes on by itself then"
+		p.Help = makeRoom
 	}
 	return p
 }
@@ -140,14 +166,6 @@ func (m *manager) resume(id string, permits app.Options) (*app.Running, error) {
 	m.adopt(r, nil)
 	known(r)
 	return r, nil
-}
-
-// stays notes a run that cannot be taken up. The caller sees to what it may have left on.
-func (m *manager) stays(id string, why error) {
-	m.logger.Error("an interrupted run does not go on; what it may have left on is taken off", "run", id, "error", why)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.parked++
 }
 
 // revives says whether a run whose script's process was killed is taken up again.

@@ -60,3 +60,43 @@ func TestStays(t *testing.T) {
 		t.Errorf("the run is %s", got)
 	}
 }
+
+// TestTakenUpLate: a run that could not be taken up when its server began, as its journal could not
+// be read then, is taken up by that server when it can.
+func TestTakenUpLate(t *testing.T) {
+	l := serve(t)
+	id := l.begin("def main():\n    step(\"s\", duration = \"1h\")\n")
+	running := func() bool {
+		run := l.do("GET", "/api/v1/runs/"+id, nil).is(200)
+		return run.text("status") == "running" && run.text("current_step_path") == "s"
+	}
+	l.await("its step", running)
+	l.kill()
+	path := filepath.Join(l.data, "runs", id, "journal.jsonl")
+	l = serveIn(t, l.data) // which completes the journal from the log
+	l.await("its step, again", running)
+	l.stop()
+	journal, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append([]byte("{\n"), journal...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = serveIn(t, l.data)
+	if log := l.log.String(); !strings.Contains(log, "an interrupted run does not go on") || !strings.Contains(log, "damaged at byte 0") {
+		t.Errorf("of the run is said:\n%s", log)
+	}
+	parked := func() bool {
+		return strings.Contains(string(l.do("GET", "/metrics", nil).is(200).body), `starquake_runs{state="parked"} 1`)
+	}
+	if !parked() {
+		t.Error("it is not counted among those that do not go on")
+	}
+	if err := os.WriteFile(path, journal, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.await("the run", running)
+	l.await("the count", func() bool { return !parked() })
+	l.do("POST", "/api/v1/runs/"+id+"/stop", nil).is(200)
+}
