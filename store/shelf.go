@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -188,6 +189,8 @@ func (s *Shelf) read(name string, version int) (Document, error) {
 		switch {
 		case isMissing(err) && version == 0: // deleted meanwhile
 			continue
+		case err == nil && d.Name != name && filepath.Base(dir) == name:
+			return Document{}, fmt.Errorf("document %q: version %d says that it is another's", name, n)
 		case isMissing(err), err == nil && d.Name != name: // the folder is another's
 			return Document{}, fmt.Errorf("document %q, version %d: %w", name, n, ErrNoDocument)
 		case err != nil:
@@ -222,31 +225,70 @@ func (s *Shelf) Versions(name string) ([]Document, error) {
 
 // List gives the latest version of every document, by name.
 func (s *Shelf) List() ([]Document, error) {
+	all, damaged, err := s.Readable()
+	if err == nil && len(damaged) > 0 {
+		err = &damaged[0]
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// Damaged is a document that is there, and cannot be read.
+type Damaged struct {
+	// Name is that of its folder, which is the document's where that can be the name of a
+	// folder; Path is the file.
+	Name, Path string
+	Err        error
+}
+
+func (d *Damaged) Error() string { return d.Err.Error() }
+
+func (d *Damaged) Unwrap() error { return d.Err }
+
+// Readable is List for who does without those documents that are damaged, and says so. They
+// stay as they are: Delete removes one.
+func (s *Shelf) Readable() (all []Document, damaged []Damaged, err error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
-		return nil, ignoreMissing(err)
+		return nil, nil, ignoreMissing(err)
 	}
-	var all []Document
 	for _, e := range entries {
 		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") { // such as what a deletion that was killed has left
 			continue
 		}
 		dir := filepath.Join(s.dir, e.Name())
 		numbers, err := versions(dir)
-		if err != nil || len(numbers) == 0 {
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(numbers) == 0 {
 			continue // half deleted
 		}
+		path := filepath.Join(dir, versionName(numbers[len(numbers)-1]))
 		var d Document
-		switch err := readJSON(filepath.Join(dir, versionName(numbers[len(numbers)-1])), &d); {
+		err = readJSON(path, &d)
+		if err == nil && s.folder(d.Name) != dir {
+			err = fmt.Errorf("%s says that it is document %q, which it is not", path, d.Name)
+		}
+		switch {
 		case isMissing(err):
+		case passes(err):
+			return nil, nil, err
 		case err != nil:
-			return nil, err
+			damaged = append(damaged, Damaged{e.Name(), path, err})
 		default:
 			all = append(all, d)
 		}
 	}
 	slices.SortFunc(all, func(a, b Document) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
+	return all, damaged, nil
+}
+
+// passes reports whether an error says nothing of the file: there are too many open ones.
+func passes(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // Delete removes a document with all its versions. With an etag it must be the latest
@@ -258,7 +300,7 @@ func (s *Shelf) Delete(name, etag string) error {
 	}
 	defer unlock()
 	last, err := s.Get(name)
-	if err != nil {
+	if err != nil && (etag != "" || errors.Is(err, ErrNoDocument)) { // else it is damaged, and goes
 		return err
 	}
 	if etag != "" && etag != last.ETag() {

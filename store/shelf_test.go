@@ -191,3 +191,38 @@ func TestHalfDeleted(t *testing.T) {
 		t.Errorf("deleted again the list has %v, %v", docs, err)
 	}
 }
+
+// TestDamagedDocument: one that cannot be read keeps no others, stays where it is, and can be
+// removed.
+func TestDamagedDocument(t *testing.T) {
+	shelf := testShelf(t)
+	for _, name := range []string{"a", "b", "c", "d e"} {
+		if _, err := shelf.Put(name, "", body(1), "", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(shelf.dir, "b", versionName(1))
+	must(t, os.WriteFile(path, []byte(`{"name": "b", "ver`), 0o600))
+	must(t, os.WriteFile(filepath.Join(shelf.dir, "c", versionName(1)), []byte("null"), 0o600))
+	docs, damaged, err := shelf.Readable()
+	if err != nil || len(docs) != 2 || docs[0].Name != "a" || docs[1].Name != "d e" {
+		t.Errorf("those that can be read are %v, %v", docs, err)
+	}
+	if len(damaged) != 2 || damaged[0].Name != "b" || damaged[0].Path != path || damaged[1].Name != "c" {
+		t.Errorf("damaged are %v", damaged)
+	}
+	if _, err := shelf.List(); err == nil {
+		t.Error("a list of all is whole")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+	if err := shelf.Delete("b", "1-x"); err == nil {
+		t.Error("one is removed that may not be the one that was meant")
+	}
+	must(t, shelf.Delete("b", ""))
+	must(t, shelf.Delete("c", ""))
+	if docs, err := shelf.List(); err != nil || len(docs) != 2 {
+		t.Errorf("then there are %v, %v", docs, err)
+	}
+}
