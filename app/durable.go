@@ -100,6 +100,20 @@ func IsolatedOf(info *store.Info) bool {
 	return json.Unmarshal(info.Resume, &r) == nil && r.Isolate
 }
 
+// TargetsOf are the names of the targets that a run was given.
+func TargetsOf(info *store.Info) (names []string) {
+	var r struct {
+		Env struct{ Targets []struct{ Name string } }
+	}
+	if json.Unmarshal(info.Resume, &r) != nil {
+		return nil
+	}
+	for _, target := range r.Env.Targets {
+		names = append(names, target.Name)
+	}
+	return names
+}
+
 // recorded is a run as the store has it.
 type recorded struct {
 	resumption

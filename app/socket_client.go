@@ -97,9 +97,12 @@ func servedBy(data, prefix string) error {
 		return err
 	}
 	queue := store.ShelfIn(data, store.Queue)
-	waiting, err := queue.List()
+	waiting, damaged, err := queue.Readable()
 	if err != nil {
 		return err
+	}
+	for i := range damaged { // of which the server tells, too
+		ids = append(ids, damaged[i].Name)
 	}
 	for i := range waiting {
 		ids = append(ids, waiting[i].Name)

@@ -21,11 +21,14 @@ type Admission struct {
 // Unmatched says which names of Admission.Exclusive are those of no target that there is, ""
 // if all are. They may be added later.
 func (c *Config) Unmatched() (string, error) {
-	kept, err := c.Store.Shelf(store.Targets).List()
+	kept, damaged, err := c.Store.Shelf(store.Targets).Readable()
 	if err != nil {
 		return "", err
 	}
 	var known, unknown []string
+	for _, d := range damaged {
+		known = append(known, d.Name)
+	}
 	for _, doc := range kept {
 		known = append(known, doc.Name)
 	}
@@ -65,6 +68,11 @@ type place struct{ targets []string }
 // free says why a run that is to be started cannot have its targets, nil if it can. The
 // caller holds mu.
 func (m *manager) free(targets []string) error {
+	if m.readable != nil {
+		if err := m.readable(targets); err != nil {
+			return err
+		}
+	}
 	a := &m.config.Admission
 	for _, target := range a.exclusive(targets) {
 		for id, r := range m.live {

@@ -45,6 +45,7 @@ func (s *Server) shownSchedule(e schedule.Entry) Schedule {
 // ScheduleList are schedules.
 type ScheduleList struct {
 	Schedules []Schedule `json:"schedules" nullable:"false" doc:"By name."`
+	Damaged   []Damaged  `json:"damaged,omitempty" doc:"Those that cannot be read: they start no runs until they are written anew or removed."`
 }
 
 // ScheduleTimes are times at which a schedule is due.
@@ -76,6 +77,10 @@ func scheduleProblem(name string, err error) error {
 		return problemf(400, "invalid_schedule", "%v", err)
 	case errors.Is(err, schedule.ErrActive):
 		return problemf(409, "schedule_active", "%v", err)
+	case errors.Is(err, schedule.ErrDamaged):
+		p := problemf(409, "schedule_damaged", "%v", err)
+		p.Help = "PUT it anew, without If-Match, or DELETE it"
+		return p
 	case errors.Is(err, schedule.ErrFull):
 		return problemf(409, "too_many_schedules", "%v", err)
 	case errors.Is(err, store.ErrNoDocument):
@@ -140,7 +145,7 @@ func (s *Server) scheduleRoutes() {
 		if err != nil {
 			return nil, asProblem(err)
 		}
-		out := &list{ScheduleList{[]Schedule{}}}
+		out := &list{ScheduleList{[]Schedule{}, damagedOf(all.Damaged())}}
 		for _, e := range entries {
 			out.Body.Schedules = append(out.Body.Schedules, s.shownSchedule(e))
 		}

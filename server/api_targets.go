@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -45,6 +46,7 @@ type TargetPath struct {
 // TargetList are the targets.
 type TargetList struct {
 	Targets []TargetState `json:"targets" nullable:"false" doc:"By name."`
+	Damaged []Damaged     `json:"damaged,omitempty" doc:"Those that were added and cannot be read: what was given one of them waits until it is added anew or removed."`
 }
 
 func (s *Server) target(t *builtins.Target) TargetState {
@@ -67,6 +69,7 @@ func (s *Server) targetRoutes() {
 		for _, t := range s.targets.all() {
 			out.Body.Targets = append(out.Body.Targets, s.target(t))
 		}
+		out.Body.Damaged = damagedOf(s.targets.unreadable())
 		return &out, nil
 	})
 	type one struct{ Body TargetState }
@@ -77,7 +80,7 @@ func (s *Server) targetRoutes() {
 				return &one{s.target(t)}, nil
 			}
 		}
-		return nil, noTarget(name)
+		return nil, cmp.Or(s.targets.readable([]string{name}), error(noTarget(name)))
 	})
 	type window struct{ Body chaos.WindowStats }
 	huma.Register(s.api, op("GET", base+"/{name}/stats", "get-target-stats", Viewer, "The traffic of the last time through a target of the server's own. Of an engine's there is none here: 409 target_of_engine.", tag), func(_ context.Context, in *struct {
@@ -135,6 +138,7 @@ func (s *Server) targetRoutes() {
 		if err != nil {
 			return nil, asProblem(err)
 		}
+		s.runs.mended()
 		out := &createdOut{Status: http.StatusCreated, Location: base + "/" + url.PathEscape(t.Name), Body: s.target(opened)}
 		if !fresh {
 			out.Status = http.StatusOK
@@ -142,6 +146,10 @@ func (s *Server) targetRoutes() {
 		return out, nil
 	})
 	huma.Register(s.api, op("DELETE", base+"/{name}", "remove-target", Admin, "Close a target that was added, unless a run has it.", tag), func(_ context.Context, in *TargetPath) (*struct{}, error) {
-		return nil, failure(s.targets.remove(unescape(in.Name), s.runs.using))
+		if err := s.targets.remove(unescape(in.Name), s.runs.using); err != nil {
+			return nil, failure(err)
+		}
+		s.runs.mended()
+		return nil, nil
 	})
 }

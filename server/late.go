@@ -127,3 +127,14 @@ func (m *manager) goOnBeside(e *store.Entry) error {
 	m.advance()
 	return err
 }
+
+// mended has what waits for a target that could not be read begin, and go on, now that it may be
+// another.
+func (m *manager) mended() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range m.untaken {
+		u.next = time.Time{}
+	}
+	m.advance()
+}

@@ -56,6 +56,10 @@ type manager struct {
 	reviving map[string]chan struct{}
 	// takeUp takes up a run of this process that was parked; set before the first one.
 	takeUp func(id string) (*app.Running, error)
+	// readable says which of the targets of these names cannot be read, nil if none. It may be nil,
+	// and is called with mu held.
+	readable func(targets []string) error
+	damaged  int // starts that wait on disk and cannot be read
 	// shelf has what waits on disk; nil where it is not kept.
 	shelf   *store.Shelf
 	release func() // gives the shelf to others; nil where this process has it not

@@ -47,7 +47,7 @@ func buckets() []float64 {
 }
 
 // newMetrics makes the metrics of a server whose runs and data plane these are.
-func newMetrics(runs *manager, plane *admin.Plane) *metrics {
+func newMetrics(runs *manager, plane *admin.Plane, damaged func() map[string]int) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		started:  prometheus.NewCounter(prometheus.CounterOpts{Name: "starquake_runs_started_total", Help: "Runs that began in this process."}),
@@ -62,7 +62,7 @@ func newMetrics(runs *manager, plane *admin.Plane) *metrics {
 		}, []string{"method", "status"}),
 		times: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "starquake_schedule_times_total", Help: "Times of schedules, by what became of them."}, []string{"what"}),
 	}
-	m.registry.MustRegister(&states{m, runs}, m.started, m.times, m.ended, m.steps, m.effects, m.records, m.requests,
+	m.registry.MustRegister(&states{m, runs, damaged}, m.started, m.times, m.ended, m.steps, m.effects, m.records, m.requests,
 		admin.NewCollector(plane), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, v := range []journal.Verdict{journal.VerdictPassed, journal.VerdictFailed, journal.VerdictAborted, journal.VerdictErrored, journal.VerdictUnclean, journal.VerdictStopped, journal.VerdictInconclusive} {
 		m.ended.WithLabelValues(string(v)) // so that a rate over the first one is right
@@ -77,6 +77,7 @@ func newMetrics(runs *manager, plane *admin.Plane) *metrics {
 type states struct {
 	metrics *metrics
 	runs    *manager
+	damaged func() map[string]int
 }
 
 var faultsDesc = prometheus.NewDesc("starquake_faults_on", "Faults of runs that go on in this process which are on, and not lifted. What a run has left on when it ended unclean is not among them.", nil, nil)
@@ -84,10 +85,13 @@ var faultsDesc = prometheus.NewDesc("starquake_faults_on", "Faults of runs that 
 var runsDesc = prometheus.NewDesc("starquake_runs",
 	"Runs that have not ended, by what they are doing: queued, running, paused, stopping, or parked (let go when a server ended or died, and not taken up by this one).", []string{"state"}, nil)
 
+var damagedDesc = prometheus.NewDesc("starquake_damaged_documents", "What the server keeps and cannot read, by kind: it is left out, and all else goes on.", []string{"kind"}, nil)
+
 // Describe implements prometheus.Collector.
 func (s *states) Describe(ch chan<- *prometheus.Desc) {
 	ch <- runsDesc
 	ch <- faultsDesc
+	ch <- damagedDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -102,6 +106,9 @@ func (s *states) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(runsDesc, prometheus.GaugeValue, float64(n), state)
 	}
 	ch <- prometheus.MustNewConstMetric(faultsDesc, prometheus.GaugeValue, float64(max(0, s.metrics.faults.Load()-s.lifted())))
+	for kind, n := range s.damaged() {
+		ch <- prometheus.MustNewConstMetric(damagedDesc, prometheus.GaugeValue, float64(n), kind)
+	}
 }
 
 // lifted is how many faults are on but lifted.

@@ -64,11 +64,16 @@ func (m *manager) keep(w *waiting) error {
 // Waiting are the starts that wait on disk for their turn, as a data folder lists runs, the
 // oldest first.
 func Waiting(st *store.Store) ([]store.Entry, error) {
-	docs, err := st.Shelf(store.Queue).List()
+	docs, damaged, err := st.Shelf(store.Queue).Readable()
 	if err != nil {
 		return nil, fmt.Errorf("the queue cannot be read: %w", err)
 	}
 	var out []store.Entry
+	for i := range damaged { // it is told of, though it cannot begin
+		e := store.Entry{Status: statusQueued}
+		e.ID, e.Name, e.Started = damaged[i].Name, "(damaged)", changed(damaged[i].Path)
+		out = append(out, e)
+	}
 	for i := range docs {
 		var kept keptStart
 		if err := json.Unmarshal(docs[i].Body, &kept); err != nil {
@@ -126,11 +131,14 @@ func (s *Server) openQueue() error {
 		return err
 	}
 	m.release = release
-	docs, err := shelf.List()
+	docs, damaged, err := shelf.Readable()
 	if err != nil {
 		return fmt.Errorf("the queue cannot be read: %w", err)
 	}
 	m.shelf = shelf
+	for i := range damaged {
+		s.cannotWait(&damaged[i])
+	}
 	for i := range docs {
 		s.waitOn(&docs[i])
 	}
@@ -179,6 +187,38 @@ func (s *Server) waitOn(doc *store.Document) {
 		w.asked.started = &started{request: w.asked.request, done: done, id: w.id}
 		m.remember(w.key, w.asked.started)
 	}
+}
+
+// cannotWait tells of a start that is on disk and cannot be read, unless its run has begun: it
+// was accepted, and comes to nothing. It stays on disk for who can make something of it.
+func (s *Server) cannotWait(d *store.Damaged) {
+	m := s.runs
+	w := &waiting{id: d.Name, since: changed(d.Path), asked: &starting{}, settled: make(chan struct{}), kept: make(chan struct{})}
+	close(w.kept)
+	begun, err := m.hasBegun(w.id)
+	switch {
+	case err != nil:
+		s.logger.Error("nobody can tell whether a run that waited has begun: it stays on disk, and is not begun", "run", w.id, "error", errors.Join(d, err))
+		return
+	case begun:
+		m.unkeep(w)
+		return
+	}
+	s.logger.Error("what was asked for a run that waited cannot be read: it never begins, and stays on disk; ask for it again", "run", w.id, "error", d)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.damaged++
+	m.waits[w.id] = w
+	m.never(w, journal.VerdictErrored, "start_failed", fmt.Sprintf("it waited for its turn, and what was asked for it cannot be read: %v; ask for it again", d))
+}
+
+// changed is when a file was changed; now where nobody can tell.
+func changed(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Now()
+	}
+	return info.ModTime()
 }
 
 // askedBefore reads what was asked of the server that put a start on disk.

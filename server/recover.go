@@ -154,6 +154,11 @@ func (m *manager) resume(id string, permits app.Options) (*app.Running, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.readable != nil { // it would go on without it, and fail
+		if err := m.readable(app.TargetsOf(&e.Info)); err != nil {
+			return nil, err
+		}
+	}
 	opt, known := m.options(id), func(*app.Running) {}
 	opt.Options = permits
 	if app.IsolatedOf(&e.Info) { // it is of somebody below admin

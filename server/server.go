@@ -131,7 +131,11 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		s.stop()
 		return nil, errors.Join(err, s.plane.Close())
 	}
-	s.metrics = newMetrics(s.runs, s.plane)
+	for name, why := range s.targets.unreadable() {
+		s.logger.Error("a target that was added cannot be read; it is left out, and what was given it waits until it is added anew or removed", "target", name, "error", why)
+	}
+	s.runs.readable = s.targets.readable
+	s.metrics = newMetrics(s.runs, s.plane, s.damaged)
 	s.runs.metrics = s.metrics
 	s.routes()
 	s.runs.recover(func() app.Options {

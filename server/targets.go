@@ -35,11 +35,16 @@ type targets struct {
 	env *app.Environment // replaced, never changed: runs hold it
 	// own are the names of those that were added; others are the operator's.
 	own map[string]bool
+
+	// damaged are those that were added and cannot be read, with why, guarded by damagedMu, which
+	// is held for a moment only.
+	damagedMu sync.Mutex
+	damaged   map[string]error
 }
 
 // openTargets opens all targets. The caller closes the plane, also after an error.
 func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, shelf *store.Shelf, authority string) (*targets, error) {
-	t := &targets{plane: plane, shelf: shelf, authority: authority, own: map[string]bool{}, env: &app.Environment{}}
+	t := &targets{plane: plane, shelf: shelf, authority: authority, own: map[string]bool{}, damaged: map[string]error{}, env: &app.Environment{}}
 	if env != nil {
 		t.env = env
 	}
@@ -53,19 +58,25 @@ func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, 
 		opened.Targets = append(opened.Targets, target)
 	}
 	t.env = &opened
-	kept, err := shelf.List()
+	kept, damaged, err := shelf.Readable()
 	if err != nil {
 		return nil, err
 	}
+	for i := range damaged {
+		if t.find(damaged[i].Name) == nil { // the operator's wins
+			t.damaged[damaged[i].Name] = &damaged[i]
+		}
+	}
 	for _, doc := range kept {
 		var target builtins.Target
-		if err := json.Unmarshal(doc.Body, &target); err != nil {
-			return nil, fmt.Errorf("target %q: %w", doc.Name, err)
-		}
-		target.Open = true
 		if t.find(doc.Name) != nil {
 			continue // the operator's wins
 		}
+		if err := json.Unmarshal(doc.Body, &target); err != nil {
+			t.damaged[doc.Name] = err
+			continue
+		}
+		target.Open = true
 		opened, err := t.open(ctx, &target, unlessMetadata(&target))
 		if err != nil {
 			return nil, err
@@ -135,6 +146,11 @@ func (t *targets) add(ctx context.Context, target *builtins.Target, by string) (
 		return nil, false, err
 	}
 	body, err := json.Marshal(target)
+	if err == nil && t.readable([]string{target.Name}) != nil {
+		if err = t.shelf.Delete(target.Name, ""); errors.Is(err, store.ErrNoDocument) {
+			err = nil
+		}
+	}
 	if err == nil {
 		_, err = t.shelf.Put(target.Name, by, body, "", time.Now())
 	}
@@ -143,6 +159,7 @@ func (t *targets) add(ctx context.Context, target *builtins.Target, by string) (
 	}
 	t.put(opened)
 	t.own[target.Name] = true
+	t.mended(target.Name)
 	return opened, true, nil
 }
 
@@ -164,6 +181,12 @@ func (t *targets) remove(name string, using func(string) []string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case t.find(name) == nil && t.readable([]string{name}) != nil:
+		if err := t.shelf.Delete(name, ""); err != nil && !errors.Is(err, store.ErrNoDocument) {
+			return err
+		}
+		t.mended(name)
+		return nil
 	case t.find(name) == nil:
 		return noTarget(name)
 	case !t.own[name]:
@@ -189,6 +212,35 @@ func noTarget(name string) *Problem {
 	return problemf(404, "target_not_found", "there is no target %q", name)
 }
 
+// readable is the problem of the first of these targets that cannot be read, nil if all can, or
+// are not there.
+func (t *targets) readable(names []string) error {
+	t.damagedMu.Lock()
+	defer t.damagedMu.Unlock()
+	for _, name := range names {
+		if why := t.damaged[name]; why != nil {
+			p := problemf(409, "target_damaged", "target %q was added and cannot be read: %v", name, why)
+			p.Help = "add it anew, or DELETE it"
+			return p
+		}
+	}
+	return nil
+}
+
+// unreadable are the targets that were added and cannot be read, with why.
+func (t *targets) unreadable() map[string]error {
+	t.damagedMu.Lock()
+	defer t.damagedMu.Unlock()
+	return maps.Clone(t.damaged)
+}
+
+// mended forgets that a target could not be read.
+func (t *targets) mended(name string) {
+	t.damagedMu.Lock()
+	defer t.damagedMu.Unlock()
+	delete(t.damaged, name)
+}
+
 // environment is what a run is given that asks for targets by name, or for all with nil,
 // and the names of those it gets.
 func (t *targets) environment(want []string) (*app.Environment, []string, error) {
@@ -205,6 +257,9 @@ func (t *targets) environment(want []string) (*app.Environment, []string, error)
 	env.Targets = nil
 	for _, name := range want {
 		target := t.find(name)
+		if err := t.readable([]string{name}); err != nil {
+			return nil, nil, err
+		}
 		if target == nil {
 			return nil, nil, problemf(422, "target_not_found", "there is no target %q", name)
 		}

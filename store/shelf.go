@@ -274,7 +274,7 @@ func (s *Shelf) Readable() (all []Document, damaged []Damaged, err error) {
 		}
 		switch {
 		case isMissing(err):
-		case passes(err):
+		case Passes(err):
 			return nil, nil, err
 		case err != nil:
 			damaged = append(damaged, Damaged{e.Name(), path, err})
@@ -286,8 +286,8 @@ func (s *Shelf) Readable() (all []Document, damaged []Damaged, err error) {
 	return all, damaged, nil
 }
 
-// passes reports whether an error says nothing of the file: there are too many open ones.
-func passes(err error) bool {
+// Passes reports whether an error says nothing of the file: there are too many open ones.
+func Passes(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 

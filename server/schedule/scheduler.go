@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -49,6 +50,8 @@ var (
 	ErrActive = errors.New("a run of the schedule goes on")
 	// ErrInvalid says that a definition is wrong.
 	ErrInvalid = errors.New("the schedule is wrong")
+	// ErrDamaged says that a schedule is there and cannot be read.
+	ErrDamaged = errors.New("the schedule cannot be read, and starts no runs")
 	// ErrFull says that there may be no more.
 	ErrFull = fmt.Errorf("there are %d schedules, more are not kept", maxSchedules)
 )
@@ -66,6 +69,9 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	runners map[string]*runner
+	// damaged are the schedules that cannot be read, or what was noted of them, with why.
+	// Nothing of theirs is due: what they have started nobody knows.
+	damaged map[string]error
 }
 
 // New makes the scheduler of a data folder and starts it. The error is store.ErrOwned if
@@ -73,25 +79,62 @@ type Scheduler struct {
 func New(st *store.Store, runs Runs, logger *slog.Logger) (*Scheduler, error) {
 	s := &Scheduler{
 		runs: runs, definitions: st.Shelf(store.Schedules), states: st.Shelf(states),
-		logger: logger, runners: map[string]*runner{},
+		logger: logger, runners: map[string]*runner{}, damaged: map[string]error{},
 	}
 	var err error
 	if s.release, err = s.definitions.Own(""); err != nil {
 		return nil, err
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	docs, err := s.definitions.List()
+	docs, damaged, err := s.definitions.Readable()
+	for _, doc := range docs {
+		if wrong := s.begin(doc); store.Passes(wrong) {
+			err = errors.Join(err, wrong)
+		} else if wrong != nil {
+			s.setAside(doc.Name, wrong)
+		}
+	}
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	for _, doc := range docs {
-		if err := s.begin(doc); err != nil {
-			s.Close()
-			return nil, err
-		}
+	for i := range damaged {
+		s.setAside(damaged[i].Name, &damaged[i])
 	}
 	return s, nil
+}
+
+// setAside leaves a schedule out, and the others go on.
+func (s *Scheduler) setAside(name string, why error) {
+	s.damaged[name] = why
+	s.logger.Error("a schedule cannot be read; it starts no runs until it is written anew or removed", "schedule", name, "error", why)
+}
+
+// Damaged are the schedules that cannot be read, by name, with why.
+func (s *Scheduler) Damaged() map[string]error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := maps.Clone(s.damaged)
+	_, now, _ := s.definitions.Readable()
+	for i := range now { // one that was begun before goes on as it was until the next start
+		all[now[i].Name] = &now[i]
+	}
+	return all
+}
+
+// SetAside is how many schedules could not be read when they were to be begun.
+func (s *Scheduler) SetAside() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.damaged)
+}
+
+// readable is the error of a schedule that cannot be read. The caller has the lock.
+func (s *Scheduler) readable(name string) error {
+	if why := s.damaged[name]; why != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, why)
+	}
+	return nil
 }
 
 // Stop lets nothing come due any more; Close waits for what is being started.
@@ -167,6 +210,13 @@ func (s *Scheduler) Put(name, by string, d Definition, etag string) (Entry, erro
 			return Entry{}, err
 		}
 	}
+	if s.damaged[name] != nil && etag == "" {
+		if _, err := s.definitions.Get(name); err != nil { // it is the definition
+			if err := s.definitions.Delete(name, ""); err != nil && !errors.Is(err, store.ErrNoDocument) {
+				return Entry{}, err
+			}
+		}
+	}
 	doc, err := s.definitions.Put(name, by, body, etag, time.Now())
 	if err != nil {
 		return Entry{}, err
@@ -177,6 +227,7 @@ func (s *Scheduler) Put(name, by string, d Definition, etag string) (Entry, erro
 	if err := s.begin(doc); err != nil {
 		return Entry{}, err
 	}
+	delete(s.damaged, name)
 	return s.runners[name].entry(doc), nil
 }
 
@@ -198,6 +249,9 @@ func (s *Scheduler) Enable(name, by string, on bool) (Entry, error) {
 func (s *Scheduler) Get(name string) (Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.readable(name); err != nil {
+		return Entry{}, err
+	}
 	doc, err := s.definitions.Get(name)
 	if err != nil {
 		return Entry{}, err
@@ -213,7 +267,7 @@ func (s *Scheduler) Get(name string) (Entry, error) {
 func (s *Scheduler) List() ([]Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	docs, err := s.definitions.List()
+	docs, _, err := s.definitions.Readable() // of the others Damaged tells
 	if err != nil {
 		return nil, err
 	}
@@ -237,6 +291,7 @@ func (s *Scheduler) Delete(name, etag string) error {
 		r.end()
 		delete(s.runners, name)
 	}
+	delete(s.damaged, name)
 	if err := s.states.Delete(name, ""); err != nil && !errors.Is(err, store.ErrNoDocument) {
 		return err
 	}
@@ -247,8 +302,11 @@ func (s *Scheduler) Delete(name, etag string) error {
 // neither when it is due nor how many runs it may still start.
 func (s *Scheduler) Trigger(ctx context.Context, name, by string) (run string, err error) {
 	s.mu.Lock()
-	r := s.runners[name]
+	r, wrong := s.runners[name], s.readable(name)
 	s.mu.Unlock()
+	if wrong != nil {
+		return "", wrong
+	}
 	if r == nil {
 		return "", fmt.Errorf("schedule %q: %w", name, store.ErrNoDocument)
 	}
