@@ -65,7 +65,7 @@ func (s *Store) Create(info Info) (*Run, error) {
 	}
 	log, err := s.openLog()
 	if err != nil {
-		return nil, err
+		return nil, s.orCramped(err)
 	}
 	text, err := marshal(info)
 	if err != nil {
@@ -74,12 +74,12 @@ func (s *Store) Create(info Info) (*Run, error) {
 	runs := filepath.Join(s.dir, runsFolder)
 	dir, err := os.MkdirTemp(runs, ".new-")
 	if err != nil {
-		return nil, fmt.Errorf("the folder of run %s: %w", info.ID, err)
+		return nil, s.orCramped(fmt.Errorf("the folder of run %s: %w", info.ID, err))
 	}
 	r := &Run{store: s, log: log, id: info.ID, dir: filepath.Join(runs, info.ID), settled: -1}
 	if err := r.create(dir, text); err != nil {
 		_ = os.RemoveAll(dir)
-		return nil, fmt.Errorf("the folder of run %s: %w", info.ID, err)
+		return nil, s.orCramped(fmt.Errorf("the folder of run %s: %w", info.ID, err))
 	}
 	killPoint()
 	err = s.forgetRemoved(r.id) // the log is to bring this one back

@@ -33,6 +33,8 @@ type Store struct {
 	log    *wal // nil until the first run is written
 	closed bool
 	runs   map[*Run]bool // by this process, while they are open
+	// cramped is why the last run that was to be created was not, where there was no room for it.
+	cramped error
 	// closing ends the heartbeat, which begins with the log; beaten is closed when it has ended.
 	closing, beaten chan struct{}
 }
@@ -131,20 +133,51 @@ func (s *Store) openLog() (*wal, error) {
 	return s.log, nil
 }
 
-// ErrNoRoom is in the errors of Check for which it holds that writing goes on by itself once
-// there is room on the disk.
+// ErrNoRoom says that there is no room on the disk: once there is some, writing goes on by itself.
 var ErrNoRoom = errors.New("there is no room on the disk")
 
-// Check says why this process can keep nothing now, nil if it can as far as is known. But for
+// Check says why this process can keep no run now, nil if it can as far as is known. But for
 // ErrNoRoom that stays so until the process is started again.
 func (s *Store) Check() error {
 	s.mu.Lock()
-	log := s.log
+	log, cramped := s.log, s.cramped
 	s.mu.Unlock()
-	if log == nil {
+	if log != nil {
+		if err := log.check(); err != nil {
+			return err
+		}
+	}
+	if cramped == nil || s.roomy() {
 		return nil
 	}
-	return log.check()
+	return &noRoom{cramped}
+}
+
+// roomy reports whether there is room for another run, by trying.
+func (s *Store) roomy() bool {
+	dir, err := os.MkdirTemp(filepath.Join(s.dir, runsFolder), ".new-")
+	if err != nil {
+		return false
+	}
+	defer os.RemoveAll(dir)
+	if os.WriteFile(filepath.Join(dir, infoFile), make([]byte, 1<<16), 0o600) != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cramped = nil
+	return true
+}
+
+// orCramped notes of a run that could not be created whether that was for want of room.
+func (s *Store) orCramped(err error) error {
+	if !wantsRoom(err) || errors.Is(err, ErrNoRoom) { // of which the log knows
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cramped = err
+	return &noRoom{err}
 }
 
 // Close makes everything durable in its own place and drops the log. Every run must
