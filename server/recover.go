@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"syscall"
 	"time"
 
 	"starquake/app"
@@ -122,7 +123,11 @@ func (m *manager) keeps() error {
 	if err == nil {
 		return nil
 	}
-	p := problemf(503, "not_ready", "no run can be kept, so none is started: %v", err)
+	why := "its log could not be written"
+	if no := syscall.Errno(0); errors.As(err, &no) { // anybody may ask: the log of the server has the paths
+		why = no.Error()
+	}
+	p := problemf(503, "not_ready", "no run can be kept, so none is started: %s", why)
 	p.Help = "see to the disk, then restart the server: it goes on with its runs from what was kept; until then nobody can know what the disk has"
 	if errors.Is(err, store.ErrNoRoom) {
 		p.Help = makeRoom

@@ -176,6 +176,9 @@ func (s *Store) orCramped(err error) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cramped == nil {
+		s.logger.Error("there is no room for another run", "error", err)
+	}
 	s.cramped = err
 	return &noRoom{err}
 }

@@ -104,7 +104,11 @@ func (c *schedulesListCmd) Run(sh *shell) error {
 			return err
 		case c.Output == formatJSON:
 			return sh.json(formatJSON, list)
-		case len(list.Schedules) == 0:
+		}
+		for _, d := range list.Damaged {
+			fmt.Fprintf(sh.err, "schedule %s cannot be read, and starts no runs: %s\n", text.Clean(d.Name), text.Clean(d.Detail))
+		}
+		if len(list.Schedules) == 0 {
 			fmt.Fprintf(sh.err, "no schedules at %s\n", to.URL())
 			return nil
 		}
