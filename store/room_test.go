@@ -188,3 +188,36 @@ func TestNoRoomForAFolder(t *testing.T) {
 		t.Errorf("left is %v, %v", left, err)
 	}
 }
+
+// TestTakenBack: a run of which nothing could be kept does not go on some day, as whoever asked for
+// it may have asked again; one that was there before stays.
+func TestTakenBack(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	was := create(t, s, "run-1")
+	must(t, was.Sync())
+	freed := full(t, s.log)
+	must(t, was.Append([]journal.Record{slept(1)}))
+	r := create(t, s, "run-2")
+	for _, one := range []*Run{r, was} {
+		if err := one.Close(); !errors.Is(err, ErrNoRoom) {
+			t.Errorf("%s is kept: %v", one.id, err)
+		}
+	}
+	freed()
+	must(t, s.Check())
+	again, recs, err := s.Resume("run-1")
+	if err != nil || len(recs) != 2 {
+		t.Errorf("run-1 has %d records, %v", len(recs), err)
+	}
+	must(t, again.Append([]journal.Record{slept(2)}))
+	must(t, again.Sync())
+	die(t, s)
+	s = open(t, dir, Options{})
+	if ids, err := s.IDs(); err != nil || len(ids) != 1 || ids[0] != "run-1" {
+		t.Errorf("there are %v, %v", ids, err)
+	}
+	if _, recs, err := s.Read("run-1"); err != nil || len(recs) != 3 {
+		t.Errorf("run-1 has %d records at last, %v", len(recs), err)
+	}
+}

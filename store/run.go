@@ -44,8 +44,9 @@ type Run struct {
 	// noted says that the end is written into its file, which is as durable as settled;
 	// unnoted that it is in the log, and could not be written there yet.
 	noted, unnoted bool
-	// logged is up to where the log must be synced to have all of the run.
-	logged int64
+	// logged is up to where the log must be synced to have all of the run; from is where it
+	// begins in the log, of one that was created here (settled is -1 then until it is durable).
+	logged, from int64
 	// err is the first failure to write; nothing is accepted after it.
 	err error
 	buf []byte
@@ -85,6 +86,7 @@ func (s *Store) Create(info Info) (*Run, error) {
 	err = s.forgetRemoved(r.id) // the log is to bring this one back
 	if err == nil {
 		r.logged, err = log.append(r, frameInfo, 0, text)
+		r.from = r.logged - int64(frameHead+frameMin+len(r.id)+len(text))
 	}
 	if err != nil {
 		_ = r.file.Close()
@@ -284,6 +286,10 @@ func (r *Run) write() (err error) {
 		if errors.As(err, &at) {
 			err = at.Err // the name is the one that the folder had while it was made
 		}
+		if wantsRoom(err) {
+			r.store.cramp(err)
+			err = &noRoom{err}
+		}
 		return fmt.Errorf("run %s: %s: %w", r.id, filepath.Join(r.dir, journalFile), err)
 	}
 	if r.logged, err = r.log.append(r, frameRecords, r.size, r.buf); err != nil {
@@ -372,6 +378,14 @@ func (r *Run) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.file == nil {
+		return err
+	}
+	if errors.Is(err, ErrNoRoom) && r.settled == -1 && r.log.takeBack(r) {
+		// It has done nothing, since nothing of it was kept, and whoever asked for it is told so,
+		// and may ask again: it must not go on some day as well.
+		r.store.cramp(err) // the log may have nothing more to try it with
+		err = errors.Join(err, os.RemoveAll(r.dir), r.file.Close())
+		r.file, r.buf, r.settled = nil, nil, r.size
 		return err
 	}
 	if err == nil && r.end != nil {

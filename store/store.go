@@ -174,13 +174,18 @@ func (s *Store) orCramped(err error) error {
 	if !wantsRoom(err) || errors.Is(err, ErrNoRoom) { // of which the log knows
 		return err
 	}
+	s.cramp(err)
+	return &noRoom{err}
+}
+
+// cramp notes that there was no room for a run, until there is.
+func (s *Store) cramp(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cramped == nil {
 		s.logger.Error("there is no room for another run", "error", err)
 	}
 	s.cramped = err
-	return &noRoom{err}
 }
 
 // Close makes everything durable in its own place and drops the log. Every run must

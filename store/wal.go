@@ -229,6 +229,33 @@ func (w *wal) write(buf []byte) error {
 	return err
 }
 
+// takeBack takes a run that was created here out of what could not be written yet, if nothing of
+// it ever was.
+func (w *wal) takeBack(r *Run) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.syncing {
+		w.cond.Wait()
+	}
+	if w.full == nil || w.synced > r.from {
+		return false
+	}
+	var others []byte
+	for rest := w.buf; len(rest) > 0; {
+		f, size, err := readFrame(rest)
+		if err != nil {
+			return false // never: it was made here
+		}
+		if f.run != r.id {
+			others = append(others, rest[:size]...)
+		}
+		rest = rest[size:]
+	}
+	w.buf = others
+	delete(w.touched, r)
+	return true
+}
+
 // check says why nothing can be kept now, nil if it can. What could not be written for want of
 // room is tried once more: else nobody would, where no run is started any more.
 func (w *wal) check() error {
