@@ -171,20 +171,15 @@ func TestSyncFailedOnce(t *testing.T) {
 func TestNoRoomForAFolder(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	must(t, create(t, s, "run-1").Close())
-	var was unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &was))
-	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 100, Max: was.Max}))
-	info, _ := started("run-2")
-	_, err := s.Create(info)
-	checked := s.Check()
-	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &was))
-	if !errors.Is(err, ErrNoRoom) || !errors.Is(checked, ErrNoRoom) {
-		t.Errorf("it was created: %v; then it is said: %v", err, checked)
+	runs := filepath.Join(s.dir, runsFolder)
+	must(t, os.Rename(runs, runs+"-away")) // no folder can be made
+	err := s.orCramped(&os.PathError{Op: "mkdir", Path: runs, Err: syscall.ENOSPC})
+	if checked := s.Check(); !errors.Is(err, ErrNoRoom) || !errors.Is(checked, ErrNoRoom) || !errors.Is(checked, syscall.ENOSPC) {
+		t.Errorf("%v; then it is said: %v", err, checked)
 	}
+	must(t, os.Rename(runs+"-away", runs))
 	must(t, s.Check())
-	create(t, s, "run-2")
-	left, err := filepath.Glob(filepath.Join(s.dir, runsFolder, ".new-*"))
-	if err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(runs, ".new-*")); err != nil || len(left) > 0 {
 		t.Errorf("left is %v, %v", left, err)
 	}
 }
