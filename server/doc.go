@@ -8,9 +8,11 @@
 //	queue.go      starts that wait for their turn; queue_kept.go what of them is on disk
 //	schedules.go  runs at their times
 //	metrics.go    what /metrics tells
+//	damaged.go    what is kept and cannot be read
 //	problem.go    errors as problem+json with a stable code (RFC 9457)
 //	manager.go    the runs of this process: start, find, recover, park
-//	recover.go    runs that were interrupted, and those whose script's process was killed
+//	recover.go    runs that were interrupted, and those whose script's process was killed; late.go those
+//	              that could not be taken up at once
 //	start.go      from a request to a run that has begun
 //	limits.go     what a run of somebody below admin may take
 //	script.go     texts to scripts, compiled once
