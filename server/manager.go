@@ -221,9 +221,26 @@ func (m *manager) begin(w *waiting, patient bool) (string, error) {
 	}
 	m.adopt(r, w.targets)
 	if err := r.Begun(); err != nil {
+		m.dismiss(r)
 		return "", fmt.Errorf("run %s cannot be kept: %w", r.ID, err)
 	}
 	return r.ID, nil
+}
+
+// dismissWithin is how long is waited for the end of a run whose start is refused.
+const dismissWithin = 10 * time.Second
+
+// dismiss stops a run whose start is refused, as it cannot be kept: whoever asked may ask again,
+// and it must not go on as well once there is room.
+func (m *manager) dismiss(r *app.Running) {
+	ctx, cancel := context.WithTimeout(context.Background(), dismissWithin)
+	defer cancel()
+	_, err := r.Do(ctx, &app.ControlRequest{Op: "stop", By: "server", Comment: "it cannot be kept"})
+	select {
+	case <-r.Done():
+	case <-ctx.Done():
+		m.logger.Error("a run that cannot be kept does not end", "run", r.ID, "error", err)
+	}
 }
 
 // admit gives a start its place, nil if it waits for its turn, or the error that says why it

@@ -47,9 +47,15 @@ func TestNoRoom(t *testing.T) {
 	}
 	limit(&was, nil)
 	l.do("GET", "/readyz", nil).is(200)
+	if a := l.do("GET", "/api/v1/runs?status=running", nil).is(200); a.text("runs.0.id") != goesOn || a.get("runs.1") != nil {
+		t.Errorf("what was refused goes on: %s", a.body)
+	}
 	again := l.do("POST", "/api/v1/runs", asked, "Idempotency-Key: a").is(201).text("id")
 	l.kill()
 	l = serveIn(t, l.data)
+	if a := l.do("GET", "/api/v1/runs?status=running", nil).is(200); a.get("runs.2") != nil {
+		t.Errorf("there are others: %s", a.body)
+	}
 	for _, id := range []string{goesOn, again} {
 		l.await("the run", func() bool { return l.do("GET", "/api/v1/runs/"+id, nil).is(200).text("status") == "running" })
 	}
