@@ -33,6 +33,8 @@ const reasonJournal = "journal"
 // The error is ErrNotBegun of a run that had done nothing when its process died: it is over
 // then, and nobody was told that it is there (see Begun).
 //
+// A run whose proxies cannot listen where they did stays interrupted, and the error says so.
+//
 // Of opt only what belongs to this process counts: Clock, Logger, OnRecord, OnPast, OnEnd, Plane, Store,
 // which must be set, and CanApprove, which adds to what the run was given.
 //
@@ -97,6 +99,11 @@ func takeUp(id string, from runtime.Recovery, opt *RunOptions) (*Running, execut
 	policy, lends := was.Policy, lent{plane: opt.Plane, confined: was.Confined, given: was.resumption.Env.targets()}
 	if opt.Confined && was.Served {
 		if policy, err = was.narrowed(opt, &lends); err != nil {
+			return nil, executor{}, err
+		}
+	}
+	if !from.Rollback {
+		if err := canListen(&lends, from.Records); err != nil {
 			return nil, executor{}, err
 		}
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -91,9 +90,8 @@ func (t *targets) openProxy(ctx context.Context, call *runtime.Call) (any, error
 		return nil, err
 	}
 	listen := args.Listen
-	var was builtins.ProxyReport
-	if call.Again != nil && json.Unmarshal(call.Again.Report, &was) == nil && was.Listen != "" {
-		listen = was.Listen // any port was asked for, and clients know this one
+	if call.Again != nil {
+		listen = listenAgain(&args, call.Again.Report)
 	}
 	tls, err := t.folders.load(args.TLS)
 	if err != nil {
