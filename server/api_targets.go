@@ -145,8 +145,8 @@ func (s *Server) targetRoutes() {
 		}
 		return out, nil
 	})
-	huma.Register(s.api, op("DELETE", base+"/{name}", "remove-target", Admin, "Close a target that was added, unless a run has it.", tag), func(_ context.Context, in *TargetPath) (*struct{}, error) {
-		if err := s.targets.remove(unescape(in.Name), s.runs.using); err != nil {
+	huma.Register(s.api, op("DELETE", base+"/{name}", "remove-target", Admin, "Close a target that was added, unless a run has it.", tag), func(ctx context.Context, in *TargetPath) (*struct{}, error) {
+		if err := s.targets.remove(ctx, unescape(in.Name), s.runs.using); err != nil {
 			return nil, failure(err)
 		}
 		s.runs.mended()

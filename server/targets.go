@@ -30,11 +30,14 @@ type targets struct {
 	// authority is the folder of the local certificate authority; "" is the usual one.
 	authority string
 
-	// mu is held while a target is added or removed.
+	// mu guards what follows, and is held for a moment only: every start of a run asks.
 	mu  sync.Mutex
 	env *app.Environment // replaced, never changed: runs hold it
 	// own are the names of those that were added; others are the operator's.
 	own map[string]bool
+	// turns has the names that are being added or removed, each with what is closed then. To
+	// look an address up takes its time, and so does it until connections have ended.
+	turns map[string]chan struct{}
 
 	// damaged are those that were added and cannot be read, with why, guarded by damagedMu, which
 	// is held for a moment only.
@@ -44,7 +47,7 @@ type targets struct {
 
 // openTargets opens all targets. The caller closes the plane, also after an error.
 func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, shelf *store.Shelf, authority string) (*targets, error) {
-	t := &targets{plane: plane, shelf: shelf, authority: authority, own: map[string]bool{}, damaged: map[string]error{}, env: &app.Environment{}}
+	t := &targets{plane: plane, shelf: shelf, authority: authority, own: map[string]bool{}, turns: map[string]chan struct{}{}, damaged: map[string]error{}, env: &app.Environment{}}
 	if env != nil {
 		t.env = env
 	}
@@ -94,7 +97,10 @@ func (t *targets) open(ctx context.Context, target *builtins.Target, permit func
 	if target.Engine != nil {
 		return target, nil
 	}
-	tls, err := t.env.LoadTLS(target.TLS, t.authority)
+	t.mu.Lock()
+	env := t.env
+	t.mu.Unlock()
+	tls, err := env.LoadTLS(target.TLS, t.authority)
 	if err != nil {
 		return nil, problemf(400, "invalid_target", "target %s: %v", target.Name, err)
 	}
@@ -115,6 +121,33 @@ func unlessMetadata(target *builtins.Target) func(netip.AddrPort) error {
 	return func(to netip.AddrPort) error { return effects.CheckRelayed(target.Upstream, to) }
 }
 
+// turn waits until nobody adds or removes the target of a name; then it is the caller's turn,
+// until it calls done.
+func (t *targets) turn(ctx context.Context, name string) (done func(), err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.turns[name] != nil {
+		other := t.turns[name]
+		t.mu.Unlock()
+		select {
+		case <-other:
+			t.mu.Lock()
+		case <-ctx.Done():
+			t.mu.Lock()
+			return nil, problemf(503, "target_busy", "target %q is being added or removed: %v", name, context.Cause(ctx))
+		}
+	}
+	over := make(chan struct{})
+	t.turns[name] = over
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.turns, name)
+		close(over)
+	}, nil
+}
+
+// find gives the target of a name, nil if there is none. The caller holds mu.
 func (t *targets) find(name string) *builtins.Target {
 	for _, target := range t.env.Targets {
 		if target.Name == name {
@@ -124,7 +157,7 @@ func (t *targets) find(name string) *builtins.Target {
 	return nil
 }
 
-// put makes an environment with one target more.
+// put makes an environment with one target more. The caller holds mu.
 func (t *targets) put(target *builtins.Target) {
 	next := *t.env
 	next.Targets = append(slices.Clone(t.env.Targets), target)
@@ -134,9 +167,15 @@ func (t *targets) put(target *builtins.Target) {
 // add opens a target and keeps it, and gives it with the address at which it is; fresh is
 // false where it is there already.
 func (t *targets) add(ctx context.Context, target *builtins.Target, by string) (opened *builtins.Target, fresh bool, err error) {
+	done, err := t.turn(ctx, target.Name)
+	if err != nil {
+		return nil, false, err
+	}
+	defer done()
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if have := t.find(target.Name); have != nil {
+	have := t.find(target.Name)
+	t.mu.Unlock()
+	if have != nil {
 		if have.Engine == nil && sameTLS(have.TLS, target.TLS) && sameListen(have.Listen, target.Listen) && have.Upstream == target.Upstream && have.Protocol == target.Protocol && maps.Equal(have.Labels, target.Labels) {
 			return have, false, nil
 		}
@@ -157,6 +196,8 @@ func (t *targets) add(ctx context.Context, target *builtins.Target, by string) (
 	if err != nil {
 		return nil, false, errors.Join(err, t.plane.Remove(target.Name))
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.put(opened)
 	t.own[target.Name] = true
 	t.mended(target.Name)
@@ -177,35 +218,57 @@ func sameListen(have, want string) bool {
 }
 
 // remove closes a target that was added, unless a run has it.
-func (t *targets) remove(name string, using func(string) []string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.find(name) == nil && t.readable([]string{name}) != nil:
-		if err := t.shelf.Delete(name, ""); err != nil && !errors.Is(err, store.ErrNoDocument) {
-			return err
+func (t *targets) remove(ctx context.Context, name string, using func(string) []string) error {
+	done, err := t.turn(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	target, err := t.take(name, using)
+	if err != nil {
+		return err
+	}
+	if err := t.shelf.Delete(name, ""); err != nil && !errors.Is(err, store.ErrNoDocument) {
+		if target != nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.put(target) // as it would come back with the next start
 		}
+		return err
+	}
+	if target == nil {
 		t.mended(name)
 		return nil
-	case t.find(name) == nil:
-		return noTarget(name)
-	case !t.own[name]:
-		return problemf(409, "target_configured", "target %q is in the server's configuration; remove it there", name)
 	}
-	was := t.env // no run that begins from now on gets it
+	t.mu.Lock()
+	delete(t.own, name)
+	t.mu.Unlock()
+	return t.plane.Remove(name)
+}
+
+// take gives a target that no run has, and that none gets which begins from now on; nil for one
+// that cannot be read.
+func (t *targets) take(name string, using func(string) []string) (*builtins.Target, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	target := t.find(name)
+	switch {
+	case target == nil && t.readable([]string{name}) != nil:
+		return nil, nil
+	case target == nil:
+		return nil, noTarget(name)
+	case !t.own[name]:
+		return nil, problemf(409, "target_configured", "target %q is in the server's configuration; remove it there", name)
+	}
+	was := t.env
 	next := *was
-	next.Targets = slices.DeleteFunc(slices.Clone(was.Targets), func(o *builtins.Target) bool { return o.Name == name })
+	next.Targets = slices.DeleteFunc(slices.Clone(was.Targets), func(o *builtins.Target) bool { return o == target })
 	t.env = &next
 	if runs := using(name); len(runs) > 0 {
 		t.env = was
-		return problemf(409, "target_in_use", "target %q is given to runs that go on: %s", name, nearby(runs))
+		return nil, problemf(409, "target_in_use", "target %q is given to runs that go on: %s", name, nearby(runs))
 	}
-	if err := t.shelf.Delete(name, ""); err != nil && !errors.Is(err, store.ErrNoDocument) {
-		t.env = was
-		return err
-	}
-	delete(t.own, name)
-	return t.plane.Remove(name)
+	return target, nil
 }
 
 func noTarget(name string) *Problem {
