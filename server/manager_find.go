@@ -136,7 +136,8 @@ func (m *manager) read(id string) (store.Entry, []journal.Record, error) {
 	return e, recs, nil
 }
 
-// using lists live runs that were given a target.
+// using lists live runs that were given a target, and says of those that are being started
+// that they are.
 func (m *manager) using(target string) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -145,6 +146,11 @@ func (m *manager) using(target string) []string {
 		given, known := m.given[id]
 		if !known || slices.Contains(given, target) { // of a recovered one nobody knows
 			ids = append(ids, id)
+		}
+	}
+	for in := range m.places { // it may have its environment by now
+		if slices.Contains(in.targets, target) {
+			ids = append(ids, "one that is being started")
 		}
 	}
 	slices.Sort(ids)

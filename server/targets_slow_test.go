@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"starquake/app"
 	"starquake/builtins"
 	"starquake/chaos/admin"
 	"starquake/store"
@@ -231,5 +232,35 @@ func TestTargetStays(t *testing.T) {
 	all.shelf = shelf
 	if err := all.remove(t.Context(), "a", unused); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTargetOfOneThatBegins: a target that a run has been given which is being started is not
+// removed under it.
+func TestTargetOfOneThatBegins(t *testing.T) {
+	m := someManager(t)
+	begins, let := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := m.begin(&waiting{targets: []string{"a"}, start: func(app.RunOptions) (*app.Running, error) {
+			close(begins)
+			<-let
+			return nil, io.EOF
+		}}, false)
+		ended <- err
+	}()
+	<-begins
+	if got := m.using("a"); len(got) != 1 {
+		t.Errorf("used by %q", got)
+	}
+	if got := m.using("b"); len(got) != 0 {
+		t.Errorf("another is used by %q", got)
+	}
+	close(let)
+	if err := <-ended; err != io.EOF {
+		t.Error(err)
+	}
+	if got := m.using("a"); len(got) != 0 {
+		t.Errorf("after the end used by %q", got)
 	}
 }
