@@ -14,6 +14,7 @@ import (
 
 	"starquake/builtins"
 	"starquake/effects"
+	"starquake/internal/lines"
 	"starquake/store"
 )
 
@@ -35,8 +36,10 @@ func IsGuardian() bool {
 func Guardian() int {
 	os.Unsetenv(guardianVariable) // what it starts is none
 	deaf()
-	if err := guard(os.Stdin, slog.New(slog.NewTextHandler(os.Stderr, nil)), guardianWithin); err != nil {
-		fmt.Fprintln(os.Stderr, "starquake: guardian:", err)
+	logger, log := lines.Logger(os.Stderr, func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) })
+	defer log.Flush()
+	if err := guard(os.Stdin, logger, guardianWithin); err != nil {
+		fmt.Fprintln(log, "starquake: guardian:", err)
 		return 1
 	}
 	return 0

@@ -94,7 +94,7 @@ func (c *demoCmd) story(sh *shell) error {
 	}
 	fmt.Fprint(sh.out, sh.scene())
 	logs := newAside(sh.err)
-	defer logs.flush()
+	defer logs.close()
 	err = sh.conduct(name, s, conducting{
 		opt:  app.RunOptions{Options: opt, Compress: compress},
 		kept: keptFlags{dataFlag: given.dataFlag, InMemory: given.Data == ""}, format: formatText, logs: logs, reports: reports,

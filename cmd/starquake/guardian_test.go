@@ -14,7 +14,7 @@ import (
 )
 
 // TestKilled kills the real program while faults are on that do not end by themselves:
-// its guardian takes them off.
+// its guardian takes them off, also where nobody reads what it says.
 func TestKilled(t *testing.T) {
 	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,12 +35,16 @@ def main():
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, isolate := range []bool{false, true} {
+	for _, how := range []string{"", "isolate", "unread"} {
 		args := []string{"run", "--data", filepath.Join(dir, "data"), "--allow-exec", "touch,rm"}
-		if isolate {
+		if how == "isolate" {
 			args = append(args, "--isolate")
 		}
 		cmd := exec.Command("starquake", append(args, script)...)
+		log := newSleeper(t)
+		if how == "unread" {
+			cmd.Stderr = log.w
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -49,6 +53,9 @@ def main():
 			state := tox.State("shop")
 			return err == nil && len(state.Toxics) == 2 && !state.Enabled
 		})
+		if how == "unread" {
+			log.fill(t)
+		}
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

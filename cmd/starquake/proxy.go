@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"starquake/chaos"
 	"starquake/chaos/admin"
 	"starquake/chaos/proxy"
+	"starquake/internal/lines"
 )
 
 // proxyCmd is `starquake proxy`.
@@ -38,7 +40,8 @@ func (c *proxyCmd) Run(sh *shell) error {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return asInvalid(err)
 	}
-	logger := slog.New(slog.NewTextHandler(sh.err, &slog.HandlerOptions{Level: level}))
+	logger, log := lines.Logger(sh.err, func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}) })
+	defer log.Flush()
 	token, err := c.token()
 	if err != nil {
 		return err

@@ -66,7 +66,7 @@ func (c *recoverCmd) run(sh *shell) error {
 // one takes up one run and follows it to its end.
 func (c *recoverCmd) one(sh *shell, st *store.Store, id string, reports []reportFile) error {
 	logs := newAside(sh.err)
-	defer logs.flush()
+	defer logs.close()
 	entry, err := st.Entry(id)
 	if err != nil {
 		return errored("%w", err)
@@ -177,9 +177,12 @@ func (c *cleanupCmd) Run(sh *shell) error {
 	if len(ids) == 0 {
 		fmt.Fprintf(sh.err, "no run was interrupted or has left anything on in %s\n", st.Dir())
 	}
+	logs := newAside(sh.err)
+	defer logs.close()
 	var left []string
 	for _, id := range ids {
-		done, err := app.CleanUp(ctx, st, id, saidTo(sh.err, slog.LevelInfo))
+		done, err := app.CleanUp(ctx, st, id, saidTo(logs, slog.LevelInfo))
+		logs.flush()
 		if errors.Is(err, store.ErrBusy) {
 			continue // somebody has taken it up
 		}

@@ -79,7 +79,7 @@ func (c *runCmd) run(sh *shell) error {
 		return asInvalid(err)
 	}
 	logs := newAside(sh.err)
-	defer logs.flush()
+	defer logs.close()
 	return sh.conduct(c.File, s, conducting{
 		opt: app.RunOptions{
 			Options: opt, Compress: compress,
@@ -180,6 +180,7 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 			c.logs.logf("the run cannot be controlled from another shell: %v", err)
 		}
 	}
+	c.logs.flush() // what comes next goes there too
 	if c.format == formatText {
 		fmt.Fprintf(sh.err, "run %s\n", running.ID)
 	}
@@ -188,6 +189,7 @@ func (sh *shell) follow(path string, c conducting, total *time.Duration, begin f
 		_ = running.Control(unread)
 	}
 	res := running.Wait()
+	c.logs.flush()
 	told := &report.Run{Run: judged(res), ID: running.ID, Path: path, Again: c.again, Given: c.opt.Given, By: c.opt.By, Version: c.opt.Version, Labels: c.opt.Labels}
 	sh.annotate(told)
 	unwritten := writeReports(c.reports, told)
@@ -271,7 +273,7 @@ func (sh *shell) heed(signals <-chan os.Signal, running *app.Running, c *conduct
 			return
 		case sig := <-signals:
 			if !first {
-				sh.leave(running, c.kept.again())
+				sh.leave(running, c)
 			}
 			first = false
 			_ = running.Control(runtime.Control{Action: runtime.ActionStop, By: "signal", Detail: sig.String()}) // it may just have ended
@@ -280,15 +282,15 @@ func (sh *shell) heed(signals <-chan os.Signal, running *app.Running, c *conduct
 	}
 }
 
-// leave ends the process without waiting for the run, which is kept where the flags of data
-// say.
-func (sh *shell) leave(running *app.Running, data string) {
-	exits := "on_exit handlers that had not ended were cut off: starquake recover " + running.ID + data + " --recover=rollback runs them"
+// leave ends the process without waiting for the run.
+func (sh *shell) leave(running *app.Running, c *conducting) {
+	exits := "on_exit handlers that had not ended were cut off: starquake recover " + running.ID + c.kept.again() + " --recover=rollback runs them"
 	if left := running.LeftBehind(); len(left) == 0 {
-		fmt.Fprintln(sh.err, "\nstarquake: left at once; no fault was on, but "+exits)
+		fmt.Fprintln(c.logs, "\nstarquake: left at once; no fault was on, but "+exits)
 	} else {
-		fmt.Fprintf(sh.err, "\nstarquake: left at once; this may still be on (what the embedded proxy does ends with this process, and a guardian takes off what does not), and %s:\n  %s\n", exits, strings.Join(left, "\n  "))
+		fmt.Fprintf(c.logs, "\nstarquake: left at once; this may still be on (what the embedded proxy does ends with this process, and a guardian takes off what does not), and %s:\n  %s\n", exits, strings.Join(left, "\n  "))
 	}
+	c.logs.close()
 	if sh.outTTY {
 		fmt.Fprint(sh.out, "\x1b[?25h") // the live view hid the cursor
 	}

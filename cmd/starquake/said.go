@@ -24,6 +24,9 @@ func saidTo(w io.Writer, level slog.Leveler) *slog.Logger {
 	return slog.New(&said{w: w, level: level})
 }
 
+// saidAll is a handler for what is said to w at any level.
+func saidAll(w io.Writer) slog.Handler { return &said{w: w, level: slog.LevelDebug} }
+
 // Enabled implements slog.Handler.
 func (s *said) Enabled(_ context.Context, level slog.Level) bool { return level >= s.level.Level() }
 

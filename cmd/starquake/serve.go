@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"starquake/app"
+	"starquake/internal/lines"
 	"starquake/server"
 	"starquake/server/audit"
 	"starquake/server/auth"
@@ -90,7 +92,8 @@ func (c *serveCmd) serve(sh *shell) error {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return asInvalid(err)
 	}
-	logger := slog.New(slog.NewJSONHandler(sh.err, &slog.HandlerOptions{Level: level}))
+	logger, log := lines.Logger(sh.err, func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}) })
+	defer log.Flush()
 	config, err := c.config(logger)
 	if err != nil {
 		return err

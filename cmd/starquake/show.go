@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"starquake/internal/lines"
 	"starquake/report/text"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
@@ -130,7 +131,7 @@ func (sh *shell) live(draw text.Options, src records, logs *aside) (*view.Run, e
 			if err := live.Clear(); err != nil {
 				return stop(err)
 			}
-			logs.write()
+			logs.flush()
 		}
 		now := run.Now
 		if run.State != view.Ended {
@@ -145,25 +146,26 @@ func (sh *shell) live(draw text.Options, src records, logs *aside) (*view.Run, e
 }
 
 // aside is what is said besides the run, such as the program's log. While a live view
-// is on the terminal it is kept for the pauses between two frames.
+// is on the terminal it is kept for the pauses between two frames. Whoever says something does
+// not wait until it is read.
 type aside struct {
-	w    io.Writer
-	mu   sync.Mutex
-	kept bytes.Buffer
-	held bool
+	lines *lines.Writer
+	mu    sync.Mutex
+	kept  bytes.Buffer
+	held  bool
 }
 
-func newAside(w io.Writer) *aside { return &aside{w: w} }
+func newAside(w io.Writer) *aside { return &aside{lines: lines.New(w, saidAll)} }
 
 // maxAside bounds what is kept.
 const maxAside = 1 << 20
 
-// Write writes at once, or keeps what is written for later.
+// Write lets it be written at once, or keeps what is written for later.
 func (a *aside) Write(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.held {
-		return a.w.Write(p)
+		return a.lines.Write(p)
 	}
 	if a.kept.Len() < maxAside {
 		a.kept.Write(p)
@@ -179,10 +181,9 @@ func (a *aside) logf(format string, args ...any) {
 func (a *aside) hold(held bool) {
 	a.mu.Lock()
 	a.held = held
+	a.release()
 	a.mu.Unlock()
-	if !held {
-		a.write()
-	}
+	a.lines.CatchUp()
 }
 
 func (a *aside) any() bool {
@@ -191,16 +192,27 @@ func (a *aside) any() bool {
 	return a.kept.Len() > 0
 }
 
-// write writes what was kept.
-func (a *aside) write() {
+// flush lets be written what was kept, and waits until all is that was said, unless nobody
+// reads it.
+func (a *aside) flush() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	_, _ = a.w.Write(a.kept.Bytes()) // nobody can be told that stderr is gone
-	a.kept.Reset()
+	a.release()
+	a.mu.Unlock()
+	a.lines.CatchUp()
 }
 
-func (a *aside) flush() {
-	if a.any() {
-		a.write()
+// close is flush at the end.
+func (a *aside) close() {
+	a.mu.Lock()
+	a.release()
+	a.mu.Unlock()
+	a.lines.Flush()
+}
+
+// release lets be written what was kept. The caller holds mu.
+func (a *aside) release() {
+	if a.kept.Len() > 0 {
+		_, _ = a.lines.Write(a.kept.Bytes()) // which never fails
+		a.kept.Reset()
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,4 +58,37 @@ func TestSummaryApart(t *testing.T) {
 			t.Errorf("on a terminal %v:\n%s", tty, &out)
 		}
 	}
+}
+
+// TestAside: what is said during a live view comes between its frames and in order, and nobody
+// who says something waits for who reads it.
+func TestAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		logs := newAside(w)
+		say := func(what string) { fmt.Fprintln(logs, what) }
+		say("before")
+		logs.hold(true) // which waits for two seconds, in vain
+		say("during")
+		if !logs.any() {
+			t.Error("it is not kept")
+		}
+		logs.flush()
+		say("later")
+		logs.hold(false)
+		say("after")
+		began := time.Now()
+		logs.flush()
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("it waits for %s once more", waited)
+		}
+		var got bytes.Buffer
+		go func() { _, _ = io.Copy(&got, r) }()
+		logs.close()
+		synctest.Wait() // the reader has it
+		if got.String() != "before\nduring\nlater\nafter\n" {
+			t.Errorf("said %q", &got)
+		}
+		w.Close()
+	})
 }
