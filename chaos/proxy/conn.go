@@ -85,6 +85,8 @@ type conn struct {
 	woken [2]bool
 	// splicing says which ways are relayed by the kernel; kick ends that.
 	splicing [2]bool
+	// finished says which ways of a stream have passed a FIN on.
+	finished [2]atomic.Bool
 	// heldUntil is until when a response is held in a delay.
 	heldUntil time.Time
 	// failure is answered to the oldest pending request once the link ends.

@@ -186,7 +186,7 @@ func (l *line) send(chunk *lineChunk) bool {
 		}
 		s.c.lastByte.Store(time.Now().UnixNano())
 		if chunk.end {
-			return s.dst.CloseWrite() == nil
+			return s.finish() == nil
 		}
 		if chunk.held == nil {
 			return l.sendBytes(chunk.b)

@@ -102,8 +102,8 @@ func hasHungUp(conn side) bool {
 	return err == nil && up
 }
 
-// toldOther reports whether a connection is over without a FIN from its peer, and whoever else
-// uses it has been told why.
+// toldOther reports whether a connection that no FIN was sent on is over, and whoever else uses
+// it has been told why.
 func toldOther(conn side) bool {
 	told := false
 	_ = onSocket(socketOf(conn), "look", func(fd int) error {

@@ -277,10 +277,10 @@ func (s *stream) pair(err error) {
 // resetPatience bounds how long the way that was told of a reset takes to cut the connection.
 const resetPatience = time.Second
 
-// endOfSource passes a FIN on. Of a reset the system tells one of those who use a connection:
+// endOfSource passes a FIN on when that is due. Of a reset the system tells one of those who use a connection:
 // if that is the one who writes, the end that is read here is none.
 func (s *stream) endOfSource() error {
-	if toldOther(s.src) {
+	if writes := !s.c.finished[1-s.way].Load(); writes && toldOther(s.src) {
 		select {
 		case <-s.c.ctx.Done():
 		case <-time.After(resetPatience):
@@ -306,10 +306,16 @@ func (s *stream) endOfSource() error {
 		s.line = newLine(s)
 	}
 	if s.line == nil {
-		return s.dst.CloseWrite()
+		return s.finish()
 	}
 	s.line.push(lineChunk{at: now, delays: delays, end: true}, lineMost)
 	return nil
+}
+
+// finish passes a FIN on.
+func (s *stream) finish() error {
+	s.c.finished[s.way].Store(true)
+	return s.dst.CloseWrite()
 }
 
 // errLeft ends a connection whose client leaves while a fault lets nothing pass.
