@@ -10,7 +10,6 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
-	"starquake/chaos"
 	"starquake/dsl"
 	"starquake/effects"
 	"starquake/effects/load"
@@ -101,6 +100,9 @@ func trafficHTTP(c *Call) (starlark.Value, error) {
 		return nil, err
 	}
 	h := &load.HTTP{URL: c.String("url"), Method: method, Body: c.String("body")}
+	if err := effects.FormURL(h.URL); err != nil {
+		return nil, c.Errorf("url", "%v", err)
+	}
 	if h.Method == "GET" {
 		h.Method = ""
 	}
@@ -131,7 +133,7 @@ func trafficHTTP(c *Call) (starlark.Value, error) {
 
 func trafficGRPC(c *Call) (starlark.Value, error) {
 	g := &load.GRPC{Addr: c.String("addr"), Method: strings.TrimPrefix(c.String("method"), "/"), TLS: c.Bool("tls")}
-	if err := chaos.CheckAddress(g.Addr); err != nil {
+	if err := effects.FormAddress(g.Addr); err != nil {
 		return nil, c.Errorf("addr", "%v", err)
 	}
 	raw, err := ToJSON(c.Value("message"))

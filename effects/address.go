@@ -19,9 +19,9 @@ func splitAddress(addr string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
-// wellFormed says what is wrong with an address, whatever is permitted. In a plan the port
+// FormAddress says what is wrong with an address, whatever is permitted. In a plan the port
 // of a proxy that takes any is 0: it is known when the proxy listens.
-func wellFormed(addr string) error {
+func FormAddress(addr string) error {
 	if host, port, err := net.SplitHostPort(addr); err == nil && host != "" && port == "0" {
 		return nil
 	}

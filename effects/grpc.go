@@ -92,7 +92,7 @@ func (args *GRPCArgs) validate() error {
 
 // Form says what is wrong with where the call goes and what it calls, whatever is permitted.
 func (args *GRPCArgs) Form() error {
-	if err := wellFormed(args.Addr); err != nil {
+	if err := FormAddress(args.Addr); err != nil {
 		return err
 	}
 	service, method, ok := strings.Cut(strings.TrimPrefix(args.Method, "/"), "/")

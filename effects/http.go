@@ -250,7 +250,7 @@ func IsMethod(s string) bool { return isToken(s) && !strings.EqualFold(s, http.M
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // Form says what is wrong with where the request goes, whatever is permitted.
-func (args *HTTPArgs) Form() error { return formURL(args.URL) }
+func (args *HTTPArgs) Form() error { return FormURL(args.URL) }
 
 // checkHTTP is the Check of KindHTTP.
 func (e *Effects) checkHTTP(raw json.RawMessage) error {

@@ -195,14 +195,34 @@ func hasScheme(rawURL string) bool {
 	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
 }
 
-// formURL says what is wrong with the URL of a request, whatever is permitted. What a secret
-// is in is looked at when its text is known.
-func formURL(rawURL string) error {
+// FormURL says what is wrong with the URL of a request, whatever is permitted. What a secret
+// is in is looked at when its text is known, and the port 0 when it is another: in a plan it
+// is that of a proxy that takes any.
+func FormURL(rawURL string) error {
 	if namesSecret(rawURL) {
 		return nil
 	}
-	_, err := parseURL(rawURL)
+	u, err := parseURL(rawURL)
+	if err != nil || u.Port() == "0" {
+		return err
+	}
+	_, err = portOf(u)
 	return err
+}
+
+// portOf is the port that a request to the URL goes to.
+func portOf(u *url.URL) (uint16, error) {
+	switch s := u.Port(); {
+	case s != "":
+		n, err := strconv.ParseUint(s, 10, 16)
+		if err != nil || n == 0 {
+			return 0, problem(CodeInvalid, "%q has the port %s; expected 1 to 65535", u, s)
+		}
+		return uint16(n), nil
+	case u.Scheme == "https":
+		return 443, nil
+	}
+	return 80, nil
 }
 
 // checkURL is Policy.CheckURL.
@@ -211,16 +231,9 @@ func (n *network) checkURL(rawURL string) error {
 	if err != nil {
 		return err
 	}
-	port := uint16(80)
-	if u.Scheme == "https" {
-		port = 443
-	}
-	if s := u.Port(); s != "" {
-		p, err := strconv.ParseUint(s, 10, 16)
-		if err != nil || p == 0 {
-			return problem(CodeInvalid, "%q has the port %s; expected 1 to 65535", rawURL, s)
-		}
-		port = uint16(p)
+	port, err := portOf(u)
+	if err != nil {
+		return err
 	}
 	if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
 		return n.checkAddr(u.Hostname(), netip.AddrPortFrom(addr, port))

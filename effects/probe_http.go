@@ -46,7 +46,7 @@ func parseHTTPProbe(spec json.RawMessage, _ *int) (probe, error) {
 	if p.URL == "" {
 		return nil, errors.New("it has no url")
 	}
-	if err := formURL(p.URL); err != nil {
+	if err := FormURL(p.URL); err != nil {
 		return nil, err
 	}
 	for path := range p.JSON {

@@ -25,7 +25,7 @@ func parseTCPProbe(spec json.RawMessage, _ *int) (probe, error) {
 	if err := decodeStrict(spec, &p); err != nil {
 		return nil, err
 	}
-	return &p, wellFormed(p.Addr)
+	return &p, FormAddress(p.Addr)
 }
 
 // read implements probe.

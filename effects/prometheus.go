@@ -76,7 +76,7 @@ func (args *PrometheusArgs) queryURL() (string, error) {
 
 // Form says what is wrong with the query and where it goes, whatever is permitted.
 func (args *PrometheusArgs) Form() error {
-	if err := formURL(args.URL); err != nil {
+	if err := FormURL(args.URL); err != nil {
 		return err
 	}
 	if strings.TrimSpace(args.Query) == "" {

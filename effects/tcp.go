@@ -70,7 +70,7 @@ func (e *Effects) connect(ctx context.Context, args *TCPArgs) *TCPAnswer {
 }
 
 // Form says what is wrong with the address, whatever is permitted.
-func (args *TCPArgs) Form() error { return wellFormed(args.Addr) }
+func (args *TCPArgs) Form() error { return FormAddress(args.Addr) }
 
 // checkTCP is the Check of KindTCP.
 func (e *Effects) checkTCP(raw json.RawMessage) error {
