@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -308,6 +309,30 @@ func TestRetried(t *testing.T) {
 	var out strings.Builder
 	if err := report.Annotations(&out, run); err != nil || !strings.HasPrefix(out.String(), "::warning title=flaky%3A retried::") {
 		t.Errorf("annotations: %v\n%s", err, out.String())
+	}
+}
+
+// TestUnscored: where a score would stand it is said why there is none.
+func TestUnscored(t *testing.T) {
+	r := sample("shop")
+	r.Verdict, r.Reason = journal.VerdictInconclusive, "no_hits"
+	r.Summary.Score, r.Summary.Formula, r.Summary.Unscored = nil, "", "the run is inconclusive (no_hits)"
+	for _, p := range slices.Concat(r.Summary.Probes, r.Summary.Loads) {
+		p.Availability, p.Speed, p.Recovered, p.Score = nil, nil, nil, nil
+	}
+	for format, want := range map[string]string{
+		"md":   "after faults. No score: the run is inconclusive \\(no\\_hits\\).\n",
+		"json": `"unscored": "the run is inconclusive (no_hits)"`,
+		"html": `<p class="small soft">No score: the run is inconclusive (no_hits).</p>`,
+	} {
+		if got := write(t, format, r); !bytes.Contains(got, []byte(want)) {
+			t.Errorf("%s has no %q:\n%s", format, want, got)
+		}
+	}
+	for format, no := range map[string]string{"junit": "resilience score", "html": "of 100", "md": "of 100"} {
+		if got := write(t, format, r); bytes.Contains(got, []byte(no)) {
+			t.Errorf("%s has a score: %q", format, no)
+		}
 	}
 }
 

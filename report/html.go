@@ -78,8 +78,8 @@ type (
 		Held        string
 	}
 	pageResilience struct {
-		Exposure, Formula, Left string
-		Measures                []*measure
+		Exposure, Formula, Unscored, Left string
+		Measures                          []*measure
 	}
 	// measure is one probe or load before, with and after faults.
 	measure struct {

@@ -17,6 +17,9 @@ func (r *Run) cards() []card {
 		if s.Score != nil {
 			out = append(out, card{"resilience score", score(s.Score), "of 100"})
 		}
+		if s.Unscored != "" {
+			out = append(out, card{"resilience score", "none", string(r.Verdict)})
+		}
 		worst, detect, recover := 1.0, (*time.Duration)(nil), (*time.Duration)(nil)
 		lost := false
 		for _, p := range slices.Concat(s.Probes, s.Loads) {
@@ -74,7 +77,7 @@ func (r *Run) pageResilience() *pageResilience {
 	out := &pageResilience{
 		Exposure: fmt.Sprintf("%s on, between %s and %s. %d of them met requests: %d requests seen, %d hit.",
 			plural(f.On, "fault"), text.Duration(f.FirstOn), text.Duration(f.LastOff), f.Met, f.Requests, f.Hits),
-		Formula: s.Formula,
+		Formula: s.Formula, Unscored: s.Unscored,
 	}
 	all := slices.Concat(s.Loads, s.Probes)
 	for _, p := range all[:min(len(all), maxMeasures)] {

@@ -134,11 +134,12 @@ type (
 		Better string  `json:"better,omitempty"`
 	}
 	jsonResilience struct {
-		Score   *float64      `json:"score"`
-		Formula string        `json:"formula"`
-		Faults  jsonExposure  `json:"faults"`
-		Probes  []jsonMeasure `json:"probes"`
-		Loads   []jsonMeasure `json:"loads"`
+		Score    *float64      `json:"score"`
+		Formula  string        `json:"formula"`
+		Unscored string        `json:"unscored,omitempty"`
+		Faults   jsonExposure  `json:"faults"`
+		Probes   []jsonMeasure `json:"probes"`
+		Loads    []jsonMeasure `json:"loads"`
 	}
 	jsonExposure struct {
 		On       int     `json:"on"`
@@ -260,7 +261,7 @@ func troubled(f *view.Fault) bool {
 func jsonSummary(s *view.Summary) *jsonResilience {
 	f := s.Faults
 	out := &jsonResilience{
-		Score: s.Score, Formula: s.Formula, Probes: []jsonMeasure{}, Loads: []jsonMeasure{},
+		Score: s.Score, Formula: s.Formula, Unscored: s.Unscored, Probes: []jsonMeasure{}, Loads: []jsonMeasure{},
 		Faults: jsonExposure{f.On, f.Met, f.Requests, f.Hits, f.FirstOn.Seconds(), f.LastOff.Seconds(), f.StillOn},
 	}
 	for _, p := range s.Probes {

@@ -169,6 +169,9 @@ func (m *markdown) resilience() {
 	if s.Formula != "" {
 		fmt.Fprintf(m, "Score: the mean of %s.\n", md(s.Formula))
 	}
+	if s.Unscored != "" {
+		fmt.Fprintf(m, "No score: %s.\n", md(s.Unscored))
+	}
 }
 
 // phases is a figure before, with and after faults.

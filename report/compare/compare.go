@@ -43,6 +43,8 @@ type Side struct {
 	Reason  string  `json:"reason"`
 	Seconds float64 `json:"seconds"`
 	Seed    uint64  `json:"seed,string"`
+	// Unscored says why the run has no scores; "" where it has, or would have none anyway.
+	Unscored string `json:"unscored,omitempty"`
 }
 
 // Row is one thing that both or one of the runs have.
@@ -116,7 +118,11 @@ func Compare(a, b Run, most float64) (*Comparison, error) {
 func (c *Comparison) Nothing() bool { return c.Compared == 0 && !c.Regressed }
 
 func side(r Run) Side {
-	return Side{r.ID, r.Name, string(r.Verdict), r.Reason, r.Now.Seconds(), r.Seed}
+	out := Side{r.ID, r.Name, string(r.Verdict), r.Reason, r.Now.Seconds(), r.Seed, ""}
+	if r.Summary != nil {
+		out.Unscored = r.Summary.Unscored
+	}
+	return out
 }
 
 // add takes a row.

@@ -3,7 +3,9 @@ package compare_test
 import (
 	"bytes"
 	"flag"
+	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +99,29 @@ func TestWorse(t *testing.T) {
 	running.State = view.Running
 	if _, err := compare.Compare(compare.Run{Run: base()}, compare.Run{Run: running, ID: "x"}, 0.1); err == nil {
 		t.Error("a run that is not over is compared")
+	}
+}
+
+// TestUnscored: a run that says nothing has no score that would be compared, and it is said why.
+func TestUnscored(t *testing.T) {
+	b := base()
+	b.Verdict, b.Summary.Score, b.Summary.Probes[0].Score, b.Summary.Unscored = journal.VerdictInconclusive, nil, nil, "the run is inconclusive"
+	c, err := compare.Compare(compare.Run{Run: base()}, compare.Run{Run: b}, 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, write := range []func(io.Writer) error{c.Text, c.Markdown} {
+		var out bytes.Buffer
+		if err := write(&out); err != nil {
+			t.Fatal(err)
+		}
+		if want := "B has no score: the run is inconclusive."; !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing:\n%s", want, &out)
+		}
+	}
+	var out bytes.Buffer
+	if err := c.JSON(&out); err != nil || !strings.Contains(out.String(), `"unscored": "the run is inconclusive"`) {
+		t.Errorf("the reason is missing (%v):\n%s", err, &out)
 	}
 }
 

@@ -87,6 +87,11 @@ func (c *Comparison) sorted() []Row {
 
 func (c *Comparison) notes() []string {
 	var out []string
+	for _, side := range []struct{ name, unscored string }{{"A", c.A.Unscored}, {"B", c.B.Unscored}} {
+		if side.unscored != "" {
+			out = append(out, fmt.Sprintf("%s has no score: %s.", side.name, escape(side.unscored)))
+		}
+	}
 	if c.Alike > 0 {
 		out = append(out, fmt.Sprintf("Steps and checks that ended as before: %d.", c.Alike))
 	}

@@ -23,6 +23,9 @@ func (s *summary) resilience() {
 	if sum.Score != nil {
 		s.last("score", fmt.Sprintf("%.0f = the mean of %s", *sum.Score, sum.Formula))
 	}
+	if sum.Unscored != "" {
+		s.last("score", "none: "+sum.Unscored)
+	}
 	s.block(plain, "resilience")
 }
 

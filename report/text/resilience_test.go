@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -25,4 +26,8 @@ func TestResilience(t *testing.T) {
 	}}
 	golden(t, "summary_resilience", summary(t, run, text.Options{Width: 100}))
 	golden(t, "summary_resilience_ascii_option", summary(t, run, text.Options{Width: 60, ASCII: true}))
+	run.Summary.Score, run.Summary.Formula, run.Summary.Unscored = nil, "", "the run is inconclusive (no_hits)"
+	if want, got := "score           none: the run is inconclusive (no_hits)\n", summary(t, run, text.Options{Width: 100}); !strings.Contains(string(got), want) {
+		t.Errorf("%q is missing:\n%s", want, got)
+	}
 }

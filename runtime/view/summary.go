@@ -2,10 +2,12 @@ package view
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sort"
 	"time"
 
+	"starquake/runtime/journal"
 	"starquake/runtime/series"
 )
 
@@ -20,6 +22,8 @@ type Summary struct {
 	Score *float64 `json:"score,omitempty"`
 	// Formula says how a probe's score is made.
 	Formula string `json:"formula,omitempty"`
+	// Unscored says why there are no scores, of a run that says nothing of the system.
+	Unscored string `json:"unscored,omitempty"`
 }
 
 // FaultSummary counts the faults that were on.
@@ -71,6 +75,12 @@ type Phase struct {
 // ScoreFormula is how the score of a probe or a load is made; docs/reports.md says what its
 // parts are, and which are left out.
 const ScoreFormula = "100 × (0.6 × availability + 0.2 × speed + 0.2 × recovered)"
+
+// steadyTime is the time that a shorter one counts as in the speed of a score: by that much a
+// busy computer's scheduler or a collection of garbage makes any single answer slower, and of
+// a few readings the slowest is the p99. A local TCP connection of 0.1 ms that once took 2 ms
+// was not disturbed.
+const steadyTime = 5 * time.Millisecond
 
 // The bounds of what is kept for a summary.
 const (
@@ -176,6 +186,13 @@ func (f *Fold) summarize() *Summary {
 	if len(all) == 0 {
 		return nil
 	}
+	if r.Verdict == journal.VerdictInconclusive { // of an experiment that did not happen
+		for _, p := range all {
+			p.Availability, p.Speed, p.Recovered, p.Score = nil, nil, nil, nil
+		}
+		s.Unscored = fmt.Sprintf("the run is %s (%s)", r.Verdict, r.Reason)
+		return s
+	}
 	sum, n := 0.0, 0
 	for _, p := range all {
 		if p.Score != nil {
@@ -256,7 +273,7 @@ func (p *ProbeSummary) score(t *times, baseline *Phase) {
 	}
 	p.Availability = share(p.Fault.Availability / base)
 	if baseline != nil && baseline.P99 > 0 && p.Fault.P99 > 0 {
-		p.Speed = share(float64(baseline.P99) / float64(p.Fault.P99))
+		p.Speed = share(float64(max(baseline.P99, steadyTime)) / float64(max(p.Fault.P99, steadyTime)))
 	}
 	with := t.with()
 	switch {

@@ -96,6 +96,51 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// TestUnscored: a run that says nothing of the system has figures of it and no score, and says why.
+func TestUnscored(t *testing.T) {
+	j := watched("real", func(time.Duration) bool { return false })
+	s := j.Finish(journal.RunEndBody{Verdict: journal.VerdictInconclusive, Reason: "no_hits"}).Run().Summary
+	if s == nil || s.Probes[0].Fault.Readings != 10 {
+		t.Fatalf("the summary is %+v", s)
+	}
+	if p := s.Probes[0]; s.Score != nil || s.Formula != "" || p.Score != nil || p.Availability != nil || p.Speed != nil || p.Recovered != nil {
+		t.Errorf("the run has a score: %+v, %+v", s, p)
+	}
+	if want := "the run is inconclusive (no_hits)"; s.Unscored != want {
+		t.Errorf("it has none as %q, want %q", s.Unscored, want)
+	}
+}
+
+// TestSpeed: times that are shorter than a computer is steady are as good as each other.
+func TestSpeed(t *testing.T) {
+	const us, ms = time.Microsecond, time.Millisecond
+	for _, test := range []struct {
+		before, with time.Duration
+		speed        float64
+	}{
+		{100 * us, 2200 * us, 1},
+		{100 * us, 4 * ms, 1},
+		{100 * us, 50 * ms, 0.1},
+		{10 * ms, 12 * ms, 10.0 / 12},
+		{20 * ms, 80 * ms, 0.25},
+		{80 * ms, 2 * ms, 1},
+	} {
+		var s series.Series
+		for i := range 30 {
+			took := test.before
+			if 10 <= i && i < 20 {
+				took = test.with
+			}
+			s.Add(time.Duration(i)*time.Second, true, took)
+		}
+		j := watchedAs("real", 10*time.Second, &s)
+		got := j.Pass().Run().Summary.Probes[0].Speed
+		if got == nil || math.Abs(*got-test.speed) > 0.08*test.speed { // quantiles are of buckets
+			t.Errorf("from %s to %s: the speed is %v, want %v", test.before, test.with, *got, test.speed)
+		}
+	}
+}
+
 // TestReadingMeets: a reading counts as with faults if any of it was between asking a fault
 // on, here at 10 s, and its confirmed end, at 20 s, whenever it was said to be on.
 func TestReadingMeets(t *testing.T) {
