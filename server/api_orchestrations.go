@@ -164,7 +164,7 @@ func (s *Server) orchestrations() {
 		}
 		err = s.shelf.Delete(name, etag)
 		if errors.Is(err, store.ErrNoDocument) {
-			return nil, problemf(404, "orchestration_not_found", "there is no orchestration %q", name)
+			return nil, s.noOrchestration(name)
 		}
 		return nil, failure(err)
 	})
@@ -211,7 +211,7 @@ func (s *Server) readOrchestrations(tag, base string) {
 		name := unescape(in.Name)
 		docs, err := s.shelf.Versions(name)
 		if errors.Is(err, store.ErrNoDocument) || err == nil && len(docs) == 0 {
-			return nil, problemf(404, "orchestration_not_found", "there is no orchestration %q", name)
+			return nil, s.noOrchestration(name)
 		}
 		if err != nil {
 			return nil, asProblem(err)

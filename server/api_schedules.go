@@ -101,7 +101,9 @@ func (s *Server) willStart(all *schedule.Scheduler, name string, d *schedule.Def
 		return nil // which is told with all else that is wrong
 	}
 	if _, err := s.shelf.Get(d.Orchestration); errors.Is(err, store.ErrNoDocument) {
-		return problemf(422, "orchestration_not_found", "there is no orchestration %q; keep it first", d.Orchestration)
+		p := problemf(422, "orchestration_not_found", "there is no orchestration %q; keep it first", d.Orchestration)
+		p.Help = s.meantOrchestration(d.Orchestration)
+		return p
 	} else if err != nil {
 		return asProblem(err)
 	}

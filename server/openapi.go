@@ -30,16 +30,24 @@ func (s *Server) newAPI() huma.API {
 	form := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: readJSON}
 	config.Formats = map[string]huma.Format{"application/json": form, "json": form}
 	config.CreateHooks = nil // no links to schemas in answers
-	config.Transformers = []huma.Transformer{problems}
+	config.Transformers = []huma.Transformer{s.problems}
 	api := humafiber.New(s.app, config)
 	api.UseMiddleware(s.admit)
 	return api
 }
 
-// readJSON is json.Unmarshal, with where a text is no JSON.
+// notJSON begins the message of a body that does not even begin as JSON does.
+const notJSON = "expected a JSON object, found a text"
+
+// readJSON is json.Unmarshal, with where a text is no JSON, or that it does not even begin as
+// a body does: a file in another format that was sent as it is.
 func readJSON(text []byte, v any) error {
 	err := json.Unmarshal(text, v)
 	var wrong *json.SyntaxError
+	if start := bytes.TrimSpace(text); errors.As(err, &wrong) && len(start) > 0 && !bytes.ContainsRune([]byte("{["), rune(start[0])) {
+		first, _, _ := bytes.Cut(start, []byte("\n"))
+		return fmt.Errorf(notJSON+" that begins with %.60q", bytes.TrimSpace(first))
+	}
 	if errors.As(err, &wrong) {
 		before := text[:min(int(wrong.Offset), len(text))]
 		line := bytes.Count(before, []byte("\n")) + 1

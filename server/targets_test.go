@@ -150,6 +150,35 @@ func TestWrongBodies(t *testing.T) {
 	}
 }
 
+// TestMeant: of a name that there is not, in a body or a path, it is said which it was meant to
+// be, and of a file in place of JSON how it is sent.
+func TestMeant(t *testing.T) {
+	l := serve(t)
+	l.do("PUT", "/api/v1/orchestrations/checkout", map[string]any{"content": waits, "format": "star"}).is(201)
+	const wrap = `the body is JSON that has the text of the orchestration in it: {"content": "TEXT", "format": "yaml"}; jq -Rs '{content: .}' FILE makes it of a file`
+	for _, test := range []struct {
+		method, path, body, kind string
+		status                   int
+		code, detail, help       string
+	}{
+		{"GET", "/api/v1/orchestrations/chekout", "", "", 404, "orchestration_not_found", `"chekout"`, "did you mean checkout?"},
+		{"GET", "/api/v1/orchestrations/chekout/versions", "", "", 404, "orchestration_not_found", `"chekout"`, "did you mean checkout?"},
+		{"DELETE", "/api/v1/orchestrations/chekout", "", "", 404, "orchestration_not_found", `"chekout"`, "did you mean checkout?"},
+		{"GET", "/api/v1/orchestrations/zzz", "", "", 404, "orchestration_not_found", `"zzz"`, ""},
+		{"POST", "/api/v1/runs", `{"orchestration": "Checkout"}`, "application/json", 404, "orchestration_not_found", `"Checkout"`, "did you mean checkout?"},
+		{"PUT", "/api/v1/schedules/s", `{"orchestration": "chekout", "after": "1h"}`, "application/json", 422, "orchestration_not_found", `"chekout"`, "did you mean checkout?"},
+		{"POST", "/api/v1/runs", `{"orchestraton": "checkout"}`, "application/json", 400, "invalid_request", "body.orchestraton: unexpected property", "did you mean orchestration?"},
+		{"POST", "/api/v1/orchestrations/plan", "name: x\nsteps: []\n", "application/json", 400, "bad_request", `body: expected a JSON object, found a text that begins with "name: x"`, wrap},
+		{"POST", "/api/v1/orchestrations/plan", "name: x\n", "application/yaml", 415, "unsupported_media_type", "Content-Type: application/json", wrap},
+		{"POST", "/api/v1/targets", "name: x\n", "application/json", 400, "bad_request", `body: expected a JSON object, found a text that begins with "name: x"`, ""},
+	} {
+		a := l.do(test.method, test.path, test.body, "Content-Type: "+test.kind).is(test.status, test.code)
+		if p := a.problem(); !strings.Contains(p.Detail, test.detail) || p.Help != test.help {
+			t.Errorf("%s %s %s: %q, help %q; want %q, %q", test.method, test.path, test.body, p.Detail, p.Help, test.detail, test.help)
+		}
+	}
+}
+
 // TestStatsOfEngine: a target that another process has is there, though its traffic is not.
 func TestStatsOfEngine(t *testing.T) {
 	env := filepath.Join(t.TempDir(), "lab.yaml")
