@@ -87,26 +87,6 @@ func (s *Server) nameOf(l *loaded, who Who) (string, error) {
 	return "", problemf(400, "no_name", "the orchestration has no name; write orchestration(name = \"…\"), or give a name")
 }
 
-// noOrchestration is the problem of a name by which nothing is kept.
-func (s *Server) noOrchestration(name string) *Problem {
-	p := problemf(404, "orchestration_not_found", "there is no orchestration %q", name)
-	p.Help = s.meantOrchestration(name)
-	return p
-}
-
-// meantOrchestration is the help where nothing is kept by a name; "" where no other is near it.
-func (s *Server) meantOrchestration(name string) string {
-	docs, _, err := s.shelf.Readable()
-	if err != nil { // which who asks for one that there is gets to know
-		return ""
-	}
-	var names []string
-	for i := range docs {
-		names = append(names, docs[i].Name)
-	}
-	return didYouMean(name, names)
-}
-
 // definition gives an orchestration that is kept; version 0 is the latest.
 func (s *Server) definition(name string, version int) (*definition, *store.Document, error) {
 	doc, err := s.shelf.Get(name)

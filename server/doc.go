@@ -9,7 +9,8 @@
 //	schedules.go  runs at their times
 //	metrics.go    what /metrics tells
 //	damaged.go    what is kept and cannot be read
-//	problem.go    errors as problem+json with a stable code (RFC 9457)
+//	problem.go    errors as problem+json with a stable code (RFC 9457); meant.go what a wrong name was
+//	              meant to be
 //	manager.go    the runs of this process: start, find, recover, park
 //	recover.go    runs that were interrupted, and those whose script's process was killed; late.go those
 //	              that could not be taken up at once

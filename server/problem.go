@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +18,6 @@ import (
 	"starquake/app"
 	"starquake/chaos/admin"
 	"starquake/dsl"
-	"starquake/internal/nearest"
 	"starquake/server/auth"
 	"starquake/store"
 )
@@ -158,9 +155,6 @@ func lineOf(text []byte, line int) string {
 	return ""
 }
 
-// wrapIt is how the text of an orchestration is sent.
-const wrapIt = `the body is JSON that has the text of the orchestration in it: {"content": "TEXT", "format": "yaml"}; jq -Rs '{content: .}' FILE makes it of a file`
-
 // problems is a transformer of package huma: what it says of requests gets a code, and the
 // status 400 where it means that the request is wrong.
 func (s *Server) problems(ctx huma.Context, _ string, v any) (any, error) {
@@ -209,52 +203,6 @@ func (s *Server) problems(ctx huma.Context, _ string, v any) (any, error) {
 		}
 	}
 	return p, nil
-}
-
-// bodySchema is the schema of an operation's body; nil if it has none.
-func (s *Server) bodySchema(o *huma.Operation) *huma.Schema {
-	if o.RequestBody == nil || o.RequestBody.Content["application/json"] == nil {
-		return nil
-	}
-	return s.schema(o.RequestBody.Content["application/json"].Schema)
-}
-
-// schema is the schema that another may only refer to.
-func (s *Server) schema(of *huma.Schema) *huma.Schema {
-	if of != nil && of.Ref != "" {
-		return s.api.OpenAPI().Components.Schemas.SchemaFromRef(of.Ref)
-	}
-	return of
-}
-
-// meantProperty is the help where a body has a property that there is not, at a place such as
-// body.faults[0].kind; "" where none is near it.
-func (s *Server) meantProperty(o *huma.Operation, location string) string {
-	parts := strings.Split(location, ".")
-	last := len(parts) - 1
-	of := s.bodySchema(o)
-	for _, part := range parts[1:max(last, 1)] {
-		name, _, inList := strings.Cut(part, "[")
-		if of == nil {
-			return ""
-		}
-		if of = s.schema(of.Properties[name]); inList && of != nil {
-			of = s.schema(of.Items)
-		}
-	}
-	if of == nil {
-		return ""
-	}
-	return didYouMean(parts[last], slices.Collect(maps.Keys(of.Properties)))
-}
-
-// didYouMean is the help where a name is none of those that there are; "" where none is near it.
-func didYouMean(wrong string, names []string) string {
-	slices.Sort(names)
-	if meant := nearest.Of(wrong, names); meant != "" {
-		return "did you mean " + meant + "?"
-	}
-	return ""
 }
 
 // fiberOf is the request as package fiber has it.
