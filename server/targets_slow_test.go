@@ -11,9 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"starquake/app"
 	"starquake/builtins"
 	"starquake/chaos/admin"
+	"starquake/internal/dnstest"
+	"starquake/internal/waittest"
 	"starquake/store"
 )
 
@@ -42,39 +46,14 @@ func unused(string) []string { return nil }
 // names are those of the targets that a run would get.
 func (t *targets) names(tt *testing.T) (names []string) {
 	tt.Helper()
-	within(tt, "the start of a run waits for a target", func() { _, names, _ = t.environment(nil) })
+	waittest.Within(tt, time.Minute, "the start of a run waits for a target", func() { _, names, _ = t.environment(nil) })
 	return names
-}
-
-// within fails the test if something takes a minute: then it waits for what does not come.
-func within(t *testing.T, what string, do func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		do()
-	}()
-	select {
-	case <-done:
-	case <-time.After(time.Minute):
-		t.Fatal(what)
-	}
 }
 
 // TestTargetLookUp: while the address of a target is looked up, which takes its time, runs
 // start, and other targets are added and removed.
 func TestTargetLookUp(t *testing.T) {
-	asked, let := make(chan struct{}, 1), make(chan struct{})
-	system := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		select {
-		case asked <- struct{}{}:
-		default:
-		}
-		<-let
-		return nil, io.EOF
-	}}
-	answer := sync.OnceFunc(func() { close(let) })
+	names := dnstest.Hold(t, func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(q)) }) // there is none
 	all := someTargets(t, slog.DiscardHandler)
 	slow := someTarget("slow")
 	slow.Listen = "slow.test:0"
@@ -83,11 +62,10 @@ func TestTargetLookUp(t *testing.T) {
 		_, _, err := all.add(t.Context(), slow, "")
 		ended <- err
 	}()
-	defer func() { net.DefaultResolver = system }()
 	defer func() { <-ended }()
-	defer answer()
+	defer names.Answer()
 	select {
-	case <-asked:
+	case <-names.Asked:
 	case err := <-ended:
 		ended <- err
 		t.Skip("this machine asks no name servers: ", err)
@@ -95,7 +73,7 @@ func TestTargetLookUp(t *testing.T) {
 	if got := all.names(t); len(got) != 1 {
 		t.Errorf("targets %q", got)
 	}
-	within(t, "a target waits for another", func() {
+	waittest.Within(t, time.Minute, "a target waits for another", func() {
 		if _, fresh, err := all.add(t.Context(), someTarget("b"), ""); !fresh || err != nil {
 			t.Errorf("added %v, %v", fresh, err)
 		}
@@ -103,8 +81,8 @@ func TestTargetLookUp(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	answer()
-	within(t, "it does not end", func() {
+	names.Answer()
+	waittest.Within(t, time.Minute, "it does not end", func() {
 		if err := <-ended; err == nil {
 			t.Error("nobody knows where it listens")
 		}
@@ -125,7 +103,7 @@ func TestTargetTurns(t *testing.T) {
 	}
 	given, up := context.WithCancel(t.Context())
 	up()
-	within(t, "who gives up waits", func() {
+	waittest.Within(t, time.Minute, "who gives up waits", func() {
 		if err := all.remove(given, "a", unused); err == nil {
 			t.Error("it is removed while somebody else sees to it")
 		}
@@ -155,7 +133,7 @@ func TestTargetTurns(t *testing.T) {
 		})
 	}
 	done()
-	within(t, "the turns do not end", turns.Wait)
+	waittest.Within(t, time.Minute, "the turns do not end", turns.Wait)
 	if got := all.names(t); len(got) != 0 || len(all.turns) > 0 || removed != added+1 { // one was there
 		t.Errorf("%d added and %d removed; targets %q, of which %d are not settled", added, removed, got, len(all.turns))
 	}
@@ -192,17 +170,17 @@ func TestTargetSlowToEnd(t *testing.T) {
 	<-log.asked // it cannot reach its upstream, and does not end before that is told
 	ended := make(chan error, 1)
 	go func() { ended <- all.remove(t.Context(), "a", unused) }()
-	within(t, "the connection is not cut", func() { _, _ = io.Copy(io.Discard, client) })
+	waittest.Within(t, time.Minute, "the connection is not cut", func() { _, _ = io.Copy(io.Discard, client) })
 	if got := all.names(t); len(got) != 0 {
 		t.Errorf("targets %q", got)
 	}
-	within(t, "a target waits for another", func() {
+	waittest.Within(t, time.Minute, "a target waits for another", func() {
 		if _, _, err := all.add(t.Context(), someTarget("b"), ""); err != nil {
 			t.Error(err)
 		}
 	})
 	read()
-	within(t, "it does not end", func() {
+	waittest.Within(t, time.Minute, "it does not end", func() {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}

@@ -23,6 +23,7 @@ import (
 	"starquake/chaos/link"
 	"starquake/chaos/proxy"
 	"starquake/chaos/remote"
+	"starquake/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -486,7 +487,7 @@ func TestSlowLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-log.asked // the lease has run out
-	within(t, "the plane waits for the log", func() { plane.Targets() })
+	waittest.Within(t, time.Minute, "the plane waits for the log", func() { plane.Targets() })
 }
 
 // A target whose connections take their time to end, as one that tells a log that nobody reads
@@ -524,10 +525,10 @@ func TestSlowConnection(t *testing.T) {
 				defer close(ended)
 				admin.NewServer(plane, admin.Options{}).Handler.ServeHTTP(w, httptest.NewRequest(ask[0], "http://localhost"+ask[1], strings.NewReader(ask[2])))
 			}()
-			within(t, "the connection is not cut", func() { _, _ = io.Copy(io.Discard, client) })
-			within(t, "the plane waits for a connection", func() { plane.Targets() })
+			waittest.Within(t, time.Minute, "the connection is not cut", func() { _, _ = io.Copy(io.Discard, client) })
+			waittest.Within(t, time.Minute, "the plane waits for a connection", func() { plane.Targets() })
 			read()
-			within(t, "it does not end", func() { <-ended })
+			waittest.Within(t, time.Minute, "it does not end", func() { <-ended })
 			if w.Code >= 300 {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}

@@ -20,45 +20,19 @@ import (
 	"starquake/chaos/proxy"
 	"starquake/internal/dnstest"
 	"starquake/internal/porttest"
+	"starquake/internal/waittest"
 )
 
-// names stand in for the machine's name servers, which take their time.
-type names struct {
-	asked chan struct{} // has something once one is asked
-	let   chan struct{}
-	once  sync.Once
-}
-
-// slowNames has no name looked up until they answer; all are then 127.0.0.1. It is called
-// before whatever looks up is started, so that the machine's own come back after that has ended.
-func slowNames(t *testing.T) *names {
-	n := &names{asked: make(chan struct{}, 1), let: make(chan struct{})}
-	server := dnstest.Start(t, func(w dns.ResponseWriter, q *dns.Msg) {
+// slowNames has no name looked up until they answer; all are then 127.0.0.1.
+func slowNames(t *testing.T) *dnstest.Held {
+	return dnstest.Hold(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
 		if q.Question[0].Qtype == dns.TypeA {
 			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.IPv4(127, 0, 0, 1)}}
 		}
 		_ = w.WriteMsg(m)
 	})
-	system := net.DefaultResolver
-	net.DefaultResolver = n.resolver(server)
-	t.Cleanup(func() { net.DefaultResolver = system })
-	return n
 }
-
-func (n *names) resolver(server string) *net.Resolver {
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		select {
-		case n.asked <- struct{}{}:
-		default:
-		}
-		<-n.let                                    // however soon the machine's own settings would have it given up
-		d := net.Dialer{Resolver: &net.Resolver{}} // not the one that another test may be putting back
-		return d.DialContext(ctx, "udp", server)
-	}}
-}
-
-func (n *names) answer() { n.once.Do(func() { close(n.let) }) }
 
 // under is a request that is under way.
 type under struct {
@@ -68,7 +42,7 @@ type under struct {
 }
 
 // begin makes a request and returns once a name is being looked up for it.
-func (s *side) begin(t *testing.T, n *names, method, path, body string) *under {
+func (s *side) begin(t *testing.T, n *dnstest.Held, method, path, body string) *under {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -79,7 +53,7 @@ func (s *side) begin(t *testing.T, n *names, method, path, body string) *under {
 		s.Config.Handler.ServeHTTP(u, r)
 	}()
 	select {
-	case <-n.asked:
+	case <-n.Asked:
 	case <-u.ended:
 		if u.Code < 300 {
 			t.Fatalf("%s %s: %d %s, without a look-up", method, path, u.Code, u.Body)
@@ -87,21 +61,6 @@ func (s *side) begin(t *testing.T, n *names, method, path, body string) *under {
 		t.Skip("this machine asks no name servers: ", u.Body)
 	}
 	return u
-}
-
-// within fails the test if something takes a minute: then it waits for what does not come.
-func within(t *testing.T, what string, do func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		do()
-	}()
-	select {
-	case <-done:
-	case <-time.After(time.Minute):
-		t.Fatal(what)
-	}
 }
 
 const theirs = `{"name": "a", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}`
@@ -121,7 +80,7 @@ func TestLookUpHoldsNobody(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			n := slowNames(t)
 			s := start(t, admin.Options{})
-			defer n.answer()
+			defer n.Answer()
 			s.do(t, "POST", "/proxies", theirs)
 			var put admin.Put
 			if err := json.Unmarshal([]byte(`{"kind": "http_error", "params": {"codes": [503]}}`), &put.Fault); err != nil {
@@ -132,7 +91,7 @@ func TestLookUpHoldsNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 			u := s.begin(t, n, ask[0], ask[1], ask[2])
-			within(t, "the plane waits for a look-up", func() {
+			waittest.Within(t, time.Minute, "the plane waits for a look-up", func() {
 				if _, err := s.plane.Renew("orders", "f", time.Hour); err != nil {
 					t.Error(err)
 				}
@@ -147,7 +106,7 @@ func TestLookUpHoldsNobody(t *testing.T) {
 				}
 			})
 			u.cancel()
-			within(t, "who gives up waits for the look-up", func() { <-u.ended })
+			waittest.Within(t, time.Minute, "who gives up waits for the look-up", func() { <-u.ended })
 			if u.Code < 300 {
 				t.Errorf("given up: %d %s", u.Code, u.Body)
 			}
@@ -181,16 +140,16 @@ func TestChangedDuringLookUp(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			n := slowNames(t)
 			s := start(t, admin.Options{})
-			defer n.answer()
+			defer n.Answer()
 			if tt.before[0] != "" {
 				s.do(t, tt.before[0], tt.before[1], tt.before[2])
 			}
 			u := s.begin(t, n, tt.ask[0], tt.ask[1], tt.ask[2])
-			within(t, "the plane waits for a look-up", func() {
+			waittest.Within(t, time.Minute, "the plane waits for a look-up", func() {
 				s.Config.Handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(tt.meanwhile[0], s.URL+tt.meanwhile[1], strings.NewReader(tt.meanwhile[2])))
 			})
-			n.answer()
-			within(t, "it does not end", func() { <-u.ended })
+			n.Answer()
+			waittest.Within(t, time.Minute, "it does not end", func() { <-u.ended })
 			if u.Code != tt.status || !strings.Contains(u.Body.String(), tt.says) {
 				t.Errorf("%d %s; want %d with %s", u.Code, u.Body, tt.status, tt.says)
 			}
@@ -202,7 +161,7 @@ func TestChangedDuringLookUp(t *testing.T) {
 func TestOpenedAtOnce(t *testing.T) {
 	n := slowNames(t)
 	s := start(t, admin.Options{})
-	defer n.answer()
+	defer n.Answer()
 	const many = 8
 	created := make(chan bool, many)
 	var all sync.WaitGroup
@@ -215,8 +174,8 @@ func TestOpenedAtOnce(t *testing.T) {
 			created <- is
 		})
 	}
-	n.answer()
-	within(t, "they do not end", all.Wait)
+	n.Answer()
+	waittest.Within(t, time.Minute, "they do not end", all.Wait)
 	close(created)
 	made := 0
 	for is := range created {
@@ -233,15 +192,15 @@ func TestOpenedAtOnce(t *testing.T) {
 func TestClosedDuringLookUp(t *testing.T) {
 	n := slowNames(t)
 	s := start(t, admin.Options{})
-	defer n.answer()
+	defer n.Answer()
 	u := s.begin(t, n, "PUT", "/v1/targets/a", `{"listen": "slow.test:0", "upstream": "127.0.0.1:1"}`)
-	within(t, "the end waits for a look-up", func() {
+	waittest.Within(t, time.Minute, "the end waits for a look-up", func() {
 		if err := s.plane.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	n.answer()
-	within(t, "it does not end", func() { <-u.ended })
+	n.Answer()
+	waittest.Within(t, time.Minute, "it does not end", func() { <-u.ended })
 	if u.Code != http.StatusServiceUnavailable || len(s.plane.Targets()) > 0 {
 		t.Errorf("%d %s, %v", u.Code, u.Body, s.plane.Targets())
 	}
@@ -252,10 +211,10 @@ func TestClosedDuringLookUp(t *testing.T) {
 func TestNotLookedUp(t *testing.T) {
 	n := slowNames(t)
 	s := start(t, admin.Options{})
-	defer n.answer()
+	defer n.Answer()
 	const disabled = `{"name": "a", "listen": "slow.test:0", "upstream": "127.0.0.1:1", "enabled": false}`
 	first := s.begin(t, n, "POST", "/proxies", disabled)
-	n.answer()
+	n.Answer()
 	<-first.ended
 	if first.Code != 201 || !strings.Contains(first.Body.String(), `"listen":"slow.test:0"`) {
 		t.Fatal(first.Code, first.Body)
@@ -263,7 +222,7 @@ func TestNotLookedUp(t *testing.T) {
 	opened := s.begin(t, n, "PUT", "/v1/targets/b", `{"listen": "slow.test:0", "upstream": "127.0.0.1:1"}`)
 	<-opened.ended
 	gone := slowNames(t) // these never answer
-	defer gone.answer()
+	defer gone.Answer()
 	for _, ask := range []struct {
 		method, path, body string
 		status             int
@@ -282,13 +241,13 @@ func TestNotLookedUp(t *testing.T) {
 		{"POST", "/populate", `[{"name": "a", "listen": "slow.test:0", "upstream": "127.0.0.1:1"}, {"name": "c"}]`, 400, "missing required field"},
 	} {
 		w := httptest.NewRecorder()
-		within(t, ask.method+" "+ask.path+" waits for a look-up", func() {
+		waittest.Within(t, time.Minute, ask.method+" "+ask.path+" waits for a look-up", func() {
 			s.Config.Handler.ServeHTTP(w, httptest.NewRequest(ask.method, s.URL+ask.path, strings.NewReader(ask.body)))
 		})
 		if w.Code != ask.status || !strings.Contains(w.Body.String(), ask.says) {
 			t.Errorf("%s %s %s: %d %s; want %d with %s", ask.method, ask.path, ask.body, w.Code, w.Body, ask.status, ask.says)
 		}
-		if len(gone.asked) > 0 {
+		if len(gone.Asked) > 0 {
 			t.Fatalf("%s %s %s: a name server is asked", ask.method, ask.path, ask.body)
 		}
 	}
@@ -301,9 +260,9 @@ func TestLookUpGivenUp(t *testing.T) {
 	deaf := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }}
 	_, _ = deaf.LookupHost(t.Context(), "slow.test") // package net reads the machine's settings, and keeps a channel with them: not one of the bubble
 	synctest.Test(t, func(t *testing.T) {
-		n := &names{asked: make(chan struct{}, 1), let: make(chan struct{})}
-		defer n.answer()
-		net.DefaultResolver = n.resolver("127.0.0.1:1")
+		n := dnstest.NewHeld()
+		defer n.Answer()
+		net.DefaultResolver = n.Resolver("127.0.0.1:1")
 		plane := admin.NewPlane(nil)
 		defer plane.Close()
 		_, _, err := plane.Open(t.Context(), proxy.Config{Name: "slow", Listen: "slow.test:0", Upstream: "127.0.0.1:1"})
@@ -311,7 +270,7 @@ func TestLookUpGivenUp(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		select {
-		case <-n.asked:
+		case <-n.Asked:
 		default:
 			t.Skip("this machine asks no name servers: ", err)
 		}

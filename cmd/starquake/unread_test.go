@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"starquake/internal/freeport"
+	"starquake/internal/waittest"
 )
 
 // sleeper is a pipe that nobody reads unless the test does.
@@ -98,23 +99,8 @@ func (p *process) end(t *testing.T) int {
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	within(t, "it does not end", func() { <-p.ended })
+	waittest.Within(t, patience, "it does not end", func() { <-p.ended })
 	return p.ProcessState.ExitCode()
-}
-
-// within fails the test if something takes too long: then it waits for what does not come.
-func within(t *testing.T, what string, do func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		do()
-	}()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		t.Fatal(what)
-	}
 }
 
 // meet connects to a proxy whose upstream is not there, and returns when that has ended it.
@@ -126,7 +112,7 @@ func meet(t *testing.T, addr string) {
 	}
 	defer client.Close()
 	_, _ = io.WriteString(client, "hello") // it may be gone already
-	within(t, "a connection waits for the log", func() { _, _ = io.Copy(io.Discard, client) })
+	waittest.Within(t, patience, "a connection waits for the log", func() { _, _ = io.Copy(io.Discard, client) })
 }
 
 // TestUnreadProxy: where nobody reads the log of a data plane, connections end, what is on is
@@ -155,7 +141,7 @@ func TestUnreadProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		within(t, "what takes off waits for the log", func() {
+		waittest.Within(t, patience, "what takes off waits for the log", func() {
 			resp, err := http.DefaultClient.Do(req)
 			if err != nil {
 				t.Error(err)
@@ -205,7 +191,7 @@ def main():
 	log := newSleeper(t)
 	p := begin(t, log, "run", "--data", filepath.Join(dir, "data"), "--proxy", "web="+listen+",127.0.0.1:1,tcp", "--output", "ndjson", script)
 	said := bufio.NewScanner(p.out)
-	within(t, "no fault is on", func() {
+	waittest.Within(t, patience, "no fault is on", func() {
 		for said.Scan() && !strings.Contains(said.Text(), "latency") {
 		}
 	})

@@ -84,3 +84,44 @@ func Resolve(t testing.TB, names map[string][]string) {
 	}}
 	t.Cleanup(func() { net.DefaultResolver = before })
 }
+
+// Held are name servers that take their time.
+type Held struct {
+	// Asked has something once one is asked.
+	Asked chan struct{}
+
+	let  chan struct{}
+	once sync.Once
+}
+
+// Hold has no name looked up, in this process, until Answer is called; they answer as handler
+// does. It is called before whatever looks up is started, so that the machine's own come back
+// after that has ended. Tests that use it cannot be parallel.
+func Hold(t testing.TB, handler dns.HandlerFunc) *Held {
+	t.Helper()
+	h := NewHeld()
+	system := net.DefaultResolver
+	net.DefaultResolver = h.Resolver(Start(t, handler))
+	t.Cleanup(func() { net.DefaultResolver = system })
+	t.Cleanup(h.Answer)
+	return h
+}
+
+// NewHeld makes some that no resolver asks yet.
+func NewHeld() *Held { return &Held{Asked: make(chan struct{}, 1), let: make(chan struct{})} }
+
+// Resolver asks them, of whom the one at an address answers.
+func (h *Held) Resolver(server string) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		select {
+		case h.Asked <- struct{}{}:
+		default:
+		}
+		<-h.let                                    // however soon the machine's own settings would have it given up
+		d := net.Dialer{Resolver: &net.Resolver{}} // not the one that another test may be putting back
+		return d.DialContext(ctx, "udp", server)
+	}}
+}
+
+// Answer lets them answer.
+func (h *Held) Answer() { h.once.Do(func() { close(h.let) }) }
