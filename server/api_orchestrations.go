@@ -157,7 +157,10 @@ func (s *Server) orchestrations() {
 			return nil, err
 		}
 		name := unescape(in.Name)
-		if names, err := s.schedulesOf(name); err != nil {
+		var unread *store.Damaged
+		if names, err := s.schedulesOf(name); errors.As(err, &unread) {
+			return nil, problemf(409, "schedule_damaged", "schedule %q cannot be read, so that nobody knows whether it starts orchestration %q: %v; write it anew or delete it first", unread.Name, name, unread)
+		} else if err != nil {
 			return nil, asProblem(err)
 		} else if len(names) > 0 {
 			return nil, problemf(409, "orchestration_in_use", "orchestration %q is started by schedules: %s; delete them first, or let them start another", name, nearby(names))
@@ -181,6 +184,7 @@ func failure(err error) error {
 // OrchestrationList are orchestrations, or versions of one.
 type OrchestrationList struct {
 	Orchestrations []Orchestration `json:"orchestrations" nullable:"false" doc:"By name, or the newest version first."`
+	Damaged        []Damaged       `json:"damaged,omitempty" doc:"Those that cannot be read, until they are written anew or removed; not in the list of versions."`
 }
 
 // readOrchestrations are the routes that show what is kept.
@@ -190,20 +194,20 @@ func (s *Server) readOrchestrations(tag, base string) {
 		var out orchestrationList
 		out.Body.Orchestrations = []Orchestration{}
 		for i := range docs {
-			var d definition
-			if err := json.Unmarshal(docs[i].Body, &d); err != nil {
-				return nil, fmt.Errorf("orchestration %q: %w", docs[i].Name, err)
+			d, err := s.parse(&docs[i])
+			if err != nil {
+				return nil, failure(orchestrationDamaged(docs[i].Name, err))
 			}
-			out.Body.Orchestrations = append(out.Body.Orchestrations, orchestration(&d, &docs[i]))
+			out.Body.Orchestrations = append(out.Body.Orchestrations, orchestration(d, &docs[i]))
 		}
 		return &out, nil
 	}
 	huma.Register(s.api, op("GET", base, "list-orchestrations", Viewer, "The orchestrations that are kept.", tag), func(context.Context, *struct{}) (*orchestrationList, error) {
-		docs, err := s.shelf.List()
+		all, damaged, err := s.readLibrary()
 		if err != nil {
 			return nil, asProblem(err)
 		}
-		return shown(docs)
+		return &orchestrationList{OrchestrationList{all, damagedOf(damaged)}}, nil
 	})
 	huma.Register(s.api, op("GET", base+"/{name}/versions", "list-versions", Viewer, "The versions of an orchestration that are kept, the newest first.", tag), func(_ context.Context, in *struct {
 		Name string `path:"name" doc:"The orchestration."`
@@ -214,7 +218,7 @@ func (s *Server) readOrchestrations(tag, base string) {
 			return nil, s.noOrchestration(name)
 		}
 		if err != nil {
-			return nil, asProblem(err)
+			return nil, asProblem(orchestrationDamaged(name, err))
 		}
 		return shown(docs)
 	})

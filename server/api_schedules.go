@@ -105,7 +105,7 @@ func (s *Server) willStart(all *schedule.Scheduler, name string, d *schedule.Def
 		p.Help = s.meantOrchestration(d.Orchestration)
 		return p
 	} else if err != nil {
-		return asProblem(err)
+		return asProblem(orchestrationDamaged(d.Orchestration, err))
 	}
 	if d.Check() != nil {
 		return nil // likewise

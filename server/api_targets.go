@@ -46,7 +46,7 @@ type TargetPath struct {
 // TargetList are the targets.
 type TargetList struct {
 	Targets []TargetState `json:"targets" nullable:"false" doc:"By name."`
-	Damaged []Damaged     `json:"damaged,omitempty" doc:"Those that were added and cannot be read: what was given one of them waits until it is added anew or removed."`
+	Damaged []Damaged     `json:"damaged,omitempty" doc:"Those that were added and cannot be read, or opened: what was given one of them waits until it is added anew or removed, or can be opened, which is tried again."`
 }
 
 func (s *Server) target(t *builtins.Target) TargetState {

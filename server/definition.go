@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -62,7 +61,10 @@ func (s *Server) keep(asked *importing) (*imported, error) {
 		if errors.Is(err, store.ErrNoDocument) { // it was to be changed, and is not there
 			err = problemf(412, "changed", "there is no orchestration %q any more", name)
 		}
-		return nil, err
+		if asked.etag == "none" { // that it is there says enough
+			return nil, err
+		}
+		return nil, orchestrationDamaged(name, err)
 	}
 	return &imported{name: name, doc: doc, loaded: l, fresh: doc.Version == 1 && doc.Time.Equal(now)}, nil
 }
@@ -89,8 +91,11 @@ func (s *Server) nameOf(l *loaded, who Who) (string, error) {
 
 // definition gives an orchestration that is kept; version 0 is the latest.
 func (s *Server) definition(name string, version int) (*definition, *store.Document, error) {
-	doc, err := s.shelf.Get(name)
-	if err == nil && version != 0 && version != doc.Version {
+	var doc store.Document
+	var err error
+	if version == 0 {
+		doc, err = s.shelf.Get(name)
+	} else {
 		doc, err = s.shelf.GetVersion(name, version)
 	}
 	if errors.Is(err, store.ErrNoDocument) {
@@ -100,13 +105,10 @@ func (s *Server) definition(name string, version int) (*definition, *store.Docum
 		return nil, nil, s.noOrchestration(name)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, orchestrationDamaged(name, err)
 	}
-	var d definition
-	if err := json.Unmarshal(doc.Body, &d); err != nil {
-		return nil, nil, fmt.Errorf("orchestration %q: %w", name, err)
-	}
-	return &d, &doc, nil
+	d, err := s.parse(&doc)
+	return d, &doc, orchestrationDamaged(name, err)
 }
 
 // in gives the orchestration's text in a format. What no file can say is a *Problem.

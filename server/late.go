@@ -71,6 +71,26 @@ func (m *manager) takeUpLate() {
 	}
 }
 
+// openLate tries again to open targets until all are there, or the server ends.
+func (s *Server) openLate() {
+	m := s.runs
+	defer m.starting.Done()
+	ticker := time.NewTicker(lateEvery)
+	defer ticker.Stop()
+	for left := 1; left > 0; {
+		select {
+		case <-m.ending.Done():
+			return
+		case <-ticker.C:
+		}
+		var opened int
+		if opened, left = s.targets.openLate(m.ending); opened > 0 {
+			m.logger.Info("targets that could not be opened are open now", "opened", opened, "left", left)
+			m.mended()
+		}
+	}
+}
+
 // due are the runs that are to be tried again now, the oldest first.
 func (m *manager) due(now time.Time) (ids []string) {
 	m.mu.Lock()
@@ -128,7 +148,7 @@ func (m *manager) goOnBeside(e *store.Entry) error {
 	return err
 }
 
-// mended has what waits for a target that could not be read begin, and go on, now that it may be
+// mended has what waits for a target that could not be read, or opened, begin, and go on, now that it may be
 // another.
 func (m *manager) mended() {
 	m.mu.Lock()

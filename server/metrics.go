@@ -85,7 +85,7 @@ var faultsDesc = prometheus.NewDesc("starquake_faults_on", "Faults of runs that 
 var runsDesc = prometheus.NewDesc("starquake_runs",
 	"Runs that have not ended, by what they are doing: queued, running, paused, stopping, or parked (let go when a server ended or died, and not taken up by this one).", []string{"state"}, nil)
 
-var damagedDesc = prometheus.NewDesc("starquake_damaged_documents", "What the server keeps and cannot read, by kind: it is left out, and all else goes on.", []string{"kind"}, nil)
+var damagedDesc = prometheus.NewDesc("starquake_damaged_documents", "What the server keeps and cannot read, or open, by kind: it is left out, and all else goes on.", []string{"kind"}, nil)
 
 // Describe implements prometheus.Collector.
 func (s *states) Describe(ch chan<- *prometheus.Desc) {

@@ -96,6 +96,8 @@ type Server struct {
 	scripts scripts
 	shelf   *store.Shelf
 	gate    *auth.Gate
+	// broken are the orchestrations that cannot be read, deaf the tokens.
+	broken, deaf known
 	// schedules is nil where another process has them.
 	schedules *schedule.Scheduler
 	limiter   *auth.Limiter
@@ -132,8 +134,15 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		return nil, errors.Join(err, s.plane.Close())
 	}
 	for name, why := range s.targets.unreadable() {
-		s.logger.Error("a target that was added cannot be read; it is left out, and what was given it waits until it is added anew or removed", "target", name, "error", why)
+		s.logger.Error("a target that was added cannot be read, or opened; it is left out, and what was given it waits until it is added anew or removed, or can be opened", "target", name, "error", why)
 	}
+	s.broken.read = func() (map[string]error, error) {
+		_, damaged, err := s.readLibrary()
+		return damaged, err
+	}
+	s.deaf.read = s.gate.Tokens.Damaged
+	s.tell("orchestration", "an orchestration cannot be read; no run of it begins until it is written anew", &s.broken)
+	s.tell("token", "a token cannot be read; it opens nothing, and can be revoked", &s.deaf)
 	s.runs.readable = s.targets.readable
 	s.metrics = newMetrics(s.runs, s.plane, s.damaged)
 	s.runs.metrics = s.metrics
@@ -143,6 +152,10 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		permits.Env, _, _ = s.targets.environment(nil) // of all there are, which never fails
 		return permits
 	})
+	if len(s.targets.unopened) > 0 { // nobody else knows of them yet
+		s.runs.starting.Add(1)
+		go s.openLate()
+	}
 	if err := s.openQueue(); err != nil {
 		return nil, errors.Join(err, s.Shutdown(ctx))
 	}

@@ -39,15 +39,17 @@ type targets struct {
 	// look an address up takes its time, and so does it until connections have ended.
 	turns map[string]chan struct{}
 
-	// damaged are those that were added and cannot be read, with why, guarded by damagedMu, which
-	// is held for a moment only.
+	// damaged are those that were added and cannot be read, or opened, with why, and unopened
+	// what the latter are, guarded by damagedMu, which is held for a moment only.
 	damagedMu sync.Mutex
 	damaged   map[string]error
+	unopened  map[string]*builtins.Target
 }
 
-// openTargets opens all targets. The caller closes the plane, also after an error.
+// openTargets opens all targets. Of those that were added some may not open now: the operator may
+// have no part in that, and openLate tries again. The caller closes the plane, also after an error.
 func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, shelf *store.Shelf, authority string) (*targets, error) {
-	t := &targets{plane: plane, shelf: shelf, authority: authority, own: map[string]bool{}, turns: map[string]chan struct{}{}, damaged: map[string]error{}, env: &app.Environment{}}
+	t := &targets{plane: plane, shelf: shelf, authority: authority, own: map[string]bool{}, turns: map[string]chan struct{}{}, damaged: map[string]error{}, unopened: map[string]*builtins.Target{}, env: &app.Environment{}}
 	if env != nil {
 		t.env = env
 	}
@@ -67,7 +69,7 @@ func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, 
 	}
 	for i := range damaged {
 		if t.find(damaged[i].Name) == nil { // the operator's wins
-			t.damaged[damaged[i].Name] = &damaged[i]
+			t.damaged[damaged[i].Name] = fmt.Errorf("cannot be read: %w", &damaged[i])
 		}
 	}
 	for _, doc := range kept {
@@ -76,18 +78,62 @@ func openTargets(ctx context.Context, plane *admin.Plane, env *app.Environment, 
 			continue // the operator's wins
 		}
 		if err := json.Unmarshal(doc.Body, &target); err != nil {
-			t.damaged[doc.Name] = err
+			t.damaged[doc.Name] = fmt.Errorf("cannot be read: %w", shelf.Damaged(doc.Name, doc.Version, err))
 			continue
 		}
 		target.Open = true
 		opened, err := t.open(ctx, &target, unlessMetadata(&target))
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return nil, err
+		}
+		if err != nil {
+			t.damaged[doc.Name], t.unopened[doc.Name] = notOpened(err), &target
+			continue
 		}
 		t.put(opened)
 		t.own[target.Name] = true
 	}
 	return t, nil
+}
+
+func notOpened(err error) error { return fmt.Errorf("cannot be opened: %w", err) }
+
+// openLate tries again to open those targets that were added and could not be opened, and gives
+// how many can be used now, and how many are left.
+func (t *targets) openLate(ctx context.Context) (opened, left int) {
+	t.damagedMu.Lock()
+	names := slices.Sorted(maps.Keys(t.unopened))
+	t.damagedMu.Unlock()
+	for _, name := range names {
+		done, err := t.turn(ctx, name)
+		if err != nil {
+			left++ // the server ends
+			continue
+		}
+		t.damagedMu.Lock()
+		target := t.unopened[name]
+		t.damagedMu.Unlock()
+		if target == nil { // it was added anew, or removed
+			done()
+			continue
+		}
+		now, err := t.open(ctx, target, unlessMetadata(target))
+		if err == nil {
+			t.mu.Lock()
+			t.put(now)
+			t.own[name] = true
+			t.mended(name)
+			t.mu.Unlock()
+			opened++
+		} else {
+			t.damagedMu.Lock()
+			t.damaged[name] = notOpened(err)
+			t.damagedMu.Unlock()
+			left++
+		}
+		done()
+	}
+	return opened, left
 }
 
 // open opens the proxy of a target that is one of this process, and gives the target with
@@ -275,33 +321,37 @@ func noTarget(name string) *Problem {
 	return problemf(404, "target_not_found", "there is no target %q", name)
 }
 
-// readable is the problem of the first of these targets that cannot be read, nil if all can, or
-// are not there.
+// readable is the problem of the first of these targets that cannot be read, or opened, nil if all
+// can, or are not there.
 func (t *targets) readable(names []string) error {
 	t.damagedMu.Lock()
 	defer t.damagedMu.Unlock()
 	for _, name := range names {
 		if why := t.damaged[name]; why != nil {
-			p := problemf(409, "target_damaged", "target %q was added and cannot be read: %v", name, why)
+			p := problemf(409, "target_damaged", "target %q was added and %v", name, why)
 			p.Help = "add it anew, or DELETE it"
+			if t.unopened[name] != nil {
+				p.Help = "see to what keeps it, and it is opened by itself; or DELETE it, and add another"
+			}
 			return p
 		}
 	}
 	return nil
 }
 
-// unreadable are the targets that were added and cannot be read, with why.
+// unreadable are the targets that were added and cannot be read, or opened, with why.
 func (t *targets) unreadable() map[string]error {
 	t.damagedMu.Lock()
 	defer t.damagedMu.Unlock()
 	return maps.Clone(t.damaged)
 }
 
-// mended forgets that a target could not be read.
+// mended forgets that a target could not be read, or opened.
 func (t *targets) mended(name string) {
 	t.damagedMu.Lock()
 	defer t.damagedMu.Unlock()
 	delete(t.damaged, name)
+	delete(t.unopened, name)
 }
 
 // environment is what a run is given that asks for targets by name, or for all with nil,

@@ -77,8 +77,9 @@ func (s *Shelf) folder(name string) string {
 // maxName bounds the name of a document, in bytes.
 const maxName = 1000
 
-// Put writes the next version of a document. With an etag it must be the latest one's,
-// "" writes in any case, and "none" only where there is no document of that name.
+// Put writes the next version of a document, or in place of the latest one where that cannot be
+// read. With an etag it must be the latest one's, "" writes in any case, and "none" only where
+// there is no document of that name.
 func (s *Shelf) Put(name, by string, body json.RawMessage, etag string, now time.Time) (Document, error) {
 	var compact bytes.Buffer
 	if name == "" || len(name) > maxName {
@@ -99,7 +100,18 @@ func (s *Shelf) Put(name, by string, body json.RawMessage, etag string, now time
 			return Document{}, err
 		}
 	case err != nil:
-		return Document{}, err
+		// Where what is there cannot be read: what is written takes its place.
+		numbers, none := versions(s.folder(name))
+		var d *Damaged
+		switch {
+		case none != nil || len(numbers) == 0 || !errors.As(err, &d):
+			return Document{}, err
+		case etag == "none":
+			return Document{}, fmt.Errorf("%q: %w, and cannot be read: %w", name, ErrThere, err)
+		case etag != "":
+			return Document{}, err
+		}
+		last = Document{Version: numbers[len(numbers)-1] - 1}
 	case etag == "none":
 		return last, fmt.Errorf("%q: %w, with version %d", name, ErrThere, last.Version)
 	case etag != "" && etag != last.ETag():
@@ -190,11 +202,14 @@ func (s *Shelf) read(name string, version int) (Document, error) {
 		case isMissing(err) && version == 0: // deleted meanwhile
 			continue
 		case err == nil && d.Name != name && filepath.Base(dir) == name:
-			return Document{}, fmt.Errorf("document %q: version %d says that it is another's", name, n)
+			err = fmt.Errorf("%s says that it is document %q, which it is not", filepath.Join(dir, versionName(n)), d.Name)
+			return Document{}, fmt.Errorf("document %q: %w", name, s.Damaged(name, n, err))
 		case isMissing(err), err == nil && d.Name != name: // the folder is another's
 			return Document{}, fmt.Errorf("document %q, version %d: %w", name, n, ErrNoDocument)
-		case err != nil:
+		case Passes(err):
 			return Document{}, fmt.Errorf("document %q: %w", name, err)
+		case err != nil:
+			return Document{}, fmt.Errorf("document %q: %w", name, s.Damaged(name, n, err))
 		}
 		return d, nil
 	}
@@ -233,6 +248,12 @@ func (s *Shelf) List() ([]Document, error) {
 		return nil, err
 	}
 	return all, nil
+}
+
+// Damaged is a document whose version is no use to who reads it, for why.
+func (s *Shelf) Damaged(name string, version int, why error) *Damaged {
+	dir := s.folder(name)
+	return &Damaged{filepath.Base(dir), filepath.Join(dir, versionName(version)), why}
 }
 
 // Damaged is a document that is there, and cannot be read.
@@ -300,13 +321,19 @@ func (s *Shelf) Delete(name, etag string) error {
 	}
 	defer unlock()
 	last, err := s.Get(name)
+	dir := s.folder(name)
+	if errors.Is(err, ErrNoDocument) && etag == "" && strings.HasPrefix(name, "x-") { // it may be what a list calls it
+		_, damaged, wrong := s.Readable()
+		if i := slices.IndexFunc(damaged, func(d Damaged) bool { return d.Name == name }); wrong == nil && i >= 0 {
+			dir, err = filepath.Join(s.dir, name), &damaged[i]
+		}
+	}
 	if err != nil && (etag != "" || errors.Is(err, ErrNoDocument)) { // else it is damaged, and goes
 		return err
 	}
 	if etag != "" && etag != last.ETag() {
 		return fmt.Errorf("document %q: %w: it has version %d", name, ErrChanged, last.Version)
 	}
-	dir := s.folder(name)
 	gone := filepath.Join(s.dir, ".gone-"+filepath.Base(dir)) // out of the list at once
 	if err := errors.Join(os.RemoveAll(gone), os.Rename(dir, gone), syncFolder(s.dir)); err != nil {
 		return fmt.Errorf("document %q: %w", name, err)

@@ -226,3 +226,55 @@ func TestDamagedDocument(t *testing.T) {
 		t.Errorf("then there are %v, %v", docs, err)
 	}
 }
+
+// TestDamagedIsWrittenAnew: what is written where the latest version cannot be read takes its
+// place, and the versions before it stay; who means a version, or none, changes nothing.
+func TestDamagedIsWrittenAnew(t *testing.T) {
+	for _, name := range []string{"a", "d e"} {
+		shelf := testShelf(t)
+		for i := range 2 {
+			if _, err := shelf.Put(name, "", body(i), "", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(shelf.folder(name), versionName(2))
+		must(t, os.WriteFile(path, make([]byte, 100), 0o600))
+		var d *Damaged
+		if _, err := shelf.Get(name); !errors.As(err, &d) || d.Path != path {
+			t.Errorf("%q: it is %v", name, err)
+		}
+		if doc, err := shelf.GetVersion(name, 1); err != nil || doc.Version != 1 {
+			t.Errorf("%q: the version before it: %v", name, err)
+		}
+		if _, err := shelf.Put(name, "", body(3), "2-x", time.Now()); !errors.As(err, &d) {
+			t.Errorf("%q: where another version is meant: %v", name, err)
+		}
+		if _, err := shelf.Put(name, "", body(3), "none", time.Now()); !errors.Is(err, ErrThere) {
+			t.Errorf("%q: where none is to be: %v", name, err)
+		}
+		if doc, err := shelf.Put(name, "", body(3), "", time.Now()); err != nil || doc.Version != 2 {
+			t.Errorf("%q: written anew it is %v, %v", name, doc.Version, err)
+		}
+		if all, err := shelf.Versions(name); err != nil || len(all) != 2 {
+			t.Errorf("%q: then there are %d, %v", name, len(all), err)
+		}
+	}
+}
+
+// TestDamagedIsRemovedAsListed: one whose name is not that of its folder is removed by what the
+// list calls it.
+func TestDamagedIsRemovedAsListed(t *testing.T) {
+	shelf := testShelf(t)
+	if _, err := shelf.Put("d e", "", body(1), "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	listed := filepath.Base(shelf.folder("d e"))
+	if err := shelf.Delete(listed, ""); !errors.Is(err, ErrNoDocument) {
+		t.Errorf("while it can be read: %v", err)
+	}
+	must(t, os.WriteFile(filepath.Join(shelf.dir, listed, versionName(1)), nil, 0o600))
+	must(t, shelf.Delete(listed, ""))
+	if _, damaged, err := shelf.Readable(); err != nil || len(damaged) > 0 {
+		t.Errorf("there is %v, %v", damaged, err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"starquake/report/text"
 	"starquake/server/auth"
 	"starquake/units"
 )
@@ -86,6 +87,11 @@ func (c *tokenListCmd) Run(sh *shell) (err error) {
 	w := tabwriter.NewWriter(sh.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tROLE\tCREATED\tEXPIRES")
 	for _, t := range list {
+		if t.Damaged != "" {
+			fmt.Fprintf(sh.err, "token %s cannot be read, and opens nothing; revoke it: %s\n", text.Clean(t.Name), text.Clean(t.Damaged))
+			fmt.Fprintf(w, "%s\tdamaged\t-\t-\n", text.Clean(t.Name))
+			continue
+		}
 		ends := "never"
 		switch {
 		case t.Expired(time.Now()):

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,11 +50,13 @@ var ErrNoToken = errors.New("there is no such token")
 // Token is what is known of a token. Its text is not.
 type Token struct {
 	Name    string    `json:"name"`
-	Role    Role      `json:"role"`
-	Created time.Time `json:"created"`
+	Role    Role      `json:"role,omitempty"`
+	Created time.Time `json:"created,omitzero"`
 	By      string    `json:"by,omitempty"`
 	// Expires is when it ends; zero is never.
 	Expires time.Time `json:"expires,omitzero"`
+	// Damaged is why it cannot be read: it opens nothing, and but for its name nothing is known.
+	Damaged string `json:"damaged,omitempty"`
 }
 
 // Expired reports whether it is over.
@@ -104,20 +107,46 @@ func (t *Tokens) New(name string, role Role, expires time.Time, by string, now t
 	return text, tok, nil
 }
 
+// read gives the tokens by name, and why others cannot be read.
+func (t *Tokens) read() (all []tokenDocument, damaged map[string]error, err error) {
+	docs, unread, err := t.shelf.Readable()
+	if err != nil {
+		return nil, nil, fmt.Errorf("the tokens: %w", err)
+	}
+	damaged = map[string]error{}
+	for i := range unread {
+		damaged[unread[i].Name] = &unread[i]
+	}
+	for _, doc := range docs {
+		if d, err := t.readToken(doc); err == nil {
+			all = append(all, d)
+		} else {
+			damaged[doc.Name] = err
+		}
+	}
+	return all, damaged, nil
+}
+
+// Damaged are the tokens that cannot be read, by name, with why.
+func (t *Tokens) Damaged() (map[string]error, error) {
+	_, damaged, err := t.read()
+	return damaged, err
+}
+
 // List gives what is known of every token, by name.
 func (t *Tokens) List() ([]Token, error) {
-	docs, err := t.shelf.List()
+	all, damaged, err := t.read()
 	if err != nil {
-		return nil, fmt.Errorf("the tokens: %w", err)
+		return nil, err
 	}
-	out := make([]Token, 0, len(docs))
-	for _, doc := range docs {
-		d, err := readToken(doc)
-		if err != nil {
-			return nil, err
-		}
+	out := make([]Token, 0, len(all)+len(damaged))
+	for _, d := range all {
 		out = append(out, d.Token)
 	}
+	for name, why := range damaged {
+		out = append(out, Token{Name: name, Damaged: why.Error()})
+	}
+	slices.SortFunc(out, func(a, b Token) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
@@ -130,7 +159,8 @@ func (t *Tokens) Revoke(name string) error {
 	return err
 }
 
-// Any reports whether there is a token that has not expired.
+// Any reports whether there is a token that has not expired. One that cannot be read is one:
+// somebody meant the server to ask for it.
 func (t *Tokens) Any(now time.Time) (bool, error) {
 	list, err := t.List()
 	for _, tok := range list {
@@ -158,10 +188,13 @@ func (t *Tokens) Check(text string, now time.Time) (Token, error) {
 	if errors.Is(err, store.ErrNoDocument) {
 		return Token{}, fmt.Errorf("%w: the token was revoked", ErrDenied)
 	}
-	if err != nil {
-		return Token{}, err
+	var d tokenDocument
+	if err == nil {
+		d, err = t.readToken(doc)
 	}
-	d, err := readToken(doc)
+	if damaged := (*store.Damaged)(nil); errors.As(err, &damaged) {
+		return Token{}, fmt.Errorf("%w: the token cannot be read any more", ErrDenied) // of its file the log tells
+	}
 	if err != nil {
 		return Token{}, err
 	}
@@ -200,21 +233,14 @@ func (t *Tokens) look() error {
 	if fresh {
 		return nil
 	}
-	docs, err := t.shelf.List()
+	all, _, err := t.read()
 	if err != nil {
-		return fmt.Errorf("the tokens: %w", err)
+		return err
 	}
-	names := make(map[[sha256.Size]byte]string, len(docs))
-	for _, doc := range docs {
-		d, err := readToken(doc)
-		if err != nil {
-			return err
-		}
-		sum, err := hex.DecodeString(d.Hash)
-		if err != nil || len(sum) != sha256.Size {
-			return fmt.Errorf("token %q: its hash is none", doc.Name)
-		}
-		names[[sha256.Size]byte(sum)] = doc.Name
+	names := make(map[[sha256.Size]byte]string, len(all))
+	for _, d := range all {
+		sum, _ := hex.DecodeString(d.Hash) // readToken has checked it
+		names[[sha256.Size]byte(sum)] = d.Name
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -222,12 +248,19 @@ func (t *Tokens) look() error {
 	return nil
 }
 
-func readToken(doc store.Document) (d tokenDocument, err error) {
-	if err := json.Unmarshal(doc.Body, &d); err != nil {
-		return d, fmt.Errorf("token %q: %w", doc.Name, err)
+// readToken reads the document of a token. The error is a *store.Damaged.
+func (t *Tokens) readToken(doc store.Document) (d tokenDocument, err error) {
+	err = json.Unmarshal(doc.Body, &d)
+	if err == nil && (d.Name != doc.Name || d.Role.rank() == 0) {
+		err = errors.New("its document is another's")
 	}
-	if d.Name != doc.Name || d.Role.rank() == 0 {
-		return d, fmt.Errorf("token %q: its document is another's", doc.Name)
+	if sum, wrong := hex.DecodeString(d.Hash); err == nil && (wrong != nil || len(sum) != sha256.Size) {
+		err = errors.New("its hash is none")
+	}
+	if err != nil {
+		damaged := t.shelf.Damaged(doc.Name, doc.Version, nil)
+		damaged.Err = fmt.Errorf("%s: token %q: %w", damaged.Path, doc.Name, err)
+		return tokenDocument{}, damaged
 	}
 	return d, nil
 }

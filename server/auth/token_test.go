@@ -136,3 +136,57 @@ func TestTokenRefusals(t *testing.T) {
 		t.Error("an expired token is one")
 	}
 }
+
+// TestDamagedToken: a token that cannot be read opens nothing, and keeps no other from opening. It
+// counts as one, or a server could be open for want of any, and is listed until it is revoked.
+func TestDamagedToken(t *testing.T) {
+	for _, broken := range []string{"", `{"name": "broken", "version": 1, "body": {"sha`, `{"name": "broken", "version": 1, "body": {"sha256": "7"}}`, `{"name": "broken", "version": 1, "body": {"sha256": "7", "name": "broken", "role": "admin"}}`} {
+		tokens, dir := newTokens(t)
+		text, _, err := tokens.New("broken", Admin, time.Time{}, "", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tokens.Check(text, noon); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, shelfTokens, "broken", "00000001.json")
+		if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if any, err := tokens.Any(noon); !any || err != nil {
+			t.Errorf("%q: there is none: %v", broken, err)
+		}
+		st, err := store.Open(dir, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		for _, tokens := range []*Tokens{tokens, NewTokens(st)} { // who knew it, and who does not
+			if got, err := tokens.Check(text, noon); !errors.Is(err, ErrDenied) || got != (Token{}) {
+				t.Errorf("%q: it opens for %+v, %v", broken, got, err)
+			}
+		}
+		if damaged, err := tokens.Damaged(); err != nil || len(damaged) != 1 || !strings.Contains(damaged["broken"].Error(), path) {
+			t.Errorf("%q: damaged is %v, %v", broken, damaged, err)
+		}
+		ci, _, err := tokens.New("ci", Viewer, time.Time{}, "", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tokens.Check(ci, noon); err != nil || got.Name != "ci" {
+			t.Errorf("%q: another: %+v, %v", broken, got, err)
+		}
+		if all, err := tokens.List(); err != nil || len(all) != 2 || all[0].Name != "broken" || all[0].Damaged == "" || all[1].Damaged != "" {
+			t.Errorf("%q: the list is %+v, %v", broken, all, err)
+		}
+		if _, _, err := tokens.New("broken", Viewer, time.Time{}, "", noon); err == nil || !strings.Contains(err.Error(), "revoke") {
+			t.Errorf("%q: made anew: %v", broken, err)
+		}
+		if err := tokens.Revoke("broken"); err != nil {
+			t.Error(err)
+		}
+		if all, err := tokens.List(); err != nil || len(all) != 1 {
+			t.Errorf("%q: then the list is %+v, %v", broken, all, err)
+		}
+	}
+}
