@@ -204,3 +204,47 @@ func TestKeptBeforeTheEnd(t *testing.T) {
 		t.Errorf("the next server has %v, and run %s was said to wait", docs, a.id)
 	}
 }
+
+// TestPermittedOnceReadable: what a run that is taken up may use is read after its targets are
+// known to be there. The other way round, one opened in between would be none of it, and the run
+// at its end.
+func TestPermittedOnceReadable(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	script, diags := app.LoadText("x.star", []byte("def main():\n    sleep(\"1h\")\n"))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	r, err := script.Start(app.RunOptions{Store: st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.Begun(), r.Park(patient(t))); err != nil {
+		t.Fatal(err)
+	}
+	m, err := newManager(&Config{Store: st}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.metrics = newMetrics(m, nil, func() map[string]int { return nil })
+	readable := false
+	m.readable = func([]string) error {
+		readable = true
+		return nil
+	}
+	m.recover(func() app.Options {
+		if !readable {
+			t.Error("it is read before")
+		}
+		return app.Options{}
+	})
+	if m.find(r.ID) == nil {
+		t.Error("the run does not go on")
+	}
+	if err := m.park(patient(t)); err != nil {
+		t.Error(err)
+	}
+}

@@ -158,9 +158,16 @@ func (m *manager) options(id string) app.RunOptions {
 		ID: id, CanApprove: true, Clock: m.clock, Logger: m.logger, Plane: m.plane, Store: m.store, Version: m.config.Version,
 		OnEnd: func(r *app.Running) {
 			counted.over()
+			m.logEnd(r)
 			m.forget(r)
 		},
-		OnKilled: func() bool { return m.revives(id) }, Authority: m.config.Authority, OnPast: counted.past, OnRecord: counted.record,
+		OnKilled: func() bool { return m.revives(id) }, Authority: m.config.Authority, OnPast: counted.past,
+		OnRecord: func(rec journal.Record) {
+			if b, ok := rec.Body.(*journal.RunBeginBody); ok {
+				m.logger.Info("a run begins", "run", id, "name", b.Name)
+			}
+			counted.record(rec)
+		},
 	}
 	if m.config.Traces != nil {
 		traced, count, over := m.config.Traces.Run(id), opt.OnRecord, opt.OnEnd
@@ -266,6 +273,18 @@ func (m *manager) admit(w *waiting, patient bool) (*place, error) {
 	m.places[in] = true
 	m.starting.Add(1)
 	return in, nil
+}
+
+// logEnd notes how a run ended, unless it goes on in another process.
+func (m *manager) logEnd(r *app.Running) {
+	if r.Parked() {
+		return
+	}
+	level, out := slog.LevelInfo, r.Wait().Outcome
+	if out.Verdict != journal.VerdictPassed {
+		level = slog.LevelWarn
+	}
+	m.logger.Log(context.Background(), level, "a run ended", "run", r.ID, "name", r.About().Name, "verdict", out.Verdict, "reason", out.Reason)
 }
 
 // adopt takes a run that has begun among those of this process.

@@ -18,7 +18,7 @@ const maxRevivals = 3
 // recover takes up the runs that were interrupted, the oldest first. They may do what permits
 // gives for them, of what they were permitted when they began; targets are those there are now.
 func (m *manager) recover(permits func() app.Options) {
-	m.takeUp = func(id string) (*app.Running, error) { return m.resume(id, permits()) }
+	m.takeUp = func(id string) (*app.Running, error) { return m.resume(id, permits) }
 	var left []string // runs that may have left something on, and do not go on
 	defer func() {
 		m.starting.Add(1)
@@ -153,8 +153,10 @@ func (m *manager) takeOff(id string) {
 	}
 }
 
-// resume takes up a run that does not go on.
-func (m *manager) resume(id string, permits app.Options) (*app.Running, error) {
+// resume takes up a run that does not go on. What permits gives is read when all its targets
+// are known to be there: read before, a target opened meanwhile would be none of it, and the run
+// at its end.
+func (m *manager) resume(id string, permits func() app.Options) (*app.Running, error) {
 	e, err := m.store.Entry(id)
 	if err != nil {
 		return nil, err
@@ -165,7 +167,7 @@ func (m *manager) resume(id string, permits app.Options) (*app.Running, error) {
 		}
 	}
 	opt, known := m.options(id), func(*app.Running) {}
-	opt.Options = permits
+	opt.Options = permits()
 	if app.IsolatedOf(&e.Info) { // it is of somebody below admin
 		known = m.limit(&opt)
 	}

@@ -90,6 +90,27 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestLogOfRuns: the log tells of each run that begins and of how it ended, not of the end of one
+// that only waits for the next server.
+func TestLogOfRuns(t *testing.T) {
+	l := serve(t)
+	passes := l.begin("def main(): check(\"c\", 1, equals = 1)\n")
+	fails := l.begin("def main(): fail(\"no\")\n")
+	waits := l.begin("def main(): sleep(\"1h\")\n")
+	l.over(passes)
+	l.over(fails)
+	l.stop()
+	log := l.log.String()
+	for id, end := range map[string]string{passes: `"level":"INFO","msg":"a run ended","run":"` + passes + `","name":"orchestration","verdict":"passed","reason":"passed"`, fails: `"level":"WARN","msg":"a run ended","run":"` + fails + `","name":"orchestration","verdict":"failed"`} {
+		if !strings.Contains(log, `"msg":"a run begins","run":"`+id) || !strings.Contains(log, end) {
+			t.Errorf("of run %s it does not tell:\n%s", id, log)
+		}
+	}
+	if !strings.Contains(log, `"msg":"a run begins","run":"`+waits) || strings.Contains(log, `"msg":"a run ended","run":"`+waits) {
+		t.Errorf("of the run that waits it tells:\n%s", log)
+	}
+}
+
 // TestQuestions: where several questions wait, what is refused says how a body names one.
 func TestQuestions(t *testing.T) {
 	l := serve(t)
