@@ -61,7 +61,7 @@ func (x *exchange) planBody(plan *h2.Plan, way direction) {
 		plan.Cut[way] = first.cut()
 	}
 	if f.slows() {
-		plan.Flow[way] = &http2Flow{x.c.p, f}
+		plan.Flow[way] = &http2Flow{p: x.c.p, f: f}
 	}
 }
 
@@ -72,14 +72,27 @@ func (f *flow) slows() bool { return len(f.delays)+len(f.paces)+len(f.slices) > 
 type http2Flow struct {
 	p *Proxy
 	f *flow
+	// head is what the header block waits for that came last.
+	head []delay
 }
 
-// Piece implements h2.Flow.
-func (s *http2Flow) Piece(n int) (size int, hold, pause h2.Hold) {
+// Block implements h2.Flow.
+func (s *http2Flow) Block() h2.Hold {
+	s.head = s.f.due(time.Now())
+	return s.p.holdFor(s.head)
+}
+
+// Piece implements h2.Flow. What came with a header block is one chunk with it.
+func (s *http2Flow) Piece(n int, behind bool) (size int, hold, pause h2.Hold) {
 	now := time.Now()
-	delays := s.f.due(now)
-	for i := range delays {
-		delays[i].by.delayed.Add(uint64(n))
+	var delays []delay
+	held := s.head
+	if !behind {
+		delays = s.f.due(now)
+		held = delays
+	}
+	for i := range held {
+		held[i].by.delayed.Add(uint64(n))
 	}
 	size, pauses, more := s.f.piece(now, n)
 	return size, s.p.holdFor(append(delays, more...)), s.p.holdFor(pauses)
@@ -213,7 +226,7 @@ func (s *http2Hooks) Changed(state any) h2.Change {
 				x.midway[way] = f
 			}
 			if f.slows() {
-				change.Flow[way] = &http2Flow{s.c.p, f}
+				change.Flow[way] = &http2Flow{p: s.c.p, f: f}
 			}
 			if len(f.edits) > edits {
 				change.Edit[way] = f.alter

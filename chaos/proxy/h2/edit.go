@@ -24,6 +24,9 @@ type body struct {
 	scan     scanner
 	// swallow: the receiver gets nothing more of it.
 	swallow bool
+	// asked is the burst in which flow was asked last, headed: about a header block.
+	asked  uint64
+	headed bool
 }
 
 // collectMost is up to where a body without a content-length is collected for a Cut.
@@ -87,6 +90,7 @@ func (r *Relay) alterHeader(s *stream, d direction, m *message) {
 		changed = true
 		m.fields = b.edit.Head(m.fields)
 	}
+	r.holdBlock(s, d)
 	r.relayBlock(s, d, m, changed)
 	if b.left == 0 && !m.end && !s.gone && b.cutting() {
 		r.cutOff(s, d)
@@ -199,11 +203,12 @@ func (r *Relay) pushBody(s *stream, d direction, content []byte, end bool) {
 
 // nextPiece returns how many of n bytes go next, and holds them back as the plan says.
 func (r *Relay) nextPiece(s *stream, d direction, n int) int {
-	flow := s.body[d].flow
-	if flow == nil || n == 0 {
+	b := s.body[d]
+	if b.flow == nil || n == 0 {
 		return n
 	}
-	size, hold, pause := flow.Piece(n)
+	size, hold, pause := b.flow.Piece(n, b.headed && b.asked == r.bursts)
+	b.asked, b.headed = r.bursts, false
 	if hold != nil {
 		r.push(s, d, item{kind: itemGate, hold: hold, start: time.Now()})
 	}
@@ -211,6 +216,19 @@ func (r *Relay) nextPiece(s *stream, d direction, n int) int {
 		r.push(s, d, item{kind: itemGate, hold: pause})
 	}
 	return max(1, min(size, n))
+}
+
+// holdBlock holds the header block that is next back as the plan says. What has come in one
+// burst is held back once.
+func (r *Relay) holdBlock(s *stream, d direction) {
+	b := s.body[d]
+	if b == nil || b.flow == nil || b.asked == r.bursts {
+		return
+	}
+	b.asked, b.headed = r.bursts, true
+	if hold := b.flow.Block(); hold != nil {
+		r.push(s, d, item{kind: itemGate, hold: hold})
+	}
 }
 
 // alterTrailers handles the header block that ends a message.
@@ -224,6 +242,7 @@ func (r *Relay) alterTrailers(s *stream, d direction, m *message) {
 		r.ways[d].encode()
 		r.complete(s, d, append([]Field(nil), m.fields...))
 	default:
+		r.holdBlock(s, d)
 		r.relayBlock(s, d, m, false)
 	}
 }
@@ -242,6 +261,7 @@ func (r *Relay) complete(s *stream, d direction, trailers []Field) {
 	content = content[:n]
 	s.headed = s.headed || d == toClient
 	bare := len(content) == 0 && trailers == nil && !cut
+	r.holdBlock(s, d)
 	r.push(s, d, item{kind: itemBlock, fields: b.fields, end: bare})
 	if bare || s.gone {
 		return
@@ -279,6 +299,7 @@ func (r *Relay) giveUp(s *stream, d direction) {
 		b.fields = b.edit.Head(b.fields)
 	}
 	s.headed = s.headed || d == toClient
+	r.holdBlock(s, d)
 	r.push(s, d, item{kind: itemBlock, fields: b.fields})
 	if s.gone {
 		return

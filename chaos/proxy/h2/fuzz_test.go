@@ -207,7 +207,9 @@ func fuzzHooks() Hooks {
 // pieces is a Flow of small pieces.
 type pieces struct{}
 
-func (pieces) Piece(n int) (size int, hold, pause Hold) {
+func (pieces) Block() Hold { return newAfter(10 * time.Microsecond) }
+
+func (pieces) Piece(n int, _ bool) (size int, hold, pause Hold) {
 	return min(n, 1000), newAfter(10 * time.Microsecond), newAfter(time.Microsecond)
 }
 

@@ -28,7 +28,7 @@ type Change struct {
 	Hold Hold
 	// Reset takes the place of the plan's, if that has one.
 	Reset *Reset
-	// Flow slows the rest of the bodies down, in place of the plan's.
+	// Flow slows the rest of the messages down, in place of the plan's.
 	Flow [2]Flow
 	// Edit changes the bytes of the rest of the bodies, in place of what the plan's does.
 	Edit [2]func(piece []byte)
@@ -66,7 +66,7 @@ type Plan struct {
 	Edit [2]*Edit
 	// Cut ends the stream in the middle of the message on each way.
 	Cut [2]*Cut
-	// Flow slows the body on each way down.
+	// Flow slows the message on each way down.
 	Flow [2]Flow
 	// State is handed to Done.
 	State any
@@ -133,12 +133,16 @@ type Edit struct {
 	Wants func(fields []Field) bool
 }
 
-// Flow slows a body down.
+// Flow slows a message down.
 type Flow interface {
-	// Piece returns how many of the next n bytes go in one frame, at least 1, and what
-	// holds that back, nil for nothing: hold begins when it is called, pause when all that
-	// is before has gone.
-	Piece(n int) (size int, hold, pause Hold)
+	// Block returns what holds a header block of the message back, nil for nothing: that
+	// begins when all that is before has gone.
+	Block() Hold
+	// Piece returns how many of the next n bytes of the body go in one frame, at least 1,
+	// and what holds that back, nil for nothing: hold begins when it is called, pause when
+	// all that is before has gone. behind: they came together with a header block that
+	// Block was asked about.
+	Piece(n int, behind bool) (size int, hold, pause Hold)
 }
 
 // Cut ends a stream after a part of a message has gone through. The first of the limits

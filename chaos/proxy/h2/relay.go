@@ -46,7 +46,9 @@ type Relay struct {
 
 	table // of streams
 	calm  calm
-	req   Request // for Hooks
+	// bursts counts what has been read, of both ways.
+	bursts uint64
+	req    Request // for Hooks
 
 	// altered: the two sides no longer agree about every stream, because something was
 	// taken out. Frames of streams that are not in the table are then taken out, too.

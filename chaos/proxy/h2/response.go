@@ -21,6 +21,7 @@ func (r *Relay) upstreamHeader(m *message) error {
 	s.ended[toClient] = m.end
 	switch {
 	case interim:
+		r.holdBlock(s, toClient)
 		r.relayBlock(s, toClient, m, false)
 	case !first:
 		r.relayTrailers(s, toClient, m)

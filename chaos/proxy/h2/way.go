@@ -86,6 +86,7 @@ func (w *way) burst() error {
 	if r.ending || r.over {
 		return net.ErrClosed
 	}
+	r.bursts++
 	r.changed() // what has come since meets it, also where release is late
 	rest, err := w.frames(w.buf[:w.have])
 	r.payOwed()
