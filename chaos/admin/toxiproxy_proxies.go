@@ -271,21 +271,26 @@ func (t *target) takeAllOff() {
 	clear(t.leases)
 }
 
-// resetAll enables all proxies and takes everything off.
+// resetAll enables all proxies and takes everything off. One that cannot be enabled keeps it
+// from nothing else; an error is that of the first.
 func (s *server) resetAll(w http.ResponseWriter, r *http.Request, _ []byte) error {
 	s.plane.doors.Lock()
 	defer s.plane.doors.Unlock()
+	var failed error
 	for _, t := range s.plane.all() {
 		d := t.door
 		if !d.enabled {
 			if err := d.up(r.Context(), t.Proxy); err != nil && !errors.Is(err, proxy.ErrClosed) { // it has been removed
-				return err
+				failed = cmp.Or(failed, err)
 			}
 		}
 		s.plane.mu.Lock()
 		t.door = d
 		t.takeAllOff()
 		s.plane.mu.Unlock()
+	}
+	if failed != nil {
+		return failed
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

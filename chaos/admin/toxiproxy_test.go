@@ -361,6 +361,34 @@ func TestBetter(t *testing.T) {
 	}
 }
 
+// TestResetTakesAllOff: a reset that cannot enable one proxy, as its port is taken, says so, and
+// has taken everything off that one and all others.
+func TestResetTakesAllOff(t *testing.T) {
+	s := start(t, admin.Options{})
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	toxics := `,"upstream":"127.0.0.1:1","enabled":false,"toxics":[{"type":"latency","attributes":{"latency":5}}]}`
+	for _, body := range []string{
+		`{"name":"a","listen":"` + taken.Addr().String() + `"` + toxics,
+		`{"name":"b","listen":"127.0.0.1:0"` + toxics,
+	} {
+		if status, text := s.do(t, "POST", "/proxies", body); status != 201 {
+			t.Fatal(status, text)
+		}
+	}
+	if status, text := s.do(t, "POST", "/reset", ""); status != 500 || !strings.Contains(text, "address already in use") {
+		t.Errorf("%d %s, want what cannot be enabled", status, text)
+	}
+	for name, enabled := range map[string]string{"a": "false", "b": "true"} {
+		if _, text := s.do(t, "GET", "/proxies/"+name, ""); !strings.Contains(text, `"enabled":`+enabled+`,"toxics":[]`) {
+			t.Errorf("after the reset: %s", text)
+		}
+	}
+}
+
 // TestToxicExpires: a toxic with a time to live goes by itself, unless it is updated.
 func TestToxicExpires(t *testing.T) {
 	s := start(t, admin.Options{})
