@@ -173,6 +173,8 @@ func TestBadFaults(t *testing.T) {
 		{"latency", args{"delay": "1s", "match": args{"path": "api"}}},
 		{"latency", args{"delay": "1s", "match": args{"method": "GET /"}}},
 		{"latency", args{"delay": "1s", "match": args{"every": 1.5}}},
+		{"latency", args{"delay": "1s", "match": args{"every": 0}}},
+		{"latency", args{"delay": "1s", "match": args{"first": 0}}},
 		{"latency", args{"delay": "1s", "match": args{"port": 80}}},
 		{"http_error", args{}},
 		{"http_error", args{"codes": 700}},

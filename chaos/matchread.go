@@ -109,9 +109,13 @@ func (m *Match) set(name string, arg any) (err error) {
 		}
 		m.Chunked = &chunked
 	case "after", "first", "every":
+		least := 1.0 // none would say that it is not given
+		if name == "after" {
+			least = 0
+		}
 		n, ok := plainNumber(arg)
-		if !ok || n != math.Trunc(n) || n < 0 || n > 1<<53 {
-			return spec.wants("a whole number from 0", arg)
+		if !ok || n != math.Trunc(n) || n < least || n > 1<<53 {
+			return spec.wants(fmt.Sprintf("a whole number from %g", least), arg)
 		}
 		*map[string]*uint64{"after": &m.After, "first": &m.First, "every": &m.Every}[name] = uint64(n)
 	default:
