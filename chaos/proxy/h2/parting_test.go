@@ -49,8 +49,8 @@ func writeRaw(t *testing.T, c net.Conn, frames ...[]byte) {
 	}
 }
 
-// readTo reads frames up to the first of a kind.
-func readTo(t *testing.T, c net.Conn, kind uint8) {
+// readTo reads frames up to the first of a kind, and returns the kinds of those before.
+func readTo(t *testing.T, c net.Conn, kind uint8) (before []uint8) {
 	t.Helper()
 	for {
 		b := make([]byte, headLen)
@@ -62,8 +62,9 @@ func readTo(t *testing.T, c net.Conn, kind uint8) {
 			t.Fatal(err)
 		}
 		if h.kind == kind {
-			return
+			return before
 		}
+		before = append(before, h.kind)
 	}
 }
 

@@ -60,6 +60,10 @@ func (q *Request) read(m *message) {
 // begin does what a new stream's plan says.
 func (r *Relay) begin(s *stream, m *message) {
 	p := &s.plan
+	if p.Answer != nil || p.Late != nil {
+		n := contentLength(m.fields)
+		s.short = n >= 0 && n <= s.win[toUpstream]
+	}
 	if p.Reset != nil && r.resetAfter(s, p.Reset) {
 		r.ways[toUpstream].encode()
 		return

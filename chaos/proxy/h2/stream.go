@@ -10,6 +10,9 @@ type stream struct {
 	detached bool
 	// gone: it is not in the table any more.
 	gone bool
+	// short: the client may send its whole request without being granted any more. It is
+	// set of a request that may be answered here.
+	short bool
 	// ended: the sender on that way has sent END_STREAM; sent: that has been written.
 	ended, sent [2]bool
 	// begun: a final response header has come; headed: it, or another in its place, has
