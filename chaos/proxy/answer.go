@@ -132,6 +132,9 @@ func (c *conn) answerRequest(in *reader, h *head, p *pending, a *answer) bool {
 	c.p.window.request(time.Now(), p.started, a.status, c.touched(p))
 	in.take(h.size)
 	if !keep || !c.drain(in, &body) {
+		c.mu.Lock()
+		c.uploading = true
+		c.mu.Unlock()
 		c.endGently()
 		return false
 	}

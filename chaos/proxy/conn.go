@@ -91,6 +91,8 @@ type conn struct {
 	heldUntil time.Time
 	// failure is answered to the oldest pending request once the link ends.
 	failure *answer
+	// uploading: the client may still be sending a request that has been answered here.
+	uploading bool
 	// hello is what a client whose TLS is terminated has said: written by its goroutine
 	// before the upstream is called; nil for all others.
 	hello *clientHello
@@ -245,28 +247,41 @@ func (c *conn) over() bool {
 	return c.ending || c.closed
 }
 
-// How long and how much linger reads.
+// How long linger waits for how much, and how long it reads in all.
 const (
 	lingerTime  = 500 * time.Millisecond
 	lingerBytes = 256 << 10
+	lingerMost  = 30 * time.Second
 )
 
 // linger reads what a client sends after its connection has ended gently. Closing at
-// once would send a RST for it, which can take the last answer from the client.
+// once would send a RST for it, which can take the last answer from the client. Of a request
+// that has been answered it reads the rest, however large, as long as that keeps coming: many
+// clients send all of it before they read.
 func (c *conn) linger() {
-	c.mu.Lock()
-	if c.ending && !c.closed && c.p.ctx.Err() == nil {
-		_ = c.client.SetReadDeadline(time.Now().Add(lingerTime))
-	}
-	lingers := c.ending && !c.closed
-	c.mu.Unlock()
-	if lingers {
-		// However it ends, the connection is closed next.
-		n, _ := io.CopyN(io.Discard, socketOf(c.client), lingerBytes)
+	until := time.Now().Add(lingerMost)
+	for first := true; c.lingers(first, until); first = false {
+		n, err := io.CopyN(io.Discard, socketOf(c.client), lingerBytes)
 		if c.hello == nil { // inside TLS it would have been less
 			c.p.window.moved(time.Now(), toUpstream, int(n))
 		}
+		if err != nil {
+			return // however it ended, the connection is closed next
+		}
 	}
+}
+
+// lingers reports whether there is something to linger for, and gives the client time for it.
+func (c *conn) lingers(first bool, until time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ending || c.closed || !first && !c.uploading || time.Now().After(until) {
+		return false
+	}
+	if c.p.ctx.Err() == nil {
+		_ = c.client.SetReadDeadline(time.Now().Add(lingerTime))
+	}
+	return true
 }
 
 // restTime is how long a stream moves no byte before Close may end it.

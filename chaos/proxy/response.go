@@ -338,6 +338,7 @@ func (c *conn) linkEnd(l *link, err error) {
 func (c *conn) writeFailure(a *answer, head bool) {
 	c.mu.Lock()
 	p := c.pending[0]
+	c.uploading = true
 	c.mu.Unlock()
 	c.told()
 	p.verdict.done(a.status) // before the client has it, and may ask again
