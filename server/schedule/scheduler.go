@@ -225,6 +225,8 @@ func (s *Scheduler) Put(name, by string, d Definition, etag string) (Entry, erro
 		old.end()
 	}
 	if err := s.begin(doc); err != nil {
+		delete(s.runners, name) // the old one has ended, and nobody would know
+		s.setAside(name, err)
 		return Entry{}, err
 	}
 	delete(s.damaged, name)

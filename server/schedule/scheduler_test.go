@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -427,6 +429,47 @@ func TestOneScheduler(t *testing.T) {
 	inWorld(t, func(w *world) {
 		if _, err := New(w.st, w.runs, slog.New(slog.DiscardHandler)); !errors.Is(err, store.ErrOwned) {
 			t.Errorf("a second scheduler: %v", err)
+		}
+	})
+}
+
+// TestChangeUnread: a schedule that is changed while what was noted of it cannot be read starts no
+// runs from then on, and it is said of it; written once more it does.
+func TestChangeUnread(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.put(`"every":"1h"`)
+		synctest.Wait() // it waits now, and notes nothing for a minute
+		noted := filepath.Join(w.dir, states, "s")
+		files, err := os.ReadDir(noted)
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		if err := os.WriteFile(filepath.Join(noted, files[len(files)-1].Name()), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d := Definition{Orchestration: "x", Every: "2h"}
+		if _, err := w.s.Put("s", "ann", d, ""); err == nil {
+			t.Fatal("what it has started is not known, and it was changed")
+		}
+		w.pass(5*time.Hour, false)
+		w.wantStarts()
+		if w.s.Damaged()["s"] == nil || w.s.SetAside() != 1 {
+			t.Errorf("nothing is said of it: %v", w.s.Damaged())
+		}
+		if _, err := w.s.Get("s"); !errors.Is(err, ErrDamaged) {
+			t.Errorf("it is shown as one that is due: %v", err)
+		}
+		if list, err := w.s.List(); err != nil || len(list) != 0 {
+			t.Errorf("it is listed as one that is due: %+v, %v", list, err)
+		}
+		if _, err := w.s.Trigger(context.Background(), "s", "ann"); !errors.Is(err, ErrDamaged) {
+			t.Errorf("triggered: %v", err)
+		}
+		w.put(`"every":"2h"`)
+		w.pass(3*time.Hour, false)
+		w.wantStarts("r1 01-01T07:00 by ann")
+		if len(w.s.Damaged()) != 0 {
+			t.Errorf("written anew: %v", w.s.Damaged())
 		}
 	})
 }
