@@ -248,3 +248,23 @@ func TestPermittedOnceReadable(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNeverLetsGo: a start that comes to nothing stays known for a while, but not the texts and
+// parameters that were to be started: a thousand of them could be more than there is memory.
+func TestNeverLetsGo(t *testing.T) {
+	m := someManager(t)
+	m.places[&place{}] = true // a run goes on
+	w := someWaiting(m)
+	if err := m.keep(w); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := m.cancel(patient(t), w.id, "me", ""); !out || err != nil {
+		t.Fatal(out, err)
+	}
+	if r, ok := m.queued(w.id); !ok || r.Reason != "cancelled" {
+		t.Errorf("it is not known any more: %+v", r)
+	}
+	if w.start != nil || w.asked.loaded != nil {
+		t.Error("what was to be started is kept")
+	}
+}

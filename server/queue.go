@@ -154,10 +154,11 @@ func guardedStart(start func(app.RunOptions) (*app.Running, error), opt app.RunO
 	return start(opt)
 }
 
-// never notes of a start that it comes to nothing. The caller holds mu.
+// never notes of a start that it comes to nothing. What was to be started is let go: the start
+// stays known for a while, and may be large. The caller holds mu.
 func (m *manager) never(w *waiting, verdict journal.Verdict, reason, message string) {
 	w.end = &neverBegun{verdict, reason, message, time.Now()}
-	w.start = nil
+	w.start, w.asked = nil, &starting{started: w.asked.started}
 	close(w.settled)
 	if m.nevers = append(m.nevers, w.id); len(m.nevers) > maxNever {
 		delete(m.waits, m.nevers[0])
