@@ -3,6 +3,7 @@ package effects
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 )
 
@@ -45,13 +46,12 @@ func (n *network) checkAddress(addr string) error {
 // requests to it can be permitted on any port. A lookup tells a name server what is
 // asked for, so it is not free where the network is closed.
 func (n *network) checkLookup(name string) error {
-	if n.all || len(n.prefixes) > 0 {
+	anyPort := func(rule nameRule) bool { return n.named(name, rule.port) }
+	if !n.all && len(n.prefixes) == 0 && !slices.ContainsFunc(n.names, anyPort) {
+		return n.denied(name)
+	}
+	if n.within == nil {
 		return nil
 	}
-	for _, rule := range n.names {
-		if n.named(name, rule.port) {
-			return nil
-		}
-	}
-	return n.denied(name)
+	return n.within.checkLookup(name)
 }

@@ -256,3 +256,16 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
+
+// TestWithinNames: a name is looked up where both policies let requests to it go.
+func TestWithinNames(t *testing.T) {
+	for _, lists := range [][2]string{{"*", "a.test"}, {"a.test", "*"}, {"*.test", "a.test"}} {
+		e := New(Policy{Network: lists[:1], Within: &Policy{Network: lists[1:]}}, Options{})
+		defer e.Close()
+		for name, want := range map[string]bool{"a.test": true, "b.test": false} {
+			if got := e.Check(KindDNS, []byte(`{"name":"`+name+`"}`)) == nil; got != want {
+				t.Errorf("%s within %s: the lookup of %s permitted: %v, expected %v", lists[0], lists[1], name, got, want)
+			}
+		}
+	}
+}
