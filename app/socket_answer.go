@@ -120,11 +120,11 @@ func (r *Running) info() ControlAnswer {
 	run := r.keep.view()
 	elapsed := run.Now
 	if run.State != view.Ended && !run.Origin.IsZero() {
-		elapsed = time.Since(run.Origin)
+		elapsed = max(elapsed, run.At(time.Now()))
 	}
 	return ControlAnswer{
 		ID: r.ID, Name: run.Name, PID: os.Getpid(), State: run.State, Elapsed: elapsed,
-		Verdict: run.Verdict, Records: run.Counts.Events,
+		Verdict: run.Verdict, Reason: run.Reason, Records: run.Counts.Events,
 	}
 }
 

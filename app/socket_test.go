@@ -188,3 +188,48 @@ func TestDeadRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestInfoCompressed: how long a run has gone on is told in its own time, which may pass faster
+// than the wall clock.
+func TestInfoCompressed(t *testing.T) {
+	s, diags := app.LoadText("t.star", []byte("def main():\n    sleep(\"1h\")\n    step(\"waits\", duration = \"1000h\")\n"))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	r, err := s.Start(app.RunOptions{Store: st, Compress: 100_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Wait()
+	defer r.Control(journal.ControlBody{Action: "stop"})
+	begun := errors.New("the step has begun")
+	if err := r.Follow(t.Context(), func(recs []journal.Record) error {
+		for _, rec := range recs {
+			if rec.Kind == journal.StepBegin {
+				return begun
+			}
+		}
+		return nil
+	}); err != begun {
+		t.Fatal(err)
+	}
+	c, err := r.ServeControl()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	far, err := app.DialRun(t.Context(), st.Dir(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	info, err := far.Do(t.Context(), app.ControlRequest{Op: "info"})
+	if err != nil || info.Elapsed < time.Hour {
+		t.Errorf("its step began after an hour, and it has gone on for %s, %v", info.Elapsed, err)
+	}
+}

@@ -58,7 +58,7 @@ const statusStopping = "stopping"
 func shown(v *view.Run, planned app.Planned, info *store.Info, goesOn bool) Run {
 	now := v.Now
 	if goesOn && v.State != view.Ended && !v.Origin.IsZero() {
-		now = max(now, time.Since(v.Origin)*time.Duration(max(1, v.Compress)))
+		now = max(now, v.At(time.Now()))
 	}
 	r := Run{
 		ID: info.ID, Name: v.Name, Status: string(v.State), Verdict: v.Verdict, Reason: v.Reason, Message: v.Message,
