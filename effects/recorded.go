@@ -2,7 +2,6 @@ package effects
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"starquake/runtime"
@@ -11,7 +10,8 @@ import (
 
 // Recorded are the answers that the effects of a run got: plan --answers-from RUN.
 type Recorded struct {
-	byKey map[recordedKey][]*recordedAnswer // oldest first
+	byKey   map[recordedKey]*recordedAnswers
+	byPlace map[journal.Place]*recordedAnswer
 	// Missing counts the effects that the run had not asked for, or of which nothing is
 	// known that could be an answer: they are answered as planned.
 	Missing int
@@ -20,9 +20,16 @@ type Recorded struct {
 // recordedKey is what an effect must be to get an answer.
 type recordedKey struct{ kind, args string }
 
+// recordedAnswers are those of the effects that asked for the same, oldest first; all before
+// next are used.
+type recordedAnswers struct {
+	all  []*recordedAnswer
+	next int
+}
+
 // recordedAnswer is what one effect came to.
 type recordedAnswer struct {
-	place journal.Place
+	key   recordedKey
 	at    time.Duration
 	notes []runtime.PlannedEvent // After the start
 	end   *journal.EffectEndBody // nil: the journal ends before
@@ -32,16 +39,18 @@ type recordedAnswer struct {
 
 // ReadRecorded takes the answers out of a journal.
 func ReadRecorded(recs []journal.Record) *Recorded {
-	r := &Recorded{byKey: map[recordedKey][]*recordedAnswer{}}
+	r := &Recorded{byKey: map[recordedKey]*recordedAnswers{}, byPlace: map[journal.Place]*recordedAnswer{}}
 	open := map[journal.Place]*recordedAnswer{}
 	for i := range recs {
 		rec := &recs[i]
 		switch body := rec.Body.(type) {
 		case *journal.EffectStartBody:
-			a := &recordedAnswer{place: rec.Place, at: rec.At}
-			key := recordedKey{body.Kind, string(body.Args)}
-			r.byKey[key] = append(r.byKey[key], a)
-			open[rec.Place] = a
+			a := &recordedAnswer{key: recordedKey{body.Kind, string(body.Args)}, at: rec.At}
+			if r.byKey[a.key] == nil {
+				r.byKey[a.key] = new(recordedAnswers)
+			}
+			r.byKey[a.key].all = append(r.byKey[a.key].all, a)
+			r.byPlace[rec.Place], open[rec.Place] = a, a
 		case *journal.EffectNoteBody:
 			if a := open[rec.Place]; a != nil {
 				a.notes = append(a.notes, runtime.PlannedEvent{After: rec.At - a.at, Data: body.Data})
@@ -74,18 +83,35 @@ func (r *Recorded) Over(next runtime.Planner, _ func() time.Duration) runtime.Pl
 	})
 }
 
-// take finds the answer to an effect and uses it up.
+// take finds the answer to an effect and uses it up, also where it is none: what comes after it
+// has an answer of its own.
 func (r *Recorded) take(req *runtime.Request) *recordedAnswer {
-	list := r.byKey[recordedKey{req.Kind, string(req.Args)}]
-	i := slices.IndexFunc(list, func(a *recordedAnswer) bool { return !a.used && a.place == req.ID })
-	if i < 0 {
-		i = slices.IndexFunc(list, func(a *recordedAnswer) bool { return !a.used })
+	key := recordedKey{req.Kind, string(req.Args)}
+	a := r.byPlace[req.ID]
+	if a == nil || a.used || a.key != key {
+		a = r.byKey[key].oldest()
 	}
-	if i < 0 || !list[i].known(req.Held) {
+	if a == nil {
 		return nil
 	}
-	list[i].used = true
-	return list[i]
+	a.used = true
+	if !a.known(req.Held) {
+		return nil
+	}
+	return a
+}
+
+// oldest is the oldest answer that is not used; nil if there is none.
+func (l *recordedAnswers) oldest() *recordedAnswer {
+	if l == nil {
+		return nil
+	}
+	for ; l.next < len(l.all); l.next++ {
+		if a := l.all[l.next]; !a.used {
+			return a
+		}
+	}
+	return nil
 }
 
 // known reports whether what became of the effect is an answer: not where it was given
