@@ -11,6 +11,13 @@ import (
 	"strings"
 )
 
+// The names begin so of what is being made and has no name yet, and of what is being removed:
+// no list has it.
+const (
+	newPrefix  = ".new-"
+	gonePrefix = ".gone-"
+)
+
 // checkID accepts what may be the name of a run's folder.
 func checkID(id string) error {
 	if id == "" || len(id) > 100 || strings.HasPrefix(id, ".") || strings.ContainsFunc(id, func(r rune) bool {
@@ -32,7 +39,7 @@ func replaceFile(path string, text []byte) error {
 // writeFile writes a file so that a reader sees the old or the new one, whole. before
 // is done to it before it gets its name.
 func writeFile(path string, text []byte, before ...func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	f, err := os.CreateTemp(filepath.Dir(path), newPrefix)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (s *Store) Import(r io.Reader) (id string, err error) {
 	if err := checkID(head.Info.ID); err != nil {
 		return "", fmt.Errorf("line 1: %w", err)
 	}
-	dir, err := os.MkdirTemp(filepath.Join(s.dir, runsFolder), ".new-")
+	dir, err := os.MkdirTemp(filepath.Join(s.dir, runsFolder), newPrefix)
 	if err != nil {
 		return "", err
 	}

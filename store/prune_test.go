@@ -40,6 +40,40 @@ func TestPruneGoesOn(t *testing.T) {
 	}
 }
 
+// TestPruneSweeps: what a process has left that was killed while it made or removed a run, which
+// no list has, goes with the next prune; what another may be making now stays.
+func TestPruneSweeps(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	long := time.Now().Add(-2 * unnamedFor)
+	for _, name := range []string{".gone-run-1", ".new-1", ".new-2", ".new-3"} {
+		folder := filepath.Join(dir, runsFolder, name)
+		must(t, os.MkdirAll(folder, 0o700))
+		journal := filepath.Join(folder, journalFile)
+		must(t, os.WriteFile(journal, nil, 0o600))
+		if name != ".new-2" {
+			must(t, os.Chtimes(folder, long, long))
+		}
+		if name != ".new-3" { // a long import writes into its journal alone
+			must(t, os.Chtimes(journal, long, long))
+		}
+	}
+	left := func() (names []string) {
+		all, err := os.ReadDir(filepath.Join(dir, runsFolder))
+		must(t, err)
+		for _, e := range all {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	if _, err := s.Prune(Retention{Runs: 1}, time.Now(), true); err != nil || len(left()) != 4 {
+		t.Errorf("a dry one has left %v, %v", left(), err)
+	}
+	if _, err := s.Prune(Retention{Runs: 1}, time.Now(), false); err != nil || !slices.Equal(left(), []string{".new-2", ".new-3"}) {
+		t.Errorf("left are %v, %v", left(), err)
+	}
+}
+
 // TestPrunedStaysAway: a run that was removed while its server lived, by that or by another
 // process, does not come back from the log when the server is killed; one that was made since
 // by the same id does.

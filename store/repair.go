@@ -72,7 +72,7 @@ func (s *Store) repair() (left unrepaired, err error) {
 			continue
 		case strings.HasSuffix(e.Name(), ".log"):
 			err = s.repairFrom(path, left.runs)
-		case strings.HasPrefix(e.Name(), ".new-"):
+		case strings.HasPrefix(e.Name(), newPrefix):
 			err = dropUnnamed(path)
 		}
 		if err != nil {

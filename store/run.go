@@ -73,7 +73,7 @@ func (s *Store) Create(info Info) (*Run, error) {
 		return nil, err
 	}
 	runs := filepath.Join(s.dir, runsFolder)
-	dir, err := os.MkdirTemp(runs, ".new-")
+	dir, err := os.MkdirTemp(runs, newPrefix)
 	if err != nil {
 		return nil, s.orCramped(fmt.Errorf("the folder of run %s: %w", info.ID, err))
 	}

@@ -334,7 +334,7 @@ func (s *Shelf) Delete(name, etag string) error {
 	if etag != "" && etag != last.ETag() {
 		return fmt.Errorf("document %q: %w: it has version %d", name, ErrChanged, last.Version)
 	}
-	gone := filepath.Join(s.dir, ".gone-"+filepath.Base(dir)) // out of the list at once
+	gone := filepath.Join(s.dir, gonePrefix+filepath.Base(dir)) // out of the list at once
 	if err := errors.Join(os.RemoveAll(gone), os.Rename(dir, gone), syncFolder(s.dir)); err != nil {
 		return fmt.Errorf("document %q: %w", name, err)
 	}

@@ -155,7 +155,7 @@ func (s *Store) Check() error {
 
 // roomy reports whether there is room for another run, by trying.
 func (s *Store) roomy() bool {
-	dir, err := os.MkdirTemp(filepath.Join(s.dir, runsFolder), ".new-")
+	dir, err := os.MkdirTemp(filepath.Join(s.dir, runsFolder), newPrefix)
 	if err != nil {
 		return false
 	}

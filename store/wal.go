@@ -81,7 +81,7 @@ func newWAL(dir, runs string, limit int64, logger *slog.Logger) (*wal, error) {
 // begin makes the next segment. Its name appears when it is locked, so that nobody
 // takes it for that of a dead process.
 func (w *wal) begin() error {
-	f, err := os.CreateTemp(w.dir, ".new-")
+	f, err := os.CreateTemp(w.dir, newPrefix)
 	if err != nil {
 		return err
 	}
