@@ -63,10 +63,23 @@ func (c *Client) Journal(ctx context.Context, id string, w io.Writer) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if _, err = io.Copy(w, resp.Body); err != nil {
-		return &Unreachable{c.base, err}
+	_, err = io.Copy(w, answer{resp.Body, c.base})
+	return err
+}
+
+// answer is the body of an answer. That it cannot be read is said of the server, unlike what
+// becomes of it here.
+type answer struct {
+	io.Reader
+	base string
+}
+
+func (a answer) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = &Unreachable{a.base, err}
 	}
-	return nil
+	return n, err
 }
 
 // runPath is the path of a run, or of something of it.

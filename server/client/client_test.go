@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -184,6 +186,33 @@ func TestNoServer(t *testing.T) {
 				t.Errorf("got %v after %d requests", err, asked)
 			}
 		})
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestJournal: that a journal cannot be written here is not said of the server, and that it
+// breaks off is.
+func TestJournal(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintln(w, "{}")
+		_ = http.NewResponseController(w).Flush()
+		if strings.Contains(r.URL.Path, "cut") {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	var lost *Unreachable
+	if err := c.Journal(context.Background(), "whole", io.Discard); err != nil {
+		t.Error(err)
+	}
+	if err := c.Journal(context.Background(), "whole", full{}); !errors.Is(err, syscall.ENOSPC) || errors.As(err, &lost) {
+		t.Errorf("no room here: %v", err)
+	}
+	if err := c.Journal(context.Background(), "cut", io.Discard); !errors.As(err, &lost) {
+		t.Errorf("cut off: %v", err)
 	}
 }
 
