@@ -269,7 +269,7 @@ func (p *Point) before(b Before) {
 // window gives the figures of the last so long, at that time of the load's clock.
 func (r *recorder) window(now, last time.Duration) *Window {
 	n := max(1, min(int64(last/time.Second), int64(windowSlots-1)))
-	w := &Window{Span: min(time.Duration(n)*time.Second, now)}
+	w := new(Window)
 	hist := hdrhistogram.New(1, highest, 2)
 	ok := int64(0)
 	r.mu.Lock()
