@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
 	"starquake/chaos"
 	"starquake/chaos/proxy"
 	"starquake/internal/badjson"
+	"starquake/internal/loopback"
 )
 
 // The bounds of a request.
@@ -48,18 +48,10 @@ func CheckAddress(addr string, token bool) error {
 	if err != nil {
 		return fmt.Errorf("admin address %q: %w; expected HOST:PORT, for example 127.0.0.1:8474", addr, err)
 	}
-	if !token && !isLoopback(host) {
+	if !token && !loopback.Is(host) {
 		return fmt.Errorf("admin address %q can be reached from other machines: whoever reaches it can break what the proxies carry; give a token (--token-file, or STARQUAKE_TOKEN), or listen on 127.0.0.1", addr)
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 // NewServer makes a server of the API of a plane. Its requests are bounded in size and
@@ -121,7 +113,7 @@ func hostIsLocal(host string) bool {
 	if err != nil {
 		name = host
 	}
-	return isLoopback(name)
+	return loopback.Is(name)
 }
 
 // problem is an error as RFC 9457 has it.

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (t *Target) State(ctx context.Context) (State, error) {
 		for _, s := range list.Targets {
 			names = append(names, s.Name)
 		}
-		return State{}, fmt.Errorf("starquake at %s has no target %q; it has: %s", t.Base, t.Name, strings.Join(append(names, ""), " "))
+		return State{}, fmt.Errorf("starquake at %s has no target %q; it has: %s", t.Base, t.Name, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	s := list.Targets[i]
 	if s.Enabled != nil && !*s.Enabled {

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"strings"
+
+	"starquake/internal/loopback"
 )
 
 // Exposure is where a server is to listen and what protects it there.
@@ -23,7 +23,7 @@ type Exposure struct {
 // Open reports whether requests without a token are an admin's.
 func (e *Exposure) Open() bool {
 	host, _, err := net.SplitHostPort(e.Listen)
-	return err == nil && isLoopback(host) && !e.RequireToken
+	return err == nil && loopback.Is(host) && !e.RequireToken
 }
 
 // Check refuses to let everybody in, and to let tokens be read on the way. The error
@@ -37,7 +37,7 @@ func (e *Exposure) Check() error {
 		return errors.New("--insecure and --tls-cert are given: expected one of them")
 	}
 	known := e.Tokens || e.OIDC
-	if isLoopback(host) {
+	if loopback.Is(host) {
 		if e.RequireToken && !known {
 			return errors.New("--require-token, but there is no token: make one with `starquake token new --role admin --name NAME` and the same --data, or give --oidc-issuer and --oidc-audience")
 		}
@@ -50,14 +50,4 @@ func (e *Exposure) Check() error {
 		return fmt.Errorf("--listen %s can be reached from other machines, and tokens could be read on the way: give --tls-cert and --tls-key, or --insecure where something in front of the server does TLS, or listen on 127.0.0.1", e.Listen)
 	}
 	return nil
-}
-
-// isLoopback reports whether a host is this machine and nothing else. A name that merely
-// resolves to it is not: it may resolve to something else tomorrow.
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && ip.Unmap().IsLoopback()
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"starquake/internal/loopback"
 )
 
 func TestRoles(t *testing.T) {
@@ -207,7 +209,7 @@ func FuzzGate(f *testing.F) {
 		if err == nil || id != (Identity{}) {
 			t.Errorf("%q is %+v", header, id)
 		}
-		if err := CheckPage(Page{Host: host, Origin: header}, true); err == nil && !isLoopback(hostOnly(host)) {
+		if err := CheckPage(Page{Host: host, Origin: header}, true); err == nil && !loopback.Is(hostOnly(host)) {
 			t.Errorf("host %q, origin %q is let in", host, header)
 		}
 	})

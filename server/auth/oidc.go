@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+
+	"starquake/internal/loopback"
 )
 
 // OIDCConfig says which tokens of which identity provider are taken.
@@ -37,7 +39,7 @@ func (c *OIDCConfig) Check() error {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("the OIDC issuer %q is no address; expected for example https://login.example.com", c.Issuer)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !loopback.Is(u.Hostname()):
 		return fmt.Errorf("the OIDC issuer %q must be https: who changes what it answers can sign tokens", c.Issuer)
 	case c.Audience == "":
 		return errors.New("OIDC needs an audience: without it every token of the issuer would be taken, whoever it was made for")

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"starquake/internal/loopback"
 )
 
 // Page is what a request says of the page in a browser that it may come from.
@@ -34,7 +36,7 @@ var (
 func CheckPage(p Page, open bool) error {
 	if open {
 		host := hostOnly(p.Host)
-		if !isLoopback(host) {
+		if !loopback.Is(host) {
 			return fmt.Errorf("%w: requests without a token must name this machine as localhost, 127.0.0.1 or [::1], not %q; send a token (Authorization: Bearer TOKEN)", ErrForeignHost, clip(p.Host))
 		}
 		if p.Forwarded {

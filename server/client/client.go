@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"starquake/internal/loopback"
 	"starquake/server"
 )
 
@@ -31,19 +31,13 @@ func New(base, token string) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, fmt.Errorf("%q is no address of a server; expected for example http://localhost:3000", base)
 	}
-	if token != "" && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if token != "" && u.Scheme == "http" && !loopback.Is(u.Hostname()) {
 		return nil, fmt.Errorf("%s: the token would be sent in clear text; use https", base)
 	}
 	return &Client{base: strings.TrimRight(u.String(), "/"), token: token, http: &http.Client{
 		// A token is for the server that was named, and a body for it too.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
-}
-
-// isLoopback reports whether a host is this machine.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // URL is where the server is.
