@@ -137,6 +137,9 @@ func LoadEnvironment(path string) (*Environment, error) {
 	if file.MaxLoadRate < 0 {
 		return nil, fmt.Errorf("environment %s: max_load_rate is %v; expected more than 0 requests per second", path, file.MaxLoadRate)
 	}
+	if key, err := WrongPermission(file.AllowNet, file.AllowLoad, file.AllowExec); err != nil {
+		return nil, fmt.Errorf("environment %s: %s: %w", path, key, err)
+	}
 	env := &Environment{Name: file.Name, Services: file.Services, AllowNet: file.AllowNet, AllowExec: file.AllowExec, AllowLoad: file.AllowLoad, MaxLoadRate: file.MaxLoadRate, path: path, secrets: file.Secrets}
 	for _, name := range sortedKeys(file.Targets) {
 		t := file.Targets[name]

@@ -98,6 +98,22 @@ func (o *Options) policy() (effects.Policy, error) {
 	return p, nil
 }
 
+// WrongPermission says what is wrong with lists of what scripts may reach, send load to and
+// execute, and which of them it is: allow_net, allow_load or allow_exec.
+func WrongPermission(net, load, exec []string) (key string, err error) {
+	for _, given := range []struct {
+		key    string
+		policy effects.Policy
+	}{
+		{"allow_net", effects.Policy{Network: net}}, {"allow_load", effects.Policy{Load: load}}, {"allow_exec", effects.Policy{AllowExec: exec}},
+	} {
+		if err := given.policy.Validate(); err != nil {
+			return given.key, err
+		}
+	}
+	return "", nil
+}
+
 // ParseParams reads --param flags, "name=value" each.
 func ParseParams(flags []string) (map[string]builtins.GivenParam, error) {
 	params := make(map[string]builtins.GivenParam, len(flags))

@@ -118,6 +118,13 @@ func parseNetwork(entries []string) (*network, error) {
 			n.all = true
 			continue
 		}
+		if strings.Contains(entry, "://") {
+			host := "shop.example.com"
+			if u, err := url.Parse(entry); err == nil && u.Host != "" {
+				host = u.Host
+			}
+			return nil, problem(CodeInvalid, "network policy: %q is a URL; write its host alone, or with its port: %q", entry, host)
+		}
 		host, port, err := splitEntry(entry)
 		if err != nil {
 			return nil, err

@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"starquake/app"
+	"starquake/effects"
 	"starquake/internal/lines"
 	"starquake/server"
 	"starquake/server/audit"
@@ -98,6 +99,10 @@ func (c *serveCmd) serve(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	auditSize, err := units.ParseSize(c.AuditSize)
+	if err != nil {
+		return invalid("--audit-size: %w", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	tlsConfig, err := c.tls()
@@ -131,11 +136,7 @@ func (c *serveCmd) serve(sh *shell) error {
 		scheme, listener = "https", tls.NewListener(listener, tlsConfig)
 	}
 	config.URL = scheme + "://" + fromHere(listener.Addr())
-	size, err := units.ParseSize(c.AuditSize)
-	if err != nil {
-		return errors.Join(invalid("--audit-size: %w", err), listener.Close(), config.Store.Close())
-	}
-	if config.Audit, err = audit.Open(filepath.Join(config.Store.Dir(), "audit"), size, time.Now); err != nil {
+	if config.Audit, err = audit.Open(filepath.Join(config.Store.Dir(), "audit"), auditSize, time.Now); err != nil {
 		return errors.Join(errored("%w", err), listener.Close(), config.Store.Close())
 	}
 	defer config.Audit.Close()
@@ -213,6 +214,12 @@ func (c *serveCmd) config(logger *slog.Logger) (server.Config, error) {
 	var err error
 	if config.Policy.Limits.Body, err = units.ParseSize(c.MaxBody); err != nil {
 		return config, invalid("--max-body: %w", err)
+	}
+	if c.MaxLoadRate < 0 {
+		return config, invalid("--max-load-rate %v: expected 0 (%d) or more requests per second", c.MaxLoadRate, effects.DefaultMaxLoadRate)
+	}
+	if key, err := app.WrongPermission(c.AllowNet, c.AllowLoad, c.AllowExec); err != nil { // every run would be refused
+		return config, invalid("--%s: %w", strings.ReplaceAll(key, "_", "-"), err)
 	}
 	if config.Policy.CPULimit = c.CPULimit; c.CPULimit < time.Second {
 		return config, invalid("--cpu-limit %s: expected at least 1s", c.CPULimit)
