@@ -212,18 +212,3 @@ func TestCorrupt(t *testing.T) {
 		t.Errorf("truncate keeps %d, makes %s", cut.Keep(9), body)
 	}
 }
-
-func TestCompose(t *testing.T) {
-	if got := chaos.SumDelays(time.Second, -time.Second, 2*time.Second); got != 3*time.Second {
-		t.Errorf("the sum is %v", got)
-	}
-	if got := chaos.SumDelays(1<<62, 1<<62, 1<<62); got != 24*time.Hour {
-		t.Errorf("the sum of what overflows is %v", got)
-	}
-	if got, ok := chaos.LowestRate(3, 1, 2); got != 1 || !ok {
-		t.Errorf("the lowest is %v", got)
-	}
-	if _, ok := chaos.LowestRate(); ok {
-		t.Error("nothing has a lowest")
-	}
-}
