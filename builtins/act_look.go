@@ -101,13 +101,7 @@ func httpRequest(c *Call, t *task, method string) (starlark.Value, error) {
 		if err != nil {
 			return nil, c.Errorf("json", "%v", err)
 		}
-		body = string(raw)
-		if args.Headers == nil {
-			args.Headers = map[string]string{}
-		}
-		if !slices.ContainsFunc(keys(args.Headers), func(name string) bool { return strings.EqualFold(name, "Content-Type") }) {
-			args.Headers["Content-Type"] = "application/json"
-		}
+		body, args.Headers = string(raw), saysJSON(args.Headers)
 	}
 	if utf8.ValidString(body) {
 		args.Body = body
@@ -140,6 +134,17 @@ func httpRequest(c *Call, t *task, method string) (starlark.Value, error) {
 		return nil, runtime.Failf(runtime.ClassFailed, "unexpected_answer", "%s %s: expected %s, %s", method, args.URL, expect, got)
 	}
 	return httpObject(&a), nil
+}
+
+// saysJSON has headers say that a body is JSON, unless they say what it is.
+func saysJSON(headers map[string]string) map[string]string {
+	if headers == nil {
+		headers = map[string]string{}
+	}
+	if !slices.ContainsFunc(keys(headers), func(name string) bool { return strings.EqualFold(name, "Content-Type") }) {
+		headers["Content-Type"] = "application/json"
+	}
+	return headers
 }
 
 // effectError is an effect that was not done at all.

@@ -120,13 +120,7 @@ func trafficHTTP(c *Call) (starlark.Value, error) {
 		if err != nil {
 			return nil, c.Errorf("json", "%v", err)
 		}
-		h.Body = string(raw)
-		if h.Headers == nil {
-			h.Headers = map[string]string{}
-		}
-		if _, given := h.Headers["Content-Type"]; !given {
-			h.Headers["Content-Type"] = "application/json"
-		}
+		h.Body, h.Headers = string(raw), saysJSON(h.Headers)
 	}
 	return c.newTraffic(load.Spec{HTTP: h}, "traffic.http("+quote(h.URL)+")")
 }
