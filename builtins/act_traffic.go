@@ -264,7 +264,8 @@ func (c *Call) stepTraffic(t *task, spec *runtime.StepSpec) (*stepTraffic, error
 	if _, err := st.traffic.ask(spec.Duration); err != nil {
 		return nil, c.Errorf("traffic", "%v", err)
 	}
-	for name, op := range map[string]syntax.Token{"below": syntax.LT, "above": syntax.GT} {
+	for _, op := range []syntax.Token{syntax.LT, syntax.GT} {
+		name := limitName[op]
 		limits, err := c.trafficLimits(name, op)
 		switch {
 		case err != nil && isNone(c.Dict(name)): // as what a step gives that failed only as planned

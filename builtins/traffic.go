@@ -264,7 +264,11 @@ func probeTraffic(c *Call) (starlark.Value, error) {
 	t := c.Value("traffic").(*Traffic)
 	p := effects.TrafficProbe{Kind: "traffic", Traffic: t.id, Figure: c.String("figure"), Window: c.Duration("window")}
 	text := fmt.Sprintf("%s of %s", p.Figure, t.text)
-	for name, limit := range map[string]**float64{"below": &p.Below, "above": &p.Above} {
+	for _, side := range []struct {
+		op    syntax.Token
+		limit **float64
+	}{{syntax.LT, &p.Below}, {syntax.GT, &p.Above}} {
+		name := limitName[side.op]
 		if !c.Has(name) {
 			continue
 		}
@@ -286,11 +290,10 @@ func probeTraffic(c *Call) (starlark.Value, error) {
 		if err := c.shareLimit(name, p.Figure, f); err != nil {
 			return nil, err
 		}
-		op := map[string]syntax.Token{"below": syntax.LT, "above": syntax.GT}[name]
-		if never := neverHolds(p.Figure, v, op); never != "" {
+		if never := neverHolds(p.Figure, v, side.op); never != "" {
 			return nil, c.Errorf(name, "%s %s %s never holds: %s", p.Figure, name, limitText(c.Value(name), v), never)
 		}
-		*limit = &f
+		*side.limit = &f
 	}
 	for _, name := range []string{"below", "above"} {
 		if c.Has(name) {

@@ -30,3 +30,25 @@ func TestTrafficJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestSameError: of several things that are wrong the same one is told each time.
+func TestSameError(t *testing.T) {
+	for _, expr := range []string{
+		`probe.traffic(traffic.http("http://shop.test/", rate = 1), "error_rate", below = 7, above = 8)`,
+		`fault.http_error(503, headers = {"Connection": "x", "Upgrade": "y", "Trailer": "z", "Content-Length": "1"})`,
+		`fault.rewrite(headers = {"Connection": "x", "Upgrade": "y", "Trailer": "z", "Content-Length": "1"})`,
+		`proxy("p", listen = "127.0.0.1:1", upstream = "127.0.0.1:2", tls = {"a": "x", "b": "x", "c": "x", "d": "x", "e": "x"})`,
+	} {
+		said := map[string]bool{}
+		for range 20 {
+			_, err := made(t, expr)
+			if err == nil {
+				t.Fatalf("%s is right", expr)
+			}
+			said[err.Error()] = true
+		}
+		if len(said) > 1 {
+			t.Errorf("%s is told in %d ways: %v", expr, len(said), said)
+		}
+	}
+}

@@ -249,12 +249,15 @@ func readPulse(arg any) (*Pulse, error) {
 		return nil, errNoPulse
 	}
 	p := new(Pulse)
-	for name, into := range map[string]*time.Duration{"on": &p.On, "off": &p.Off} {
-		v, err := readValue(&ParamSpec{Name: "pulse " + name, Type: TypeDuration}, fields[name])
+	for _, part := range []struct {
+		name string
+		into *time.Duration
+	}{{"on", &p.On}, {"off", &p.Off}} {
+		v, err := readValue(&ParamSpec{Name: "pulse " + part.name, Type: TypeDuration}, fields[part.name])
 		if err != nil {
 			return nil, err
 		}
-		*into = time.Duration(v.Start)
+		*part.into = time.Duration(v.Start)
 	}
 	return p, nil
 }

@@ -30,7 +30,7 @@ func httpErrorKind() Kind {
 }
 
 func checkHTTPError(f *Fault) error {
-	for name := range f.Headers("headers") {
+	for _, name := range sortedKeys(f.Headers("headers")) {
 		if err := notFraming("headers", name); err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func checkRewrite(f *Fault) error {
 	case body && patch != nil:
 		return errors.New("has both body and json_patch; give one of them")
 	}
-	for name := range headers {
+	for _, name := range sortedKeys(headers) {
 		if err := notFraming("headers", name); err != nil {
 			return err
 		}

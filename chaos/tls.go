@@ -103,7 +103,7 @@ func ParseTLS(v any, beside Beside) (*TLS, error) {
 func parseTLSKeys(given map[string]any, beside Beside) (*TLS, error) {
 	t := &TLS{Beside: beside}
 	table := TLSKeys()
-	for name, v := range given {
+	for _, name := range sortedKeys(given) {
 		i := slices.IndexFunc(table, func(k TLSKey) bool { return k.Name == name })
 		if i < 0 {
 			names := make([]string, len(table))
@@ -112,7 +112,7 @@ func parseTLSKeys(given map[string]any, beside Beside) (*TLS, error) {
 			}
 			return nil, fmt.Errorf("tls: %s is unknown; there are %s", describe(name), strings.Join(names, ", "))
 		}
-		if err := table[i].set(t, v); err != nil {
+		if err := table[i].set(t, given[name]); err != nil {
 			return nil, err
 		}
 	}

@@ -182,15 +182,14 @@ func latency(f *chaos.Fault) ([]toxic, error) {
 		lo, hi := r[0].Start, r[1].Start
 		delay, jitter = delay+(lo+hi)/2, (hi-lo)/2
 	}
-	attributes := map[string]float64{}
-	for name, ns := range map[string]float64{"latency": delay, "jitter": jitter} {
-		ms, err := millis(name, ns)
-		if err != nil {
-			return nil, err
-		}
-		attributes[name] = ms
+	latency, err := millis("latency", delay)
+	if err == nil {
+		jitter, err = millis("jitter", jitter)
 	}
-	return directed(f, toxic{Type: "latency", Attributes: attributes})
+	if err != nil {
+		return nil, err
+	}
+	return directed(f, toxic{Type: "latency", Attributes: map[string]float64{"latency": latency, "jitter": jitter}})
 }
 
 func bandwidth(f *chaos.Fault) ([]toxic, error) {
