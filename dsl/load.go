@@ -226,7 +226,7 @@ func (l *loader) exports(m *Module, stmt *syntax.LoadStmt) {
 		end := from.NamePos
 		end.Col += int32(len([]rune(from.Name)))
 		d := at(from.NamePos, end, "unknown_name", "%s defines no %s", m.Name, from.Name)
-		public := slices.DeleteFunc(globals, func(s string) bool { return s[0] == '_' })
+		public := slices.DeleteFunc(slices.Clone(globals), func(s string) bool { return s[0] == '_' })
 		l.diags = append(l.diags, d.help("%s", didYouMean(from.Name, public, "it defines")))
 	}
 }
