@@ -193,3 +193,38 @@ func numbered(format string, n int) string {
 	}
 	return b.String()
 }
+
+// TestReadManyOdd reads large files that are good, but for what is warned of.
+func TestReadManyOdd(t *testing.T) {
+	for name, text := range map[string]string{
+		"unknown config keys.yaml": "name: a\nsteps:\n- name: one\n  duration_seconds: 1\n  scenario:\n    config:\n" + numbered("      k%d: 1\n", 100_000),
+		"escaped templates.json":   `{"name": "a", "steps": [{"name": "one"}], "variables": {"x": ["` + strings.Repeat(`\u007b\u007biteration}}","`, 140_000) + `"]}}`,
+		"escaped templates.yaml":   "name: a\nsteps: [{name: one}]\nvariables:\n  x:\n" + strings.Repeat("  - !!str \"\\x7b\\x7biteration}}\"\n", 100_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin := cpuTime(t)
+			doc, diags := files.Read(name, []byte(text), files.ReadOptions{Lenient: true})
+			if took := cpuTime(t) - begin; took > maxReadTime*slowness {
+				t.Errorf("reading took %v", took)
+			}
+			if doc == nil {
+				t.Error(diags.Err())
+			}
+			within(t, diags, []byte(text))
+		})
+	}
+}
+
+// TestReadEscapedTemplate reads a template written with an escape, whose place is that of the
+// whole string even where one stands behind it that is written as it is.
+func TestReadEscapedTemplate(t *testing.T) {
+	for _, text := range []string{
+		"name: a\nvariables: {x: \"\\x7b{variables.no}}\", y: 1}\nsteps: [{name: \"{{variables.no}}\"}]\n",
+		"name: a\nvariables: {x: &x \"\\x7b{variables.no}}\", y: 1}\nsteps: [{name: \"{{variables.no}}\"}]\n",
+	} {
+		_, diags := files.Read("a.yaml", []byte(text), files.ReadOptions{})
+		if len(diags) != 2 || diags[0].Line != 2 || diags[1].Line != 3 {
+			t.Errorf("%s\n%v", text, diags)
+		}
+	}
+}

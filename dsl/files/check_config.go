@@ -65,11 +65,17 @@ func (c *checker) checkConfigs() {
 
 // withoutUnknown warns of the unknown keys of a configuration and takes them out.
 func (c *checker) withoutUnknown(v, key *node) (changed bool) {
+	if c.full() { // nobody will see which they are
+		dropped := v.dropUnknown(ConfigKeys())
+		c.more += dropped
+		return dropped > 0
+	}
 	_, _, err := chaos.FromConfig(v.plainMap())
 	var all chaos.ConfigErrors
 	if !errors.As(err, &all) {
 		return false
 	}
+	unknown := map[*node]map[string]bool{}
 	for _, n := range all {
 		if n.Code != "unknown_key" {
 			continue
@@ -77,14 +83,45 @@ func (c *checker) withoutUnknown(v, key *node) (changed bool) {
 		c.note(dsl.Warning, n, v, key)
 		last := len(n.Path) - 1
 		parent, _ := follow(v, key, n.Path[:last])
-		parent.pairs = slices.DeleteFunc(parent.pairs, func(p pair) bool { return p.key.text == n.Path[last] })
+		if unknown[parent] == nil {
+			unknown[parent] = map[string]bool{}
+		}
+		unknown[parent][n.Path[last]] = true
+	}
+	for parent, keys := range unknown {
+		parent.pairs = slices.DeleteFunc(parent.pairs, func(p pair) bool { return keys[p.key.text] })
 		changed = true
 	}
 	return changed
 }
 
+// dropUnknown takes the keys that are not among keys out of a mapping of a configuration and
+// out of those in it, and returns how many they were.
+func (n *node) dropUnknown(keys []chaos.ConfigKey) (dropped int) {
+	if len(keys) == 0 { // it is to be no mapping, which is said elsewhere
+		return 0
+	}
+	before := len(n.pairs)
+	n.pairs = slices.DeleteFunc(n.pairs, func(p pair) bool {
+		i := slices.IndexFunc(keys, func(k chaos.ConfigKey) bool { return k.Name == p.key.text })
+		if i < 0 {
+			return true
+		}
+		dropped += p.value.dropUnknown(keys[i].Keys)
+		for _, item := range p.value.items {
+			dropped += item.dropUnknown(keys[i].Keys)
+		}
+		return false
+	})
+	return dropped + before - len(n.pairs)
+}
+
 // note says what package chaos says, where it belongs.
 func (c *checker) note(severity dsl.Severity, n chaos.ConfigNote, v, key *node) {
+	if c.full() { // nobody will see where it is
+		c.say(severity, Pos{}, n.Code, "%s", n.Message)
+		return
+	}
 	at, atKey := follow(v, key, n.Path)
 	if at.kind == badNode {
 		return

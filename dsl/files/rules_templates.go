@@ -122,7 +122,7 @@ func (t templates) template(pos Pos, inside string) {
 // sourceWalk goes along a string as it is written in the file, so that each of its
 // templates is found without looking at those before it again.
 type sourceWalk struct {
-	text      []byte
+	text      []byte // up to the end of the string, where that has quotes
 	at        int
 	line, col int
 	lost      bool // the string is written with escapes: its templates are not found
@@ -131,7 +131,24 @@ type sourceWalk struct {
 func (t templates) inSource(n *node) *sourceWalk {
 	w := &sourceWalk{text: t.lines.text, line: n.pos.Line, col: n.pos.Col, lost: n.pos.Line == 0}
 	w.at = t.lines.offset(n.pos.Line, n.pos.Col)
+	// Where there can be escapes it is not searched behind the string: what stands there is
+	// another one's, and may be the whole file.
+	if begin := behindTags(w.text, w.at); begin < len(w.text) && w.text[begin] == '"' {
+		w.text = w.text[:begin+quotedEnd(w.text[begin:])]
+	}
 	return w
+}
+
+// behindTags steps over the tags and anchors before a value of YAML.
+func behindTags(text []byte, at int) int {
+	for at < len(text) && (text[at] == '!' || text[at] == '&') {
+		word := bytes.IndexAny(text[at:], " \t\r\n")
+		if word < 0 {
+			return len(text)
+		}
+		at = len(text) - len(bytes.TrimLeft(text[at+word:], " \t\r\n"))
+	}
+	return at
 }
 
 // next finds the next template, which is written as want. Where it is written otherwise
