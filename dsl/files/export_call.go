@@ -1,6 +1,7 @@
 package files
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -90,11 +91,12 @@ func (x *exporter) universal(e *syntax.CallExpr, name string) starlark.Value {
 	if !slices.Contains(pure(), name) {
 		return x.problem(e, "write the value itself", "what %s(…) gives is not constant for an export", name)
 	}
-	return x.compute(e, starlark.Universe[name])
+	return x.compute(e, starlark.Universe[name], name == "str")
 }
 
-// compute calls a function of Starlark with constants.
-func (x *exporter) compute(e *syntax.CallExpr, fn starlark.Value) starlark.Value {
+// compute calls a function of Starlark with constants. asText says that it makes a text of
+// them; others may put what is known only later into a list.
+func (x *exporter) compute(e *syntax.CallExpr, fn starlark.Value, asText bool) starlark.Value {
 	args, named, ok := x.arguments(e)
 	if !ok {
 		return unknown{}
@@ -106,9 +108,12 @@ func (x *exporter) compute(e *syntax.CallExpr, fn starlark.Value) starlark.Value
 	if len(kwargs) > 1 {
 		return x.problem(e, "write the value itself", "this is not constant")
 	}
-	for _, v := range args {
+	for _, v := range slices.AppendSeq(slices.Clone(args), maps.Values(named)) {
 		if _, said := v.(unknown); said {
 			return v
+		}
+		if l, is := lateIn(v); is && asText {
+			return x.problem(e, "a file does the same steps in every run", "%s is known only when the script runs", l.what)
 		}
 	}
 	v, err := starlark.Call(&starlark.Thread{}, fn, args, kwargs)
@@ -143,9 +148,10 @@ func (x *exporter) method(e *syntax.CallExpr, dot *syntax.DotExpr) starlark.Valu
 	case starlark.HasAttrs:
 		if slices.Contains(methods(), dot.Name.Name) && constant(receiver) {
 			if fn, err := r.Attr(dot.Name.Name); err == nil && fn != nil {
-				v := x.compute(e, fn)
-				x.bounded(e, receiver)
-				return v
+				if x.bounded(e, receiver) == (unknown{}) { // it has grown enough
+					return unknown{}
+				}
+				return x.compute(e, fn, dot.Name.Name == "format")
 			}
 		}
 	}

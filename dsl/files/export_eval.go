@@ -143,6 +143,9 @@ func (x *exporter) binary(n syntax.Node, op syntax.Token, left, right starlark.V
 	if !constant(left) || !constant(right) {
 		return x.problem(n, "write the value itself", "this is not constant")
 	}
+	if l, is := lateIn(right); is && op == syntax.PERCENT {
+		return x.problem(n, "a file does the same steps in every run", "%s is known only when the script runs", l.what)
+	}
 	if op == syntax.STAR && (repeats(left, right) || repeats(right, left)) || op == syntax.LTLT {
 		return x.problem(n, "write the value itself", "the value would be too large")
 	}

@@ -130,3 +130,22 @@ func constant(v starlark.Value) bool {
 	}
 	return false
 }
+
+// lateIn finds what is known only when the script runs in a value, or in a list or dict.
+func lateIn(v starlark.Value) (l late, is bool) {
+	if l, is = v.(late); is {
+		return l, true
+	}
+	items, _ := elements(v)
+	if d, isDict := v.(*starlark.Dict); isDict {
+		for _, value := range d.Entries() {
+			items = append(items, value)
+		}
+	}
+	for _, item := range items {
+		if l, is = lateIn(item); is {
+			return l, true
+		}
+	}
+	return late{}, false
+}
