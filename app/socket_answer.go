@@ -12,6 +12,7 @@ import (
 	"starquake/runtime"
 	"starquake/runtime/journal"
 	"starquake/runtime/view"
+	"starquake/units"
 )
 
 // ControlRequest is one request to a run.
@@ -172,7 +173,7 @@ func (r *Running) heeds(ctx context.Context, c runtime.Control) error {
 	case found == nil:
 		return Refusal("the run ended before")
 	}
-	return fmt.Errorf("asked, but the run has not heeded it within %s", controlRecorded)
+	return fmt.Errorf("asked, but the run has not heeded it within %s", units.FormatDuration(controlRecorded))
 }
 
 // stopped stops the run and waits for its end: then no fault is on.
@@ -230,7 +231,7 @@ func (r *Running) answered(ctx context.Context, req *ControlRequest) (string, er
 	case found == nil:
 		return "", Refusal("the run ended before")
 	case !errors.Is(found, heeded) && ctx.Err() != nil:
-		return "", fmt.Errorf("answered, but the run has not heeded it within %s", controlRecorded)
+		return "", fmt.Errorf("answered, but the run has not heeded it within %s", units.FormatDuration(controlRecorded))
 	case !errors.Is(found, heeded):
 		return "", found
 	case req.Op == "reject":

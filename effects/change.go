@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"starquake/units"
 )
 
 // A Change is something that is done to a system by the user's own means, and undone by
@@ -113,7 +115,7 @@ func (e *Effects) Unmake(ctx context.Context, c *Change) error {
 		case <-ctx.Done():
 			wait.Stop()
 		}
-		return fmt.Errorf("%w; it is not confirmed undone within %s: do it by hand: %s", last, within, c.Off.byHand())
+		return fmt.Errorf("%w; it is not confirmed undone within %s: do it by hand: %s", last, units.FormatDuration(within), c.Off.byHand())
 	}
 }
 

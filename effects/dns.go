@@ -14,6 +14,7 @@ import (
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // KindDNS looks a name up. Its answer is a DNSAnswer.
@@ -121,7 +122,7 @@ func (e *Effects) resolve(ctx context.Context, args *DNSArgs, answer *DNSAnswer)
 		return err
 	}
 	timeout := cmp.Or(args.Timeout, DefaultTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no answer within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no answer within %s", units.FormatDuration(timeout)))
 	defer cancel()
 	if args.Server != "" {
 		return overdue(ctx, e.client.ask(ctx, args, answer))

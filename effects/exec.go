@@ -14,6 +14,7 @@ import (
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // KindExec runs a program. Its answer is an ExecAnswer, also where the program
@@ -137,7 +138,7 @@ func (x *execer) execute(ctx context.Context, args *ExecArgs, answer *ExecAnswer
 	if limit <= 0 {
 		limit = DefaultMaxOutput
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "%s did not end within %s", args.Argv[0], timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "%s did not end within %s", args.Argv[0], units.FormatDuration(timeout)))
 	defer cancel()
 
 	cmd := exec.CommandContext(ctx, path)

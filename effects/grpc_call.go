@@ -28,6 +28,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"starquake/effects/load"
+	"starquake/units"
 )
 
 // ReadDescriptors reads a set of file descriptors, as `protoc --include_imports
@@ -56,7 +57,7 @@ func (e *Effects) invoke(ctx context.Context, args *GRPCArgs, answer *GRPCAnswer
 		return err
 	}
 	timeout := cmp.Or(args.Timeout, DefaultTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no complete answer within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no complete answer within %s", units.FormatDuration(timeout)))
 	defer cancel()
 	var met dialError
 	conn, err := e.client.grpcConn(ctx, args, &met)

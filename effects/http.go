@@ -15,6 +15,7 @@ import (
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // KindHTTP is one HTTP request. Its answer is an HTTPAnswer, whatever happened.
@@ -120,7 +121,7 @@ func (c *client) exchange(ctx context.Context, args *HTTPArgs, answer *HTTPAnswe
 	if timeout <= 0 {
 		timeout = DefaultHTTPTimeout
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no complete answer within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no complete answer within %s", units.FormatDuration(timeout)))
 	defer cancel()
 	req, err := args.request(ctx)
 	if err != nil {

@@ -40,7 +40,7 @@ func parseTrafficProbe(spec json.RawMessage, _ *int) (probe, error) {
 	case p.Below == nil && p.Above == nil:
 		return nil, errors.New("it has no limit; expected below or above")
 	case p.Window < time.Second || p.Window > load.MaxWindow:
-		return nil, fmt.Errorf("window is %s; expected 1s to %s", p.Window, load.MaxWindow)
+		return nil, fmt.Errorf("window is %s; expected 1s to %s", units.FormatDuration(p.Window), units.FormatDuration(load.MaxWindow))
 	}
 	return p, nil
 }
@@ -60,7 +60,7 @@ func (p *TrafficProbe) judge(w *load.Window) Reading {
 	v, ok := w.Figure(p.Figure)
 	if !ok {
 		if w.Requests <= w.Dropped && w.Span >= p.Window {
-			return Reading{Error: fmt.Sprintf("no request was answered in the last %s", p.Window)}
+			return Reading{Error: fmt.Sprintf("no request was answered in the last %s", units.FormatDuration(p.Window))}
 		}
 		return Reading{OK: true} // it has just begun
 	}

@@ -8,6 +8,7 @@ import (
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // KindTCP makes a connection and closes it. Its answer is a TCPAnswer.
@@ -52,7 +53,7 @@ func (e *Effects) connect(ctx context.Context, args *TCPArgs) *TCPAnswer {
 	start := time.Now()
 	answer := new(TCPAnswer)
 	timeout := cmp.Or(args.Timeout, DefaultTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no connection within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, problem(CodeTimeout, "no connection within %s", units.FormatDuration(timeout)))
 	defer cancel()
 	err := e.client.network.checkAddress(args.Addr)
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 
 	"starquake/runtime"
 	"starquake/runtime/series"
+	"starquake/units"
 )
 
 // KindWatch reads a probe again and again: one effect however often it is read. It
@@ -78,7 +79,7 @@ func parseWatch(raw json.RawMessage) (*WatchArgs, probe, error) {
 		return nil, nil, err
 	}
 	if args.Every <= 0 || args.Every > maxEvery {
-		return nil, nil, problem(CodeInvalid, "arguments of watch: every is %s; it must be longer than nothing and at most %s", args.Every, maxEvery)
+		return nil, nil, problem(CodeInvalid, "arguments of watch: every is %s; it must be longer than nothing and at most %s", units.FormatDuration(args.Every), units.FormatDuration(maxEvery))
 	}
 	args.Breaches = max(args.Breaches, 1)
 	if args.Limit <= 0 {
@@ -167,7 +168,7 @@ func (w *watch) run(ctx context.Context) {
 
 // readOnce reads within the limit.
 func (w *watch) readOnce(ctx context.Context) Reading {
-	late := problem(CodeTimeout, "the reading took longer than its limit of %s", w.Limit)
+	late := problem(CodeTimeout, "the reading took longer than its limit of %s", units.FormatDuration(w.Limit))
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Limit, late)
 	defer cancel()
 	began := time.Now()

@@ -10,6 +10,7 @@ import (
 
 	"starquake/internal/alarm"
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // abandonAfter is how long an effect that was cancelled may take to end before the
@@ -387,7 +388,7 @@ func (w *Real) endWithin(req *Request) time.Duration {
 // abandon completes an effect that does not end although it was cancelled.
 func (w *Real) abandon(id journal.Place, e *realEffect, within time.Duration) {
 	w.complete(e, Event{Kind: EventDone, ID: id, Err: &journal.EffectError{
-		Code: codeAbandoned, Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, within),
+		Code: codeAbandoned, Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, units.FormatDuration(within)),
 	}})
 }
 

@@ -8,6 +8,7 @@ import (
 	"starquake/app"
 	"starquake/runtime"
 	"starquake/runtime/journal"
+	"starquake/units"
 )
 
 // Limits bound a run of somebody below admin. One that exceeds them is aborted: its faults
@@ -77,7 +78,7 @@ func (l *limited) bind(r *app.Running) {
 		l.timer = time.AfterFunc(time.Until(r.About().Started.Add(l.limits.RunTime)), func() {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			l.exceed(fmt.Sprintf("the run took longer than %s", l.limits.RunTime))
+			l.exceed(fmt.Sprintf("the run took longer than %s", units.FormatDuration(l.limits.RunTime)))
 		})
 	}
 	if l.over != "" {

@@ -454,7 +454,7 @@ func TestExposure(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	line, _ := bufio.NewReader(out).ReadString('\n') // what is no such line has no port
+	line, _ := bufio.NewReader(out).ReadString('\n')                                                  // what is no such line has no port
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(strings.TrimSpace(line), "API on https://")) // of both families, or of the one there is
 	if err != nil {
 		t.Fatalf("%q, %v", line, err)

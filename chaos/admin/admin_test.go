@@ -149,6 +149,7 @@ func TestFaults(t *testing.T) {
 		{"PUT", "/v1/targets/orders/faults/f", strings.Replace(failing, "503", "500", 1), 409, `"code":"fault_differs"`},
 		{"POST", "/v1/targets/orders/faults/f/renew", `{"ttl": "30s"}`, 200, `"expires_at"`},
 		{"POST", "/v1/targets/orders/faults/g/renew", `{"ttl": "30s"}`, 404, `"code":"no_such_fault"`},
+		{"POST", "/v1/targets/orders/faults/f/renew", `{"ttl": "2d"}`, 400, `expected 1s to 1d, got 2d`},
 		{"GET", "/v1/targets/orders/faults", "", 200, `"id":"f"`},
 		{"GET", "/v1/targets/orders/faults/g", "", 404, `"code":"no_such_fault"`},
 		{"POST", "/v1/pause", `{"faults": ["g"]}`, 404, `"code":"no_such_fault"`},

@@ -9,6 +9,7 @@ import (
 
 	"starquake/chaos"
 	"starquake/chaos/proxy"
+	"starquake/units"
 )
 
 // lease is a fault that is on until it expires; a toxic without a time to live does not.
@@ -85,7 +86,7 @@ type Put struct {
 // lease, and created is false; another fault of that id is a conflict.
 func (p *Plane) Apply(name, id string, put Put) (expires time.Time, created bool, err error) {
 	if put.TTL < MinTTL || put.TTL > MaxTTL {
-		return expires, false, failf(http.StatusBadRequest, "ttl", "ttl: a fault is a lease of %s to %s, got %s", MinTTL, MaxTTL, put.TTL)
+		return expires, false, failf(http.StatusBadRequest, "ttl", "ttl: a fault is a lease of %s to %s, got %s", units.FormatDuration(MinTTL), units.FormatDuration(MaxTTL), units.FormatDuration(put.TTL))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -190,7 +191,7 @@ func (p *Plane) drop(name, id string, l *lease) bool {
 // Renew lets the lease of a fault run for ttl from now on.
 func (p *Plane) Renew(name, id string, ttl time.Duration) (time.Time, error) {
 	if ttl < MinTTL || ttl > MaxTTL {
-		return time.Time{}, failf(http.StatusBadRequest, "ttl", "ttl: expected %s to %s, got %s", MinTTL, MaxTTL, ttl)
+		return time.Time{}, failf(http.StatusBadRequest, "ttl", "ttl: expected %s to %s, got %s", units.FormatDuration(MinTTL), units.FormatDuration(MaxTTL), units.FormatDuration(ttl))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -232,7 +232,7 @@ func (p *Plane) putOf(t *toxic, kind string, args map[string]any) (Put, error) {
 	if t.TTL != "" {
 		ttl, err := units.ParseDuration(t.TTL)
 		if err == nil && (ttl < MinTTL || ttl > MaxTTL) {
-			err = fmt.Errorf("expected %s to %s, got %s", MinTTL, MaxTTL, ttl)
+			err = fmt.Errorf("expected %s to %s, got %s", units.FormatDuration(MinTTL), units.FormatDuration(MaxTTL), units.FormatDuration(ttl))
 		}
 		if err != nil {
 			return put, badBody(fmt.Errorf("ttl: %w", err))

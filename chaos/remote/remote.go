@@ -189,7 +189,7 @@ func (t *Target) remove(ctx context.Context, id string, expires time.Time) (chao
 	case <-wait.C:
 	case <-ctx.Done():
 		if time.Now().Before(expires) {
-			return chaos.Stats{}, fmt.Errorf("starquake at %s: %w; the lease ends by itself within %s", t.Base, err, t.ttl())
+			return chaos.Stats{}, fmt.Errorf("starquake at %s: %w; the lease ends by itself within %s", t.Base, err, units.FormatDuration(t.ttl()))
 		}
 	}
 	return chaos.Stats{}, link.Lost("starquake at %s could not be reached to take the fault off, whose lease has run out since; for how long it was on nobody knows: %v", t.Base, err)

@@ -13,6 +13,7 @@ import (
 
 	"starquake/chaos"
 	"starquake/chaos/link"
+	"starquake/units"
 )
 
 // toxic is a toxic in the form of the API.
@@ -227,7 +228,7 @@ func reset(f *chaos.Fault) ([]toxic, error) {
 	case err != nil:
 		return nil, err
 	case f.Number("after").Start > float64(maxResetAfter):
-		return nil, fmt.Errorf("it could not be taken off while it waits, so after is at most %s", maxResetAfter)
+		return nil, fmt.Errorf("it could not be taken off while it waits, so after is at most %s", units.FormatDuration(maxResetAfter))
 	case f.Probability != chaos.Const(1):
 		return nil, errors.New("it resets at their end even connections that are not drawn; leave the probability out")
 	}

@@ -211,7 +211,7 @@ func (k *keeping) warn(begin context.Context, logs *aside) {
 		}
 		ctx, cancel := context.WithTimeout(begin, takeOffWithin)
 		slow := time.AfterFunc(takeOffSoon, func() {
-			fmt.Fprintf(logs, "starquake: taking off what run %s may have left on, for %s at most, before the run begins\n", e.ID, takeOffWithin)
+			fmt.Fprintf(logs, "starquake: taking off what run %s may have left on, for %s at most, before the run begins\n", e.ID, units.FormatDuration(takeOffWithin))
 		})
 		done, err := app.TakeOff(ctx, k.store, e.ID, saidTo(logs, slog.LevelInfo))
 		slow.Stop()

@@ -116,11 +116,11 @@ func (s *Spec) Validate() error {
 	case len(s.Rate) == 0 || len(s.Rate) > MaxPieces:
 		return fmt.Errorf("rate: it has %d pieces; expected 1 to %d", len(s.Rate), MaxPieces)
 	case s.Duration < 0 || s.Duration > units.MaxDuration:
-		return fmt.Errorf("duration: %s; expected a time from 0 on", s.Duration)
+		return fmt.Errorf("duration: %s; expected a time from 0 on", units.FormatDuration(s.Duration))
 	case s.Warmup < 0 || s.Duration > 0 && s.Warmup >= s.Duration:
 		return fmt.Errorf("warmup: %s; expected less than the duration of %s, for nothing would be counted", units.FormatDuration(s.Warmup), units.FormatDuration(s.Duration))
 	case s.Timeout < 0 || s.Timeout > time.Hour:
-		return fmt.Errorf("timeout: %s; expected at most 1h", s.Timeout)
+		return fmt.Errorf("timeout: %s; expected at most 1h", units.FormatDuration(s.Timeout))
 	case s.MaxInFlight < 0 || s.MaxInFlight > MaxSlots:
 		return fmt.Errorf("max_in_flight: %d; expected 1 to %d", s.MaxInFlight, MaxSlots)
 	}
