@@ -366,3 +366,11 @@ func FuzzFaultJSON(f *testing.F) {
 		}
 	})
 }
+
+// TestWrongNameCut: what is wrong and long is cut between its characters.
+func TestWrongNameCut(t *testing.T) {
+	_, err := chaos.New("latency", map[string]any{"x" + strings.Repeat("é", 100): 1})
+	if err == nil || !strings.Contains(err.Error(), `"x`+strings.Repeat("é", 29)+`…" is unknown`) {
+		t.Error(err)
+	}
+}

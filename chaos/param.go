@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"starquake/units"
 )
@@ -65,8 +66,11 @@ func describe(v any) string {
 	case nil:
 		return "None"
 	case string:
-		if len(v) > 60 {
-			v = v[:60] + "…"
+		if n := 60; len(v) > n {
+			for n > 0 && !utf8.RuneStart(v[n]) {
+				n--
+			}
+			v = v[:n] + "…"
 		}
 		return strconv.Quote(v)
 	case bool, int, int64, uint64, float64, json.Number, time.Duration:

@@ -437,19 +437,20 @@ func (s *server) hits(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), heartbeat)
 		hits, err := p.Hits(ctx, since)
 		cancel()
-		text := ": still here\n\n"
-		if err == nil {
-			text = ""
+		var text strings.Builder
+		if err != nil {
+			text.WriteString(": still here\n\n")
+		} else {
 			for _, hit := range hits {
 				line, err := json.Marshal(hit)
 				if err != nil {
 					return nil // plain data
 				}
-				text += fmt.Sprintf("id: %d\nevent: hit\ndata: %s\n\n", hit.Seq, line)
+				fmt.Fprintf(&text, "id: %d\nevent: hit\ndata: %s\n\n", hit.Seq, line)
 				since = hit.Seq
 			}
 		}
-		if send(text) != nil {
+		if send(text.String()) != nil {
 			return nil
 		}
 		if current, err := s.plane.Proxy(p.Name()); err != nil || current != p {

@@ -64,4 +64,9 @@ func hostOnly(hostPort string) string {
 }
 
 // clip bounds what is said of somebody's bytes.
-func clip(s string) string { return s[:min(len(s), 100)] }
+func clip(s string) string {
+	if len(s) <= 100 {
+		return s
+	}
+	return strings.ToValidUTF8(s[:100], "") + "…" // a character that is cut in two is none
+}

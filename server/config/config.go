@@ -260,4 +260,9 @@ func Unknown(environment []string, table []Setting, besides ...string) (out []st
 }
 
 // clip bounds what is said of somebody's text.
-func clip(s string) string { return s[:min(len(s), 60)] }
+func clip(s string) string {
+	if len(s) <= 60 {
+		return s
+	}
+	return strings.ToValidUTF8(s[:60], "") + "…" // a character that is cut in two is none
+}

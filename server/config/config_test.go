@@ -43,6 +43,7 @@ func TestWrongFiles(t *testing.T) {
 		{"listen: a\nlisten: b\n", `s.yaml:2:1: "listen" is there twice`},
 		{"max_run: 1\n", `s.yaml:1:1: "max_run" is no setting; did you mean max_runs? the settings are`},
 		{"max_runs: many\n", `s.yaml:1:11: max_runs is "many"; expected a whole number`},
+		{"max_runs: x" + strings.Repeat("é", 60) + "\n", `max_runs is "x` + strings.Repeat("é", 29) + `…"; expected a whole number`},
 		{"max_runs:\n", "s.yaml:1:10: max_runs: expected one value"},
 		{"insecure: [true]\n", "s.yaml:1:11: insecure: expected one value"},
 		{"insecure: perhaps\n", "expected true or false"},
