@@ -6,7 +6,7 @@
 //	Builtin, Compile, Call       a table row, the names a script sees, one bound call
 //	Duration, Time               quantities that a script computes with
 //	Object                       the result of anything: an immutable bag of fields
-//	Secret, Reveal, Redact       text that a script can pass on but not read
+//	Secret, Reveal, Redactor     text that a script can pass on but not read
 //	Ramp, Shape                  a quantity that changes with time
 //	ToJSON, FromJSON             the exact JSON form of values
 //	Reference, Help              the reference, written from the same table

@@ -190,6 +190,3 @@ func disguises(text string) []string {
 // Redact puts placeholders in place of secrets and breaks up placeholders that s
 // brought with it.
 func (r *Redactor) Redact(s string) string { return r.replacer.Replace(s) }
-
-// Redact is NewRedactor(secrets).Redact(s), for a single answer.
-func Redact(s string, secrets map[string]string) string { return NewRedactor(secrets).Redact(s) }

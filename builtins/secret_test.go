@@ -56,7 +56,7 @@ func TestRedact(t *testing.T) {
 		{`"\u27E6secret:a"`, `"\u005bsecret:a"`},
 		{`"\\u27e6secret:a"`, `"\\u005bsecret:a"`},
 	} {
-		if got := Redact(test.in, secrets); got != test.want {
+		if got := NewRedactor(secrets).Redact(test.in); got != test.want {
 			t.Errorf("Redact(%q) = %q, want %q", test.in, got, test.want)
 		}
 	}
@@ -71,7 +71,7 @@ func FuzzRedact(f *testing.F) {
 		if secret == "" || strings.Contains(Secret{"k"}.String(), secret) || strings.ContainsAny(secret, "[⟦") {
 			return // its text is part of what replaces it
 		}
-		got := Redact(answer, map[string]string{"k": secret})
+		got := NewRedactor(map[string]string{"k": secret}).Redact(answer)
 		rest := strings.ReplaceAll(got, Secret{"k"}.String(), "\x00")
 		if strings.Contains(rest, "⟦") {
 			t.Errorf("Redact(%q) = %q still has an opening bracket", answer, got)

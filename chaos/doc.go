@@ -17,7 +17,8 @@
 // Nothing here opens, reads, waits or logs, nothing asks for the time or draws by
 // itself, and nothing knows Starlark. What has state (buckets, circuits, queues) is
 // told the time and may be used by many connections at once. What carries
-// faults out lives in a folder of its own for each engine; chaos/proxy is the first.
+// faults out lives in a folder of its own for each engine, here chaos/proxy, elsewhere
+// chaos/remote, chaos/toxiproxy and chaos/mockforge, of which chaos/engine is the table.
 //
 // A new kind of fault is one file with its row (see latency.go) and one line in
 // Kinds. What engines do with it is a row of theirs.

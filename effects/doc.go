@@ -10,6 +10,7 @@
 //	watch   WatchArgs   WatchSummary   yes   watch.go
 //	load    LoadArgs    load.Figures   yes   load.go; its generator is package load
 //	load.window  LoadWindowArgs  load.Window  no  load.go
+//	load.describe  LoadDescribeArgs  load.Method  no  load_describe.go
 //	tcp     TCPArgs     TCPAnswer      no    tcp.go
 //	dns     DNSArgs     DNSAnswer      no    dns.go, dns_server.go
 //	grpc    GRPCArgs    GRPCAnswer     no    grpc.go, grpc_call.go
@@ -23,8 +24,9 @@
 // whoever assembles a run.
 //
 // What lives here: the kinds above, the policy that says what they may touch, and
-// the answers of the virtual world (planned, simulated, read from a file). What may
-// not: Starlark, scheduling, verdicts, anything about faults.
+// the answers of the virtual world (planned, simulated, read from a file or from
+// another run's journal: recorded.go). What may not: Starlark, scheduling, verdicts,
+// anything about faults.
 //
 // # Plain data
 //

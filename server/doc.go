@@ -2,7 +2,7 @@
 //
 // In files that read in this order:
 //
-//	server.go     Config, New, Serve: the listener, and what every request passes
+//	server.go     Config, New, Serve: the listener (linger.go), and what every request passes
 //	who.go        who asks, what a role may do, and what is noted of it
 //	admit.go      which runs go on side by side
 //	queue.go      starts that wait for their turn; queue_kept.go what of them is on disk
@@ -23,7 +23,7 @@
 //	api_*.go      the routes below /api/v1, a file for each resource
 //	events.go     a run's records, as JSON and as a stream (SSE)
 //	legacy.go     /api/chaos: the calls that users of orchestration files know
-//	openapi.go    the document that the code makes of itself
+//	openapi.go    the document that the code makes of itself; reference.go the page that is made of it
 //
 // The duties it keeps:
 //

@@ -15,6 +15,7 @@
 //	tokens/NAME/…               tokens of the server, as hashes, likewise
 //	audit/…                     who asked the server for what (package audit)
 //	targets/NAME/…              targets of a server, likewise
+//	queue/NAME/…                starts that a server has taken and that wait, likewise
 //
 // A record is durable once it is in the write-ahead log and the log is synced; one
 // sync serves all runs of the process. The run's own journal is written at once but

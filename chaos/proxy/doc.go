@@ -5,10 +5,11 @@
 //
 //	proxy.go     Listen, Config, accepting, Close
 //	down.go      taking it down and up again, with all that is on it
-//	faults.go    Apply and what it returns; the snapshot of faults that are on
+//	faults.go    Apply and what it returns; the snapshot of faults that are on; listed.go shows them
 //	effects.go   the table of what each kind of fault does here; kind_*.go its rows
 //	admit.go, refuse.go   faults that act before there is a connection
-//	conn.go, link.go   one client connection with its upstream connection
+//	disconnect.go, reserve_*.go   connections that are ended at once, and that are not kept
+//	conn.go, link.go, side.go   one client connection with its upstream connection
 //	sniff.go     what does the client speak
 //	secure.go, greet.go, kind_tls.go, secure_load.go   TLS that is terminated here
 //	verdict.go   what the faults make of one request
@@ -24,7 +25,7 @@
 //	stream.go, line.go   everything else: chunks relayed, spliced or delayed
 //	splice_*.go, rush.go  bulk that nothing is done to is relayed by the kernel
 //	pipe.go      bulk that is delayed waits inside it
-//	tunnel.go, http2.go  where engines of other protocols take over
+//	tunnel.go, http2*.go, websocket*.go  where engines of other protocols take over
 //	wake.go      readers that wait are told of new faults
 //	reader.go, writer.go   connections read and written; sock_*.go what takes sockets
 //	window.go, hits.go   figures of the last minutes, and the last hits one by one
@@ -56,7 +57,7 @@
 // queue or is held for more than five seconds is given up when its client leaves.
 //
 // What is idle holds no buffer. Nothing here knows scripts, runs or journals, and
-// nothing outside the standard library, golang.org/x/sys, units, internal/alarm and
+// nothing outside the standard library, golang.org/x/sys, internal/alarm and
 // chaos may be imported, but what other protocols need in folders below. A fault
 // kind is a row in effects.go and a function; a protocol is a file that relays and a
 // case in conn.go.
