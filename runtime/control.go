@@ -30,8 +30,12 @@ func (r *Run) control(c Control) {
 		r.skip(c)
 	case ActionRecover:
 		r.missed(c.Gap)
+		r.resumed++
 		for _, h := range r.allHeld() {
 			h.cut = true
+			if h.recovered != nil && !h.e.done {
+				h.recovered(c.Gap)
+			}
 			h.again = h.again || h.anew && !h.e.cancelled
 		}
 	}

@@ -3,6 +3,7 @@ package runtime
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"starquake/runtime/journal"
 )
@@ -29,6 +30,10 @@ type Held struct {
 	// said is the data of its latest, cut that a crash has cut it off: see Told.
 	said json.RawMessage
 	cut  bool
+	// recovered, if set, is called when the process that ran the run has died and another goes
+	// on with it, with the time for which nobody ran it: what it reports next it counts from
+	// the start again.
+	recovered func(gap time.Duration)
 }
 
 // Told is what a held effect has told of itself.

@@ -119,6 +119,16 @@ type WatchReport struct {
 	Missed int `json:"missed,omitempty"`
 }
 
+// unreported is how many readings there were in a time after the report that none came of:
+// each was as that one, for a change is reported at once.
+func (w *WatchReport) unreported(in, every time.Duration) int {
+	if w.Seen == 0 || in <= 0 {
+		return 0
+	}
+	apart := every * max((w.Reading.Elapsed+every-1)/every, 1) // as a watch has it
+	return int(in / apart)
+}
+
 // WatchState is what a watch makes of the readings so far.
 type WatchState string
 

@@ -59,6 +59,7 @@ type Run struct {
 	paused  bool
 	lifted  bool          // this pause took the faults off
 	lifts   int           // pauses and questions that took the faults off
+	resumed int           // how often another process has gone on with the run
 	frozen  time.Duration // held time at which the pause began
 	offset  time.Duration // world time minus held time, for pauses that are over
 	waiting []Event       // completions that came during a pause

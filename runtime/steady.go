@@ -242,9 +242,22 @@ func (st *steadyState) watch(b *Branch) {
 	b.run.signalTo(h.e, SignalPause)
 	note, was := h.e.notify, true
 	var told WatchReport // while another may already watch, or still
+	var at time.Duration // held time of that
 	tell := func(rep WatchReport) {
 		st.seen, st.bad = st.seen+rep.Seen-told.Seen, st.bad+rep.Bad-told.Bad
-		told = rep
+		told, at = rep, b.run.heldNow()
+	}
+	h.recovered = func(gap time.Duration) {
+		until := b.run.heldNow()
+		if !b.run.paused { // else it stands still, and nobody read
+			until -= gap
+		}
+		n := told.unreported(until-at, spec.Every)
+		st.seen += n
+		if told.State != WatchHolds {
+			st.bad += n
+		}
+		told = WatchReport{}
 	}
 	h.e.notify = func(data json.RawMessage) {
 		note(data)

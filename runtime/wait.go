@@ -76,12 +76,16 @@ func (b *Branch) WaitUntil(spec *WaitSpec) (*WaitResult, error) {
 func (b *Branch) waitFunc(spec *WaitSpec) (*WaitResult, error) {
 	r := b.run
 	began, since := r.heldNow(), time.Duration(-1)
+	resumed := r.resumed
 	res := &WaitResult{}
 	for {
 		start := r.heldNow()
 		reading, err := spec.Probe.Func(b)
 		if err != nil {
 			return nil, err
+		}
+		if r.resumed != resumed { // for a while nobody read, so nobody knows whether it held
+			resumed, since, start = r.resumed, -1, r.heldNow()
 		}
 		res.Attempts++
 		res.Last, res.Elapsed = reading, r.heldNow()-began
@@ -138,6 +142,8 @@ func (b *Branch) waitValue(spec *WaitSpec) (*WaitResult, error) {
 			since = r.heldNow()
 		}
 	}
+	// For a while nobody read, so nobody knows whether it held.
+	h.recovered = func(time.Duration) { since = -1 }
 	for !h.e.done && b.over() == nil {
 		passed := r.heldNow() - began
 		res.OK = since >= 0 && r.heldNow()-since >= spec.Stable
