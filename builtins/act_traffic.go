@@ -159,7 +159,8 @@ func trafficStart(c *Call, t *task) (starlark.Value, error) {
 	), nil
 }
 
-// loadWindow gives the figures of the last so long of load that is on.
+// loadWindow gives the figures of the last so long of load that is on. Those that nothing was
+// there to measure are None: 0 would be below every limit while nothing is answered.
 func loadWindow(c *Call, t *task, held *runtime.Held, traffic *Traffic, began time.Time) (starlark.Value, error) {
 	if held.Off() {
 		return nil, runtime.Failf(runtime.ClassScript, "not_found", "window: this load has ended; .wait() gives its figures")
@@ -186,9 +187,19 @@ func loadWindow(c *Call, t *task, held *runtime.Held, traffic *Traffic, began ti
 	if err := json.Unmarshal(ans.Data, &w); err != nil {
 		return nil, fmt.Errorf("the window of load is unreadable: %w", err)
 	}
-	return NewObject("window", append(latencyFields(w.P50, w.P90, w.P95, w.P99, w.P999, w.Max),
+	rate := starlark.Value(starlark.Float(w.ErrorRate))
+	latencies := latencyFields(w.P50, w.P90, w.P95, w.P99, w.P999, w.Max)
+	if _, ok := w.Figure("error_rate"); !ok {
+		rate = starlark.None
+	}
+	for i, l := range latencies {
+		if _, ok := w.Figure(l.Name); !ok {
+			latencies[i].Value = starlark.None
+		}
+	}
+	return NewObject("window", append(latencies,
 		countField("requests", w.Requests), countField("errors", w.Errors), countField("dropped", w.Dropped),
-		Field{Name: "error_rate", Value: starlark.Float(w.ErrorRate)},
+		Field{Name: "error_rate", Value: rate},
 		Field{Name: "throughput", Value: starlark.Float(w.Throughput)},
 		Field{Name: "span", Value: Duration(w.Span)})...), nil
 }

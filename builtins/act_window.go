@@ -56,17 +56,21 @@ func (t *Target) window(c *Call, task *task) (starlark.Value, error) {
 	if ans.Err != nil {
 		return nil, runtime.Failf(runtime.ClassErrored, ans.Err.Code, "target %q: %s", t.Name, ans.Err.Message)
 	}
-	return windowObject(ans.Data)
+	return windowObject(ans.Data, inPlan(c.Thread))
 }
 
-// windowObject is a target's traffic as a script sees it.
-func windowObject(raw json.RawMessage) (starlark.Value, error) {
+// windowObject is a target's traffic as a script sees it. The latencies of no request are
+// None: 0 would be below every limit. A plan has no requests, and goes on with 0.
+func windowObject(raw json.RawMessage, planned bool) (starlark.Value, error) {
 	var w chaos.WindowStats
 	if err := json.Unmarshal(raw, &w); err != nil {
 		return nil, fmt.Errorf("the traffic of a target is unreadable: %w", err)
 	}
 	latencies := func(l chaos.Latencies) *Object {
 		ms := func(name string, v float64) Field {
+			if l.Count == 0 && !planned {
+				return Field{Name: name, Value: starlark.None}
+			}
 			return Field{Name: name, Value: Duration(v * float64(time.Millisecond))}
 		}
 		return NewObject("latencies", Field{Name: "count", Value: starlark.MakeUint64(l.Count)},

@@ -158,7 +158,7 @@ func targeting() []Builtin {
 		{dsl.Builtin{
 			Sig: `target(name: string)`,
 			Doc: "Names a target that the environment, --proxy or the server defines, or that the script has declared. It has .name .labels .listen .upstream .protocol, .supports(fault), .disconnect(how, match), and .window(last) or .window(since): its traffic up to now, at most of ten minutes. A target counts by the second: the one in which the window begins counts as a whole, so nothing that came since is missing, at most a second from before is there too, and .span says from when on it is. " +
-				"A window has .requests .connections .active .bytes_in .bytes_out .errors .span, and in .all, of those that a fault touched in .faulted, and of the others in .clean, .count .mean .p50 .p90 .p95 .p99 .p999 .max.",
+				"A window has .requests .connections .active .bytes_in .bytes_out .errors .span, and in .all, of those that a fault touched in .faulted, and of the others in .clean, .count .mean .p50 .p90 .p95 .p99 .p999 .max; without requests there .count is 0 and the others are None, though 0 in a plan.",
 			Family: "chaos",
 		}, declares(target)},
 		{dsl.Builtin{

@@ -76,7 +76,7 @@ func trafficking() []Builtin {
 		}, acts(trafficRun)},
 		{dsl.Builtin{
 			Sig:     `traffic.start(traffic: traffic)`,
-			Doc:     "Sends the load in the background, until its duration is over, .stop(), or the scope's end. .window(last = \"10s\") gives the figures of the last so long, at most a minute; .wait() and .stop() give all; .done says whether it has ended.",
+			Doc:     "Sends the load in the background, until its duration is over, .stop(), or the scope's end. .window(last = \"10s\") gives the figures of the last so long, at most a minute, of which those are None that nothing was there to measure: error_rate where no request ended, latencies where none was answered; .wait() and .stop() give all; .done says whether it has ended.",
 			Planned: "as traffic.run; a window has the requests that are due in its span, each answered in 1 ms",
 			Family:  "traffic", Phase: dsl.Acting, Blocks: true,
 		}, acts(trafficStart)},
