@@ -95,10 +95,11 @@ func (e *Effects) performPrometheus(ctx context.Context, call *runtime.Call) (an
 	if answer.Error != nil && ctx.Err() != nil {
 		return nil, stopped(KindPrometheus)
 	}
+	answer.bound()
 	return answer, nil
 }
 
-// query asks once.
+// query asks once. The samples are all of the result, by their labels.
 func (e *Effects) query(ctx context.Context, args *PrometheusArgs) *PrometheusAnswer {
 	answer := &PrometheusAnswer{Samples: []Sample{}}
 	address, err := args.queryURL()
@@ -166,7 +167,7 @@ func (a *PrometheusAnswer) read(got *HTTPAnswer) error {
 				return err
 			}
 		}
-		a.bound()
+		a.sort()
 		return nil
 	}
 	return problem(CodeInvalid, "the query gives a %s; expected one that gives a number or an instant vector, without [range] at its end", cmp.Or(reply.Data.ResultType, "result without type"))
@@ -183,8 +184,14 @@ func (a *PrometheusAnswer) add(labels map[string]string, point [2]any) error {
 	return nil
 }
 
-// bound sorts the samples, so that the same result is the same answer, and keeps the first.
+// bound keeps the first samples.
 func (a *PrometheusAnswer) bound() {
+	a.Truncated = len(a.Samples) > maxSamples
+	a.Samples = a.Samples[:min(len(a.Samples), maxSamples)]
+}
+
+// sort sorts the samples, so that the same result is the same answer.
+func (a *PrometheusAnswer) sort() {
 	texts := make(map[int]string, len(a.Samples))
 	order := make([]int, len(a.Samples))
 	for i, s := range a.Samples {
@@ -195,10 +202,9 @@ func (a *PrometheusAnswer) bound() {
 		texts[i], order[i] = b.String(), i
 	}
 	slices.SortStableFunc(order, func(x, y int) int { return strings.Compare(texts[x], texts[y]) })
-	a.Truncated = len(order) > maxSamples
-	sorted := make([]Sample, 0, min(len(order), maxSamples))
-	for _, i := range order[:min(len(order), maxSamples)] {
-		sorted = append(sorted, a.Samples[i])
+	sorted := make([]Sample, len(order))
+	for at, i := range order {
+		sorted[at] = a.Samples[i]
 	}
 	a.Samples = sorted
 }

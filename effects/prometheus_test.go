@@ -86,6 +86,26 @@ func TestPrometheus(t *testing.T) {
 }
 
 // TestRealPrometheus asks the server itself, where Debian's package is installed.
+// TestPrometheusJudgesAll: an answer keeps only the first samples of a large result, and a
+// probe judges all of them.
+func TestPrometheusJudgesAll(t *testing.T) {
+	samples := make([]string, maxSamples+1)
+	for i := range samples {
+		samples[i] = fmt.Sprintf(`{"metric":{"i":"%04d"},"value":[1,"%d"]}`, i, i/maxSamples)
+	}
+	url := fakePrometheus(t, map[string]string{"many": promVector(samples...)})
+	e := newEffects(t, open(), Options{})
+	answer := mustPerform[PrometheusAnswer](t, e, KindPrometheus, PrometheusArgs{URL: url, Query: "many", Timeout: soon})
+	if last := answer.Samples[len(answer.Samples)-1]; len(answer.Samples) != maxSamples || !answer.Truncated || last.Labels["i"] != "0999" {
+		t.Errorf("%d samples, truncated %t, the last %v; expected the first %d", len(answer.Samples), answer.Truncated, last, maxSamples)
+	}
+	below := 1.0
+	reading := mustPerform[Reading](t, e, KindProbe, PrometheusProbe{Kind: "prometheus", URL: url, Query: "many", Below: &below, Timeout: soon})
+	if reading.OK || reading.Value != 1.0 {
+		t.Errorf("reading %+v, expected the last sample's to be bad", reading)
+	}
+}
+
 func TestRealPrometheus(t *testing.T) {
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
