@@ -195,25 +195,40 @@ func limitText(written, bound starlark.Value) string {
 	return text
 }
 
-// byLetters refuses to order two texts that are times to whoever wrote them: letter by
-// letter "15s" is less than "1s".
+// byLetters refuses to order two texts that are quantities to whoever wrote them: letter by
+// letter "15s" is less than "1s", and "10" than "9".
 func (c *Call) byLetters(v starlark.Value, bounds ...starlark.Value) error {
-	if _, is := v.(starlark.String); !is || !isTime(v) {
+	meant := quantityIn(v)
+	if meant == "" {
 		return nil
 	}
 	for _, bound := range bounds {
-		if _, is := bound.(starlark.String); is && isTime(bound) {
+		if quantityIn(bound) != "" {
 			return c.Errorf("value", "%s is text, and would be compared with %s letter by letter", describe(v), describe(bound)).
-				WithHint("write duration(%s)", describe(v))
+				WithHint("write %s", meant)
 		}
 	}
 	return nil
 }
 
-// isTime reports whether a text is a duration for people.
-func isTime(v starlark.Value) bool {
-	_, is := withUnit(v).(Duration)
-	return is
+// quantityIn is how the quantity is written that a text is to people, "" for what is none.
+func quantityIn(v starlark.Value) string {
+	s, ok := v.(starlark.String)
+	if !ok {
+		return ""
+	}
+	switch q := withUnit(s).(type) {
+	case Duration:
+		return "duration(" + describe(v) + ")"
+	case starlark.Int:
+		return "size(" + describe(v) + ")"
+	case starlark.Float:
+		return q.String()
+	}
+	if _, err := strconv.ParseFloat(strings.TrimSpace(string(s)), 64); err == nil {
+		return "float(" + describe(v) + ")"
+	}
+	return ""
 }
 
 // cannotCompare is the error for a limit of another sort than the value.

@@ -16,7 +16,7 @@ func judging() []Builtin {
 		{dsl.Builtin{
 			Sig: `check(name: string, value: any, *, below: any = None, above: any = None, at_most: any = None, at_least: any = None, equals: any = None, between: tuple|list|None = None, matches: string|None = None, detail: string = "")`,
 			Doc: "Records a verdict with value and limit, returns it as a bool and goes on; a failed one fails the innermost step, attempt or run when its body ends. A lone bool is itself; a value of None passes no limit but equals = None. " +
-				"Beside a number a limit may be written with a unit: a share (\"5%\"), a size (\"400KB\"), or a duration (\"1s\", or a value), which makes the number one of seconds. Beside a duration a limit may be a string or a number of seconds; two texts that are durations are not ordered, since letter by letter \"15s\" is less than \"1s\": write duration(\"15s\").",
+				"Beside a number a limit may be written with a unit: a share (\"5%\"), a size (\"400KB\"), or a duration (\"1s\", or a value), which makes the number one of seconds. Beside a duration a limit may be a string or a number of seconds; two texts that are durations, sizes, shares or numbers are not ordered, since letter by letter \"15s\" is less than \"1s\", and \"10\" than \"9\": write duration(\"15s\"), float(\"10\").",
 			Family: "judging", Phase: dsl.Acting,
 			Help: map[string]string{"between": "(low, high), both included", "matches": "a regular expression (RE2) that fits anywhere in the text"},
 		}, acts(check)},
