@@ -47,3 +47,27 @@ def main():
 		t.Errorf("%d failures were tolerated, expected 2: %+v", res.Outcome.Tolerated, res.View.Checks)
 	}
 }
+
+// TestElapsedOfNoAnswer: what did not answer took no time, whatever asked it: a refusal is no
+// quick answer, which a limit would take it for.
+func TestElapsedOfNoAnswer(t *testing.T) {
+	t.Parallel()
+	r := begin(t, `
+NOBODY = "127.0.0.1:1"
+
+def main():
+    for r in [
+        http.get("http://" + NOBODY, expect = "any"),
+        tcp.connect(NOBODY, expect = "any"),
+        dns.lookup("a.example", server = NOBODY, timeout = "100ms", expect = "any"),
+        grpc.health(NOBODY, expect = "any"),
+        grpc.call(NOBODY, "grpc.health.v1.Health/Check", expect = "any"),
+        observe(probe.http("http://" + NOBODY)),
+        observe(probe.tcp(NOBODY)),
+        observe(probe.grpc(NOBODY)),
+    ]:
+        check("none", r.elapsed, equals = None, detail = str(r))
+    check("refused as expected", tcp.connect(NOBODY, expect = "closed").elapsed, below = "1m")
+`, app.RunOptions{})
+	finish(t, r, journal.VerdictPassed)
+}

@@ -46,7 +46,7 @@ func calling() []Builtin {
 	return []Builtin{
 		{dsl.Builtin{
 			Sig:     `tcp.connect(addr: string, *, timeout: duration = "10s", expect: string = "open", simulated: dict|None = None)`,
-			Doc:     "Makes a connection to host:port and closes it. The result has .ok .address .elapsed .error .code, the last being \"refused\", \"timeout\", \"reset\", \"dns\" or \"failed\" where there was no connection; an unmet expect fails. Closed is a port that refuses the connection: that none came in time, or that there is no such name, is not; expect = \"any\" takes these, too.",
+			Doc:     "Makes a connection to host:port and closes it. The result has .ok .address .elapsed .error .code, the last being \"refused\", \"timeout\", \"reset\", \"dns\" or \"failed\" where there was no connection; an unmet expect fails. Closed is a port that refuses the connection: that none came in time, or that there is no such name, is not; expect = \"any\" takes these, too. .elapsed is None where there was no connection, unless expect is \"closed\".",
 			Planned: "the connection is made, or refused where expect is \"closed\"; elapsed 10 ms",
 			Family:  "effects", Phase: dsl.Acting, Looks: true, Blocks: true, Ranges: timeout,
 			Choices: map[string][]string{"expect": {"open", "closed", "any"}},
@@ -54,7 +54,7 @@ func calling() []Builtin {
 		}, looks(tcpConnect)},
 		{dsl.Builtin{
 			Sig:     `dns.lookup(name: string, type: string = "A", *, server: string|None = None, timeout: duration = "5s", expect: string = "found", simulated: dict|None = None)`,
-			Doc:     "Looks a name up, by the system's resolver or at a server. The result has .ok .records .code .elapsed .error .truncated: the records' data sorted, and the response code (\"NOERROR\", \"NXDOMAIN\", \"SERVFAIL\", …); an unmet expect fails. Found is a name with at least one record of the type.",
+			Doc:     "Looks a name up, by the system's resolver or at a server. The result has .ok .records .code .elapsed .error .truncated: the records' data sorted, and the response code (\"NOERROR\", \"NXDOMAIN\", \"SERVFAIL\", …); an unmet expect fails. Found is a name with at least one record of the type. .elapsed is None where there was no answer.",
 			Planned: "one record, 192.0.2.1 or 2001:db8::1 or \"planned.invalid.\"; NXDOMAIN where expect is \"missing\"; elapsed 10 ms",
 			Family:  "effects", Phase: dsl.Acting, Looks: true, Blocks: true, Ranges: timeout,
 			Choices: map[string][]string{"expect": {"found", "missing", "any"}, "type": effects.DNSTypes()},
@@ -62,7 +62,7 @@ func calling() []Builtin {
 		}, looks(dnsLookup)},
 		{dsl.Builtin{
 			Sig:     `grpc.health(addr: string, service: string = "", *, metadata: dict = {}, tls: bool = False, ` + tlsParams + `, timeout: duration = "5s", expect: string = "SERVING", simulated: dict|None = None)`,
-			Doc:     "Asks for the health of a gRPC server, or of one service on it, by grpc.health.v1. The result has .ok .status .code .message .elapsed .error; an unmet expect fails, with \"any\" nothing does.",
+			Doc:     "Asks for the health of a gRPC server, or of one service on it, by grpc.health.v1. The result has .ok .status .code .message .elapsed .error; an unmet expect fails, with \"any\" nothing does. .elapsed is None where no server answered.",
 			Planned: "the status of expect, elapsed 10 ms",
 			Family:  "effects", Phase: dsl.Acting, Looks: true, Blocks: true, Ranges: timeout,
 			Choices: map[string][]string{"expect": {effects.GRPCServing, "NOT_SERVING", "any"}},
@@ -70,7 +70,7 @@ func calling() []Builtin {
 		}, looks(grpcHealth)},
 		{dsl.Builtin{
 			Sig:     `grpc.call(addr: string, method: string, message: dict = {}, *, metadata: dict = {}, tls: bool = False, ` + tlsParams + `, timeout: duration = "10s", expect: string|list = "OK", simulated: dict|None = None)`,
-			Doc:     "Calls a unary gRPC method, \"package.Service/Method\", with a message in protobuf's JSON form. What the messages are comes from the descriptors that the environment names, else from the server's reflection. The result has .ok .code .message .json() .metadata .elapsed .error: the status's name and text, and the answer; timeout is the deadline that the server is told. Another status than expect fails; expect = \"any\" returns it as it is.",
+			Doc:     "Calls a unary gRPC method, \"package.Service/Method\", with a message in protobuf's JSON form. What the messages are comes from the descriptors that the environment names, else from the server's reflection. The result has .ok .code .message .json() .metadata .elapsed .error: the status's name and text, and the answer; timeout is the deadline that the server is told. Another status than expect fails; expect = \"any\" returns it as it is, .elapsed being None where no server answered.",
 			Planned: "the first status of expect, and for OK a message without fields; elapsed 10 ms",
 			Family:  "effects", Phase: dsl.Acting, Looks: true, Blocks: true, Ranges: timeout,
 			Help: tlsHelp(map[string]string{"tls": "connect over TLS; so do ca, insecure and server_name", "expect": `statuses such as "OK", ["OK", "NOT_FOUND"] or "any"`, "simulated": `what the plan answers, for example {"json": {"total": 3}} or {"code": "UNAVAILABLE"}`}),
@@ -171,10 +171,14 @@ func tcpConnect(c *Call, t *task) (starlark.Value, error) {
 	case expect == "closed" && a.Error.Code != effects.CodeRefused: // of which nobody knows
 		return nil, unmet("tcp %s: expected the connection to be refused, got none for another reason: %s", args.Addr, a.Error.Message)
 	}
+	elapsed := answeredIn(a.Elapsed, a.Error)
+	if expect == "closed" {
+		elapsed = Duration(a.Elapsed) // to be refused is what was asked for
+	}
 	return NewObject("tcp_result",
 		Field{Name: "ok", Value: starlark.Bool(a.Error == nil)},
 		Field{Name: "address", Value: starlark.String(a.Address)},
-		Field{Name: "elapsed", Value: Duration(a.Elapsed)},
+		Field{Name: "elapsed", Value: elapsed},
 		Field{Name: "error", Value: errorValue(a.Error)},
 		Field{Name: "code", Value: code},
 	), nil
@@ -211,7 +215,7 @@ func dnsLookup(c *Call, t *task) (starlark.Value, error) {
 		Field{Name: "ok", Value: starlark.Bool(found)},
 		Field{Name: "records", Value: stringList(a.Records)},
 		Field{Name: "code", Value: starlark.String(a.Code)},
-		Field{Name: "elapsed", Value: Duration(a.Elapsed)},
+		Field{Name: "elapsed", Value: answeredIn(a.Elapsed, a.Error)},
 		Field{Name: "error", Value: errorValue(a.Error)},
 		Field{Name: "truncated", Value: starlark.Bool(a.Truncated)},
 	), nil

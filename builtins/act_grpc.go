@@ -66,7 +66,7 @@ func grpcHealth(c *Call, t *task) (starlark.Value, error) {
 		Field{Name: "status", Value: starlark.String(status)},
 		Field{Name: "code", Value: starlark.String(a.Code)},
 		Field{Name: "message", Value: starlark.String(a.Detail)},
-		Field{Name: "elapsed", Value: Duration(a.Elapsed)},
+		Field{Name: "elapsed", Value: answeredIn(a.Elapsed, a.Error)},
 		Field{Name: "error", Value: grpcErrorValue(a)},
 	), nil
 }
@@ -161,7 +161,7 @@ func grpcObject(a *effects.GRPCAnswer) *Object {
 			return FromJSON(a.Message)
 		}}),
 		Field{Name: "metadata", Lazy: func() (starlark.Value, error) { return newHeaderDict(a.Metadata), nil }},
-		Field{Name: "elapsed", Value: Duration(a.Elapsed)},
+		Field{Name: "elapsed", Value: answeredIn(a.Elapsed, a.Error)},
 		Field{Name: "error", Value: grpcErrorValue(a)},
 	)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.starlark.net/starlark"
@@ -12,6 +13,7 @@ import (
 	"starquake/dsl"
 	"starquake/effects"
 	"starquake/runtime"
+	"starquake/runtime/journal"
 )
 
 // requesting are the builtins that send a request and give what came back.
@@ -198,6 +200,15 @@ func (c *Call) headerMap(name string) (map[string]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// answeredIn is how long an answer took, None where none came: a limit would take a refusal
+// for a quick answer.
+func answeredIn(d time.Duration, err *journal.EffectError) starlark.Value {
+	if err != nil {
+		return starlark.None
+	}
+	return Duration(d)
 }
 
 func httpObject(a *effects.HTTPAnswer) *Object {

@@ -61,7 +61,7 @@ func probing() []Builtin {
 		{dsl.Builtin{Sig: `probe.any(*probes)`, Doc: "Is a probe that holds if one of the probes does.", Family: "judging"}, probeNested("any")},
 		{dsl.Builtin{
 			Sig: `observe(probe: probe)`,
-			Doc: "Reads a probe once and never fails. The result has .ok .value .elapsed .error.", Planned: "the probe holds: an HTTP probe with the first of its statuses; no time passes",
+			Doc: "Reads a probe once and never fails. The result has .ok .value .elapsed .error; .elapsed is None where nothing answered.", Planned: "the probe holds: an HTTP probe with the first of its statuses; no time passes",
 			Family: "judging", Phase: dsl.Acting, Looks: true, Blocks: true,
 		}, looks(observe)},
 		{dsl.Builtin{
@@ -248,14 +248,17 @@ func readingValue(r runtime.Reading) (starlark.Value, error) {
 		}
 		val = v
 	}
-	problem := starlark.Value(starlark.None)
+	problem, elapsed := starlark.Value(starlark.None), starlark.Value(Duration(r.Elapsed))
 	if r.Error != "" {
 		problem = starlark.String(r.Error)
+		if val == starlark.None { // nothing came: a limit would take that for a quick answer
+			elapsed = starlark.None
+		}
 	}
 	return NewObject("reading",
 		Field{Name: "ok", Value: starlark.Bool(r.OK)},
 		Field{Name: "value", Value: val},
-		Field{Name: "elapsed", Value: Duration(r.Elapsed)},
+		Field{Name: "elapsed", Value: elapsed},
 		Field{Name: "error", Value: problem},
 	), nil
 }
