@@ -63,6 +63,10 @@ func (b *Branch) settleUnshielded(s *scope, err error) error {
 		return b.outcome(s, err)
 	}
 	s.cause = had
+	for _, f := range s.pending { // of readers, which have ended meanwhile
+		err = join2(err, f)
+	}
+	s.pending = nil
 	return err
 }
 
@@ -106,13 +110,16 @@ func (b *Branch) howEnded(s *scope, err error) ExitWhen {
 	return ExitFailure
 }
 
-// endChildren ends the branches that still belong to s, and waits for them.
+// endChildren ends the branches that still belong to s, and waits for them. Those that read
+// its hypotheses end by themselves when the faults are off: see settle.
 func (b *Branch) endChildren(s *scope) {
 	for child := s.first; child != nil; child = child.next {
-		b.run.cancel(child.own, &cause{kind: causeEnded})
+		if !child.reads {
+			b.run.cancel(child.own, &cause{kind: causeEnded})
+		}
 	}
 	s.closing = true
-	for s.first != nil {
+	for s.kids > s.readers {
 		b.park()
 	}
 }

@@ -189,7 +189,17 @@ type watch struct {
 	run          *Run
 	branch       *Branch
 	seen, missed int
-	waiter       *Branch // waits for the first reading
+	waiter       *Branch // waits for the first reading, or for the end
+	reading      bool    // the function is being called
+	last         bool    // no other call begins
+}
+
+// finish ends the watch, once a reading that is under way has come to its end.
+func (w *watch) finish() {
+	w.last = true
+	if !w.reading {
+		w.run.cancel(w.branch.own, &cause{kind: causeEnded})
+	}
 }
 
 // watchFunc begins to read a function probe, first at once, then every after the
@@ -224,7 +234,9 @@ func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration
 		}
 		for {
 			start := clock()
+			w.reading = true
 			reading, err := wb.readFunc(p, min(every, readingLimit))
+			w.reading = false
 			if err != nil {
 				return nil, err
 			}
@@ -232,6 +244,9 @@ func (b *Branch) startWatch(s *scope, name string, p *Probe, every time.Duration
 			saw(w, reading)
 			if w.waiter != nil {
 				wb.run.wakeUp(w.waiter)
+			}
+			if w.last {
+				return nil, nil
 			}
 			next := start + every
 			if late := clock() - next; late > 0 {

@@ -226,6 +226,8 @@ type Branch struct {
 	// watch is set for branches that may only look; exit for clean-ups, which may
 	// not inject.
 	watch, exit bool
+	// reads is set for branches that read a hypothesis of the scope they belong to.
+	reads bool
 
 	prev, next *Branch // siblings of the scope they end with
 

@@ -28,6 +28,8 @@ type scope struct {
 	cause *cause
 
 	first, last *Branch // branches that end with the scope, linked in order of creation
+	kids        int     // how many those are
+	readers     int     // how many of them read its hypotheses: they end when its faults are off
 	closing     bool    // its branch waits for the last of them
 	held        []*Held // oldest first
 	releasing   bool    // its branch waits for the last of them
@@ -189,6 +191,7 @@ func (b *Branch) Alive() error { return b.check() }
 
 // adopt makes a branch end with the scope.
 func (s *scope) adopt(child *Branch) {
+	s.kids++
 	child.prev = s.last
 	if s.last == nil {
 		s.first = child
@@ -199,8 +202,12 @@ func (s *scope) adopt(child *Branch) {
 }
 
 // drop forgets a branch that has ended, and wakes the scope's branch if it waits
-// for the last of them.
+// for the last of them but readers.
 func (s *scope) drop(child *Branch) {
+	s.kids--
+	if child.reads {
+		s.readers--
+	}
 	if child.prev == nil {
 		s.first = child.next
 	} else {
@@ -212,7 +219,7 @@ func (s *scope) drop(child *Branch) {
 		child.next.prev = child.prev
 	}
 	child.prev, child.next = nil, nil
-	if s.first == nil && s.closing {
+	if s.kids == s.readers && s.closing {
 		s.branch.run.wakeUp(s.branch)
 	}
 }

@@ -63,6 +63,16 @@ func (b *Branch) awaitReadings(st *steadyState, stopped bool) {
 		}
 	}
 	st.finishing = nil
+	for _, w := range st.ending {
+		w.waiter = b
+		for !w.branch.ended {
+			if stopped || b.over() != nil {
+				b.run.cancel(w.branch.own, &cause{kind: causeEnded})
+			}
+			b.park()
+		}
+	}
+	st.ending = nil
 }
 
 // untilHolds reads the hypothesis, at once and then every, until it holds or within

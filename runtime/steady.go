@@ -38,7 +38,8 @@ type steadyState struct {
 	since, onFor time.Duration
 	value        *Held
 	fn           *watch
-	finishing    []*Held // watches whose last reading may not have come to its end
+	finishing    []*Held  // watches whose last reading may not have come to its end
+	ending       []*watch // likewise, of a function
 	seen, bad    int
 	last         Reading
 }
@@ -193,7 +194,8 @@ func (r *Run) chaosEnded(h *Held) {
 			st.value = nil
 		}
 		if st.fn != nil {
-			r.cancel(st.fn.branch.own, &cause{kind: causeEnded})
+			st.fn.finish()
+			st.ending = append(slices.DeleteFunc(st.ending, func(w *watch) bool { return w.branch.ended }), st.fn)
 			st.fn = nil
 		}
 	}
@@ -227,7 +229,10 @@ func (st *steadyState) watch(b *Branch) {
 		})
 		if err != nil {
 			st.saw(b.run, Reading{Error: err.Error()})
+			return
 		}
+		w.branch.reads = true
+		st.scope.readers++
 		st.fn = w
 		return
 	}
