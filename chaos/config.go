@@ -209,10 +209,17 @@ func (r *configReader) faultInjection() {
 	if !ok {
 		return
 	}
+	faults := 0
+	defer func() {
+		if faults == 0 && len(match) > 0 {
+			r.warnKey("request_matcher", "no_effect", "request_matcher has no effect: it picks requests for the faults beside it, and there are none")
+		}
+	}()
 	add := func(kind string, probability float64, a args) {
 		if probability <= 0 {
 			return
 		}
+		faults++
 		a["probability"] = probability
 		if len(match) > 0 {
 			a["match"] = match
@@ -238,6 +245,8 @@ func (r *configReader) faultInjection() {
 			return
 		}
 		add("corrupt", b.number("payload_corruption_probability"), args{"kind": kind})
+	} else if b.given("corruption_type") && b.text("corruption_type") != "none" {
+		r.warnKey("corruption_type", "no_effect", "corruption_type has no effect: payload_corruption is not true")
 	}
 }
 

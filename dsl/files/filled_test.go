@@ -38,7 +38,7 @@ func TestNotFilledIn(t *testing.T) {
 		"name: x\nsteps: [{name: a, target: \"" + ref + "\"}]\n":                                                                                  "warning: nothing is filled in here",
 		"name: x\nsteps: [{name: a, scenario: {name: \"s " + ref + "\", config: {latency: {fixed_delay_ms: 1}}}}]\n":                              "warning: nothing is filled in here",
 		"name: x\nadvanced_steps: [{name: a, pre_hooks: [{name: h, actions: [{type: set_variable, name: \"x" + ref + "\", value: 1}]}]}]\n":       "warning: nothing is filled in here",
-		"name: x\nsteps: [{name: a, scenario: {config: {fault_injection: {request_matcher: {headers: [{name: a, value: \"" + ref + "\"}]}}}}}]\n": "warning: nothing is filled in here",
+		"name: x\nsteps: [{name: a, scenario: {config: {fault_injection: {http_errors: [503], request_matcher: {headers: [{name: a, value: \"" + ref + "\"}]}}}}}]\n": "warning: nothing is filled in here",
 		"name: x\nenable_reporting: true\nreport_path: \"" + ref + ".html\"\nsteps: [{name: a}]\n":                                                "error: nothing is filled in here",
 		"name: x\nsteps: [{name: a}]\nassertions: [{type: step_succeeded, step_name: \"" + ref + "\"}]\n":                                         "error: there is no step",
 		"name: x\nsteps: [{name: \"" + ref + "\"}]\nassertions: [{type: step_succeeded, step_name: \"" + ref + "\"}]\n":                           "", // the step that is so called in the file

@@ -156,6 +156,9 @@ func (t *transpiler) main() []stmt {
 	if n := t.doc.MaxIterations; n != nil && n.Value != 1 && !t.loops() {
 		t.warn(n.Pos, "no_effect", "max_iterations has no effect without loop_orchestration: true")
 	}
+	if l := t.doc.LoopOrchestration; l != nil && l.Value && t.doc.MaxIterations == nil {
+		t.warn(l.Pos, "no_effect", "loop_orchestration has no effect without max_iterations, which is 1").help("write how often, or max_iterations: 0 for ever")
+	}
 	if t.loops() {
 		body = t.loop(body)
 	}

@@ -72,6 +72,9 @@ func (t *transpiler) stepCall(s *Step) (e expr, said bool) {
 	e.arg(t.text(s.Name))
 	during, pos := t.stepDuration(s)
 	chaos, has, said := t.scenarios.of(s)
+	if s.Scenario == nil && len(s.Target) > 0 {
+		t.warn(s.Target[0].Pos, "no_effect", "target has no effect: the step has no chaos")
+	}
 	if has && during == 0 {
 		t.warn(s.Name.Pos, "no_time", "the step has chaos and no duration: it is on for no time").help("write duration_seconds")
 	}
