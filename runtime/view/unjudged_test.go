@@ -32,3 +32,24 @@ func TestUnjudgedLoad(t *testing.T) {
 		}
 	}
 }
+
+// TestUnansweredLoad: so does one whose load had no answer at all when it was ended.
+func TestUnansweredLoad(t *testing.T) {
+	for what, test := range map[string]struct {
+		figures map[string]any
+		want    bool
+	}{
+		"none":          {map[string]any{"requests": 0, "unfinished": 7}, true},
+		"some":          {map[string]any{"requests": 3, "unfinished": 7}, false},
+		"in its warmup": {map[string]any{"requests": 0}, false},
+	} {
+		j := viewtest.New("x", "real")
+		effect := j.Effect("0", "", "load", json.RawMessage(`{"spec":{"http":{"url":"http://shop.test/"}}}`))
+		j.Wait(time.Second)
+		j.EndEffect(effect, test.figures)
+		warned := strings.Join(j.Pass().Run().Warnings(), "\n")
+		if got := strings.Contains(warned, "had no answer when it was ended (7 requests were under way)"); got != test.want {
+			t.Errorf("%s: %q", what, warned)
+		}
+	}
+}

@@ -138,20 +138,26 @@ func (r *Run) unhit() bool {
 	return on > 0
 }
 
-// unjudged warns of load that nothing but errors came of, in a run that passed without a
-// check: it passes whatever the system does.
+// unjudged warns of load that nothing but errors came of, or nothing at all, in a run that
+// passed without a check: it passes whatever the system does.
 func (r *Run) unjudged() (out []string) {
 	if r.State != Ended || r.Verdict != journal.VerdictPassed || r.Counts.Checks > 0 {
 		return nil
 	}
 	for _, l := range r.Loads {
 		f := l.Figures
-		if f == nil || f.Requests == 0 || f.Errors < f.Requests || len(out) == maxUnmet {
+		unanswered := f != nil && f.Requests == 0 && f.Unfinished > 0
+		if f == nil || f.Requests == 0 && !unanswered || f.Errors < f.Requests || len(out) == maxUnmet {
 			continue
 		}
 		name := l.Text
 		if l.Path != "" {
 			name = "of step " + l.Path
+		}
+		if unanswered {
+			out = append(out, fmt.Sprintf("load %s had no answer when it was ended (%s under way), and the run passed, since no check judged it; give it a duration, at whose end answers are waited for",
+				name, plural(int(f.Unfinished), "request was", "requests were")))
+			continue
 		}
 		out = append(out, fmt.Sprintf("load %s had no answer that was expected (%s), and the run passed, since no check judged it; add a limit such as below = {\"error_rate\": \"1%%\"}",
 			name, plural(int(f.Requests), "request, an error", "requests, all errors")))
