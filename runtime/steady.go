@@ -36,6 +36,7 @@ type steadyState struct {
 	// since is the held time at which the first of faults was on, onFor for how long one was
 	// before that.
 	since, onFor time.Duration
+	off          time.Duration // held time at which the last of faults was off
 	value        *Held
 	fn           *watch
 	finishing    []*Held  // watches whose last reading may not have come to its end
@@ -185,6 +186,7 @@ func (r *Run) chaosEnded(h *Held) {
 		if st.faults--; st.faults > 0 {
 			continue
 		}
+		st.off = r.heldNow()
 		if st.begun {
 			st.onFor += r.heldNow() - st.since
 		}
@@ -256,6 +258,9 @@ func (st *steadyState) watch(b *Branch) {
 		until := b.run.heldNow()
 		if !b.run.paused { // else it stands still, and nobody read
 			until -= gap
+		}
+		if h.e.finishing { // since then none has begun
+			until = min(until, st.off)
 		}
 		n := told.unreported(until-at, spec.Every)
 		st.seen += n
