@@ -76,7 +76,11 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 		return nil, errors.Join(err, durable.Close())
 	}
 	known, all := len(off.Off), off.All
-	done := was.cleanUp(ctx, st, id, recs, &off, over, logger)
+	late := latenessOf(recs, durable.Alive())
+	if doubt != nil {
+		late = lateness{} // that a fault was on may be what cannot be read: its undoing is done once
+	}
+	done := was.cleanUp(ctx, st, id, recs, late, &off, over, logger)
 	noted := len(recs) > 0 && recs[len(recs)-1].Kind == journal.RunEnd // only not in its folder
 	ends := over && !ended && !noted && len(done.Left) == 0
 	end := store.End{Verdict: journal.VerdictStopped, Reason: ReasonCleanedUp, Message: "its process died, and what it had left on was taken off"}
@@ -108,9 +112,9 @@ func cleanUp(ctx context.Context, st *store.Store, id string, over bool, logger 
 
 // cleanUp takes off what recs show on and off does not have, the newest first, and adds to
 // off what is confirmed: all, or only what outlives the process that put it on.
-func (was *resumption) cleanUp(ctx context.Context, st *store.Store, id string, recs []journal.Record, off *store.Cleaned, all bool, logger *slog.Logger) *Cleaned {
+func (was *resumption) cleanUp(ctx context.Context, st *store.Store, id string, recs []journal.Record, late lateness, off *store.Cleaned, all bool, logger *slog.Logger) *Cleaned {
 	env := &Environment{Name: was.Env.Environment, path: was.EnvFile, secrets: was.Secrets}
-	out := &outside{run: id, policy: was.Policy, logger: logger, redactor: redactor{env: env}, live: liveFaults{store: st, but: id}}
+	out := &outside{run: id, policy: was.Policy, logger: logger, redactor: redactor{env: env}, live: liveFaults{store: st, but: id}, late: late}
 	defer out.close()
 	done := &Cleaned{}
 	for _, req := range slices.Backward(runtime.LeftOn(recs)) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"time"
 
 	"starquake/effects"
 )
@@ -43,12 +44,20 @@ type guarded struct {
 	// Place is where the run asked for it, in its journal.
 	Place string          `json:"place"`
 	Args  json.RawMessage `json:"args"`
+	// On says that it was confirmed on. Before that its process may die with what puts it on
+	// under way, which then arrives late.
+	On bool `json:"on,omitempty"`
+
+	// asked is when a guardian was told of it, and settles, once it was taken off, until when
+	// something of it may still arrive.
+	asked, settles time.Time
 }
 
 // guardianLine is one line of the pipe. One field is set.
 type guardianLine struct {
 	Hello  *guardianHello `json:"hello,omitempty"`
 	Add    *guarded       `json:"add,omitempty"`
+	On     string         `json:"on,omitempty"`
 	Remove string         `json:"remove,omitempty"`
 	End    bool           `json:"end,omitempty"`
 }
@@ -80,13 +89,31 @@ func (g *guardian) add(id, place string, args json.RawMessage) {
 	if g.ended {
 		return
 	}
-	f := guarded{id, place, args}
+	f := guarded{ID: id, Place: place, Args: args}
 	g.held = append(g.held, f)
 	if g.child == nil {
 		g.start()
 		return
 	}
 	g.tell(guardianLine{Add: &f})
+}
+
+// on tells it that a fault is confirmed on.
+func (g *guardian) on(id string) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.held {
+		if g.held[i].ID == id {
+			g.held[i].On = true
+			if g.child != nil {
+				g.tell(guardianLine{On: id})
+			}
+			return
+		}
+	}
 }
 
 // remove tells it that a fault is off.

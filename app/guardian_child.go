@@ -63,16 +63,35 @@ func guard(in io.Reader, logger *slog.Logger, within time.Duration) error {
 		case line.Hello != nil:
 			hello = *line.Hello
 		case line.Add != nil:
+			line.Add.asked = time.Now()
 			held = append(held, *line.Add)
+		case line.On != "":
+			if i := slices.IndexFunc(held, func(f guarded) bool { return f.ID == line.On }); i >= 0 {
+				held[i].On = true
+			}
 		default:
 			held = slices.DeleteFunc(held, func(f guarded) bool { return f.ID == line.Remove })
 		}
 	}
 }
 
-// takeAllOff takes faults off, the newest first, and tries again what did not go. It does
-// nothing while another process goes on with the run, nor after: that one takes them off
-// itself, and may have put them on again.
+// errLate says that something of a fault that was taken off may still arrive.
+var errLate = errors.New("what had put it on may still arrive")
+
+// late is errLate once a fault was taken off, until nothing of it can arrive any more.
+func (f *guarded) late() error {
+	if f.settles.IsZero() {
+		f.settles = settles(f.Args, f.On, f.asked, time.Now())
+	}
+	if time.Now().Before(f.settles) {
+		return errLate
+	}
+	return nil
+}
+
+// takeAllOff takes faults off, the newest first, and tries again what did not go, or may have
+// come once more. It does nothing while another process goes on with the run, nor after: that
+// one takes them off itself, and may have put them on again.
 func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -91,10 +110,18 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 		var left []guarded
 		var errs []error
 		live := liveFaults{store: runs, but: hello.Run}
+		next := pause
 		for _, f := range slices.Backward(held) {
+			if wait := time.Until(f.settles); wait > 0 {
+				left, errs, next = append(left, f), append(errs, errLate), min(next, wait)
+				continue
+			}
 			what := f.ID
 			over, err := alone(ctx, func(ctx context.Context) (err error) {
 				if what, err = undoGuarded(ctx, hello.Policy, f, &live, logger); err != nil {
+					return err
+				}
+				if err := f.late(); err != nil {
 					return err
 				}
 				return noted(f.Place)
@@ -109,6 +136,10 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 				continue
 			}
 			busy := errors.Is(err, store.ErrBusy) // its holder sees to it, and perhaps in vain
+			if errors.Is(err, errLate) {
+				busy, next = true, min(next, time.Until(f.settles))
+				logger.Info("a fault is off; it is looked for once more, as what had put it on may still arrive", "run", hello.Run, "fault", what)
+			}
 			err = errors.New(redactor.Redact(err.Error()))
 			if !busy {
 				logger.Error("a fault cannot be taken off", "run", hello.Run, "fault", what, "error", err)
@@ -123,7 +154,7 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%d faults of run %s may still be on: %w", len(left), hello.Run, errors.Join(errs...))
-		case <-time.After(pause):
+		case <-time.After(next):
 		}
 	}
 }

@@ -35,7 +35,7 @@ func guardedRemoval(t *testing.T, id, file string) guardianLine {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return guardianLine{Add: &guarded{id, "0:1", args}}
+	return guardianLine{Add: &guarded{ID: id, Place: "0:1", Args: args, On: true}}
 }
 
 // told is what a guardian reads.
@@ -198,6 +198,9 @@ func TestGuardianRestarts(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("no other guardian was started")
 		}
+	}
+	for _, f := range g.held {
+		g.on(f.ID) // else it would be looked for once more
 	}
 	// We die: the pipe closes.
 	g.child.close()

@@ -28,6 +28,7 @@ type outside struct {
 	lent     lent
 	// live are the faults of other runs that what the run had left on must not take along.
 	live liveFaults
+	late lateness // of the process that ran it before
 
 	once      sync.Once
 	acted     atomic.Bool // what follows is there
@@ -76,7 +77,14 @@ func (o *outside) Undo(ctx context.Context, req runtime.Request) error {
 		defer base.Close()
 		targets = newTargets(o.targets.logger, base)
 	}
-	return undoWith(ctx, targets, o.run, req, o.redactor.reveal, o.redactor.redact)
+	undo := func() error { return undoWith(ctx, targets, o.run, req, o.redactor.reveal, o.redactor.redact) }
+	if err := undo(); err != nil {
+		return err
+	}
+	if again, err := o.late.await(ctx, &req); err != nil || !again {
+		return err
+	}
+	return undo()
 }
 
 // EndWithin implements runtime.Patient.

@@ -77,6 +77,7 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 	t.keep(place, counting)
 	defer t.keep(place, nil)
 	defer counting.end()
+	t.guardian.on(id)
 	call.Report(onNote(&args, before))
 	for {
 		select {

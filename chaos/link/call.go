@@ -193,6 +193,13 @@ func Retry(ctx context.Context, try func(context.Context) error) error {
 // one that was stopped goes on with all at once, in any order.
 const late = time.Second
 
+// The same where the process that asked has died: Late is since it had asked, AfterLast since it
+// had done so last, of a fault that was on.
+const (
+	Late      = callWithin + late
+	AfterLast = late
+)
+
 // AwaitLate is for who could not put a fault on because of err, if it is not nil, and is about
 // to take off what there may be of it. If that was sent and nobody answered it may still arrive after it was
 // looked for: take looks for it once, and then there is time for it to come.

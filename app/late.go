@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"starquake/builtins"
+	"starquake/chaos/link"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+)
+
+// settles is until when something of a fault may still arrive, although it was taken off: its
+// process died, and what that had asked for last may be under way at an engine or service that
+// takes its time. asked is when it was asked for, and on says that it was confirmed on since. An
+// engine is asked for more then, too: a ramp, a pulse, the end of a pause.
+func settles(raw json.RawMessage, on bool, asked, died time.Time) time.Time {
+	var args builtins.FaultArgs
+	switch last := died.Add(link.AfterLast); {
+	case !on:
+		if whole := asked.Add(link.Late); whole.After(last) {
+			return whole
+		}
+		return last
+	case json.Unmarshal(raw, &args) == nil && args.Engine != nil:
+		return last
+	}
+	return time.Time{}
+}
+
+// lateness says of a run whose process has died until when something of its faults may still
+// arrive. The zero value knows of nothing.
+type lateness struct {
+	alive time.Time // when the process was last known to be there
+	on    map[journal.Place]bool
+}
+
+// aliveWithin is how long after alive a process may have died that was known to be there then.
+const aliveWithin = time.Second
+
+func latenessOf(recs []journal.Record, alive time.Time) lateness {
+	l := lateness{alive, map[journal.Place]bool{}}
+	for i := range recs {
+		if _, ok := recs[i].Body.(*journal.EffectNoteBody); ok {
+			l.on[recs[i].Place] = true
+		}
+	}
+	return l
+}
+
+// await returns when nothing of a fault can arrive any more, and whether there was something to
+// wait for: then it is to be taken off once more.
+func (l *lateness) await(ctx context.Context, req *runtime.Request) (waited bool, err error) {
+	if l.alive.IsZero() || !Outlives(req) {
+		return false, nil
+	}
+	wait := min(time.Until(settles(req.Args, l.on[req.ID], l.alive, l.alive.Add(aliveWithin))), link.Late)
+	if wait <= 0 {
+		return false, nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true, nil
+	case <-ctx.Done():
+		return true, fmt.Errorf("what its dead process had asked for may still arrive: %w", ctx.Err())
+	}
+}

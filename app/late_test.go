@@ -1,0 +1,153 @@
+package app
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"starquake/builtins"
+	"starquake/chaos"
+	"starquake/chaos/engine"
+	"starquake/chaos/link"
+	"starquake/effects"
+	"starquake/runtime"
+	"starquake/runtime/journal"
+	"starquake/store"
+)
+
+// slowService puts a fault on that it was asked for only once it has been told to take it off.
+type slowService struct {
+	*httptest.Server
+	on   atomic.Bool
+	offs atomic.Int32
+}
+
+func startSlow(t *testing.T) *slowService {
+	s := &slowService{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		s.on.Store(s.offs.Add(1) == 1)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// fault is a fault of the service, as a run has it.
+func (s *slowService) fault(t *testing.T) json.RawMessage {
+	t.Helper()
+	f, err := chaos.New("http", map[string]any{"name": "flag", "on": s.URL + "/on", "off": s.URL + "/off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, err := json.Marshal(builtins.FaultArgs{Fault: f, Text: f.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return args
+}
+
+// TestGuardLate: a process that is killed while it puts a fault on has asked for it, and that may
+// be done after the guardian has taken it off. What was confirmed on is undone once.
+func TestGuardLate(t *testing.T) {
+	hello := guardianHello{Run: "r", Policy: effects.Policy{Network: []string{"127.0.0.1"}}}
+	for _, on := range []bool{false, true} {
+		s := startSlow(t)
+		held := []guarded{{ID: "1", Args: s.fault(t), On: on, asked: time.Now().Add(-link.Late)}}
+		if err := takeAllOff(hello, held, slog.New(slog.DiscardHandler), time.Minute); err != nil {
+			t.Error(err)
+		}
+		if n := s.offs.Load(); n != map[bool]int32{false: 2, true: 1}[on] || !on && s.on.Load() {
+			t.Errorf("confirmed %v: taken off %d times, and then on: %v", on, n, s.on.Load())
+		}
+	}
+}
+
+// TestCleanUpLate: the same where nobody but a cleanup is left to see to it.
+func TestCleanUpLate(t *testing.T) {
+	s := startSlow(t)
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	resume, err := json.Marshal(resumption{Policy: effects.Policy{Network: []string{"127.0.0.1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := st.Create(store.Info{ID: "run-1", Name: "x", Script: "x.star", Started: time.Now(), Resume: resume})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.Append([]journal.Record{
+		{Kind: journal.RunBegin, Place: journal.Place{Branch: "0"}, Body: &journal.RunBeginBody{
+			Format: journal.FormatVersion, Name: "x", Script: "x.star", Origin: time.Now(), World: "real", Modules: map[string]string{"x.star": ""},
+		}},
+		{Kind: journal.EffectStart, Place: journal.Place{Branch: "0", Op: 1}, Body: &journal.EffectStartBody{Kind: builtins.KindFault, Args: s.fault(t), Held: true, Chaos: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(filepath.Join(st.RunDir("run-1"), "journal.jsonl"), time.Time{}, time.Now().Add(time.Second-link.Late)); err != nil {
+		t.Fatal(err)
+	}
+	done, err := CleanUp(t.Context(), st, "run-1", slog.New(slog.DiscardHandler))
+	if err != nil || len(done.Off) != 1 || s.offs.Load() != 2 || s.on.Load() {
+		t.Errorf("%+v, %v; taken off %d times, and then on: %v", done, err, s.offs.Load(), s.on.Load())
+	}
+}
+
+// TestLateness: who takes off what a dead process has left waits for as long as something may
+// arrive, and for nothing where nothing can.
+func TestLateness(t *testing.T) {
+	at := journal.Place{Branch: "0", Op: 1}
+	noted := []journal.Record{{Kind: journal.EffectNote, Place: at, Body: &journal.EffectNoteBody{}}}
+	made := func(kind string, params map[string]any) chaos.Fault {
+		f, err := chaos.New(kind, params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	own := builtins.FaultArgs{Fault: made("exec", map[string]any{"name": "x", "on": []any{"a"}, "off": []any{"b"}})}
+	latency := made("latency", map[string]any{"delay": "1s"})
+	there := func(kind string) builtins.FaultArgs {
+		return builtins.FaultArgs{Fault: latency, Target: "shop", Engine: &engine.Ref{Kind: kind, URL: "http://127.0.0.1:1"}}
+	}
+	for _, tt := range []struct {
+		name string
+		args builtins.FaultArgs
+		recs []journal.Record
+		died time.Duration // so long ago
+		want time.Duration
+	}{
+		{"being put on", own, nil, 0, link.Late},
+		{"being put on, a while ago", own, nil, 4 * time.Second, link.Late - 4*time.Second},
+		{"being put on, long ago", own, nil, time.Hour, 0},
+		{"on", own, noted, 0, 0},
+		{"on an engine", there(engine.Toxiproxy), noted, 0, aliveWithin + link.AfterLast},
+		{"a lease", there(engine.Starquake), nil, 0, 0},
+		{"on an embedded proxy", builtins.FaultArgs{Fault: latency, Target: "shop"}, nil, 0, 0},
+		{"its clock is wrong", own, nil, -time.Hour, link.Late},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			args, err := json.Marshal(tt.args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, began := latenessOf(tt.recs, time.Now().Add(-tt.died)), time.Now()
+			waited, err := l.await(t.Context(), &runtime.Request{ID: at, Kind: builtins.KindFault, Args: args})
+			if took := time.Since(began); err != nil || took != tt.want || waited != (tt.want > 0) {
+				t.Errorf("%s: it waited %v for %s, %v; want %s", tt.name, waited, took, err, tt.want)
+			}
+		})
+	}
+}
