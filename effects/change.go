@@ -172,7 +172,7 @@ func (e *Effects) send(ctx context.Context, m *Means) error {
 		return err
 	}
 	args := *m.Send
-	args.Fresh = true
+	args.Fresh, args.keepsMethod = true, true // what a redirect makes something else was not done
 	a := e.fetch(ctx, &args)
 	switch {
 	case a.Status == 0 && a.Error != nil:

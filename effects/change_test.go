@@ -148,3 +148,43 @@ func TestHTTPClient(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestChangeRedirected: a request that a redirect would turn into another one has not been done.
+// With the same method it is followed.
+func TestChangeRedirected(t *testing.T) {
+	var on atomic.Bool
+	var how atomic.Int32 // the status of the redirect
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/off":
+			http.Redirect(w, r, "/off/", int(how.Load()))
+		case r.Method == http.MethodPost:
+			on.Store(r.URL.Path == "/on")
+		}
+	}))
+	defer s.Close()
+	e := New(Policy{Network: []string{"127.0.0.1"}}, Options{})
+	defer e.Close()
+	c := &Change{
+		On:  Means{Send: &HTTPArgs{Method: "POST", URL: s.URL + "/on"}},
+		Off: Means{Send: &HTTPArgs{Method: "POST", URL: s.URL + "/off"}},
+	}
+	ctx := context.Background()
+	if begun, err := e.Make(ctx, c); !begun || err != nil || !on.Load() {
+		t.Fatalf("begun %v, %v, on %v", begun, err, on.Load())
+	}
+	how.Store(http.StatusMovedPermanently)
+	c.Within = 300 * time.Millisecond
+	err := e.Unmake(ctx, c)
+	for ; !says(err, "answered 301, expected 2xx") && c.Within < 30*time.Second; c.Within *= 2 { // a busy machine needs longer to ask
+		err = e.Unmake(ctx, c)
+	}
+	if !says(err, "answered 301, expected 2xx") || !on.Load() {
+		t.Errorf("%v, on %v", err, on.Load())
+	}
+	how.Store(http.StatusPermanentRedirect)
+	c.Within = 20 * time.Second
+	if err := e.Unmake(ctx, c); err != nil || on.Load() {
+		t.Errorf("%v, on %v", err, on.Load())
+	}
+}

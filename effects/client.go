@@ -106,7 +106,7 @@ func (c *client) pick(args *HTTPArgs) (*http.Client, error) {
 		transport = c.fresh
 	}
 	return &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if args.NoRedirect {
+		if args.NoRedirect || args.keepsMethod && req.Method != via[0].Method {
 			return http.ErrUseLastResponse
 		}
 		if len(via) >= 10 {

@@ -55,6 +55,10 @@ type HTTPArgs struct {
 	PlannedStatus int `json:"planned_status,omitempty"`
 	// Simulated is laid over the planned answer.
 	Simulated json.RawMessage `json:"simulated,omitempty"`
+
+	// keepsMethod returns a redirect as it is that would make another request of this one: of a
+	// POST that was moved a GET is left, without its body.
+	keepsMethod bool
 }
 
 // HTTPAnswer is the answer of kind "http".
