@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -31,9 +32,9 @@ type slowService struct {
 
 func startSlow(t *testing.T) *slowService {
 	s := &slowService{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		s.on.Store(s.offs.Add(1) == 1)
-	}))
+	mux := http.NewServeMux()
+	mux.HandleFunc("/off", func(http.ResponseWriter, *http.Request) { s.on.Store(s.offs.Add(1) == 1) })
+	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -149,5 +150,30 @@ func TestLateness(t *testing.T) {
 				t.Errorf("%s: it waited %v for %s, %v; want %s", tt.name, waited, took, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestOwnLate: the same while the process is there, where nobody answers what puts the fault on.
+func TestOwnLate(t *testing.T) {
+	s := startSlow(t)
+	given := make(chan struct{}) // what it was asked for has been given up
+	s.Config.Handler.(*http.ServeMux).HandleFunc("/on", func(http.ResponseWriter, *http.Request) { <-given })
+	defer close(given)
+	f, err := chaos.New("http", map[string]any{"name": "flag", "on": map[string]any{"url": s.URL + "/on", "timeout": "300ms"}, "off": s.URL + "/off"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := effects.New(effects.Policy{Network: []string{"127.0.0.1"}}, effects.Options{})
+	defer base.Close()
+	args, err := json.Marshal(builtins.FaultArgs{Fault: f, Text: f.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = newTargets(slog.New(slog.DiscardHandler), base).fault(t.Context(), &runtime.Call{Request: runtime.Request{Kind: builtins.KindFault, Args: args}})
+	if p := (*journal.EffectError)(nil); err == nil || errors.As(err, &p) && p.Code == journal.CodeUnclean {
+		t.Errorf("got %v", err)
+	}
+	if n := s.offs.Load(); n != 2 || s.on.Load() {
+		t.Errorf("taken off %d times, and then on: %v", n, s.on.Load())
 	}
 }

@@ -114,6 +114,9 @@ func (p *ownPlane) Apply(ctx context.Context, _ engine.Put) (engine.Applied, err
 	switch {
 	case err != nil && !begun:
 		return nil, link.Untouched(err)
+	case effects.IsUnanswered(err):
+		link.AwaitLate(&link.NoAnswerError{Sent: true, Err: err}, func(ctx context.Context) error { return p.effects.Unmake(ctx, &p.change) })
+		return nil, err
 	case err != nil:
 		return nil, err
 	}

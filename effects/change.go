@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -176,11 +178,31 @@ func (e *Effects) send(ctx context.Context, m *Means) error {
 	a := e.fetch(ctx, &args)
 	switch {
 	case a.Status == 0 && a.Error != nil:
-		return a.Error
-	case !expect.Has(a.Status):
-		return fmt.Errorf("%s %s answered %d, expected %s: %s", cmp.Or(args.Method, "GET"), args.URL, a.Status, expect, excerpt(a.Bytes()))
+		if slices.Contains([]string{CodeRefused, CodeDNS, CodeTLS, CodeDenied, CodeInvalid}, a.Error.Code) {
+			return a.Error // it was never sent
+		}
+		return &unansweredError{a.Error}
+	case expect.Has(a.Status):
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("%s %s answered %d, expected %s: %s", cmp.Or(args.Method, "GET"), args.URL, a.Status, expect, excerpt(a.Bytes()))
+	if a.Status == http.StatusBadGateway || a.Status == http.StatusGatewayTimeout {
+		err = &unansweredError{err}
+	}
+	return err
+}
+
+// unansweredError is that of a request that may have been sent, and was not answered by the one
+// whom it was for.
+type unansweredError struct{ error }
+
+func (e *unansweredError) Unwrap() error { return e.error }
+
+// IsUnanswered reports whether an error of Make is of a request that was sent, as far as can be
+// known, and not answered: it may still arrive.
+func IsUnanswered(err error) bool {
+	var u *unansweredError
+	return errors.As(err, &u)
 }
 
 // byHand is the means as a person would carry them out.
