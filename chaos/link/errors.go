@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"fmt"
+	"net/http"
 )
 
 // LostError says that a fault went off before it was taken off: the engine restarted,
@@ -43,10 +44,11 @@ func IsUnsent(err error) bool {
 	return errors.As(err, &e) && !e.Sent
 }
 
-// IsUnanswered reports whether err is of a call that was sent.
+// IsUnanswered reports whether err is of a call that was sent and that the engine has not
+// answered: also where a gateway before it did in its place, and tells that it has not waited.
 func IsUnanswered(err error) bool {
 	var e *NoAnswerError
-	return errors.As(err, &e) && e.Sent
+	return errors.As(err, &e) && e.Sent || IsStatus(err, http.StatusBadGateway) || IsStatus(err, http.StatusGatewayTimeout)
 }
 
 // UntouchedError is an error of putting a fault on before anything was sent that could

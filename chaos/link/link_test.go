@@ -71,6 +71,26 @@ func TestCall(t *testing.T) {
 	}
 }
 
+// TestUnanswered: what may still arrive at an engine.
+func TestUnanswered(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{&NoAnswerError{Sent: true, Err: context.DeadlineExceeded}, true},
+		{&NoAnswerError{Err: context.DeadlineExceeded}, false},
+		{&StatusError{Status: 504}, true},
+		{fmt.Errorf("x: %w", &StatusError{Status: 502}), true},
+		{&StatusError{Status: 503}, false}, // of a gateway that has nowhere to send it, or of the engine itself
+		{&StatusError{Status: 400}, false},
+	} {
+		if got := IsUnanswered(tt.err); got != tt.want {
+			t.Errorf("%v: got %v", tt.err, got)
+		}
+	}
+}
+
 func FuzzFailure(f *testing.F) {
 	f.Add([]byte(`{"error":"x"}`))
 	f.Add([]byte(`{"detail":"\u001b","code":7}`))
