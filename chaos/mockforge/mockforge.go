@@ -3,6 +3,7 @@ package mockforge
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,6 +45,7 @@ type Server struct {
 	mu     sync.Mutex
 	faults []*Applied     // those that are on now, the oldest first
 	last   map[string]any // what was written last; nil: nothing
+	known  map[string]any // what it is known to have, as it was written last; nil: nobody knows
 }
 
 // Applied is a fault that is on.
@@ -132,6 +134,9 @@ func byHand(c link.Caller) string {
 func (s *Server) put(ctx context.Context, a *Applied, now chaos.Fault) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.unchanged(ctx); err != nil {
+		return link.Untouched(err) // nothing was written, or nothing more
+	}
 	had := slices.Clone(s.faults)
 	was := a.now
 	a.now = now
@@ -159,13 +164,19 @@ func (s *Server) take(ctx context.Context, a *Applied) error {
 
 // rewrite makes the server have the faults that are on, and no others. The caller holds mu.
 func (s *Server) rewrite(ctx context.Context) error {
+	s.known = nil
 	if len(s.faults) == 0 {
-		err := goBack(ctx, s.Caller, s.Prior)
+		back, err := goBack(ctx, s.Caller, s.Prior)
 		if err == nil {
-			s.last = nil
+			s.last, s.known = nil, back
 		}
 		return err
 	}
+	read, err := Config(ctx, s.Caller)
+	if err != nil {
+		return err
+	}
+	s.Prior = without(s.Prior, read)
 	config, err := s.config()
 	if err != nil {
 		return err
@@ -203,20 +214,62 @@ func (s *Server) config() (map[string]any, error) {
 
 // write writes a configuration and reads it back.
 func (s *Server) write(ctx context.Context, config map[string]any) error {
-	s.last = config // whatever comes of it: it may be there
-	return write(ctx, s.Caller, config)
+	s.last, s.known = config, nil // whatever comes of it: it may be there
+	err := write(ctx, s.Caller, config)
+	if err == nil {
+		s.known = config
+	}
+	return err
 }
 
-// goBack goes back to the prior configuration and confirms it. It switches nothing on: where
-// all chaos is off by now somebody has seen to it since, and what was on before may have been
-// another run's.
-func goBack(ctx context.Context, c link.Caller, prior map[string]any) error {
+// unchanged is a LostError if somebody has written the configuration since we did: what is
+// written over it would bring back what that one has taken off. The caller holds mu.
+func (s *Server) unchanged(ctx context.Context) error {
+	if s.known == nil {
+		return nil
+	}
+	read, err := Config(ctx, s.Caller)
+	if err == nil && (!has(read, s.known) || hasMore(read, s.known)) {
+		err = s.changed()
+	}
+	return err
+}
+
+func (s *Server) changed() error {
+	return link.Lost("the configuration of MockForge at %s is not the one that was put: somebody changed it, or it was started anew", s.Base)
+}
+
+// goBack goes back to the prior configuration, confirms it, and gives what there is then. It
+// switches nothing on: what is off by now somebody has seen to since, and what was on before may
+// have been another run's.
+func goBack(ctx context.Context, c link.Caller, prior map[string]any) (map[string]any, error) {
 	if on(prior) {
-		if read, err := Config(ctx, c); err != nil || !on(read) {
-			return err
+		read, err := Config(ctx, c)
+		if err != nil || !on(read) {
+			return read, err
+		}
+		prior = without(prior, read)
+	}
+	prior = normal(prior)
+	return prior, write(ctx, c, prior)
+}
+
+// without is a prior configuration that is in force without what is off in one that was read: we
+// switch off nothing that was on before.
+func without(prior, read map[string]any) map[string]any {
+	if !on(prior) {
+		return prior
+	}
+	out := maps.Clone(prior)
+	out["enabled"] = on(read)
+	for name := range blocks() {
+		was, _ := prior[name].(map[string]any)
+		is, _ := read[name].(map[string]any)
+		if on(was) && !on(is) {
+			out[name] = read[name]
 		}
 	}
-	return write(ctx, c, normal(prior))
+	return out
 }
 
 // on reports whether a configuration, or a block of one, is in force.
@@ -251,7 +304,7 @@ func (s *Server) look(ctx context.Context) error {
 		return err
 	}
 	if !has(read, s.last) {
-		return link.Lost("the configuration of MockForge at %s is not the one that was put: somebody changed it, or it was started anew", s.Base)
+		return s.changed()
 	}
 	return nil
 }
@@ -264,7 +317,10 @@ func Undo(ctx context.Context, c link.Caller, prior map[string]any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, undoWithin)
 	defer cancel()
-	if err := link.Retry(ctx, func(ctx context.Context) error { return goBack(ctx, c, prior) }); err != nil {
+	if err := link.Retry(ctx, func(ctx context.Context) error {
+		_, err := goBack(ctx, c, prior)
+		return err
+	}); err != nil {
 		return fmt.Errorf("%w; %s", err, byHand(c))
 	}
 	return nil

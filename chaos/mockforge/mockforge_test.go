@@ -253,6 +253,51 @@ func TestAttachedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestAttachedMeanwhileOn: the same at a server on which chaos is on as such, with nothing in it.
+func TestAttachedMeanwhileOn(t *testing.T) {
+	fake, one := open(t, args{"enabled": true})
+	before := fake.Config()
+	theirs := apply(t, one, made(t, "latency", args{"delay": "5ms"}))
+	two := again(t, one)
+	ours := apply(t, two, made(t, "rate_limit", args{"rate": 5, "burst": 2}))
+	more := apply(t, two, made(t, "bandwidth", args{"rate": "10KB/s"}))
+	remove(t, theirs)
+	remove(t, more) // while ours is still on
+	if fake.Block("latency") != nil || fake.Block("rate_limit") == nil {
+		t.Errorf("one of ours is on: %v", fake.Config())
+	}
+	remove(t, ours)
+	if err := mockforge.Undo(context.Background(), two.Caller, two.Prior); err != nil {
+		t.Error(err)
+	}
+	if fake.Block("latency") != nil || fake.Block("rate_limit") != nil || fake.Config()["enabled"] != before["enabled"] {
+		t.Errorf("left: %v", fake.Config())
+	}
+}
+
+// TestRampMeanwhile: a fault that is written anew while it climbs does not bring another run's
+// back that has been taken off since.
+func TestRampMeanwhile(t *testing.T) {
+	fake, one := open(t, nil)
+	theirs := apply(t, one, made(t, "latency", args{"delay": "5ms"}))
+	two := again(t, one)
+	ramp := args{"ramp": args{"start": 0.1, "end": 0.9, "over": "1h", "shape": "linear"}}
+	ours := apply(t, two, made(t, "http_error", args{"codes": 500, "probability": ramp}))
+	remove(t, theirs)
+	select {
+	case err := <-ours.Lost():
+		if !link.IsLost(err) {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("nobody noticed")
+	}
+	remove(t, ours)
+	if diff := cmp.Diff(mockforgetest.Initial(), fake.Config()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // saysWritten answers that a configuration was written without writing it, for so many times.
 type saysWritten struct {
 	http.RoundTripper
