@@ -171,6 +171,7 @@ func HasRamp(f *chaos.Fault) bool { return ramps(f, -1) }
 func (w *Follower) follow(ctx context.Context, is bool) {
 	climbs := false // the ramp has to be brought to its end once more
 	unsure := false // what was asked last has failed, and may be done in part
+	var coming lateness
 	defer func() {
 		w.on = is && !unsure
 		close(w.done)
@@ -192,8 +193,9 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 			looked = time.Now()
 			err = w.Look(ctx)
 		}
+		var again time.Duration
 		if unsure {
-			w.failed = err
+			w.failed, again = coming.after(err)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -208,6 +210,8 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 			if w.Warn != nil {
 				w.Warn(err)
 			}
+		case again > 0:
+			is, next = on, min(orElse(next, again), again)
 		default:
 			climbs = on && w.Step > 0 && ramps(&w.Fault, elapsed)
 			is, unsure = on, false
@@ -220,6 +224,32 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 		case <-w.bell:
 		}
 	}
+}
+
+// lateness is what is known of calls that nobody answered, and that may still arrive.
+type lateness struct {
+	err   error     // of the last of them; nil: there are none
+	until time.Time // zero until something was answered again
+}
+
+// after takes how the next call went, and gives why the engine may come to be otherwise, and for
+// how long: then what was asked is to be asked again.
+func (l *lateness) after(err error) (failed error, again time.Duration) {
+	switch {
+	case IsUnanswered(err):
+		*l = lateness{err: err}
+	case l.err == nil:
+		return err, 0
+	case err == nil && l.until.IsZero():
+		l.until = time.Now().Add(late)
+		return l.err, late
+	case err == nil:
+		if again = time.Until(l.until); again <= 0 {
+			*l = lateness{}
+			return nil, 0
+		}
+	}
+	return l.err, again
 }
 
 func orElse(d, other time.Duration) time.Duration {

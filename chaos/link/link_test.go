@@ -274,6 +274,36 @@ func TestFollower(t *testing.T) {
 			w.Stop()
 		})
 	})
+	t.Run("unanswered", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var e engine
+			f := e.following(fault(t, map[string]any{"delay": "1s"}), 0)
+			put := f.Put
+			f.Put = func(ctx context.Context, at time.Duration) error {
+				if err := put(ctx, at); err != nil {
+					return &NoAnswerError{Sent: true, Err: err}
+				}
+				return nil
+			}
+			w, err := Follow(context.Background(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Lift()
+			time.Sleep(time.Second)
+			e.set(func() { e.fails = 1 })
+			w.Restore()
+			time.Sleep(1500 * time.Millisecond)
+			w.Lift() // before what was not answered can no longer come
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			e.expect(t, "0s put 1s", "0s take", "1s put 1s fails", "2s put 1s", "2.5s take", "3s take")
+			w.Stop()
+			if err := w.Failed(); err != nil {
+				t.Error(err)
+			}
+		})
+	})
 	t.Run("not on", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := engine{fails: 1}

@@ -46,6 +46,7 @@ type Server struct {
 	faults []*Applied     // those that are on now, the oldest first
 	last   map[string]any // what was written last; nil: nothing
 	known  map[string]any // what it is known to have, as it was written last; nil: nobody knows
+	coming bool           // something was written that nobody answered: it may still come
 }
 
 // Applied is a fault that is on.
@@ -167,8 +168,13 @@ func (s *Server) rewrite(ctx context.Context) error {
 	s.known = nil
 	if len(s.faults) == 0 {
 		back, err := goBack(ctx, s.Caller, s.Prior)
-		if err == nil {
-			s.last, s.known = nil, back
+		s.wrote(back, err)
+		switch {
+		case err != nil:
+		case s.known != nil:
+			s.last = nil
+		default:
+			s.last = back // to be gone back to once more
 		}
 		return err
 	}
@@ -216,10 +222,21 @@ func (s *Server) config() (map[string]any, error) {
 func (s *Server) write(ctx context.Context, config map[string]any) error {
 	s.last, s.known = config, nil // whatever comes of it: it may be there
 	err := write(ctx, s.Caller, config)
-	if err == nil {
-		s.known = config
-	}
+	s.wrote(config, err)
 	return err
+}
+
+// wrote takes how the writing of a configuration went. What was answered after something that was
+// not is not known to be there. The caller holds mu.
+func (s *Server) wrote(config map[string]any, err error) {
+	switch {
+	case link.IsUnanswered(err):
+		s.known, s.coming = nil, true
+	case err == nil && !s.coming:
+		s.known = config
+	case err == nil:
+		s.known, s.coming = nil, false
+	}
 }
 
 // unchanged is a LostError if somebody has written the configuration since we did: what is

@@ -355,6 +355,30 @@ func TestLate(t *testing.T) {
 	}
 }
 
+// TestLateLifted: nor is it on while the fault is lifted once more, or after its end.
+func TestLateLifted(t *testing.T) {
+	for _, atOnce := range []bool{false, true} {
+		fake, s := open(t, nil)
+		through := &linktest.Late{RoundTripper: s.Caller.HTTP.Transport}
+		s.Caller.HTTP = &http.Client{Transport: through}
+		a := apply(t, s, made(t, "latency", args{"delay": "5ms"}))
+		a.Lift()
+		eventually(t, func() bool { return fake.Block("latency") == nil })
+		through.Next(http.MethodPut, 1)
+		a.Restore()
+		eventually(t, through.GaveUp)
+		a.Lift()
+		eventually(t, through.Arrived)
+		if !atOnce {
+			eventually(t, func() bool { return fake.Block("latency") == nil })
+		}
+		remove(t, a)
+		if diff := cmp.Diff(mockforgetest.Initial(), fake.Config()); diff != "" {
+			t.Errorf("at once %v: %s", atOnce, diff)
+		}
+	}
+}
+
 func TestFits(t *testing.T) {
 	ramp := args{"ramp": args{"start": 0, "end": 0.5, "over": "1s", "shape": "linear"}}
 	for _, tt := range []struct {

@@ -407,6 +407,27 @@ func TestLate(t *testing.T) {
 	}
 }
 
+// TestLateLifted: what was given up while the fault was to go on again, and is lifted once more
+// before it arrives, is not on until the fault ends.
+func TestLateLifted(t *testing.T) {
+	through := new(linktest.Late)
+	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { through.RoundTripper = own; return through })
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Lift()
+	eventually(t, func() bool { return s.Clean("shop") })
+	through.Next(http.MethodPost, 2)
+	a.Restore()
+	eventually(t, through.GaveUp)
+	a.Lift()
+	eventually(t, func() bool { return through.Arrived() && s.Clean("shop") })
+	if err := a.Remove(context.Background()); err != nil || !s.Clean("shop") {
+		t.Errorf("%v, %+v", err, s.State("shop"))
+	}
+}
+
 // TestLostAtTheEnd: a fault that was gone before it was taken off is lost, however shortly
 // before; one that was off by itself then, as a pulse is, is not.
 func TestLostAtTheEnd(t *testing.T) {
