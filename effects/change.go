@@ -32,6 +32,9 @@ type Means struct {
 	Expect string
 }
 
+// undoRest is for the programs that come after one that has taken all the time there is, together.
+const undoRest = 5 * time.Second
+
 // undoPause is between two tries to undo a change.
 const undoPause = 250 * time.Millisecond
 
@@ -135,14 +138,23 @@ func (e *Effects) confirms(ctx context.Context, c *Change) (Reading, error) {
 
 // do carries means out. What the programs leave running is what they make, or bring back.
 // Those that make the change end with this process, since somebody else then undoes it; of
-// those that undo it every program is run though one fails.
+// those that undo it every program is run though one fails, or hangs until ctx is over.
 func (e *Effects) do(ctx context.Context, m *Means, makes bool) error {
 	if m.Send != nil {
 		return e.send(ctx, m)
 	}
 	var errs []error
 	for _, argv := range m.Run {
-		answer := e.exec.run(ctx, &ExecArgs{Argv: argv, leaves: true, endsWithUs: makes})
+		args := ExecArgs{Argv: argv, leaves: true, endsWithUs: makes}
+		within, cancel := ctx, context.CancelFunc(func() {})
+		if end, ok := ctx.Deadline(); ok && !makes {
+			args.Timeout = max(DefaultExecTimeout, time.Until(end)) // the change says for how long
+			if ctx.Err() != nil {
+				within, cancel = context.WithTimeout(context.WithoutCancel(ctx), undoRest/time.Duration(len(m.Run)))
+			}
+		}
+		answer := e.exec.run(within, &args)
+		cancel()
 		err := ran(argv, answer)
 		if err != nil && makes {
 			return err

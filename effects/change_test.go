@@ -65,6 +65,28 @@ func TestChangeByPrograms(t *testing.T) {
 	}
 }
 
+// TestChangeHangs: a program that undoes and hangs does not keep the others from being run.
+func TestChangeHangs(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "mark")
+	e := New(Policy{AllowExec: []string{"touch", "rm", "sleep"}}, Options{})
+	defer e.Close()
+	hangs := []string{"sleep", "3600"}
+	c := &Change{
+		On: Means{Run: [][]string{{"touch", mark}}}, Within: time.Second,
+		Off: Means{Run: [][]string{hangs, hangs, {"rm", "-f", mark}}},
+	}
+	if _, err := e.Make(context.Background(), c); err != nil {
+		t.Fatal(err)
+	}
+	err := e.Unmake(context.Background(), c)
+	if !says(err, "it is not confirmed undone within 1s") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("what comes after a program that hangs was not run")
+	}
+}
+
 func says(err error, want string) bool {
 	if want == "" || err == nil {
 		return want == "" && err == nil
