@@ -18,7 +18,7 @@ import (
 	"starquake/store"
 )
 
-// cleanUpWithin is how long taking off one fault may take.
+// cleanUpWithin is how long taking off one fault may take that does not say so itself.
 const cleanUpWithin = time.Minute
 
 // ReasonCleanedUp is that of a run that was interrupted and ended by a clean-up.
@@ -122,7 +122,7 @@ func (was *resumption) cleanUp(ctx context.Context, st *store.Store, id string, 
 		if _, known := off.Off[at]; known || !all && !Outlives(&req) {
 			continue
 		}
-		one, cancel := context.WithTimeout(ctx, cleanUpWithin)
+		one, cancel := context.WithTimeout(ctx, max(cleanUpWithin, endWithin(&req)))
 		err := out.Undo(one, req)
 		cancel()
 		what := faultText(&req)

@@ -46,6 +46,41 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// Undo implements runtime.Undoer.
+func (s slowToEnd) Undo(ctx context.Context, _ runtime.Request) error {
+	select {
+	case <-time.After(s.takes):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestRecoverPatience: what a dead process has left on may take as long to take off.
+func TestRecoverPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, mem, began := slowToEnd{90 * time.Second, 2 * time.Minute}, &journal.Memory{}, time.Now()
+		main := func(b *runtime.Branch) (any, error) {
+			if _, err := b.Hold(ask("fault", "f")); err != nil {
+				return nil, err
+			}
+			return nil, b.Sleep(time.Hour)
+		}
+		first := runtime.NewReal(p, mem, began)
+		done := make(chan runtime.Outcome, 1)
+		go func() { done <- runtime.New(runtime.Config{}, first).Execute(main) }()
+		synctest.Wait()
+		recs := mem.Records() // what is there if it dies now
+		w := runtime.NewReal(p, &journal.Memory{}, began)
+		w.Recover(runtime.Recovery{Records: recs, Rollback: true})
+		if out := runtime.New(runtime.Config{}, w).Execute(main); out.Verdict != journal.VerdictStopped {
+			t.Errorf("%s, want stopped: %+v", out.Verdict, out)
+		}
+		first.Control(runtime.Control{Action: runtime.ActionStop})
+		<-done
+	})
+}
+
 // halfOn performs faults that cannot be put on as a whole, nor taken off.
 type halfOn struct{}
 

@@ -20,7 +20,7 @@ type Undoer interface {
 // ErrLeftOn is wrapped by the errors of a recovery that could not take a fault off.
 var ErrLeftOn = errors.New("what was on before the crash cannot be taken off")
 
-// undoWithin is how long taking off one fault found on may take.
+// undoWithin is how long taking off one fault found on may take that does not need longer.
 const undoWithin = time.Minute
 
 // Recovery says how a run goes on after the process that ran it has died.
@@ -209,7 +209,7 @@ func (w *Real) undoAll(p *recovery) error {
 		if p.off[req.ID] {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), undoWithin)
+		ctx, cancel := context.WithTimeout(context.Background(), max(undoWithin, w.endWithin(&req)))
 		if err := u.Undo(ctx, req); err != nil {
 			p.left[req.ID] = fmt.Errorf("%w: %w", ErrLeftOn, err)
 			errs = append(errs, p.left[req.ID])
