@@ -113,7 +113,7 @@ func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed tim
 		Look: func(ctx context.Context) error { return p.look(ctx, toxics) },
 	})
 	if err != nil {
-		link.AwaitLate(err, func(ctx context.Context) error { return p.take(ctx, id, &disabled, nil) })
+		p.awaitLate(err, id, &disabled)
 		return nil, err
 	}
 	return &Applied{w, p, id, toxics, &disabled}, nil
@@ -123,7 +123,7 @@ func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed tim
 // gone before.
 func (a *Applied) Remove(ctx context.Context) error {
 	a.Stop()
-	link.AwaitLate(a.Failed(), func(ctx context.Context) error { return a.p.take(ctx, a.id, a.disabled, nil) })
+	a.p.awaitLate(a.Failed(), a.id, a.disabled)
 	was := a.On()
 	return a.p.undo(ctx, a.id, a.disabled, func(s State, err error) {
 		if err != nil && !isGone(err) {
@@ -134,6 +134,21 @@ func (a *Applied) Remove(ctx context.Context) error {
 		}
 		was = false // from here on we may have taken off what is not there
 	})
+}
+
+// awaitLate takes off what there may be of a fault because of err, and waits for what of it may
+// still arrive. That the proxy is disabled may come last, when no mark tells of it any more: if it
+// may be, it is enabled then.
+func (p *Proxy) awaitLate(err error, id string, disabled *bool) {
+	may := *disabled
+	link.AwaitLate(err, func(ctx context.Context) error { return p.take(ctx, id, disabled, nil) })
+	if !may || !link.IsUnanswered(err) {
+		return
+	}
+	*disabled = true
+	ctx, cancel := context.WithTimeout(context.Background(), undoWithin)
+	defer cancel()
+	_ = p.take(ctx, id, disabled, nil) // it is taken off once more, which tells
 }
 
 // put makes the proxy have the toxics, and confirms it. It sets disabled when it disables it.
@@ -206,8 +221,27 @@ func (p *Proxy) enable(ctx context.Context, on bool) error {
 // Undo takes off whatever the fault may have put on, whether it did or not, and returns
 // when Toxiproxy confirms that nothing of it is left. It tries for a while. The error
 // says what to do by hand.
+//
+// Who was about to disable the proxy, and has not, left a mark on one that is enabled. That may
+// still be done, when the mark is gone: it is waited for.
 func (p *Proxy) Undo(ctx context.Context, id string) error {
-	return p.undo(ctx, id, new(bool), nil)
+	about := false
+	err := p.undo(ctx, id, new(bool), func(s State, err error) {
+		about = about || err == nil && s.Enabled && slices.ContainsFunc(s.Toxics, func(t toxic) bool {
+			return t.isRefusal() && strings.HasPrefix(t.Name, names(id))
+		})
+	})
+	if err != nil || !about {
+		return err
+	}
+	wait := time.NewTimer(link.Late)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+		return fmt.Errorf("proxy %q may still be disabled late: %w; %s", p.Name, ctx.Err(), p.byHand(id))
+	}
+	return p.undo(ctx, id, &about, nil)
 }
 
 // undo is Undo for who may know that it has disabled the proxy. seen, unless nil, is given

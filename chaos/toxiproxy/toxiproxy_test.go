@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -403,6 +404,57 @@ func TestLate(t *testing.T) {
 	a.Restore()
 	eventually(t, through.GaveUp)
 	if err := a.Remove(context.Background()); err != nil || !through.Arrived() || !s.Clean("shop") {
+		t.Errorf("%v, %+v", err, s.State("shop"))
+	}
+}
+
+// lateDisable gives up the next request that disables a proxy, and has it arrive later.
+type lateDisable struct {
+	*linktest.Late
+	looks int
+	armed atomic.Bool
+}
+
+func (l *lateDisable) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodPost && req.ContentLength == int64(len(`{"enabled":false}`)) && l.armed.CompareAndSwap(true, false) {
+		l.Next(http.MethodPost, l.looks)
+	}
+	return l.Late.RoundTrip(req)
+}
+
+// TestLateRefuse: the same where it is the proxy that is disabled late, when our mark is gone.
+func TestLateRefuse(t *testing.T) {
+	through := &lateDisable{Late: new(linktest.Late), looks: 2}
+	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { through.RoundTripper = own; return through })
+	f := made(t, "refuse", args{"open_connections": "close"})
+	ctx := context.Background()
+	through.armed.Store(true)
+	if _, err := p.Apply(ctx, f, "one", 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if err := p.Undo(ctx, "one"); err != nil || !through.Arrived() || !s.Clean("shop") {
+		t.Errorf("%v, %+v", err, s.State("shop"))
+	}
+	// The same where it was on, and is to be again.
+	a, err := p.Apply(ctx, f, "two", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Lift()
+	eventually(t, func() bool { return s.Clean("shop") })
+	through.armed.Store(true)
+	a.Restore()
+	eventually(t, through.GaveUp)
+	if err := a.Remove(ctx); err != nil || !through.Arrived() || !s.Clean("shop") {
+		t.Errorf("%v, %+v", err, s.State("shop"))
+	}
+	// Whoever undoes it knows of it only by its mark.
+	s.Do(http.MethodPost, "/proxies/shop/toxics", args{"name": "starquake-three-refuse", "type": "noop"}, nil)
+	undone := make(chan error, 1)
+	go func() { undone <- p.Undo(ctx, "three") }()
+	eventually(t, func() bool { return len(s.State("shop").Toxics) == 0 })
+	s.Do(http.MethodPost, "/proxies/shop", args{"enabled": false}, nil)
+	if err := <-undone; err != nil || !s.Clean("shop") {
 		t.Errorf("%v, %+v", err, s.State("shop"))
 	}
 }
