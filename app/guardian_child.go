@@ -118,7 +118,7 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 			}
 			what := f.ID
 			over, err := alone(ctx, func(ctx context.Context) (err error) {
-				if what, err = undoGuarded(ctx, hello.Policy, f, &live, logger); err != nil {
+				if what, err = undoGuarded(ctx, hello.Policy, f, &live, redactor.Redact, logger); err != nil {
 					return err
 				}
 				if err := f.late(); err != nil {
@@ -161,12 +161,16 @@ func takeAllOff(hello guardianHello, held []guarded, logger *slog.Logger, within
 
 // undoGuarded takes one fault off, unless a run that goes on has put on the same; what
 // describes it.
-func undoGuarded(ctx context.Context, policy effects.Policy, f guarded, live *liveFaults, logger *slog.Logger) (what string, err error) {
+func undoGuarded(ctx context.Context, policy effects.Policy, f guarded, live *liveFaults, redact func(string) string, logger *slog.Logger) (what string, err error) {
 	var args builtins.FaultArgs
 	if err := json.Unmarshal(f.Args, &args); err != nil {
 		return f.ID, err
 	}
-	if err := live.spare(f.Args); err != nil {
+	named, err := effects.MapStrings(f.Args, redact) // as the journals of others have it
+	if err == nil {
+		err = live.spare(named)
+	}
+	if err != nil {
 		return describeFault(&args), err
 	}
 	base := effects.New(policy, effects.Options{})

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -230,5 +233,59 @@ func TestEndWithin(t *testing.T) {
 	}
 	if got := new(outside).EndWithin(&runtime.Request{Kind: effects.KindHTTP, Args: args}); got != 0 {
 		t.Errorf("another effect has %s", got)
+	}
+}
+
+// TestGuardSparesSecret: what a run that goes on has put on is left alone also where a secret is
+// in what takes it off: the guardian knows its text, and the journal of the other its name.
+func TestGuardSparesSecret(t *testing.T) {
+	var offs atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { offs.Add(1) }))
+	defer s.Close()
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	secret, err := builtins.NewSecret("key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := func(key string) json.RawMessage {
+		off := map[string]any{"url": s.URL + "/off", "headers": map[string]any{"Authorization": "Bearer " + key}}
+		f, err := chaos.New("http", map[string]any{"name": "x", "on": s.URL + "/on", "off": off})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(builtins.FaultArgs{Fault: f, Text: f.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for _, id := range []string{"dead", "other"} {
+		run, err := st.Create(store.Info{ID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = run.Append([]journal.Record{
+			{Kind: journal.RunBegin, Place: journal.Place{Branch: "0"}, Body: &journal.RunBeginBody{}},
+			{Kind: journal.EffectStart, Place: journal.Place{Branch: "0", Op: 1}, Body: &journal.EffectStartBody{Kind: builtins.KindFault, Args: args(secret.String()), Held: true, Chaos: true}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer run.Close()
+		if id == "dead" {
+			if err := run.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	hello := guardianLine{Hello: &guardianHello{Run: "dead", Dir: st.RunDir("dead"), Policy: effects.Policy{Network: []string{"127.0.0.1"}}, Secrets: map[string]string{"key": "hush"}}}
+	lines := told(t, hello, guardianLine{Add: &guarded{ID: "1", Place: "0:1", Args: args("hush"), On: true}})
+	err = guard(strings.NewReader(lines), slog.New(slog.DiscardHandler), 100*time.Millisecond)
+	if err == nil || !strings.Contains(err.Error(), "run other, which goes on, has put on the same") || offs.Load() != 0 {
+		t.Errorf("%v, and off was sent %d times", err, offs.Load())
 	}
 }
