@@ -29,8 +29,9 @@ type waiting struct {
 	start        func(app.RunOptions) (*app.Running, error)
 	key          startKey  // of the start; the zero value without one
 	asked        *starting // what is to be started
-	// came says that its turn has come; guarded by the manager's mu.
+	// came says that its turn has come, why what kept it from beginning then; guarded by the manager's mu.
 	came bool
+	why  string
 	// kept is closed when it is on disk, where it is to be.
 	kept chan struct{}
 	// settled is closed when the run has begun, or never will.
@@ -116,12 +117,20 @@ func (m *manager) turn(w *waiting, in *place) {
 	defer m.starting.Done()
 	<-w.kept
 	r, err := guardedStart(w.start, m.options(w.id))
+	if short(err) {
+		m.waitsOn(w, in, err)
+		return
+	}
 	var lost error
 	if err == nil {
 		m.adopt(r, w.targets)
 		lost = r.Begun()
 	} else {
 		m.logger.Error("a run that waited does not begin", "run", w.id, "name", w.name, "error", err)
+	}
+	if short(lost) && m.undone(r) {
+		m.waitsOn(w, in, lost)
+		return
 	}
 	if lost == nil { // until it has begun on disk it would be lost with this process
 		m.unkeep(w)

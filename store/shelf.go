@@ -131,6 +131,9 @@ func (s *Shelf) Put(name, by string, body json.RawMessage, etag string, now time
 		return Document{}, fmt.Errorf("document %q: %w", name, err)
 	}
 	if err := replaceFile(filepath.Join(dir, versionName(next.Version)), text.Bytes()); err != nil {
+		if wantsRoom(err) {
+			err = &noRoom{err}
+		}
 		return Document{}, fmt.Errorf("document %q: %w", name, err)
 	}
 	s.forget(dir, next.Version)
