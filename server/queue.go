@@ -117,7 +117,7 @@ func (m *manager) turn(w *waiting, in *place) {
 	defer m.starting.Done()
 	<-w.kept
 	r, err := guardedStart(w.start, m.options(w.id))
-	if short(err) {
+	if short(err) || err != nil && m.parting() != nil { // its process may have been told to end, too
 		m.waitsOn(w, in, err)
 		return
 	}

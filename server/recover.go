@@ -180,11 +180,17 @@ func (m *manager) resume(id string, permits func() app.Options) (*app.Running, e
 	return r, nil
 }
 
-// revives says whether a run whose script's process was killed is taken up again.
+// revives says whether a run whose script's process was killed is taken up again. As the server
+// ends it is by the next one: who ends a system, or a service, may tell all processes at once.
 func (m *manager) revives(id string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closing || m.store == nil || m.revivals[id] >= maxRevivals {
+	switch {
+	case m.store == nil:
+		return false
+	case m.closing:
+		return true
+	case m.revivals[id] >= maxRevivals:
 		return false
 	}
 	m.revivals[id]++
