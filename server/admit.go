@@ -62,8 +62,14 @@ func (a *Admission) exclusive(targets []string) []string {
 	return out
 }
 
-// place is that of a run which is being started, among those that go on.
-type place struct{ targets []string }
+// place is that of a run which is being started, or taken up, among those that go on.
+type place struct {
+	targets []string
+	all     bool // which of the targets it has nobody knows
+}
+
+// has reports whether the run may have a target.
+func (p *place) has(target string) bool { return p.all || slices.Contains(p.targets, target) }
 
 // free says why a run that is to be started cannot have its targets, nil if it can. The
 // caller holds mu.
@@ -84,7 +90,7 @@ func (m *manager) free(targets []string) error {
 			}
 		}
 		for other := range m.places {
-			if slices.Contains(other.targets, target) {
+			if other.has(target) {
 				return problemf(409, "target_held", "target %s is for one run at a time, and a run that is being started has it", target)
 			}
 		}
@@ -98,7 +104,7 @@ func (m *manager) take(targets []string) (*place, error) {
 	if err := m.free(targets); err != nil {
 		return nil, err
 	}
-	p := &place{targets}
+	p := &place{targets: targets}
 	m.places[p] = true
 	return p, nil
 }
@@ -114,5 +120,5 @@ func (m *manager) going() (n int) {
 }
 
 // ended reports whether a run has ended. Who has seen that may start another one in its place
-// at once.
-func ended(r *app.Running) bool { return r.Ended() }
+// at once. One that was parked goes on.
+func ended(r *app.Running) bool { return r.Ended() && !r.Parked() }

@@ -136,6 +136,9 @@ func (m *manager) goOnBeside(e *store.Entry) error {
 	targets := m.targets()
 	m.mu.Lock()
 	in, err := m.take(targets)
+	if err == nil {
+		in.all = true // one may be there by now that was not
+	}
 	m.mu.Unlock()
 	if err != nil {
 		return err

@@ -318,15 +318,17 @@ func (m *manager) drop(r *app.Running) {
 	if m.live[r.ID] != r {
 		return
 	}
-	given := m.given[r.ID]
+	given, known := m.given[r.ID]
 	delete(m.live, r.ID)
 	delete(m.given, r.ID)
 	if r.Parked() && !m.closing {
 		if m.reviving[r.ID] == nil {
 			m.reviving[r.ID] = make(chan struct{})
 		}
+		in := &place{given, !known} // it keeps what it has
+		m.places[in] = true
 		m.starting.Add(1)
-		go m.revive(r.ID, given)
+		go m.revive(r.ID, in)
 		return
 	}
 	if taken := m.reviving[r.ID]; taken != nil { // the server ends

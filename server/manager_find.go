@@ -149,7 +149,7 @@ func (m *manager) using(target string) []string {
 		}
 	}
 	for in := range m.places { // it may have its environment by now
-		if slices.Contains(in.targets, target) {
+		if in.has(target) {
 			ids = append(ids, "one that is being started")
 		}
 	}

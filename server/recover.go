@@ -198,8 +198,8 @@ func (m *manager) revives(id string) bool {
 }
 
 // revive takes up a run that was parked because its script's process was killed. The caller
-// holds mu, and has added to starting; given are the run's targets.
-func (m *manager) revive(id string, given []string) {
+// holds mu, and has added to starting; in is the run's place.
+func (m *manager) revive(id string, in *place) {
 	defer m.starting.Done()
 	m.logger.Warn("the process of a run's script was killed; the run is taken up again", "run", id)
 	_, err := m.takeUp(id)
@@ -209,9 +209,11 @@ func (m *manager) revive(id string, given []string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.live[id] != nil && given != nil {
-		m.given[id] = given
+	if m.live[id] != nil && !in.all {
+		m.given[id] = in.targets
 	}
+	delete(m.places, in)
+	m.advance()
 	if taken := m.reviving[id]; taken != nil {
 		close(taken)
 		delete(m.reviving, id)

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -32,4 +33,30 @@ func TestWorkersKilledAtTheEnd(t *testing.T) {
 		}
 		l.do("POST", "/api/v1/runs/"+id+"/stop", nil)
 	}
+}
+
+// TestTargetsWhileRevived: a run that is taken up again, as its script's process was killed, has its
+// targets meanwhile: none is removed under it, and no other run gets one that it has for itself.
+func TestTargetsWhileRevived(t *testing.T) {
+	data := t.TempDir()
+	token := newToken(t, data, "operator")
+	l := serveIn(t, data, "--exclusive", "t", "--max-runs", "1", "--queue", "0")
+	l.do("POST", "/api/v1/targets", map[string]any{"name": "t", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}).is(201)
+	asked := map[string]any{"content": "def main():\n    step(\"s\", duration = \"1h\", chaos = fault.latency(\"1ms\"), on = target(\"t\"))\n", "format": "starlark", "targets": []string{"t"}}
+	id := l.do("POST", "/api/v1/runs", asked, bearer(token)).is(201).text("id")
+	on := func() bool {
+		return l.do("GET", "/api/v1/runs/"+id+"/status", nil).is(200).get("faults_on") == 1.0
+	}
+	l.await("the fault", on)
+	if err := syscall.Kill(l.workers()[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	l.await("its being taken up", func() bool {
+		l.do("DELETE", "/api/v1/targets/t", nil).is(409, "target_in_use")
+		l.do("POST", "/api/v1/runs", asked, bearer(token)).is(409, "target_held")
+		return strings.Contains(string(l.do("GET", "/api/v1/runs/"+id+"/journal", nil).is(200).body), `"action":"recover"`)
+	})
+	l.await("the fault again", on)
+	l.do("POST", "/api/v1/runs/"+id+"/stop", nil).is(200)
+	l.do("POST", "/api/v1/runs", asked, bearer(token)).is(201) // its place is free
 }
