@@ -22,6 +22,9 @@ const ReasonDiverged = "diverged"
 // ReasonNotBegun is that of a run whose process died before it had begun.
 const ReasonNotBegun = "not_begun"
 
+// ErrEnded says that a run has ended, and so cannot be taken up.
+var ErrEnded = errors.New("it has ended")
+
 // reasonJournal is that of a run of which not all could be kept.
 const reasonJournal = "journal"
 
@@ -31,7 +34,8 @@ const reasonJournal = "journal"
 // its clean-ups run.
 //
 // The error is ErrNotBegun of a run that had done nothing when its process died: it is over
-// then, and nobody was told that it is there (see Begun).
+// then, and nobody was told that it is there (see Begun). It is ErrEnded of one that has ended since
+// the caller saw that it was interrupted: others take runs up, and clean up, too.
 //
 // A run whose proxies cannot listen where they did stays interrupted, and the error says so.
 //
@@ -86,6 +90,9 @@ func takeUp(id string, from runtime.Recovery, opt *RunOptions) (*Running, execut
 	entry, err := opt.Store.Entry(id)
 	if err != nil {
 		return nil, executor{}, err
+	}
+	if entry.Status == store.Ended { // of one that is held nobody else changes that
+		return nil, executor{}, fmt.Errorf("%w, %s", ErrEnded, entry.End.Verdict)
 	}
 	was, err := readRecorded(entry.Info, from.Records)
 	if err != nil {

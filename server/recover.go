@@ -82,6 +82,8 @@ func (m *manager) goOn(e *store.Entry) error {
 			m.unkey(key) // whoever asked got no answer, and may ask again
 		}
 		return nil
+	case errors.Is(err, app.ErrEnded): // in another process, meanwhile
+		return nil
 	case err != nil:
 		return err
 	}

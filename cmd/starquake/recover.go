@@ -87,6 +87,8 @@ func (c *recoverCmd) one(sh *shell, st *store.Store, id string, reports []report
 		switch {
 		case errors.Is(err, store.ErrBusy):
 			return nil, invalid("run %s goes on in another process", id)
+		case errors.Is(err, app.ErrEnded):
+			return nil, invalid("%w: it was interrupted, and somebody else has gone on with it or cleaned it up", err)
 		case errors.Is(err, store.ErrDamaged):
 			return nil, errored("%w; the run cannot go on, and starquake cleanup %s%s takes off what its journal still shows on", err, id, c.again())
 		case err != nil:
