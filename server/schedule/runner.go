@@ -124,7 +124,6 @@ func (r *runner) begin(now time.Time) {
 // run waits for the schedule's times, and for triggers, until ctx is done.
 func (r *runner) run(ctx context.Context) {
 	defer close(r.done)
-	r.settle()
 	for ctx.Err() == nil {
 		r.change(func(s *State) { s.rewind(&r.definition, time.Now()) })
 		r.note()
@@ -145,6 +144,7 @@ func (r *runner) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+	r.note() // who goes on with it is to know of a run that was begun last
 }
 
 // rewind has the next time be one from now on where the last one was noted by a clock that was
@@ -164,7 +164,8 @@ func (s *State) rewind(d *Definition, now time.Time) {
 	}
 }
 
-// settle finds out what became of a start that the process did not live to note.
+// settle finds out what became of a start that the process did not live to note. It is for the
+// times as they were then, and so comes before begin.
 func (r *runner) settle() {
 	due := r.state.Starting
 	if due.IsZero() {

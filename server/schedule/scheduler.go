@@ -169,6 +169,7 @@ func (s *Scheduler) begin(doc store.Document) error {
 	ctx, cancel := context.WithCancel(s.ctx)
 	r.cancel = cancel
 	s.runners[doc.Name] = r
+	r.settle()
 	r.begin(time.Now())
 	r.note() // before anybody is told that it is there
 	go r.run(ctx)
