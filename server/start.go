@@ -124,7 +124,7 @@ func (s *Server) waiting(asked *starting) *waiting {
 
 // optioned puts what is asked into the options of a run.
 func (s *Server) optioned(asked *starting, opt *app.RunOptions) error {
-	env, _, err := s.targets.environment(asked.targets)
+	env, _, err := s.targets.given(asked.targets, asked.chosen)
 	if err != nil {
 		return err
 	}

@@ -357,6 +357,12 @@ func (t *targets) mended(name string) {
 // environment is what a run is given that asks for targets by name, or for all with nil,
 // and the names of those it gets.
 func (t *targets) environment(want []string) (*app.Environment, []string, error) {
+	return t.given(want, true)
+}
+
+// given is environment, also of a start that asked for all: of those that there were then it gets
+// those that there are, as it named none.
+func (t *targets) given(want []string, named bool) (*app.Environment, []string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	names := make([]string, 0, len(t.env.Targets))
@@ -373,7 +379,10 @@ func (t *targets) environment(want []string) (*app.Environment, []string, error)
 		if err := t.readable([]string{name}); err != nil {
 			return nil, nil, err
 		}
-		if target == nil {
+		switch {
+		case target == nil && !named:
+			continue
+		case target == nil:
 			return nil, nil, problemf(422, "target_not_found", "there is no target %q", name)
 		}
 		if !slices.Contains(names, name) {
