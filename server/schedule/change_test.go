@@ -2,9 +2,13 @@ package schedule
 
 import (
 	"errors"
+	"fmt"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"starquake/store"
 )
 
 // TestChangeWhileStarting: a schedule that is changed while a run of it is being started, at its
@@ -40,4 +44,28 @@ func TestChangeWhileStarting(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestShortStart: a time at which there is no room on the disk, or too many files are open, is met
+// when that has passed; where it does not, the time has failed, and says why.
+func TestShortStart(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.put(`"every":"1h"`)
+		short := fmt.Errorf("the run cannot be kept: %w", store.ErrNoRoom)
+		w.runs.set(func() { w.runs.fail = short })
+		time.Sleep(time.Hour + 25*time.Second)
+		w.runs.set(func() { w.runs.fail = nil })
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if o := w.last(); o.What != Started || o.Due.Hour() != 1 {
+			t.Errorf("met late: %+v", o)
+		}
+		w.runs.end()
+		w.runs.set(func() { w.runs.fail = fmt.Errorf("the script's process: %w", syscall.EMFILE) })
+		time.Sleep(time.Hour + time.Minute)
+		synctest.Wait()
+		if o := w.last(); o.What != Failed || o.Due.Hour() != 2 || o.Reason != "the script's process: too many open files" {
+			t.Errorf("never met: %+v", o)
+		}
+	})
 }

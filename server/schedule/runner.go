@@ -203,6 +203,11 @@ func (r *runner) meet(ctx context.Context, due time.Time) {
 	if ctx.Err() != nil && err != nil {
 		return // the next one settles it
 	}
+	if (errors.Is(err, store.ErrNoRoom) || store.Passes(err)) && time.Since(due)+again < grace { // there may be more in a moment
+		r.change(func(s *State) { s.Starting = time.Time{} })
+		pause(ctx, again)
+		return
+	}
 	r.change(func(s *State) {
 		s.Starting = time.Time{}
 		switch {
