@@ -21,12 +21,15 @@ type dataFlag struct {
 }
 
 // openStore opens the data folder.
-func (f dataFlag) openStore() (*store.Store, error) {
+func (f dataFlag) openStore() (*store.Store, error) { return f.openStoreTo(nil) }
+
+// openStoreTo is openStore, and tells a logger what was repaired, and what cannot be kept.
+func (f dataFlag) openStoreTo(logger *slog.Logger) (*store.Store, error) {
 	dir, err := app.DataDir(f.Data)
 	if err != nil {
 		return nil, asInvalid(err)
 	}
-	s, err := store.Open(dir, store.Options{})
+	s, err := store.Open(dir, store.Options{Logger: logger})
 	if err != nil {
 		return nil, errored("%w", err)
 	}

@@ -103,8 +103,6 @@ func (c *serveCmd) serve(sh *shell) error {
 	if err != nil {
 		return invalid("--audit-size: %w", err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	tlsConfig, err := c.tls()
 	if err != nil {
 		return err
@@ -112,9 +110,13 @@ func (c *serveCmd) serve(sh *shell) error {
 	if config.Authority, err = app.AuthorityDir(c.Data); err != nil {
 		return asInvalid(err)
 	}
-	if config.Store, err = c.openStore(); err != nil {
+	if config.Store, err = c.openStoreTo(logger); err != nil {
 		return err
 	}
+	// Not before: a signal ends the process while the folder is opened, which may have to wait for another.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)() // a second signal ends the process, whatever it is at
 	if unmatched, err := config.Unmatched(); err != nil {
 		return errors.Join(errored("%w", err), config.Store.Close())
 	} else if unmatched != "" {
@@ -154,7 +156,6 @@ func (c *serveCmd) serve(sh *shell) error {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		stop() // a second signal ends the process
 		logger.Info("ending: runs are parked, and every fault goes off")
 	}
 	late, cancel := context.WithTimeout(context.Background(), endWithin)
