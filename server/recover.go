@@ -72,7 +72,11 @@ func (m *manager) recover(permits func() app.Options) {
 // goOn takes up a run that was interrupted. The error says why it does not go on though it
 // should.
 func (m *manager) goOn(e *store.Entry) error {
-	r, err := m.takeUp(e.ID)
+	var r *app.Running
+	err := spared(func() (err error) {
+		r, err = m.takeUp(e.ID)
+		return err
+	})
 	switch {
 	case errors.Is(err, app.ErrNotBegun):
 		m.logger.Info("a run had not begun when its server died", "run", e.ID, "name", e.Name)
