@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -123,12 +124,23 @@ func (s *Script) Start(opt RunOptions) (*Running, error) {
 	if opt.Store != nil {
 		if r.durable, err = opt.Store.Create(s.info(r.ID, &opt, policy, &cfg.Begin, env, r.outside.folders, r.planned)); err != nil {
 			run.drop()
-			return nil, fmt.Errorf("the run cannot be kept: %w", err)
+			return nil, &notKept{err}
 		}
 	}
 	go r.execute(run.execute)
 	return r, nil
 }
+
+// ErrNotKept says that nothing was started, as the store could not take the run.
+var ErrNotKept = errors.New("the run cannot be kept")
+
+type notKept struct{ error }
+
+func (e *notKept) Error() string { return ErrNotKept.Error() + ": " + e.error.Error() }
+
+func (e *notKept) Unwrap() error { return e.error }
+
+func (e *notKept) Is(err error) bool { return err == ErrNotKept }
 
 // Refused says why Start would start nothing, nil if it would start a run now.
 func (s *Script) Refused(opt RunOptions) error {

@@ -13,9 +13,12 @@ import (
 // A start that waited was accepted, and nobody asks for it again. What keeps it from beginning when its
 // turn has come, and passes, does not end it: it waits on, and is tried again.
 
-// short reports whether an error is for want of what there may be more of in a moment: room on the
-// disk, files that may be open. It says nothing of the start.
-func short(err error) bool { return errors.Is(err, store.ErrNoRoom) || store.Passes(err) }
+// short reports whether an error is for want of what there may be in a moment, or in the next server:
+// a disk that takes the run, files that may be open. It says nothing of the start.
+func short(err error) bool {
+	kept := !errors.Is(err, app.ErrNotKept) || errors.Is(err, fs.ErrExist)
+	return !kept || errors.Is(err, store.ErrNoRoom) || store.Passes(err)
+}
 
 // waitsOn has a start wait on whose turn had come, and could not be used.
 func (m *manager) waitsOn(w *waiting, in *place, why error) {

@@ -11,17 +11,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestQueueShort: a start whose turn comes while there is no room on the disk, or there are too many
-// open files, is not lost: it waits on, and begins once that has passed.
+// TestQueueShort: a start whose turn comes while it cannot be kept, as there is no room on the disk, or
+// the data folder is away, or there are too many open files, is not lost: it waits on, and begins once
+// that has passed.
 func TestQueueShort(t *testing.T) {
+	limited := func(resource int, to func(l *lab) uint64) func(l *lab) (over func()) {
+		return func(l *lab) func() {
+			var was unix.Rlimit
+			limit := func(to, old *unix.Rlimit) {
+				t.Helper()
+				if err := unix.Prlimit(l.cmd.Process.Pid, resource, to, old); err != nil {
+					t.Fatal(err)
+				}
+			}
+			limit(nil, &was)
+			limit(&unix.Rlimit{Cur: to(l), Max: was.Max}, nil)
+			return func() { limit(&was, nil) }
+		}
+	}
+	away := func(l *lab) func() {
+		runs := filepath.Join(l.data, "runs")
+		if err := os.Rename(runs, runs+"-away"); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := os.Rename(runs+"-away", runs); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for name, of := range map[string]struct {
-		resource int
-		to       func(l *lab) uint64
-		why      string
+		begin func(l *lab) (over func())
+		why   string
 	}{
-		"no room for its folder": {unix.RLIMIT_FSIZE, func(*lab) uint64 { return 0 }, "the folder of run"},
-		"no room for the log":    {unix.RLIMIT_FSIZE, logSize, "the write-ahead log: "},
-		"too many open files":    {unix.RLIMIT_NOFILE, func(*lab) uint64 { return 3 }, "too many open files"},
+		"no room for its folder": {limited(unix.RLIMIT_FSIZE, func(*lab) uint64 { return 0 }), "the folder of run"},
+		"no room for the log":    {limited(unix.RLIMIT_FSIZE, logSize), "the write-ahead log: "},
+		"too many open files":    {limited(unix.RLIMIT_NOFILE, func(*lab) uint64 { return 3 }), "too many open files"},
+		"a folder that is away":  {away, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := serve(t, "--max-runs", "1")
@@ -30,15 +56,7 @@ func TestQueueShort(t *testing.T) {
 			}
 			first := l.begin("def main():\n    sleep(\"1h\")\n")
 			id := l.do("POST", "/api/v1/runs", map[string]any{"format": "starlark", "content": "def main():\n    log(\"once\")\n    sleep(\"1h\")\n"}).is(202).text("id")
-			var was unix.Rlimit
-			limit := func(to, old *unix.Rlimit) {
-				t.Helper()
-				if err := unix.Prlimit(l.cmd.Process.Pid, of.resource, to, old); err != nil {
-					t.Fatal(err)
-				}
-			}
-			limit(nil, &was)
-			limit(&unix.Rlimit{Cur: of.to(l), Max: was.Max}, nil)
+			over := of.begin(l)
 			l.do("POST", "/api/v1/runs/"+first+"/stop", nil)
 			l.await("its turn", func() bool { return strings.Contains(l.log.String(), "a run that waited") })
 			if log := l.log.String(); !strings.Contains(log[strings.Index(log, "a run that waited"):], of.why) {
@@ -47,7 +65,7 @@ func TestQueueShort(t *testing.T) {
 			if a := l.do("GET", "/api/v1/runs/"+id, nil).is(200); a.text("status") != "queued" {
 				t.Fatalf("it waits on: %s", a.body)
 			}
-			limit(&was, nil)
+			over()
 			l.await("its turn, again", func() bool { return l.do("GET", "/api/v1/runs/"+id, nil).is(200).text("status") == "running" })
 			l.await("its start to be off the disk", func() bool {
 				_, err := os.Stat(filepath.Join(l.data, "queue", id))
