@@ -25,10 +25,10 @@ type givenFlags struct {
 	Proxy  []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Give an embedded proxy as a target; may be repeated. With tls=terminate or KEY=VALUE of tls behind it TLS is terminated."`
 	Strict bool     `help:"Fail also for tolerated failures and passes after a retry."`
 
-	AllowExec   []string `placeholder:"COMMAND,…" help:"Commands that exec may run; none without it."`
-	AllowLoad   []string `placeholder:"HOST|CIDR,…" help:"Hosts that load may go to, besides those that the environment and the script's targets name."`
+	AllowExec   []string `placeholder:"COMMAND" help:"Commands that exec may run; none without it."`
+	AllowLoad   []string `placeholder:"HOST|CIDR" help:"Hosts that load may go to, besides those that the environment and the script's targets name."`
 	MaxLoadRate float64  `placeholder:"RATE" help:"The highest rate of load, in requests per second (50000)."`
-	AllowNet    []string `placeholder:"HOST|CIDR,…" help:"Hosts that may be reached; every one without it."`
+	AllowNet    []string `placeholder:"HOST|CIDR" help:"Hosts that may be reached; every one without it."`
 
 	Isolate     bool   `help:"Execute the script in a process of its own, with limits on memory and time."`
 	MemoryLimit string `placeholder:"SIZE" help:"The most memory that the script may take, such as 512MiB."`

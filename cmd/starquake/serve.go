@@ -39,9 +39,9 @@ type serveCmd struct {
 	Env    string   `placeholder:"FILE|NAME" help:"The environment that every run gets: a file, or NAME for NAME.yaml in . or ./environments."`
 	Proxy  []string `sep:"none" placeholder:"NAME=LISTEN,UPSTREAM[,PROTOCOL]" help:"Open a proxy as a target of all runs; may be repeated."`
 
-	AllowExec    []string `placeholder:"COMMAND,…" help:"Commands that scripts may run; none without it."`
-	AllowNet     []string `placeholder:"HOST|CIDR,…" help:"Hosts that scripts may reach; without it those that the environment and the proxies name."`
-	AllowLoad    []string `placeholder:"HOST|CIDR,…" help:"Hosts that load may go to, besides those that the environment and the proxies name."`
+	AllowExec    []string `placeholder:"COMMAND" help:"Commands that scripts may run; none without it."`
+	AllowNet     []string `placeholder:"HOST|CIDR" help:"Hosts that scripts may reach; without it those that the environment and the proxies name."`
+	AllowLoad    []string `placeholder:"HOST|CIDR" help:"Hosts that load may go to, besides those that the environment and the proxies name."`
 	MaxLoadRate  float64  `placeholder:"RATE" help:"The highest rate of load of one run, in requests per second (50000)."`
 	AllowProxies bool     `help:"Scripts and files may open proxies of their own on this machine."`
 	MemoryLimit  string   `placeholder:"SIZE" help:"The most memory of a script of somebody who is no admin."`
@@ -67,7 +67,7 @@ type serveCmd struct {
 
 	MaxRuns   int      `placeholder:"N" help:"How many runs may go on at once; without it as many as are started."`
 	Queue     int      `default:"100" placeholder:"N" help:"How many starts beyond --max-runs wait for their turn (${default}), in the order in which they came; further ones are refused. 0: none waits. What waits is on disk, and waits on in the next server."`
-	Exclusive []string `placeholder:"TARGET,…" help:"Targets that one run at a time is given; * is every target."`
+	Exclusive []string `placeholder:"TARGET" help:"Targets that one run at a time is given; * is every target."`
 
 	InMemory bool   `help:"Keep runs in memory only: they end with the server."`
 	Recover  string `enum:"resume,rollback" default:"resume" placeholder:"HOW" help:"What becomes of runs that were interrupted: resume goes on with them, rollback stops them, which runs their on_exit handlers."`

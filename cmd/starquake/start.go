@@ -22,7 +22,7 @@ type startCmd struct {
 	Param     []string          `sep:"none" placeholder:"NAME=VALUE" help:"Give a parameter; may be repeated."`
 	Seed      *uint64           `placeholder:"N" help:"The seed of all randomness. Without it: a hash of script and parameters."`
 	Label     map[string]string `placeholder:"NAME=VALUE" help:"A label of the run, to find it by; may be repeated."`
-	Target    []string          `placeholder:"NAME,…" help:"The targets that the run is given; without it all that the server has."`
+	Target    []string          `placeholder:"NAME" help:"The targets that the run is given; without it all that the server has."`
 	NoTargets bool              `help:"Give the run no target."`
 	Lenient   bool              `help:"Warn of keys that an orchestration file may not have, where they are errors otherwise."`
 	Wait      bool              `help:"Show the run to its end, and end with its exit code. Ctrl-C leaves the run alone."`
