@@ -157,7 +157,9 @@ func (c *checker) member(dot *syntax.DotExpr) {
 		return // a builtin of its own, whose value may have attributes
 	}
 	d := atNode(dot.Name, "unknown_member", "%s has no %s", x.Name, dot.Name.Name)
-	if n := near(dot.Name.Name, members); n != "" {
+	if help := unknownMembers[x.Name+"."+dot.Name.Name]; help != "" {
+		d.Help = help
+	} else if n := near(dot.Name.Name, members); n != "" {
 		d.Help = fmt.Sprintf("did you mean %s.%s?", x.Name, n)
 	} else {
 		d.Help = didYouMean(dot.Name.Name, members, "members of "+x.Name)

@@ -32,6 +32,13 @@ var undefined = map[string]string{
 	"spawn": "write start(f)", "background": "write start(f)", "repeat_until": "write loop(lambda i: …, until = …)",
 }
 
+// unknownMembers gives the help for members that modules of Python have, by their whole name.
+var unknownMembers = map[string]string{
+	"time.sleep": `write sleep("1s")`, "json.loads": "write json.decode(text)", "json.load": "write json.decode(text)",
+	"json.dumps": "write json.encode(value)", "json.dump": "write json.encode(value)", "math.max": "write max(a, b)", "math.min": "write min(a, b)",
+	"random.random": "write random.float()", "random.randint": "write random.int(lo, hi)", "random.uniform": "write random.float(lo, hi)",
+}
+
 // undefinedNames reports the uses of names that nobody defines.
 func undefinedNames(m *Module, t *table, unknown map[string]bool) Diagnostics {
 	if len(unknown) == 0 {
