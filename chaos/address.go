@@ -13,11 +13,33 @@ const maxShown = 60
 
 // CheckUpstream checks "host:port" of something to connect to.
 func CheckUpstream(s string) error {
-	host, port, err := net.SplitHostPort(s)
-	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
-		return fmt.Errorf("expected an address to connect to such as \"127.0.0.1:8081\", got %.*q", maxShown, s)
+	if !isUpstream(s) {
+		return fmt.Errorf("expected an address to connect to such as \"127.0.0.1:8081\", got %.*q%s", maxShown, s, instead(s))
 	}
 	return nil
+}
+
+func isUpstream(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	return err == nil && perr == nil && n != 0 && host != ""
+}
+
+// instead says what to write for what people write most in place of an address: a URL, or a
+// port alone. It is empty where that is not known.
+func instead(s string) string {
+	_, at, isURL := strings.Cut(s, "://")
+	at, _, _ = strings.Cut(at, "/")
+	switch {
+	case !isURL:
+		at = "127.0.0.1:" + s
+	case !strings.Contains(at, ":"):
+		return "; leave the scheme out, and say the port"
+	}
+	if len(at) > maxShown || !isUpstream(at) {
+		return ""
+	}
+	return fmt.Sprintf("; write %q", at)
 }
 
 // CheckAddress checks "host:port"; the host may be empty, the port 0.
@@ -27,7 +49,7 @@ func CheckAddress(s string) error {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return fmt.Errorf("expected an address such as \"127.0.0.1:8080\", got %.*q", maxShown, s)
+		return fmt.Errorf("expected an address such as \"127.0.0.1:8080\", got %.*q%s", maxShown, s, instead(s))
 	}
 	return nil
 }
