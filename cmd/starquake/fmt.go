@@ -94,7 +94,10 @@ func (c *fmtCmd) stdin(sh *shell) (bool, error) {
 // resolved is the file behind a symbolic link, which stays one.
 func resolved(path string) (string, error) {
 	info, err := os.Lstat(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%s: there is no such file", path)
+	case err != nil:
 		return "", err
 	}
 	if info.Mode()&os.ModeSymlink != 0 {

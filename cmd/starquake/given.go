@@ -178,8 +178,9 @@ func wrong(path string, s *app.Script, diags dsl.Diagnostics) error {
 // own names begin at its folder.
 func locate(path string, s *app.Script, diags dsl.Diagnostics) (dsl.Diagnostics, func(file string) []byte) {
 	dir := filepath.Dir(path)
+	unread := s == nil || s.Unit == nil || len(s.Unit.Modules) == 0 // its problem names it as it was given
 	place := func(file string) string {
-		if file == "" || strings.HasPrefix(file, "@") || filepath.IsAbs(file) {
+		if file == "" || strings.HasPrefix(file, "@") || filepath.IsAbs(file) || unread && file == path {
 			return file
 		}
 		return filepath.Join(dir, file)

@@ -191,6 +191,9 @@ func onServer(ctx context.Context, c *client.Client, name string) (string, error
 func refusedBy(err error, file string, sent []byte) error {
 	var p *server.Problem
 	if !errors.As(err, &p) {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			err = fmt.Errorf("%w; `starquake serve` starts one, --base-url names another, and `starquake run FILE` needs none", err)
+		}
 		return err // it could not be reached: errored
 	}
 	if p.Status >= http.StatusInternalServerError || p.Status == http.StatusTooManyRequests {

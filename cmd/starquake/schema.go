@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 
 	"starquake/dsl/files"
 	"starquake/server"
@@ -33,9 +35,12 @@ func (c *schemaCmd) text() ([]byte, error) {
 		err := writeJSON(&text, formatJSON, server.Document(version))
 		return text.Bytes(), err
 	}
+	if !slices.Contains(files.Forms(), c.Form) {
+		return nil, invalid("there is no schema %q; there are %s and api", c.Form, strings.Join(files.Forms(), ", "))
+	}
 	text, err := files.Schema(c.Form)
 	if err != nil {
-		return nil, asInvalid(err)
+		return nil, err
 	}
 	if markdown {
 		text = files.Reference()

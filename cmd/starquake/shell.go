@@ -161,7 +161,7 @@ func (sh *shell) usage(parser *kong.Kong, args []string, err error) int {
 	if long := oneDash(parser, args); long != "" {
 		err = fmt.Errorf("%w; flags of several letters have two dashes: %s", err, long)
 	}
-	what := missing(err)
+	what := meant(err) + missing(err)
 	// The empty choice is that of a flag that is not given.
 	err = errors.New(strings.Replace(err.Error(), `,"" but got`, " but got", 1))
 	err = asInvalid(fmt.Errorf("%w%s\nsee: starquake %s--help", err, what, commandOf(parser, args)))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -183,7 +184,10 @@ func testFiles(paths []string) ([]string, error) {
 	}
 	for _, root := range paths {
 		info, err := os.Stat(root)
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("%s: there is no such file or folder", root)
+		case err != nil:
 			return nil, err
 		}
 		if !info.IsDir() {

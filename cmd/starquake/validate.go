@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"starquake/app"
 	"starquake/builtins"
@@ -30,7 +31,7 @@ type validated struct {
 func (c *validateCmd) Run(sh *shell) error {
 	files := slices.Concat(c.Files, c.File)
 	if len(files) == 0 {
-		return invalid("expected a file")
+		return invalid("expected a file\nsee: starquake validate --help")
 	}
 	params, err := app.ParseParams(c.Param)
 	if err != nil {
@@ -71,7 +72,7 @@ func (c *validateCmd) Run(sh *shell) error {
 // top level declares and when it is planned.
 func (c *validateCmd) check(path string, params map[string]builtins.GivenParam) (dsl.Diagnostics, func(string) []byte) {
 	if err := orchestrationFile(path); err != nil {
-		return dsl.Diagnostics{{Severity: dsl.Error, Code: "file", File: path, Message: err.Error()}}, nil
+		return dsl.Diagnostics{{Severity: dsl.Error, Code: "file", File: path, Message: strings.TrimPrefix(err.Error(), path+": ")}}, nil
 	}
 	s, diags := c.loader().Load(path)
 	if !diags.HasErrors() {
