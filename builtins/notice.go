@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"starquake/runtime"
 	"starquake/runtime/journal"
@@ -98,11 +99,20 @@ func (e *Env) giveWay(c *Call, declared, given *Target) {
 	}
 	maps.Copy(labels, given.Labels)
 	given.Labels = labels
-	n := e.notice(c, true, "target %q is the one that was given (%s → %s); for the script's own proxy, leave it out of --proxy and --env",
+	n := e.notice(c, true, "target %q"+gaveWay+" (%s → %s); for the script's own proxy, leave it out of --proxy and --env",
 		given.Name, given.Listen, given.Upstream)
 	if t := taskOf(c.Thread); n != nil && t.branch != nil && !e.declaring {
 		n.log(t.branch) // the script has no main() and acts as it declares
 	}
+}
+
+// gaveWay marks the notice of giveWay.
+const gaveWay = " is the one that was given"
+
+// GaveWay reports whether a line of a run's log says that a proxy of the script gave way to a
+// target that the run was given.
+func GaveWay(message string) bool {
+	return strings.HasPrefix(message, "target ") && strings.Contains(message, gaveWay)
 }
 
 // Where gives the place in the script at which a branch stands: the innermost call,

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"starquake/app"
+	"starquake/builtins"
 	"starquake/examples"
 	"starquake/internal/demo"
 )
@@ -98,7 +99,8 @@ func (c *demoCmd) story(sh *shell) error {
 	err = sh.conduct(name, s, conducting{
 		opt:  app.RunOptions{Options: opt, Compress: compress},
 		kept: keptFlags{dataFlag: given.dataFlag, InMemory: given.Data == ""}, format: formatText, logs: logs, reports: reports,
-		again: "starquake demo --",
+		again:  "starquake demo --",
+		unsaid: builtins.GaveWay, // nobody has given a target: the shop does
 	})
 	var exit *exitError
 	if err == nil || errors.As(err, &exit) && exit.err == nil && exit.diags == nil { // it ran, and its reports are written

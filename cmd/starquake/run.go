@@ -102,6 +102,8 @@ type conducting struct {
 	reports []reportFile
 	// again is report.Run.Again.
 	again string
+	// unsaid is text.Options.Unsaid.
+	unsaid func(message string) bool
 	// begun ends with a signal that comes before the run begins; nil if nothing is done before.
 	begun context.Context
 }
@@ -148,7 +150,7 @@ func (sh *shell) conduct(path string, s *app.Script, c conducting) error {
 // file that the run's script came from, total how long it takes if all goes as planned.
 func (sh *shell) follow(path string, c conducting, total *time.Duration, begin func(app.RunOptions) (*app.Running, error)) error {
 	draw := sh.text()
-	draw.Planned, draw.Given = total, c.opt.Given
+	draw.Planned, draw.Given, draw.Unsaid = total, c.opt.Given, c.unsaid
 	// Signals are ours before the first fault can be on.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, stopSignals...)

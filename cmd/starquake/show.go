@@ -33,7 +33,7 @@ func (sh *shell) show(format string, draw text.Options, src records, logs *aside
 		for _, rec := range recs {
 			fold.Add(rec)
 			if format == formatText {
-				if err := text.Event(&lines, rec, fold, text.Options{Color: draw.Color, ASCII: draw.ASCII}); err != nil {
+				if err := text.Event(&lines, rec, fold, text.Options{Color: draw.Color, ASCII: draw.ASCII, Unsaid: draw.Unsaid}); err != nil {
 					return err
 				}
 			}

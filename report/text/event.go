@@ -17,6 +17,9 @@ import (
 //	30.00s  step     payments slow                 begins
 //	30.00s  fault    payments                      latency 500ms ±20% on
 func Event(w io.Writer, rec journal.Record, fold *view.Fold, opt Options) error {
+	if b, ok := rec.Body.(*journal.LogBody); ok && opt.Unsaid != nil && opt.Unsaid(b.Message) {
+		return nil
+	}
 	e := describe(rec, fold)
 	if e == nil {
 		return nil

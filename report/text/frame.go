@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func Frame(run *view.Run, now time.Duration, opt Options, width, height, tick in
 		f.loads(opt.Loads())
 	}
 	f.watches()
-	f.log()
+	f.log(opt.Unsaid)
 	return f.fit(height - 1)
 }
 
@@ -200,8 +201,11 @@ func (f *frame) loads(loads []view.LoadNow) {
 	}
 }
 
-func (f *frame) log() {
+func (f *frame) log(unsaid func(message string) bool) {
 	lines := f.run.Log
+	if unsaid != nil {
+		lines = slices.DeleteFunc(slices.Clone(lines), func(l view.Line) bool { return unsaid(l.Message) })
+	}
 	for _, entry := range lines[max(0, len(lines)-maxLogLines):] {
 		text := entry.Message
 		if len(entry.Fields) > 0 {

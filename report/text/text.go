@@ -47,6 +47,8 @@ type Options struct {
 	Longest time.Duration
 	// Loads gives the figures of load that is on, for a live tree; nil without them.
 	Loads func() []view.LoadNow
+	// Unsaid reports of a line of the run's log that it is not to be told; nil tells all.
+	Unsaid func(message string) bool
 	// Planned is the planned total, for the progress of a live tree; nil without one.
 	Planned *time.Duration
 }
