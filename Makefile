@@ -1,10 +1,10 @@
-# Targets: build share test crash browser picture bench bench-proxy bench-server profile demo fmt docs. Each works on a fresh checkout with Go.
+# Targets: build share test crash browser picture bench bench-proxy bench-server profile demo fmt docs help. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build share test crash browser picture bench bench-proxy bench-server profile demo fmt docs
+.PHONY: build share test crash browser picture bench bench-proxy bench-server profile demo fmt docs help
 
 # What the compiler is told of where time goes: see make profile.
 PROFILE = cmd/starquake/profile.pgo
@@ -94,3 +94,6 @@ docs: build ## the generated reference, and the output in the documents
 		bin/starquake schema $$form > docs/schema/$$form.schema.json.new && \
 		mv docs/schema/$$form.schema.json.new docs/schema/$$form.schema.json || exit 1; \
 	done
+
+help: ## these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' Makefile | while IFS=: read -r target does; do printf '%-13s%s\n' "$$target" "$$does"; done
