@@ -31,7 +31,7 @@ func (f dataFlag) openStoreTo(logger *slog.Logger) (*store.Store, error) {
 	}
 	s, err := store.Open(dir, store.Options{Logger: logger})
 	if err != nil {
-		return nil, errored("%w", err)
+		return nil, errored("%w; --data names another folder", err)
 	}
 	return s, nil
 }
