@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -222,8 +223,14 @@ func (p *param) expects() string {
 // hint says what to write in place of v.
 func (p *param) hint(v starlark.Value, content error) string {
 	is := func(t string) bool { return slices.Contains(p.Types, t) }
+	if p.Name == "level" { // of log
+		return `values go behind the text under names, such as log("answered", status = 200)`
+	}
 	switch v := v.(type) {
 	case starlark.String:
+		if p.Name == "argv" && len(strings.Fields(string(v))) > 1 {
+			return fmt.Sprintf(`write ["%s"]: no shell takes it apart`, strings.Join(strings.Fields(string(v)), `", "`))
+		}
 		if is("duration") {
 			if d, ok := guessDuration(string(v)); ok {
 				return fmt.Sprintf("write %q", d)

@@ -118,6 +118,9 @@ func unexplained(m *Module, line, col int, a around) Diagnostic {
 	case strings.Contains(a.msg, "got indent"), strings.Contains(a.msg, "got outdent"), strings.Contains(a.msg, "want indent"), strings.Contains(a.msg, "unindent"):
 		d.Code, d.Help = "indentation", "indent the lines of one block alike, with spaces; an empty body is pass"
 		d.Message = "the indentation is wrong: " + a.msg
+	case (a.bad.text == "else" || a.bad.text == "elif") && a.before.endLine == a.bad.line:
+		d.Message = fmt.Sprintf("%s stands behind something else on its line", a.bad.text)
+		d.Help = fmt.Sprintf("write %s on a line of its own, below its if", a.bad.text)
 	case slices.Contains(reserved, a.bad.text):
 		d.Message = fmt.Sprintf("%s is a keyword and can be no name", a.bad.text)
 		d.Help = "choose another name"

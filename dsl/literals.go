@@ -113,6 +113,8 @@ func (c *checker) misfit(f *facts, e *entry, a argument, v value, why error) Dia
 		d.Help = "write a number, without quotes and unit"
 	case v.kind == "string" && takes("int") && isNumber(v.text):
 		d.Help = fmt.Sprintf("write %s, without quotes", v.text)
+	case v.kind == "string" && a.param.Name == "argv" && len(strings.Fields(v.text)) > 1:
+		d.Help = fmt.Sprintf(`write ["%s"]: no shell takes it apart`, strings.Join(strings.Fields(v.text), `", "`))
 	case v.kind == "string" && takes("list"):
 		d.Help = fmt.Sprintf("write [%q]", v.text)
 	case v.kind == "string" && takes("bool"):
