@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,6 +99,21 @@ func findings(r *Run) (list []finding, more int) {
 		counted = append(counted, finding{Code: r.reason(), Message: r.because()})
 	}
 	return append(counted, held...), more
+}
+
+// titled heads the findings of a run: that it was stopped, or shows nothing of the system, is no
+// failure.
+func (r *Run) titled(list []finding) string {
+	all := func(is func(code string) bool) bool {
+		return !slices.ContainsFunc(list, func(f finding) bool { return !is(f.Code) })
+	}
+	switch {
+	case r.Verdict == journal.VerdictStopped && all(func(code string) bool { return code == r.reason() }):
+		return "Why it was stopped"
+	case all(journal.Inconclusive):
+		return "Why it shows nothing"
+	}
+	return "What failed"
 }
 
 // passed reports whether the run has passed.

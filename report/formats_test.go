@@ -133,7 +133,7 @@ func TestStopped(t *testing.T) {
 	j := viewtest.New("x", "real")
 	r := &report.Run{Run: j.Finish(journal.RunEndBody{Verdict: "stopped", Reason: "stopped", Message: "stopped by ci2: enough seen"}).Run()}
 	for format, want := range map[string]string{
-		"md":    "**stopped by ci2: enough seen** (`stopped`)\n\n0 steps · 0s\n\n### What failed\n\n- ❌ stopped by ci2: enough seen\n",
+		"md":    "**stopped by ci2: enough seen** (`stopped`)\n\n0 steps · 0s\n\n### Why it was stopped\n\n- ⏹ stopped by ci2: enough seen\n",
 		"json":  `"message": "stopped by ci2: enough seen"`,
 		"sarif": `"stopped by ci2: enough seen"`,
 		"junit": "stopped: by ci2: enough seen&#xA;stopped by ci2: enough seen",
@@ -183,7 +183,11 @@ func bad(t *testing.T, what string, r *report.Run) {
 	if page := write(t, "html", r); bytes.Contains(page, []byte(`<header class="good">`)) || !bytes.Contains(page, []byte(`id="failures"`)) {
 		t.Errorf("%s: the page is that of a success", what)
 	}
-	if comment := write(t, "md", r); bytes.Contains(comment, []byte("✅")) || !bytes.Contains(comment, []byte("What failed")) {
+	title := "What failed"
+	if r.Verdict == journal.VerdictStopped {
+		title = "Why it was stopped"
+	}
+	if comment := write(t, "md", r); bytes.Contains(comment, []byte("✅")) || !bytes.Contains(comment, []byte("### "+title)) {
 		t.Errorf("%s: the comment is that of a success: %s", what, comment)
 	}
 	var notes bytes.Buffer

@@ -56,6 +56,8 @@ type page struct {
 	Warnings    []string
 	Cards       []card
 	Findings    []pageFinding
+	// FindingsTitle heads them, and is that of their section.
+	FindingsTitle string
 
 	FindingsLeft string
 	Resilience   *pageResilience
@@ -148,6 +150,7 @@ func newPage(r *Run) *page {
 		}
 		p.Findings = append(p.Findings, pf)
 	}
+	p.FindingsTitle = r.titled(list)
 	p.FindingsLeft = left(len(list)-len(p.Findings)+more, "failures")
 	p.Cards = r.cards()
 	p.Resilience = r.pageResilience()
@@ -218,7 +221,7 @@ func (p *page) sections() {
 			p.Sections = append(p.Sections, section{id, title})
 		}
 	}
-	add(len(p.Findings) > 0, "failures", "What failed")
+	add(len(p.Findings) > 0, "failures", p.FindingsTitle)
 	add(p.Resilience != nil, "resilience", "Resilience")
 	add(p.Timeline != nil, "timeline", "Timeline")
 	add(len(p.Charts) > 0, "charts", "Over time")

@@ -113,10 +113,13 @@ func (m *markdown) findings() {
 		return
 	}
 	shown := list[:min(len(list), maxMarkdownRows)]
-	m.WriteString("\n### What failed\n\n")
+	fmt.Fprintf(m, "\n### %s\n\n", m.run.titled(list))
 	for _, f := range shown {
 		kind := "❌"
-		if journal.Inconclusive(f.Code) {
+		switch {
+		case m.run.Verdict == journal.VerdictStopped && f.Code == m.run.reason():
+			kind = "⏹"
+		case journal.Inconclusive(f.Code):
 			kind = "❔"
 		}
 		if word := f.held(); word != "" {
