@@ -103,8 +103,8 @@ func (c *checker) unknownKey(key *node, o *Object, variant string) string {
 	}
 	d.Help = suggest(key.text, o.names(variant), "it has")
 	near := nearest.Of(key.text, o.names(variant))
-	if o.Name == objectStep && near == "" {
-		d.Help = c.advancedHelp(key.text, d.Help)
+	if near == "" {
+		d.Help = c.elsewhere(key.text, o, d.Help)
 	}
 	return near
 }

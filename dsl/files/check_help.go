@@ -47,12 +47,39 @@ func (o *Object) needs() bool {
 	return slices.ContainsFunc(o.Fields, func(f Field) bool { return f.Required })
 }
 
-// advancedHelp is the help for a key that a step has only under advanced_steps, or else help.
-func (c *checker) advancedHelp(key, help string) string {
+// mostPlaces is in how many kinds of mappings a key may belong of which is said that it does: one
+// like name says nothing of what was meant.
+const mostPlaces = 2
+
+// elsewhere is the help for a key that o does not have and others may, or else help.
+func (c *checker) elsewhere(key string, o *Object, help string) string {
+	if o.Name == objectStep {
+		if advanced := c.advancedHelp(key); advanced != "" {
+			return advanced
+		}
+	}
+	var nouns []string
+	for _, other := range c.schema {
+		if other.field(key) != nil && !slices.Contains(nouns, other.Noun) {
+			nouns = append(nouns, other.Noun)
+		}
+	}
+	if len(nouns) == 0 || len(nouns) > mostPlaces {
+		return help
+	}
+	slices.Sort(nouns)
+	if help != "" {
+		help += "; "
+	}
+	return help + strings.Join(nouns, " and ") + " can have " + key
+}
+
+// advancedHelp is the help for a key that a step has only under advanced_steps, or "".
+func (c *checker) advancedHelp(key string) string {
 	o := c.schema[objectAdvanced]
 	name := nearest.Of(key, o.names(""))
 	if name == "" {
-		return help
+		return ""
 	}
 	shown := name
 	if f := o.field(name); f.Type == TypeObject {
