@@ -49,7 +49,7 @@ func (f *remoteFlags) with(sh *shell, id string, do func(context.Context, *reach
 // reach finds the run: on the server that is named, else in a process of this machine, else
 // on the server that has the data folder, or on the one that listens where servers do.
 func (f *remoteFlags) reach(ctx context.Context, sh *shell, id string) (*reached, error) {
-	server, local := f.serverFlags, error(nil)
+	server, local, guessed := f.serverFlags, error(nil), false
 	if f.BaseURL == "" {
 		data, err := app.DataDir(f.Data)
 		if err != nil {
@@ -67,7 +67,7 @@ func (f *remoteFlags) reach(ctx context.Context, sh *shell, id string) (*reached
 		if f.Data != "" || !served && !none {
 			return nil, asInvalid(local)
 		}
-		if served {
+		if guessed = !served; served {
 			server.BaseURL = elsewhere.URL
 		}
 	}
@@ -78,8 +78,11 @@ func (f *remoteFlags) reach(ctx context.Context, sh *shell, id string) (*reached
 	found, err := onServer(ctx, c, id)
 	var lost *client.Unreachable
 	if local != nil {
-		if errors.As(err, &lost) {
+		switch {
+		case errors.As(err, &lost):
 			return nil, asInvalid(fmt.Errorf("%w; nor is there a server at %s", local, c.URL()))
+		case err != nil && guessed: // it may be anybody's: what is known here says more
+			return nil, asInvalid(fmt.Errorf("%w; %w", local, err))
 		}
 		fmt.Fprintf(sh.err, "starquake: no such run goes on outside of servers; asking the one at %s\n", c.URL())
 	}
