@@ -268,3 +268,67 @@ func TestNeverLetsGo(t *testing.T) {
 		t.Error("what was to be started is kept")
 	}
 }
+
+// TestRevivedHasItsPlace: a run whose script's process was killed has its place among those that go
+// on, and its targets, while it is taken up again; where it cannot be, what waits for either begins.
+func TestRevivedHasItsPlace(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	for _, given := range [][]string{{"a"}, nil} { // of a run that was taken up before nobody knows its targets
+		m, err := newManager(&Config{Store: st, Admission: Admission{MaxRuns: 1, Queue: 1, Exclusive: []string{"a"}}}, nil, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, goes := make(chan struct{}), make(chan struct{})
+		m.takeUp = func(string) (*app.Running, error) {
+			close(asked)
+			<-goes
+			return nil, errors.New("it cannot be taken up")
+		}
+		s, diags := app.LoadText("x.star", []byte("sleep(\"1h\")\n"))
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		r, err := s.Start(app.RunOptions{Store: st, OnEnd: m.forget})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.adopt(r, given)
+		if err := r.Begun(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Park(patient(t)); err != nil {
+			t.Fatal(err)
+		}
+		<-asked
+		m.mu.Lock()
+		free, full := m.free([]string{"a"}), m.crowded()
+		m.mu.Unlock()
+		if p := asProblem(free); p == nil || p.Code != "target_held" {
+			t.Errorf("its target is given to another: %v", free)
+		}
+		if full == nil {
+			t.Error("another run goes on in its place")
+		}
+		if in := m.using("a"); len(in) != 1 {
+			t.Errorf("its target is said to be used by %v", in)
+		}
+		w := someWaiting(m)
+		begins := make(chan struct{})
+		w.start = func(app.RunOptions) (*app.Running, error) {
+			close(begins)
+			return nil, errors.New("enough")
+		}
+		close(w.kept)
+		close(goes)
+		m.starting.Wait()
+		select {
+		case <-begins:
+		default:
+			t.Error("what waited for its place does not begin")
+		}
+	}
+}

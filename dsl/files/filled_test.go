@@ -33,16 +33,16 @@ advanced_steps:
 func TestNotFilledIn(t *testing.T) {
 	const ref = "{{variables.v}}"
 	for text, want := range map[string]string{
-		"name: x " + ref + "\nsteps: [{name: a}]\n":                                                                                               "warning: nothing is filled in here",
-		"name: x\ndescription: for " + ref + "\nsteps: [{name: a}]\n":                                                                             "warning: nothing is filled in here",
-		"name: x\nsteps: [{name: a, target: \"" + ref + "\"}]\n":                                                                                  "warning: nothing is filled in here",
-		"name: x\nsteps: [{name: a, scenario: {name: \"s " + ref + "\", config: {latency: {fixed_delay_ms: 1}}}}]\n":                              "warning: nothing is filled in here",
-		"name: x\nadvanced_steps: [{name: a, pre_hooks: [{name: h, actions: [{type: set_variable, name: \"x" + ref + "\", value: 1}]}]}]\n":       "warning: nothing is filled in here",
+		"name: x " + ref + "\nsteps: [{name: a}]\n":                                                                                                                   "warning: nothing is filled in here",
+		"name: x\ndescription: for " + ref + "\nsteps: [{name: a}]\n":                                                                                                 "warning: nothing is filled in here",
+		"name: x\nsteps: [{name: a, target: \"" + ref + "\"}]\n":                                                                                                      "warning: nothing is filled in here",
+		"name: x\nsteps: [{name: a, scenario: {name: \"s " + ref + "\", config: {latency: {fixed_delay_ms: 1}}}}]\n":                                                  "warning: nothing is filled in here",
+		"name: x\nadvanced_steps: [{name: a, pre_hooks: [{name: h, actions: [{type: set_variable, name: \"x" + ref + "\", value: 1}]}]}]\n":                           "warning: nothing is filled in here",
 		"name: x\nsteps: [{name: a, scenario: {config: {fault_injection: {http_errors: [503], request_matcher: {headers: [{name: a, value: \"" + ref + "\"}]}}}}}]\n": "warning: nothing is filled in here",
-		"name: x\nenable_reporting: true\nreport_path: \"" + ref + ".html\"\nsteps: [{name: a}]\n":                                                "error: nothing is filled in here",
-		"name: x\nsteps: [{name: a}]\nassertions: [{type: step_succeeded, step_name: \"" + ref + "\"}]\n":                                         "error: there is no step",
-		"name: x\nsteps: [{name: \"" + ref + "\"}]\nassertions: [{type: step_succeeded, step_name: \"" + ref + "\"}]\n":                           "", // the step that is so called in the file
-		"name: x\ndescription: braces {{ and {{ more }}\nsteps: [{name: a}]\n":                                                                    "",
+		"name: x\nenable_reporting: true\nreport_path: \"" + ref + ".html\"\nsteps: [{name: a}]\n":                                                                    "error: nothing is filled in here",
+		"name: x\nsteps: [{name: a}]\nassertions: [{type: step_succeeded, step_name: \"" + ref + "\"}]\n":                                                             "error: there is no step",
+		"name: x\nsteps: [{name: \"" + ref + "\"}]\nassertions: [{type: step_succeeded, step_name: \"" + ref + "\"}]\n":                                               "", // the step that is so called in the file
+		"name: x\ndescription: braces {{ and {{ more }}\nsteps: [{name: a}]\n":                                                                                        "",
 	} {
 		_, diags := files.Read("f.yaml", []byte("variables: {v: 1}\n"+text), files.ReadOptions{})
 		var got []string
