@@ -8,8 +8,9 @@ import (
 
 func rewriteKind() Kind {
 	return Kind{
-		Name:      "rewrite",
-		Doc:       "Changes the response, or the request before it goes on: status, header fields, body.",
+		Name: "rewrite",
+		Doc: "Changes the response, or the request before it goes on: status, header fields, body. " +
+			"A body over 1 MiB passes as it is, and is counted inapplicable.",
 		Protocols: []string{"http", "graphql"},
 		Params: []ParamSpec{
 			{Name: "direction", Type: TypeString, Default: `"response"`, Choices: []string{"request", "response"},

@@ -36,7 +36,7 @@ func wsDropKind() Kind {
 func wsCorruptKind() Kind {
 	return Kind{
 		Name:      "ws_corrupt",
-		Doc:       "Changes messages of a WebSocket. Their frames stay well formed.",
+		Doc:       "Changes messages of a WebSocket. Their frames stay well formed. One of more than 1 MiB that is compressed passes as it is, and is counted inapplicable.",
 		Protocols: []string{"ws"},
 		Params: []ParamSpec{
 			{Name: "kind", Type: TypeString, Choices: corruptions(),
@@ -66,7 +66,7 @@ func wsDelayKind() Kind {
 func wsDuplicateKind() Kind {
 	return Kind{
 		Name:      "ws_duplicate",
-		Doc:       "Sends messages of a WebSocket twice.",
+		Doc:       "Sends messages of a WebSocket twice. One of more than 1 MiB passes once, and is counted inapplicable.",
 		Protocols: []string{"ws"},
 		Params:    []ParamSpec{eachWay("whose messages are sent twice")},
 	}

@@ -54,6 +54,9 @@ func prepareRewrite(f *chaos.Fault) acts {
 				}
 				rewriteBody(&r, m)
 			}
+			if string(h.req.Method) != "HEAD" { // whose answer has none
+				e.missed = func() { h.by.inapplicable.Add(1) }
+			}
 		}
 		if r.Patches() && !r.Request {
 			// What is packed could not be read.

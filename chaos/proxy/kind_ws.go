@@ -41,7 +41,7 @@ func prepareWSDuplicate(f *chaos.Fault) acts {
 		if m.cannotChange(h) {
 			return false
 		}
-		m.copies++
+		m.copies = append(m.copies, h.by)
 		return true
 	}}
 }

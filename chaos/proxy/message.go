@@ -24,9 +24,10 @@ type message struct {
 type edit struct {
 	by         *active
 	head, body func(m *message)
-	// wants, if it is set, says from the head whether the content is wanted at all; missed
-	// is then called if the message passes without its content having been there.
-	wants  func(m *message) bool
+	// wants, if it is set, says from the head whether the content is wanted at all.
+	wants func(m *message) bool
+	// missed, if it is set along with body, is called if the message passes without its
+	// content having been there.
 	missed func()
 }
 

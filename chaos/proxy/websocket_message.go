@@ -34,11 +34,11 @@ type socketMessage struct {
 	end   ending
 	close *socketClose
 	after bool
-	// drop leaves it out, alters change it, and it is sent copies times more.
+	// drop leaves it out, alters change it, and it is sent once more for each of copies.
 	drop   bool
 	dropBy *active
 	alters []messageAlter
-	copies int
+	copies []*active // by whom
 
 	// first is the head of the first frame, and offset how much of the message came.
 	first  ws.Head
@@ -193,11 +193,14 @@ func (s *socket) emit(b []byte) {
 
 // record keeps b for copies of the message. One that is too long is not copied.
 func (m *socketMessage) record(b []byte) {
-	if m.copies == 0 {
+	if len(m.copies) == 0 {
 		return
 	}
 	if len(m.sent)+len(b) > maxEdit {
-		m.copies, m.sent = 0, nil
+		for _, by := range m.copies {
+			by.inapplicable.Add(1)
+		}
+		m.copies, m.sent = nil, nil
 		return
 	}
 	m.sent = append(m.sent, b...)
@@ -224,6 +227,7 @@ func (s *socket) payload(b []byte) {
 			ws.Mask(head.Key, s.scan.Offset-int64(len(b)), m.payload[at:])
 		}
 		if len(m.raw) > maxEdit { // too long to be changed
+			m.unaltered()
 			m.unpack, m.alters = false, nil
 			m.cut = head.Length - s.scan.Offset
 			s.emit(m.raw)
@@ -268,11 +272,19 @@ func (s *socket) ended() bool {
 	return true
 }
 
+// unaltered counts a message that cannot be unpacked, or is too long for it: it passes.
+func (m *socketMessage) unaltered() {
+	for _, a := range m.alters {
+		a.by.inapplicable.Add(1)
+	}
+}
+
 // repack returns the frames of a message that was unpacked, altered: as one that is not
 // compressed, which any may be.
 func (m *socketMessage) repack() []byte {
 	text, err := ws.Inflate(m.payload, maxEdit)
 	if err != nil {
+		m.unaltered()
 		return m.raw
 	}
 	for _, a := range m.alters {
