@@ -211,6 +211,10 @@ type keptConn struct {
 	of *connections
 }
 
+// SetWriteDeadline is also one for reading. With TLS the first write does the handshake, which
+// reads; the client sets a deadline for that only when it waits for the answer, the same one.
+func (k *keptConn) SetWriteDeadline(t time.Time) error { return k.Conn.SetDeadline(t) }
+
 func (k *keptConn) Close() error {
 	k.of.mu.Lock()
 	delete(k.of.open, k)

@@ -124,6 +124,38 @@ func TestDead(t *testing.T) {
 	}
 }
 
+// TestSilentTLS: a server that takes connections and says nothing, as one behind a black hole,
+// is timed out while TLS is begun, too.
+func TestSilentTLS(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []net.Conn
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			held = append(held, c)
+		}
+	}()
+	spec := Spec{HTTP: &HTTP{URL: "https://" + l.Addr().String()}, Rate: constant(20), Duration: 500 * time.Millisecond, Timeout: 200 * time.Millisecond, MaxInFlight: 10}
+	began := time.Now()
+	f := run(t, spec)
+	l.Close()
+	<-ended
+	for _, c := range held {
+		c.Close()
+	}
+	if f.Requests == 0 || f.Errors != f.Requests || f.ByStatus["timeout"] != f.Requests || time.Since(began) > soon/2 {
+		t.Errorf("after %s got %+v; expected that all were timed out", time.Since(began), f)
+	}
+}
+
 // TestLiars has servers whose answers are not what they say.
 func TestLiars(t *testing.T) {
 	for name, answer := range map[string]string{
