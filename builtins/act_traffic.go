@@ -272,6 +272,9 @@ func (c *Call) stepTraffic(t *task, spec *runtime.StepSpec) (*stepTraffic, error
 	if st.traffic.spec.Duration == 0 && !spec.Timed && spec.Run == nil {
 		return nil, c.Errorf("traffic", "there is neither run nor duration, so the load would never end").WithHint(`add duration = "30s" to the step or to the traffic`)
 	}
+	if st.traffic.spec.Duration == 0 && spec.Duration == 0 && spec.Run == nil {
+		return nil, c.Errorf("duration", "load for 0s says nothing").WithHint("give a longer one, or leave the traffic out")
+	}
 	if _, err := st.traffic.ask(spec.Duration); err != nil {
 		return nil, c.Errorf("traffic", "%v", err)
 	}
