@@ -54,12 +54,15 @@ func (f *Fold) resumed() {
 }
 
 // askedAgain notes the load that a crash cut off: it is asked again whole, and what had
-// been sent counts for nothing.
+// been sent counts for nothing. So does what watched probes had read.
 func (f *Fold) askedAgain() {
 	var cut []*Effect
 	for _, e := range f.effects {
 		if e.Kind == "load" && !e.Stopping {
 			cut = append(cut, e)
+		}
+		if e.Kind == "watch" {
+			f.run.WatchesCut++
 		}
 	}
 	slices.SortFunc(cut, func(a, b *Effect) int { return a.seq - b.seq })

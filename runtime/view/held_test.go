@@ -116,6 +116,26 @@ func TestLoadAskedAgain(t *testing.T) {
 	}
 }
 
+// TestReadingsAreLost: the readings of a probe that was watched when the process died are in no
+// figure, which is said.
+func TestReadingsAreLost(t *testing.T) {
+	j := viewtest.New("x", "real")
+	start := func() journal.Place {
+		at := j.Place("0")
+		j.Add(journal.EffectStart, at, &journal.EffectStartBody{Kind: "watch", Held: true, Repeat: true, Args: []byte(`{"probe":{"kind":"tcp","addr":"a:1"}}`)})
+		j.Add(journal.EffectNote, at, &journal.EffectNoteBody{Data: []byte(`{"state":"holds","seen":1}`)})
+		return at
+	}
+	over := start()
+	start()
+	j.Wait(time.Second)
+	j.Add(journal.EffectEnd, over, &journal.EffectEndBody{Data: []byte(`{}`)})
+	j.Add(journal.Control, journal.Place{Branch: "0"}, &journal.ControlBody{Action: "recover", Gap: time.Second})
+	if w := strings.Join(j.Run().Warnings(), "\n"); !strings.Contains(w, "the readings of 1 probe that was watched when the process went are in no figure") {
+		t.Errorf("warnings: %s", w)
+	}
+}
+
 // TestWatchIsCounted: a guard and a steady state that only hold leave one record; how often
 // they were read the effects say that watched for them. Their bar in a report ends with
 // their scope.

@@ -140,6 +140,9 @@ type Run struct {
 	Gaps      time.Duration `json:"gaps,omitempty"`
 	// AskedAgain is the load that was on when a process died, and is asked again whole.
 	AskedAgain []*LostLoad `json:"asked_again,omitempty"`
+	// WatchesCut is how many probes were watched when a process died: what they had read so far
+	// is in no figure.
+	WatchesCut int `json:"watches_cut,omitempty"`
 	Counts     Counts      `json:"counts"`
 }
 

@@ -55,6 +55,10 @@ func (r *Run) disturbed() []string {
 		out = append(out, fmt.Sprintf("load %s was cut off with the process and asked again whole at %s: what it had sent before, since %s, is in no figure",
 			name, units.FormatDuration(l.At.Round(time.Millisecond)), units.FormatDuration(l.Since.Round(time.Millisecond))))
 	}
+	if n := r.WatchesCut; n > 0 {
+		out = append(out, fmt.Sprintf("the readings of %s watched when the process went are in no figure: availability, speed and score are of the time after that",
+			plural(n, "probe that was", "probes that were")))
+	}
 	if n := r.undercounted(); n > 0 {
 		out = append(out, fmt.Sprintf("the counts of %s are lower bounds: what came between the last report of a process that went and its end is in none",
 			plural(n, "fault", "faults")))
