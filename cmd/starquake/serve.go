@@ -209,8 +209,13 @@ func (c *serveCmd) config(logger *slog.Logger) (server.Config, error) {
 		return config, invalid("--max-runs %d: expected 0 (no limit) or more", c.MaxRuns)
 	}
 	config.Policy.Limits = server.Limits{RunTime: c.MaxRunTime, Events: c.MaxEvents, Branches: c.MaxBranches}
-	if c.MaxRunTime < 0 || c.MaxEvents < 0 || c.MaxBranches < 0 {
-		return config, invalid("--max-run-time, --max-events and --max-branches: expected 0 (no limit) or more")
+	switch {
+	case c.MaxRunTime < 0:
+		return config, invalid("--max-run-time %s: expected 0 (no limit) or more", units.FormatDuration(c.MaxRunTime))
+	case c.MaxEvents < 0:
+		return config, invalid("--max-events %d: expected 0 (no limit) or more", c.MaxEvents)
+	case c.MaxBranches < 0:
+		return config, invalid("--max-branches %d: expected 0 (no limit) or more", c.MaxBranches)
 	}
 	var err error
 	if config.Policy.Limits.Body, err = units.ParseSize(c.MaxBody); err != nil {
@@ -223,7 +228,7 @@ func (c *serveCmd) config(logger *slog.Logger) (server.Config, error) {
 		return config, invalid("--%s: %w", strings.ReplaceAll(key, "_", "-"), err)
 	}
 	if config.Policy.CPULimit = c.CPULimit; c.CPULimit < time.Second {
-		return config, invalid("--cpu-limit %s: expected at least 1s", c.CPULimit)
+		return config, invalid("--cpu-limit %s: expected at least 1s", units.FormatDuration(c.CPULimit))
 	}
 	if c.Queue < 0 {
 		return config, invalid("--queue %d: expected 0 (none waits) or more", c.Queue)

@@ -31,7 +31,7 @@ type validated struct {
 func (c *validateCmd) Run(sh *shell) error {
 	files := slices.Concat(c.Files, c.File)
 	if len(files) == 0 {
-		return invalid("expected a file\nsee: starquake validate --help")
+		return invalid("expected a file, such as: starquake validate checkout.star\nsee: starquake validate --help")
 	}
 	params, err := app.ParseParams(c.Param)
 	if err != nil {

@@ -102,7 +102,7 @@ type Run struct {
 func Compare(a, b Run, most float64) (*Comparison, error) {
 	for _, r := range []Run{a, b} {
 		if r.State != view.Ended {
-			return nil, fmt.Errorf("run %s is not over", cmp.Or(r.ID, r.Name))
+			return nil, fmt.Errorf("run %s is not over; only runs that have ended can be compared", cmp.Or(r.ID, r.Name))
 		}
 	}
 	c := &Comparison{A: side(a), B: side(b), Max: most, Rows: []Row{}}

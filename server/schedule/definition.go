@@ -61,7 +61,7 @@ const (
 func Parse(text []byte) (Definition, error) {
 	var d Definition
 	if len(text) > maxText {
-		return d, fmt.Errorf("a schedule has at most %d bytes", maxText)
+		return d, fmt.Errorf("it has %d bytes; expected at most %d", len(text), maxText)
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -69,7 +69,7 @@ func Parse(text []byte) (Definition, error) {
 		return Definition{}, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Definition{}, errors.New("there is something behind the schedule")
+		return Definition{}, errors.New("expected one JSON object, and there is something behind it")
 	}
 	return d, d.Check()
 }

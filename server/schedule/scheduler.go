@@ -197,7 +197,7 @@ func (s *Scheduler) Put(name, by string, d Definition, etag string) (Entry, erro
 		return Entry{}, err
 	}
 	if len(body) > maxText {
-		return Entry{}, fmt.Errorf("%w: it has at most %d bytes", ErrInvalid, maxText)
+		return Entry{}, fmt.Errorf("%w: it has %d bytes; expected at most %d", ErrInvalid, len(body), maxText)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -57,7 +57,7 @@ const maxCron = 200
 // newCrontab reads a line of a crontab.
 func newCrontab(line string, zone *time.Location) (timing, error) {
 	if len(line) > maxCron {
-		return nil, fmt.Errorf("cron: expected at most %d characters", maxCron)
+		return nil, fmt.Errorf("cron: it has %d characters; expected at most %d", len(line), maxCron)
 	}
 	if strings.Contains(line, "=") {
 		return nil, fmt.Errorf("cron: %q: the time zone goes into time_zone", line)

@@ -127,8 +127,8 @@ func TestWrongDefinitions(t *testing.T) {
 		{`{"orchestration":"x","every":"1h","max_runs":-1}`, "max_runs is -1"},
 		{`{"orchestration":"x","every":"1h","labels":{"schedule":"y"}}`, "set by the schedule itself"},
 		{`{"orchestration":"x","every":"1h","evry":"2h"}`, "unknown field"},
-		{`{"orchestration":"x","every":"1h"} {}`, "something behind"},
-		{`{"orchestration":"x","every":"` + strings.Repeat("1", maxText) + `"}`, "at most"},
+		{`{"orchestration":"x","every":"1h"} {}`, "expected one JSON object, and there is something behind it"},
+		{`{"orchestration":"x","every":"` + strings.Repeat("1", maxText) + `"}`, "it has 65568 bytes; expected at most 65536"},
 	} {
 		if d, err := Parse([]byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%.100s: %+v, %v; want %q", test.text, d, err, test.want)
