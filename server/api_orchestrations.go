@@ -88,8 +88,10 @@ func condition(match, noneMatch string) (string, error) {
 		return "none", nil
 	case noneMatch != "":
 		return "", problemf(400, "invalid_request", "If-None-Match: expected *, and no If-Match beside it")
-	case match == "" || match == "*":
+	case match == "":
 		return "", nil
+	case match == "*":
+		return "any", nil
 	}
 	if len(match) < 3 || match[0] != '"' || match[len(match)-1] != '"' {
 		return "", problemf(400, "invalid_request", "If-Match: expected one ETag in quotes")

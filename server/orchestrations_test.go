@@ -41,7 +41,8 @@ func TestOrchestrations(t *testing.T) {
 	l.do("PUT", one, changed, "If-None-Match: *").is(412, "changed")
 	l.do("PUT", one, changed, "If-Match: x").is(400, "invalid_request")
 	l.do("PUT", base+"/new", changed, "If-Match: "+etag).is(412, "changed")
-	l.do("PUT", one, changed, "If-Match: "+etag).is(200)
+	l.do("PUT", base+"/new", changed, "If-Match: *").is(412, "changed")
+	l.do("PUT", one, changed, "If-Match: *").is(200)
 	if v := l.do("GET", one, nil, "If-None-Match: "+etag).is(200); v.get("version") != 2.0 {
 		t.Errorf("changed: %s", v.body)
 	}

@@ -97,7 +97,8 @@ func TestSchedules(t *testing.T) {
 	if all := l.do("GET", base, nil).is(200); all.text("schedules.0.name") != "none" || all.text("schedules.1.name") != "s" {
 		t.Errorf("the list: %s", all.body)
 	}
+	l.do("PUT", base+"/new", map[string]any{"orchestration": "no such", "every": "1h", "params": map[string]any{"users": 1}}, "If-Match: *").is(404, "schedule_not_found")
 	l.do("DELETE", base+"/s", nil, `If-Match: "1-0"`).is(412)
-	l.do("DELETE", base+"/s", nil).is(204)
+	l.do("DELETE", base+"/s", nil, "If-Match: *").is(204)
 	l.do("DELETE", base+"/s", nil).is(404, "schedule_not_found")
 }

@@ -78,8 +78,8 @@ func (s *Shelf) folder(name string) string {
 const maxName = 1000
 
 // Put writes the next version of a document, or in place of the latest one where that cannot be
-// read. With an etag it must be the latest one's, "" writes in any case, and "none" only where
-// there is no document of that name.
+// read. With an etag it must be the latest one's, "" writes in any case, "none" only where
+// there is no document of that name, and "any" only where there is one.
 func (s *Shelf) Put(name, by string, body json.RawMessage, etag string, now time.Time) (Document, error) {
 	var compact bytes.Buffer
 	if name == "" || len(name) > maxName {
@@ -108,13 +108,13 @@ func (s *Shelf) Put(name, by string, body json.RawMessage, etag string, now time
 			return Document{}, err
 		case etag == "none":
 			return Document{}, fmt.Errorf("%q: %w, and cannot be read: %w", name, ErrThere, err)
-		case etag != "":
+		case etag != "" && etag != "any":
 			return Document{}, err
 		}
 		last = Document{Version: numbers[len(numbers)-1] - 1}
 	case etag == "none":
 		return last, fmt.Errorf("%q: %w, with version %d", name, ErrThere, last.Version)
-	case etag != "" && etag != last.ETag():
+	case etag != "" && etag != "any" && etag != last.ETag():
 		return last, fmt.Errorf("%q: %w: the latest version is %d", name, ErrChanged, last.Version)
 	case bytes.Equal(last.Body, compact.Bytes()):
 		return last, nil // nothing new
@@ -316,8 +316,11 @@ func Passes(err error) bool {
 }
 
 // Delete removes a document with all its versions. With an etag it must be the latest
-// one's.
+// one's; "any" is none, as in Put.
 func (s *Shelf) Delete(name, etag string) error {
+	if etag == "any" {
+		etag = ""
+	}
 	unlock, err := s.lock()
 	if err != nil {
 		return err
