@@ -73,6 +73,9 @@ func (l *hitLog) put(h *Hit) {
 // after returns what is kept of the hits after since, oldest first.
 func (l *hitLog) after(since uint64) []Hit {
 	last := l.last.Load()
+	if since > last { // a proxy that was before this one gave that number
+		since = 0
+	}
 	if last > hitsKept {
 		since = max(since, last-hitsKept)
 	}
@@ -102,7 +105,7 @@ func (l *hitLog) wait() <-chan struct{} {
 // Hits returns the hits after number since, oldest first; the last of them has the
 // number to go on from. Without any it waits for one until ctx is done, and then
 // returns ctx's error. The proxy keeps the last 4096: a caller that sees a gap in Seq
-// was too slow.
+// was too slow. A number that is still to come is one of an earlier proxy, and begins anew.
 func (p *Proxy) Hits(ctx context.Context, since uint64) ([]Hit, error) {
 	p.hits.waiting.Add(1)
 	defer p.hits.waiting.Add(-1)

@@ -766,6 +766,9 @@ func TestHits(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+	if hits, err := p.Hits(ctx, all[1].Seq+1000); err != nil || len(hits) != 2 { // a number that an earlier process gave
+		t.Errorf("behind the last: %v, %v", hits, err)
+	}
 	if hits, err := p.Hits(ctx, all[1].Seq); !errors.Is(err, context.Canceled) || hits != nil {
 		t.Errorf("with nothing new: %v, %v", hits, err)
 	}
