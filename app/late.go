@@ -18,17 +18,25 @@ import (
 // engine is asked for more then, too: a ramp, a pulse, the end of a pause.
 func settles(raw json.RawMessage, on bool, asked, died time.Time) time.Time {
 	var args builtins.FaultArgs
-	switch last := died.Add(link.AfterLast); {
-	case !on:
-		if whole := asked.Add(link.Late); whole.After(last) {
-			return whole
-		}
-		return last
-	case json.Unmarshal(raw, &args) == nil && args.Engine != nil:
+	if err := json.Unmarshal(raw, &args); err != nil || on && args.Engine == nil {
+		return time.Time{}
+	}
+	last := died.Add(link.AfterLast)
+	if on {
 		return last
 	}
-	return time.Time{}
+	late := link.Late
+	if c, ok := changeOf(&args.Fault); ok && c.On.Send != nil { // it says itself for how long it is waited for
+		late = min(c.On.Send.Timeout, maxLate) + link.AfterLast
+	}
+	if whole := asked.Add(late); whole.After(last) {
+		return whole
+	}
+	return last
 }
+
+// maxLate bounds for how long a request is taken to be under way.
+const maxLate = time.Minute
 
 // lateness says of a run whose process has died until when something of its faults may still
 // arrive. The zero value knows of nothing.
@@ -56,7 +64,10 @@ func (l *lateness) await(ctx context.Context, req *runtime.Request) (waited bool
 	if l.alive.IsZero() || !Outlives(req) {
 		return false, nil
 	}
-	wait := min(time.Until(settles(req.Args, l.on[req.ID], l.alive, l.alive.Add(aliveWithin))), link.Late)
+	until := func(alive time.Time) time.Duration {
+		return time.Until(settles(req.Args, l.on[req.ID], alive, alive.Add(aliveWithin)))
+	}
+	wait := min(until(l.alive), until(time.Now())) // a clock that was wrong tells of the future
 	if wait <= 0 {
 		return false, nil
 	}

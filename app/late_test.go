@@ -42,7 +42,7 @@ func startSlow(t *testing.T) *slowService {
 // fault is a fault of the service, as a run has it.
 func (s *slowService) fault(t *testing.T) json.RawMessage {
 	t.Helper()
-	f, err := chaos.New("http", map[string]any{"name": "flag", "on": s.URL + "/on", "off": s.URL + "/off"})
+	f, err := chaos.New("http", map[string]any{"name": "flag", "on": map[string]any{"url": s.URL + "/on", "timeout": "5s"}, "off": s.URL + "/off"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +133,7 @@ func TestLateness(t *testing.T) {
 		{"being put on", own, nil, 0, link.Late},
 		{"being put on, a while ago", own, nil, 4 * time.Second, link.Late - 4*time.Second},
 		{"being put on, long ago", own, nil, time.Hour, 0},
+		{"by a request", builtins.FaultArgs{Fault: made("http", map[string]any{"name": "x", "on": map[string]any{"url": "http://a", "timeout": "20s"}, "off": "http://b"})}, nil, 0, 21 * time.Second},
 		{"on", own, noted, 0, 0},
 		{"on an engine", there(engine.Toxiproxy), noted, 0, aliveWithin + link.AfterLast},
 		{"a lease", there(engine.Starquake), nil, 0, 0},
