@@ -143,6 +143,10 @@ func simulate(dir string, sim builtins.Simulation, test *TestOptions) (*builtins
 		opt.reached = test.Coverage.of(path, s)
 	}
 	res, err := s.Plan(opt)
+	var refused Refusals
+	if errors.As(err, &refused) && len(refused) > 0 && refused[0].Code == "not_met" { // simulate has arguments where plan has flags
+		return nil, fmt.Errorf("%s; %s", strings.TrimPrefix(refused[0].Message, "--"), refused[0].Help)
+	}
 	if err != nil {
 		return nil, err
 	}
