@@ -48,7 +48,8 @@ func startScriptProcess() (*scriptProcess, error) {
 	if err == nil {
 		p.cmd = &exec.Cmd{
 			Path: program, Args: []string{"starquake", isolatedCommand}, Env: []string{isolatedVariable + "=1", "GOTRACEBACK=none", "TZ=UTC"},
-			Dir: os.TempDir(), Stdin: childIn, Stdout: childOut, Stderr: &p.stderr,
+			Dir:   "/", // of nobody's, and there also where nothing else is, as in a container of the program alone
+			Stdin: childIn, Stdout: childOut, Stderr: &p.stderr,
 		}
 		isolateProcess(p.cmd)
 		err = p.start()

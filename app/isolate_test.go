@@ -591,6 +591,16 @@ func TestProcessIsBare(t *testing.T) {
 	}
 }
 
+// TestIsolatedWithoutTemp runs a script where there is no folder for temporary files, as in a
+// container that has nothing but the program.
+func TestIsolatedWithoutTemp(t *testing.T) {
+	s := load(t, "log.star", `def main(): log("there")`)
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	if res := result(t, start(t, s, app.RunOptions{Options: app.Options{Isolate: true}})); res.Outcome.Verdict != journal.VerdictPassed {
+		t.Errorf("got %v", res.Outcome.RunEndBody)
+	}
+}
+
 // TestWatchFailsTheRun grows the heap of this process, without Isolate, in the real
 // world and in the virtual one.
 func TestWatchFailsTheRun(t *testing.T) {
