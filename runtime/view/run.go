@@ -142,8 +142,8 @@ type Run struct {
 	AskedAgain []*LostLoad `json:"asked_again,omitempty"`
 	// WatchesCut is how many probes were watched when a process died: what they had read so far
 	// is in no figure.
-	WatchesCut int `json:"watches_cut,omitempty"`
-	Counts     Counts      `json:"counts"`
+	WatchesCut int    `json:"watches_cut,omitempty"`
+	Counts     Counts `json:"counts"`
 }
 
 // Counts are exact whatever the bounds of the lists.
