@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,5 +104,26 @@ func TestPrunedStaysAway(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(filepath.Join(dir, walFolder)); len(left) > 0 {
 		t.Errorf("beside the logs is left: %v", left)
+	}
+}
+
+// TestImportedStaysImported: a run that was removed and came back as a file is what that says, though
+// a log tells of it as one of this folder: it is never taken up.
+func TestImportedStaysImported(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	r := create(t, s, "run-1")
+	var text bytes.Buffer
+	must(t, s.Export("run-1", &text))
+	must(t, r.Append([]journal.Record{ended}))
+	must(t, r.Close())
+	must(t, s.Remove("run-1"))
+	if _, err := s.Import(&text); err != nil {
+		t.Fatal(err)
+	}
+	die(t, s)
+	s = open(t, dir, Options{})
+	if e, recs, err := s.Read("run-1"); err != nil || !e.Imported || e.End != nil || len(recs) != 1 {
+		t.Errorf("it is %+v, with %d records, %v", e, len(recs), err)
 	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -216,6 +217,12 @@ func (s *Store) complete(log, id string, frames []frame) error {
 			return err
 		}
 	}
+	path := filepath.Join(dir, infoFile)
+	info, _ := os.ReadFile(path) // one that is missing, or cannot be read, is written
+	var is Info
+	if json.Unmarshal(info, &is) == nil && is.Imported {
+		return nil // it was removed, and came back as a file: the log is of what it was before
+	}
 	f, err := os.OpenFile(filepath.Join(dir, journalFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
@@ -234,8 +241,9 @@ func (s *Store) complete(log, id string, frames []frame) error {
 	logged := int64(0) // where the log ends
 	for _, fr := range frames {
 		switch {
-		case fr.kind == frameInfo:
-			err = writeMissing(filepath.Join(dir, infoFile), fr.payload)
+		case fr.kind == frameInfo && slices.Equal(info, fr.payload):
+		case fr.kind == frameInfo: // it was not written whole
+			err = replaceFile(path, fr.payload)
 		case fr.offset > length: // as in a folder that was copied while a run went on
 			err = fmt.Errorf("its journal has %d bytes, and the log goes on behind byte %d", length, fr.offset)
 		default:
@@ -276,14 +284,6 @@ func finishFolder(dir string, recs []journal.Record) error {
 		return errors.Join(writeEnd(dir, end, (*os.File).Sync), syncFolder(dir))
 	}
 	return nil
-}
-
-// writeMissing writes a file that is missing or was not written whole.
-func writeMissing(path string, text []byte) error {
-	if old, err := os.ReadFile(path); err == nil && slices.Equal(old, text) {
-		return nil
-	}
-	return replaceFile(path, text)
 }
 
 // writeDiffering writes text at offset unless it stands there.
