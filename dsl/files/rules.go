@@ -172,6 +172,15 @@ func (r *rules) step(s *Step) {
 	}
 }
 
+// onlyOn reports whether a config says that it is on, and of what not.
+func (c *Config) onlyOn() bool {
+	if c == nil {
+		return false
+	}
+	on, _ := c.Plain["enabled"].(bool)
+	return on && c.faults != nil && len(*c.faults) == 0
+}
+
 // scenario holds for a scenario. One without a config is that of its name.
 func (r *rules) scenario(sc *Scenario) {
 	if sc.StartTime != nil && sc.EndTime != nil {
@@ -180,6 +189,9 @@ func (r *rules) scenario(sc *Scenario) {
 		if err1 == nil && err2 == nil && end.Before(start) {
 			r.fail(sc.EndTime.Pos, "min_above_max", "end_time is before start_time")
 		}
+	}
+	if sc.Name != nil && r.scenarios[sc.Name.Value] && sc.Config.onlyOn() {
+		r.warn(sc.Name.Pos, "empty_config", "the config beside it has no chaos, and the name of a scenario with a config is a label").Help = "leave config out for the scenario of that name"
 	}
 	if sc.Config != nil || sc.Name == nil || r.scenarios[sc.Name.Value] || r.library != nil && r.library(sc.Name.Value) {
 		return
