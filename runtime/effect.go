@@ -107,6 +107,9 @@ func (e *effect) stop() bool {
 		return false
 	}
 	e.cancelled = true
+	if e.held != nil && e.held.chaos {
+		e.run.chaosChanges++ // from here on it may be off, whenever that is confirmed
+	}
 	e.run.record(journal.EffectStop, e.id, nil)
 	return true
 }

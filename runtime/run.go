@@ -67,7 +67,7 @@ type Run struct {
 
 	effects map[journal.Place]*effect // not completed yet
 	chaosOn int                       // held effects with Chaos that are on
-	// chaosChanges is how often one was asked for or has ended.
+	// chaosChanges is how often one was asked for, told to end, or has ended.
 	chaosChanges int
 	started      bool          // an effect went out or time passed
 	idle         bool          // no operation yet but what prepares the run, and what others are in
