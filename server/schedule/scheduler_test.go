@@ -433,8 +433,8 @@ func TestOneScheduler(t *testing.T) {
 	})
 }
 
-// TestChangeUnread: a schedule that is changed while what was noted of it cannot be read starts no
-// runs from then on, and it is said of it; written once more it does.
+// TestChangeUnread: a schedule that is changed while what was noted of it can be neither read nor
+// written starts no runs from then on, and it is said of it; written once more it does.
 func TestChangeUnread(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.put(`"every":"1h"`)
@@ -444,7 +444,8 @@ func TestChangeUnread(t *testing.T) {
 		if err != nil || len(files) == 0 {
 			t.Fatal(files, err)
 		}
-		if err := os.WriteFile(filepath.Join(noted, files[len(files)-1].Name()), []byte("{"), 0o600); err != nil {
+		latest := filepath.Join(noted, files[len(files)-1].Name())
+		if err := errors.Join(os.Remove(latest), os.Mkdir(latest, 0o700)); err != nil { // nor can it be written
 			t.Fatal(err)
 		}
 		d := Definition{Orchestration: "x", Every: "2h"}
