@@ -126,7 +126,11 @@ func writeNew(path string, mode fs.FileMode, block *pem.Block) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = errors.Join(err, os.Remove(path)) // half of it would be in the way of the next try
+		}
+	}()
 	if err := pem.Encode(f, block); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
