@@ -76,3 +76,35 @@ func fillIndented(depth int, line string, size int) string {
 	}
 	return b.String()
 }
+
+// TestLongNumber: Starlark reads a decimal number in quadratic time, so that one of some
+// megabytes would hold up whoever reads it for minutes.
+func TestLongNumber(t *testing.T) {
+	long := strings.Repeat("9", 1<<20)
+	tests := map[string]struct{ text, at string }{
+		"integer":        {"a = 1\nx = " + long + "\n", "2:5"},
+		"float":          {"x = 1." + long + "\n", "1:5"},
+		"negative":       {"x = -" + long + "\n", "1:6"},
+		"behind strings": {"x = [r'\\\\', '\"', \"\"\"'\n\"\"\", " + long + "]\n", "2:6"},
+		// A line break of Windows behind a backslash ends no string.
+		"behind two lines": {"x = ['a\\\r\n', " + long + "]\n", "2:4"},
+		"in a string":      {"x = \"" + long + "\"\n", ""},
+		"in a comment":     {"# " + long + "\n", ""},
+		"in a name":        {"x" + long + " = 1\n", ""},
+		"not so long":      {"x = " + long[:1000] + "\n", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, diags := LoadText("long.star", []byte(test.text), testOptions())
+			got := ""
+			for _, d := range diags {
+				if d.Code == "number_too_long" {
+					got += fmt.Sprintf("%d:%d", d.Line, d.Col)
+				}
+			}
+			if got != test.at {
+				t.Errorf("got number_too_long at %q, want %q; the first of %d problems: %.200v", got, test.at, len(diags), diags[:min(1, len(diags))])
+			}
+		})
+	}
+}

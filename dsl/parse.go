@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 
 	"go.starlark.net/syntax"
 )
@@ -28,6 +29,9 @@ func parse(m *Module, maxFile int64) (*syntax.File, Diagnostics) {
 			Message: "the file holds " + what, Help: "save it as UTF-8 text",
 		}}
 	}
+	if d := longNumber(m); d != nil {
+		return nil, Diagnostics{*d}
+	}
 	file, err := FileOptions().Parse(m.Name, m.Text, 0)
 	if err != nil {
 		return nil, Diagnostics{syntaxProblem(m, err)}
@@ -36,6 +40,37 @@ func parse(m *Module, maxFile int64) (*syntax.File, Diagnostics) {
 		return nil, Diagnostics{nesting(m.Name, deep)}
 	}
 	return file, nil
+}
+
+// maxDigits bounds the length of a number, as it does in files: Starlark's scanner reads
+// a decimal one in quadratic time, three million digits in most of a minute, and nothing
+// can interrupt it.
+const maxDigits = 1000
+
+// longNumber says where a number is too long, if one is.
+func longNumber(m *Module) *Diagnostic {
+	run, longest := 0, 0
+	for _, c := range m.Text {
+		if c < '0' || c > '9' {
+			run = 0
+			continue
+		}
+		run++
+		longest = max(longest, run)
+	}
+	if longest <= maxDigits {
+		return nil // as in nearly every script; one of hexadecimal letters is read quickly
+	}
+	var found *Diagnostic
+	eachToken(m.Text, math.MaxInt, func(t token) {
+		if t.kind == numberToken && len(t.text) > maxDigits && found == nil {
+			found = &Diagnostic{
+				Severity: Error, Code: "number_too_long", File: m.Name, Line: t.line, Col: t.col,
+				Message: fmt.Sprintf("a number of %d characters; expected at most %d", len(t.text), maxDigits),
+			}
+		}
+	})
+	return found
 }
 
 func nesting(file string, pos *syntax.Position) Diagnostic {

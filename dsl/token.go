@@ -160,7 +160,7 @@ func stringLen(s string) int {
 		case strings.HasPrefix(s[i:], quote):
 			return i + len(quote)
 		case s[i] == '\\':
-			i++
+			i += max(1, lineBreakLen(s[i+1:]))
 		case !triple && (s[i] == '\n' || s[i] == '\r'):
 			return i
 		}
