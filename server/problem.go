@@ -257,6 +257,7 @@ func (s *Server) failed(c *fiber.Ctx, err error) error {
 		p = problemf(f.Code, codeOf(f.Code), "%s", f.Message)
 		if f.Code == http.StatusRequestEntityTooLarge {
 			p.Detail = fmt.Sprintf("the body is longer than %d bytes", s.app.Config().BodyLimit)
+			p = cmp.Or(s.stranger(c), p)
 		}
 	default:
 		p = problemf(500, codeInternal, "%v", err)

@@ -201,6 +201,35 @@ func TestRateLimit(t *testing.T) {
 	l.do("GET", "/api/v1/runs", nil, bearer(viewer)).is(200) // somebody else is not held up
 }
 
+// TestStrangersBody: of a body that somebody sends who is not let in, little is read. All
+// requests are in memory before they are looked at, and anybody can send them.
+func TestStrangersBody(t *testing.T) {
+	data := t.TempDir()
+	token := newToken(t, data, "viewer")
+	l := serveIn(t, data, "--require-token")
+	const path = "/api/v1/orchestrations/validate"
+	head := "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", 20_000, strings.Repeat("x", 20_000))
+	for name, text := range map[string]string{
+		"long":           head + "Content-Length: 8000000\r\n\r\n{",
+		"long, token":    head + bearer("sqt_wrong") + "\r\nContent-Length: 8000000\r\n\r\n{",
+		"chunked":        head + "Transfer-Encoding: chunked\r\n\r\n" + chunk,
+		"another's path": "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n{",
+	} {
+		if line := l.raw(text); line != "HTTP/1.1 401 Unauthorized" {
+			t.Errorf("%s: got %q, want a 401 before there is all of the body", name, line)
+		}
+	}
+	long := map[string]string{"content": strings.Repeat("# long\n", 300_000), "format": "starlark"}
+	l.do("POST", path, long, bearer(token)).is(200)
+	l.do("POST", path, long).is(401, "unauthorized")
+	l.do("POST", path, strings.Repeat("x", 9<<20), bearer(token)).is(413, "too_large")
+	log, err := os.ReadFile(filepath.Join(data, "audit", "current.jsonl"))
+	if err != nil || strings.Count(string(log), `"status":401,"code":"unauthorized"`) < 5 {
+		t.Errorf("the audit log is %s, %v", log, err)
+	}
+}
+
 // TestForeignPages: no page of somebody else's can use a browser on this machine.
 func TestForeignPages(t *testing.T) {
 	l := serve(t)

@@ -182,6 +182,7 @@ func (s *Server) routes() {
 		ReadTimeout: readTimeout, IdleTimeout: idleTimeout, // and no WriteTimeout: see bounded
 		BodyLimit: limit, ReadBufferSize: headLimit, ErrorHandler: s.failed,
 	})
+	s.app.Server().HeaderReceived = s.received
 	s.app.Use(headed, s.numbered, s.guarded, s.bounded, s.safe)
 	s.api = s.newAPI()
 	s.system()

@@ -76,6 +76,16 @@ func (g *Gate) Identify(ctx context.Context, authorization, address string, now 
 	return id, err
 }
 
+// Known reports whether Identify would let a request in. It counts no failures: it may be
+// asked besides.
+func (g *Gate) Known(ctx context.Context, authorization string, now time.Time) bool {
+	if authorization == "" {
+		return g.Open
+	}
+	_, err := g.bearer(ctx, authorization, now)
+	return err == nil
+}
+
 func (g *Gate) bearer(ctx context.Context, authorization string, now time.Time) (Identity, error) {
 	scheme, bearer, _ := strings.Cut(authorization, " ")
 	bearer = strings.TrimSpace(bearer)
