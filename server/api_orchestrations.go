@@ -325,6 +325,14 @@ func (s *Server) planned(l *loaded, who Who, details bool, params map[string]jso
 		return nil, err
 	}
 	opt := app.PlanOptions{Options: s.permitted(who), MaxRecords: maxPlan, Details: details}
+	if opt.Isolate {
+		cheap(&opt.Options)
+		done, err := s.plans.take(s.ctx, who.Kind+" "+who.Name)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+	}
 	opt.Env, opt.Params, opt.Seed = env, given(params), seed
 	return l.script.Plan(opt)
 }

@@ -94,6 +94,7 @@ type Server struct {
 	plane   *admin.Plane
 	targets *targets
 	scripts scripts
+	plans   plans
 	shelf   *store.Shelf
 	gate    *auth.Gate
 	// broken are the orchestrations that cannot be read, deaf the tokens.
