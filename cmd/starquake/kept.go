@@ -205,7 +205,7 @@ func (k *keeping) warn(begin context.Context, logs *aside) {
 		case e.Imported: // it ran somewhere else
 			continue
 		case e.Status == store.Interrupted:
-			fmt.Fprintf(logs, "starquake: run %[1]s of %[2]s was interrupted; take it up with `starquake recover %[1]s%[3]s`, or end it with `starquake cleanup %[1]s%[3]s`\n", e.ID, e.Name, k.flags.again())
+			fmt.Fprintf(logs, "starquake: run %[1]s of %[2]s was interrupted; take it up with `starquake recover %[1]s%[3]s`, or end it with `starquake cleanup %[1]s%[3]s`\n", e.ID, text.Clean(e.Name), k.flags.again())
 		case !e.MayBeOn():
 			continue
 		}
@@ -225,14 +225,14 @@ func (k *keeping) warn(begin context.Context, logs *aside) {
 			logs.logf("what run %s may have left on cannot be found out: %v", e.ID, err)
 		default:
 			for _, what := range done.Off {
-				fmt.Fprintf(logs, "starquake: run %s had left on, and now is off: %s\n", e.ID, what)
+				fmt.Fprintf(logs, "starquake: run %s had left on, and now is off: %s\n", e.ID, text.Clean(what))
 			}
 			for _, what := range done.Left {
 				logs.logf("run %s may have left on: %s", e.ID, what)
 			}
 			if len(done.NotRun) > 0 {
 				fmt.Fprintf(logs, "starquake: its on_exit handlers have not run: %s; `starquake recover %s%s --recover=rollback` runs them now, cleanup would not\n",
-					strings.Join(done.NotRun, ", "), e.ID, k.flags.again())
+					text.Clean(strings.Join(done.NotRun, ", ")), e.ID, k.flags.again())
 			}
 		}
 	}

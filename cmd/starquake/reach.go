@@ -172,7 +172,7 @@ func onServer(ctx context.Context, c *client.Client, name string) (string, error
 	case len(found) > 1:
 		var lines strings.Builder
 		for _, r := range found {
-			fmt.Fprintf(&lines, "\n  %s  %s, %s for %s", r.ID, text.Clean(r.Name), r.Status, seconds(r.ElapsedSeconds).Round(time.Second))
+			fmt.Fprintf(&lines, "\n  %s  %s, %s for %s", text.Clean(r.ID), text.Clean(r.Name), r.Status, seconds(r.ElapsedSeconds).Round(time.Second))
 		}
 		return "", invalid("%d runs are going on at %s; name one by its id, or the beginning of it:%s", len(found), c.URL(), lines.String())
 	case name == "":

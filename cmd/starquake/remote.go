@@ -105,7 +105,7 @@ func (f *remoteFlags) request(sh *shell, req app.ControlRequest) error {
 		if f.Output == formatJSON {
 			return sh.json(formatJSON, ans)
 		}
-		_, err = fmt.Fprintf(sh.out, "run %s: %s\n", ans.ID, ans.Message)
+		_, err = fmt.Fprintf(sh.out, "run %s: %s\n", text.Clean(ans.ID), text.Clean(ans.Message))
 		return err
 	}))
 }
@@ -163,7 +163,7 @@ func (c *statusCmd) Run(sh *shell) error {
 			if c.Output == formatJSON {
 				return sh.json(formatJSON, standing{run.id, nil, seen})
 			}
-			_, err := fmt.Fprintf(sh.out, "run %s\n%s waits for its turn\n", run.id, info.Name)
+			_, err := fmt.Fprintf(sh.out, "run %s\n%s waits for its turn\n", text.Clean(run.id), text.Clean(info.Name))
 			return err
 		}
 		switch info.State { // the journal does not know that nobody goes on with it
@@ -185,7 +185,7 @@ func (c *statusCmd) Run(sh *shell) error {
 		if width == 0 {
 			width = 100
 		}
-		if _, err := fmt.Fprintf(sh.out, "run %s\n", run.id); err != nil {
+		if _, err := fmt.Fprintf(sh.out, "run %s\n", text.Clean(run.id)); err != nil {
 			return err
 		}
 		for _, line := range text.Frame(seen, now, draw, width, statusHeight, 0) {
@@ -213,7 +213,7 @@ func (c *watchCmd) Run(sh *shell) error {
 	flags := remoteFlags{dataFlag: c.dataFlag, serverFlags: c.serverFlags}
 	return sh.failedIn(c.Output, flags.with(sh, c.ID, func(ctx context.Context, run *reached) error {
 		if now, err := run.Do(ctx, app.ControlRequest{Op: "info"}); err == nil && now.State == stateQueued {
-			fmt.Fprintf(sh.err, "run %s waits for its turn\n", run.id)
+			fmt.Fprintf(sh.err, "run %s waits for its turn\n", text.Clean(run.id))
 		}
 		return sh.watch(ctx, c.Output, run)
 	}))

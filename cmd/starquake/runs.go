@@ -71,11 +71,11 @@ func listRuns(w io.Writer, runs []store.Entry) error {
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "RUN\tORCHESTRATION\tSTARTED\tTOOK\tVERDICT\tREASON")
 	for _, e := range runs {
-		took, verdict := "", string(e.Status)
+		took, verdict := "", text.Clean(string(e.Status))
 		if e.End != nil {
 			took, verdict = units.FormatDuration(e.End.Duration.Round(time.Millisecond)), text.Clean(string(e.End.Verdict))
 		}
-		cells := []string{e.ID, text.Clean(e.Name), e.Started.UTC().Format("2006-01-02 15:04:05Z"), took, verdict, text.Clean(reasonOf(&e))}
+		cells := []string{text.Clean(e.ID), text.Clean(e.Name), e.Started.UTC().Format("2006-01-02 15:04:05Z"), took, verdict, text.Clean(reasonOf(&e))}
 		fmt.Fprintln(table, strings.Join(cells, "\t")) // empty ones too: a column is only as wide as its neighbours that have it
 	}
 	if err := table.Flush(); err != nil {
@@ -114,7 +114,7 @@ func (c *runsShowCmd) run(sh *shell) error {
 		}
 		return sh.json(formatJSON, shown)
 	}
-	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", e.ID, text.Clean(run.Name), c.standingOf(e))
+	fmt.Fprintf(sh.out, "run %s of %s, %s\n\n", text.Clean(e.ID), text.Clean(run.Name), text.Clean(c.standingOf(e)))
 	return text.Timeline(sh.out, run, sh.text())
 }
 

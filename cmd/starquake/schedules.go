@@ -201,7 +201,7 @@ func (c *schedulesTriggerCmd) Run(sh *shell) error {
 		case c.Output == formatJSON:
 			return sh.json(formatJSON, started)
 		}
-		_, err = fmt.Fprintf(sh.out, "run %s started\n", started.Run)
+		_, err = fmt.Fprintf(sh.out, "run %s started\n", text.Clean(started.Run))
 		return err
 	})
 }

@@ -148,7 +148,17 @@ func (sh *shell) code(err error) int {
 }
 
 func (sh *shell) complain(err error) {
-	fmt.Fprintf(sh.err, "starquake: %s\n", strings.TrimRight(err.Error(), "\n"))
+	fmt.Fprintf(sh.err, "starquake: %s\n", cleanLines(strings.TrimRight(err.Error(), "\n")))
+}
+
+// cleanLines is text.Clean of each line: what went wrong can be told in the words of whoever
+// answers at an address.
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = text.Clean(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // render writes diagnostics for people to stderr.

@@ -174,7 +174,7 @@ func (a *aside) Write(p []byte) (int, error) {
 }
 
 func (a *aside) logf(format string, args ...any) {
-	fmt.Fprintf(a, "starquake: warning: "+format+"\n", args...)
+	fmt.Fprintf(a, "starquake: warning: %s\n", text.Clean(fmt.Sprintf(format, args...)))
 }
 
 // hold begins or ends keeping.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"starquake/app"
+	"starquake/report/text"
 	"starquake/server"
 	"starquake/server/client"
 )
@@ -58,9 +59,9 @@ func (c *startCmd) run(sh *shell) error {
 	ctx, stop := interruptible()
 	defer stop()
 	body.Orchestration = c.Name
-	var text []byte
+	var file []byte
 	if c.File != "" {
-		if text, err = c.bring(ctx, sh, to, &body); err != nil {
+		if file, err = c.bring(ctx, sh, to, &body); err != nil {
 			return err
 		}
 	}
@@ -70,10 +71,10 @@ func (c *startCmd) run(sh *shell) error {
 		p.Detail += fmt.Sprintf("; for the file of that name write start --file %s", c.Name)
 	}
 	if err != nil {
-		return refusedBy(err, c.File, text)
+		return refusedBy(err, c.File, file)
 	}
 	if c.Wait {
-		fmt.Fprintf(sh.err, "run %s%s\n", run.ID, place(&run))
+		fmt.Fprintf(sh.err, "run %s%s\n", text.Clean(run.ID), place(&run))
 		flags := remoteFlags{serverFlags: serverFlags{BaseURL: to.URL(), Token: c.Token}}
 		return flags.with(sh, run.ID, func(ctx context.Context, there *reached) error { return sh.watch(ctx, c.Output, there) })
 	}
@@ -81,10 +82,10 @@ func (c *startCmd) run(sh *shell) error {
 		return sh.json(formatJSON, run)
 	}
 	if at := place(&run); at != "" {
-		_, err = fmt.Fprintf(sh.out, "run %s of %s%s\n", run.ID, run.Name, at)
+		_, err = fmt.Fprintf(sh.out, "run %s of %s%s\n", text.Clean(run.ID), text.Clean(run.Name), at)
 		return err
 	}
-	_, err = fmt.Fprintf(sh.out, "run %s of %s started\n", run.ID, run.Name)
+	_, err = fmt.Fprintf(sh.out, "run %s of %s started\n", text.Clean(run.ID), text.Clean(run.Name))
 	return err
 }
 
