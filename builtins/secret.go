@@ -1,10 +1,9 @@
 package builtins
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/url"
+	"maps"
 	"slices"
 	"strings"
 
@@ -142,51 +141,57 @@ func jsonText(s string) string {
 }
 
 // A Redactor takes secrets out of answers. It is safe for use by several goroutines.
-type Redactor struct{ replacer *strings.Replacer }
-
-// NewRedactor makes a Redactor for secrets, the text of each by its name. Besides the
-// text itself it knows its usual disguises: escaped in JSON and in addresses, and in
-// base64. An empty text hides nothing.
-func NewRedactor(secrets map[string]string) *Redactor {
-	type pair struct{ text, placeholder string }
-	var pairs []pair
-	for name, text := range secrets {
-		placeholder := Secret{name}.String()
-		for _, form := range disguises(text) {
-			pairs = append(pairs, pair{form, placeholder})
-		}
-	}
-	// The first that fits wins: the longest, and of equal texts the least name.
-	slices.SortFunc(pairs, func(a, b pair) int {
-		if d := len(b.text) - len(a.text); d != 0 {
-			return d
-		}
-		return strings.Compare(a.text+a.placeholder, b.text+b.placeholder)
-	})
-	var oldnew []string
-	for _, p := range pairs {
-		oldnew = append(oldnew, p.text, p.placeholder)
-	}
-	// Placeholders from outside, plain or as a JSON escape that a later decoding
-	// would turn into one. Without the first bracket it is none; both, so that they match.
-	oldnew = append(oldnew, "⟦", "[", `\u27e6`, `\u005b`, `\u27E6`, `\u005b`, "⟧", "]", `\u27e7`, `\u005d`, `\u27E7`, `\u005d`)
-	return &Redactor{strings.NewReplacer(oldnew...)}
+type Redactor struct {
+	masks    []*mask // by name
+	starts   [256]bool
+	brackets *strings.Replacer
 }
 
-// disguises lists the forms in which text may come back, without repetition.
-func disguises(text string) []string {
-	if text == "" {
-		return nil
+// NewRedactor makes a Redactor for secrets, the text of each by its name, in whatever form a
+// mask finds it. An empty text hides nothing.
+func NewRedactor(secrets map[string]string) *Redactor {
+	// Placeholders from outside, plain or as a JSON escape that a later decoding
+	// would turn into one. Without the first bracket it is none; both, so that they match.
+	r := &Redactor{brackets: strings.NewReplacer("⟦", "[", `\u27e6`, `\u005b`, `\u27E6`, `\u005b`, "⟧", "]", `\u27e7`, `\u005d`, `\u27E7`, `\u005d`)}
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		if text := secrets[name]; text != "" {
+			m := newMask(text, Secret{name}.String())
+			m.starts(&r.starts)
+			r.masks = append(r.masks, m)
+		}
 	}
-	forms := []string{
-		text, jsonText(text), url.QueryEscape(text), url.PathEscape(text),
-		base64.StdEncoding.EncodeToString([]byte(text)), base64.URLEncoding.EncodeToString([]byte(text)),
-		base64.RawStdEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text)),
-	}
-	slices.Sort(forms)
-	return slices.Compact(forms)
+	return r
 }
 
 // Redact puts placeholders in place of secrets and breaks up placeholders that s
 // brought with it.
-func (r *Redactor) Redact(s string) string { return r.replacer.Replace(s) }
+func (r *Redactor) Redact(s string) string {
+	var b strings.Builder
+	done := 0
+	for i := 0; i < len(s); {
+		if !r.starts[s[i]] {
+			i++
+			continue
+		}
+		// The longest wins, and of equal ones the least name.
+		n, placeholder := 0, ""
+		for _, m := range r.masks {
+			if k := m.match(s[i:]); k > n {
+				n, placeholder = k, m.placeholder
+			}
+		}
+		if n == 0 {
+			i++
+			continue
+		}
+		b.WriteString(r.brackets.Replace(s[done:i]))
+		b.WriteString(placeholder)
+		i += n
+		done = i
+	}
+	if done == 0 {
+		return r.brackets.Replace(s)
+	}
+	b.WriteString(r.brackets.Replace(s[done:]))
+	return b.String()
+}
