@@ -113,8 +113,10 @@ func (e *Effects) fetch(ctx context.Context, args *HTTPArgs) *HTTPAnswer {
 		answer.Error = e.opts.hideProblem(classify(err))
 	}
 	answer.Elapsed = time.Since(start)
-	for name, value := range answer.Headers {
-		answer.Headers[name] = e.opts.hide(value)
+	for _, name := range slices.Collect(maps.Keys(answer.Headers)) {
+		value := e.opts.hide(answer.Headers[name])
+		delete(answer.Headers, name)
+		answer.Headers[e.opts.hide(name)] = value
 	}
 	return answer
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"starquake/runtime"
@@ -100,7 +102,7 @@ func (e *Effects) redacted(data any) any {
 	}
 	text, err := marshal(data)
 	if err == nil {
-		text, err = MapStrings(text, e.opts.Redact)
+		text, err = mapTexts(text, e.opts.Redact)
 	}
 	if err != nil {
 		return map[string]any{"error": problem(CodeFailed, "answer withheld: it could not be searched for secrets: %v", err)}
@@ -111,27 +113,44 @@ func (e *Effects) redacted(data any) any {
 // MapStrings replaces every string value in a JSON text by f of it. Keys, numbers
 // and their spelling stay.
 func MapStrings(text json.RawMessage, f func(string) string) (json.RawMessage, error) {
+	return mapped(text, f, func(key string) string { return key })
+}
+
+// mapTexts is MapStrings for keys, too: whoever answers chooses these.
+func mapTexts(text json.RawMessage, f func(string) string) (json.RawMessage, error) {
+	return mapped(text, f, f)
+}
+
+func mapped(text json.RawMessage, f, key func(string) string) (json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
 		return nil, err
 	}
-	return marshal(mapValue(v, f))
+	return marshal(mapValue(v, f, key))
 }
 
-// mapValue is MapStrings of a decoded value, in place where it can.
-func mapValue(v any, f func(string) string) any {
+// mapValue is mapped of a decoded value, in place where it can.
+func mapValue(v any, f, key func(string) string) any {
 	switch v := v.(type) {
 	case string:
 		return f(v)
 	case []any:
 		for i := range v {
-			v[i] = mapValue(v[i], f)
+			v[i] = mapValue(v[i], f, key)
 		}
 	case map[string]any:
-		for k := range v {
-			v[k] = mapValue(v[k], f)
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			v[k] = mapValue(v[k], f, key)
+			to := key(k)
+			if to == k {
+				continue
+			}
+			if _, taken := v[to]; !taken {
+				v[to] = v[k]
+			}
+			delete(v, k)
 		}
 	}
 	return v

@@ -113,17 +113,24 @@ func TestSecretsComeBackOnce(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Token", secretText)
 		w.Header().Set("X-Forged", forged)
+		w.Header().Set("X-Hidden7", "in a name")
 		if r.URL.Path == "/raw" {
 			fmt.Fprint(w, "\xff")
 		}
 		fmt.Fprintf(w, `{"token": "pa\"ss<w>ord", "forged": %q}`, forged)
 	})
 	opts := secretive()
-	opts.Redact = strings.NewReplacer(secretText, placeholder, `pa\"ss<w>ord`, placeholder, "⟦", "[").Replace
+	opts.Redact = strings.NewReplacer(secretText, placeholder, `pa\"ss<w>ord`, placeholder, "⟦", "[", "hidden7", placeholder).Replace
 	e := newEffects(t, open(), opts)
 	const body = `{"token": "` + placeholder + `", "forged": "[secret:OTHER⟧"}`
 
 	got := mustPerform[HTTPAnswer](t, e, KindHTTP, HTTPArgs{URL: url})
+	if got.Headers["x-"+placeholder] != "in a name" || got.Headers["x-hidden7"] != "" {
+		t.Errorf("a header's name: %v", got.Headers)
+	}
+	if keys := string(e.redacted(map[string]any{"a hidden7": []any{map[string]any{"hidden7": 1}}}).(json.RawMessage)); strings.Contains(keys, "hidden7") {
+		t.Errorf("keys: %s", keys)
+	}
 	if got.Body != body || got.Headers["x-token"] != placeholder || got.Headers["x-forged"] != "[secret:OTHER⟧" {
 		t.Errorf("body %s, headers %v", got.Body, got.Headers)
 	}
