@@ -168,6 +168,9 @@ func (e *Effects) Perform(ctx context.Context, call *runtime.Call) (any, error) 
 	if e.opts.Reveal == nil && e.opts.Redact == nil {
 		return row.Performer.Perform(ctx, call)
 	}
+	if err := e.secretHosts(call.Kind, call.Args); err != nil {
+		return nil, err
+	}
 	return e.performSecretly(ctx, row.Performer, call)
 }
 

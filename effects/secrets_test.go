@@ -13,6 +13,7 @@ import (
 
 	"starquake/internal/dnstest"
 	"starquake/runtime"
+	"starquake/runtime/journal"
 )
 
 const (
@@ -165,5 +166,48 @@ func TestSecretsComeBackOnce(t *testing.T) {
 		if r.OK != (want == "") || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "ss<w>") || strings.Contains(r.Error, "⟦secret:OTHER") {
 			t.Errorf("%s: %+v; want %q", spec, r, want)
 		}
+	}
+}
+
+// TestSecretInAName: a lookup tells a name server what is asked for, so that a secret is no
+// part of a name which the policy does not name, whatever the addresses that it permits.
+func TestSecretInAName(t *testing.T) {
+	dnstest.Resolve(t, map[string][]string{"hunter2.evil.test": {"192.0.2.1"}})
+	opts := Options{
+		Reveal: func(s string) string { return strings.ReplaceAll(s, placeholder, "hunter2") },
+		Redact: func(s string) string { return strings.ReplaceAll(s, "hunter2", placeholder) },
+	}
+	name := placeholder + ".evil.test"
+	calls := map[string]any{
+		KindHTTP:  HTTPArgs{URL: "http://user@" + name + ":81/x"},
+		KindDNS:   DNSArgs{Name: name},
+		KindTCP:   TCPArgs{Addr: name + ":82"},
+		KindGRPC:  GRPCArgs{Addr: name + ":83"},
+		KindProbe: json.RawMessage(`{"probe": {"kind": "all", "of": [{"kind": "http", "url": "http://` + name + `/"}]}}`),
+	}
+	for kind, args := range calls {
+		e := newEffects(t, Policy{Network: []string{"127.0.0.1", "fine.test", "::1"}}, opts)
+		_, err := e.Perform(t.Context(), &runtime.Call{Request: request(t, kind, args)})
+		var p *journal.EffectError
+		if !errors.As(err, &p) || p.Code != CodeDenied || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v, want it denied", kind, err)
+		}
+	}
+	// Where the name is permitted it is asked for, and elsewhere a secret may be anywhere else.
+	for _, policy := range []Policy{{Network: []string{"*.evil.test"}}, {Network: []string{"*"}}} {
+		e := newEffects(t, policy, opts)
+		if got := mustPerform[DNSAnswer](t, e, KindDNS, calls[KindDNS]); len(got.Records) != 1 {
+			t.Errorf("%v: got %+v", policy.Network, got)
+		}
+	}
+	e := newEffects(t, Policy{Network: []string{"127.0.0.1"}}, opts)
+	if err := e.secretHosts(KindProbe, json.RawMessage(`{"probe": {"kind": "dns", "name": "`+name+`"}}`)); err == nil {
+		t.Error("a probe of a name passes")
+	}
+	if err := e.secretHosts("proxy", json.RawMessage(`{"name": "of `+placeholder+`"}`)); err != nil {
+		t.Errorf("what something is called: %v", err)
+	}
+	if _, err := e.Perform(t.Context(), &runtime.Call{Request: request(t, KindHTTP, HTTPArgs{URL: "http://u:" + placeholder + "@127.0.0.1:1/" + placeholder})}); err != nil {
+		t.Errorf("in a path: %v", err)
 	}
 }
