@@ -33,7 +33,7 @@ type ExecArgs struct {
 	Argv []string `json:"argv"`
 	// Env is added to a clean environment, which has PATH and HOME of this process
 	// and LANG=C.UTF-8. Names that would put other code into the program (PATH, LD_…,
-	// DYLD_…) are refused unless the policy permits every program.
+	// BASH_ENV, PYTHON…: see bringsCode) are refused unless the policy permits every program.
 	Env map[string]string `json:"env,omitempty"`
 	// Timeout ends the program and all it started. 0 is DefaultExecTimeout.
 	Timeout time.Duration `json:"timeout,omitempty"`

@@ -85,7 +85,7 @@ func (x *execer) environment(added map[string]string) ([]string, error) {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(added[name], 0) {
 			return nil, problem(CodeInvalid, "%q is no name of an environment variable, or its value has a zero byte", name)
 		}
-		if (name == "PATH" || strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "DYLD_")) && !x.anything() {
+		if bringsCode(name) && !x.anything() {
 			return nil, problem(CodeDenied, "setting %s is not permitted: it would put other code into a permitted program", name)
 		}
 		env[name] = added[name]

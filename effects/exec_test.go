@@ -74,6 +74,43 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// TestExecEnvBringsNoCode: a permitted program that is a script does what it says, whatever a
+// script of ours puts into its environment.
+func TestExecEnvBringsNoCode(t *testing.T) {
+	bash, err := findOnPath("bash")
+	if err != nil {
+		t.Skip("there is no bash")
+	}
+	dir := t.TempDir()
+	mark, file := filepath.Join(dir, "mark"), filepath.Join(dir, "file")
+	program := filepath.Join(dir, "program")
+	for name, text := range map[string]string{program: "#!" + bash + "\ngreet() { :; }\necho hello; true\n", file: "touch " + mark} {
+		if err := os.WriteFile(name, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := "touch " + mark
+	for _, env := range []map[string]string{
+		{"BASH_FUNC_echo%%": "() { " + run + "; }"}, {"BASH_ENV": file}, {"SHELLOPTS": "xtrace", "PS4": "$(" + run + ")"},
+		{"NODE_OPTIONS": "--require " + file}, {"PYTHONPATH": dir}, {"PERL5OPT": "-Mx"}, {"GIT_SSH_COMMAND": run}, {"JAVA_TOOL_OPTIONS": "-agentpath:x"},
+	} {
+		e := newEffects(t, Policy{AllowExec: []string{program}}, Options{})
+		got := mustPerform[ExecAnswer](t, e, KindExec, ExecArgs{Argv: []string{program}, Env: env})
+		if codeIn(got.Error) != CodeDenied {
+			t.Errorf("%v: %+v, want it denied", env, got)
+		}
+		if _, err := os.Stat(mark); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("%v executed something else: %v", env, err)
+		}
+	}
+	for name, policy := range map[string]Policy{"AWS_PROFILE": {AllowExec: []string{program}}, "BASH_ENV": {AllowExec: []string{"*"}}} {
+		e := newEffects(t, policy, Options{})
+		if got := mustPerform[ExecAnswer](t, e, KindExec, ExecArgs{Argv: []string{program}, Env: map[string]string{name: "x"}}); got.Stdout != "hello\n" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestExecDeniedStartsNothing(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "mark")
 	for _, test := range []struct {
