@@ -86,6 +86,7 @@ func (s *Server) reported(id string) (*report.Run, error) {
 	if r := s.runs.find(id); r != nil && !s.leftOn(r) {
 		return about(r.About(), r.View()), nil
 	}
+	defer s.runs.reading()()
 	e, recs, err := s.runs.read(id)
 	if err != nil {
 		return nil, err

@@ -39,14 +39,7 @@ func (s *Server) records(ctx context.Context, id string, after int, fn func(firs
 	}
 	r := s.runs.find(id)
 	if r == nil {
-		e, recs, err := s.runs.read(id)
-		if err == nil && after < len(recs) {
-			err = fn(after+1, recs[after:])
-		}
-		if err == nil && e.Status != store.Ended {
-			err = s.runs.parting()
-		}
-		return err
+		return s.kept(id, after, fn)
 	}
 	for {
 		err := r.FollowFrom(ctx, after, func(recs []journal.Record) error {
@@ -63,6 +56,28 @@ func (s *Server) records(ctx context.Context, id string, after int, fn func(firs
 	}
 }
 
+// kept is records of a run that is not in memory. It is read in pieces: somebody slow, and
+// each of many, would have all of it in memory meanwhile.
+func (s *Server) kept(id string, after int, fn func(first int, recs []journal.Record) error) error {
+	if s.runs.store == nil {
+		return noRun(id)
+	}
+	var status store.Status
+	next := 1
+	err := s.runs.store.Pieces(id, func(e store.Entry) error { status = e.Status; return nil }, func(recs []journal.Record) error {
+		first := max(next, after+1)
+		skip := min(first-next, len(recs))
+		if next += len(recs); skip == len(recs) {
+			return nil
+		}
+		return fn(first, recs[skip:])
+	})
+	if err == nil && status != store.Ended {
+		err = s.runs.parting()
+	}
+	return err
+}
+
 // past gives the records of a run that there are by now, behind number after, at most
 // limit of them.
 func (s *Server) past(id string, after, limit int, fn func(first int, recs []journal.Record)) error {
@@ -70,6 +85,7 @@ func (s *Server) past(id string, after, limit int, fn func(first int, recs []jou
 	if r := s.runs.find(id); r != nil {
 		recs = r.Records(after)
 	} else {
+		defer s.runs.reading()()
 		_, all, err := s.runs.read(id)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -66,6 +67,8 @@ type manager struct {
 	// starting are the starts under way, and what else has to be over before the runs are
 	// parked; none is added once closing is set.
 	starting sync.WaitGroup
+	// reads are the runs that are being read from disk as a whole; see reading.
+	reads chan struct{}
 	// readied is closed when the runs that were interrupted go on, and what others have left on
 	// was tried to be taken off. No run is started before: its faults could go with that.
 	readied chan struct{}
@@ -98,6 +101,7 @@ func newManager(config *Config, plane *admin.Plane, logger *slog.Logger) (*manag
 		untaken: map[string]*untaken{}, revivals: map[string]int{}, reviving: map[string]chan struct{}{},
 	}
 	m.readied = make(chan struct{})
+	m.reads = make(chan struct{}, runtime.GOMAXPROCS(0))
 	m.ending, m.end = context.WithCancel(context.Background())
 	m.clock, _ = alarm.New() // without one sleeps end a millisecond late
 	if !config.InMemory {

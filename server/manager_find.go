@@ -136,6 +136,14 @@ func (m *manager) read(id string) (store.Entry, []journal.Record, error) {
 	return e, recs, nil
 }
 
+// reading waits until a run may be read from disk as a whole, which ends with done. As many as
+// there are processors are read at once, which is as quick: each is in memory meanwhile, and
+// people ask for large ones by the hundred.
+func (m *manager) reading() (done func()) {
+	m.reads <- struct{}{}
+	return func() { <-m.reads }
+}
+
 // using lists live runs that were given a target, and says of those that are being started
 // that they are.
 func (m *manager) using(target string) []string {

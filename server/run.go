@@ -103,6 +103,7 @@ func (s *Server) look(id string) (Run, *view.Run, error) {
 		run.LoadsNow = r.LoadsNow()
 		return run, v, nil
 	}
+	defer s.runs.reading()()
 	e, recs, err := s.runs.read(id)
 	if err != nil {
 		return Run{}, nil, err

@@ -34,13 +34,20 @@ const exportVersion = 1
 
 // Export writes a run as JSON lines.
 func (s *Store) Export(id string, w io.Writer) error {
-	e, recs, err := s.Read(id)
+	// It is read twice, so that there is never more of it in memory than a piece: whoever
+	// takes it may be slow, and others may ask for it too. It may grow in between.
+	var about Entry
+	count, last := 0, journal.Kind("")
+	err := s.Pieces(id, func(e Entry) error { about = e; return nil }, func(recs []journal.Record) error {
+		count, last = count+len(recs), recs[len(recs)-1].Kind
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	of := exportHead{Export: exportVersion, Info: e.Info, Cleaned: e.Cleaned, Records: len(recs)}
-	if len(recs) == 0 || recs[len(recs)-1].Kind != journal.RunEnd {
-		of.End = e.End
+	of := exportHead{Export: exportVersion, Info: about.Info, Cleaned: about.Cleaned, Records: count}
+	if last != journal.RunEnd {
+		of.End = about.End
 	}
 	head, err := json.Marshal(of)
 	if err != nil {
@@ -49,7 +56,11 @@ func (s *Store) Export(id string, w io.Writer) error {
 	if _, err := w.Write(append(head, '\n')); err != nil {
 		return err
 	}
-	return journal.Write(w, recs)
+	return s.Pieces(id, func(Entry) error { return nil }, func(recs []journal.Record) error {
+		recs = recs[:min(count, len(recs))]
+		count -= len(recs)
+		return journal.Write(w, recs)
+	})
 }
 
 // maxImport bounds an exported run.

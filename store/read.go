@@ -18,35 +18,46 @@ import (
 const maxLine = 64 << 20
 
 // readJournal reads the records of a journal, and says how long the part is that holds
-// them: a last line without an end, or with zeros where the machine stopped before the
-// text was written, is not part of it. Damage before the last line is an error, with what
-// stands before it.
+// them; see eachRecord. Damage is an error, with what stands before it.
 func readJournal(f io.ReadSeeker) (recs []journal.Record, size int64, err error) {
+	size, err = eachRecord(f, func(rec journal.Record) error {
+		recs = append(recs, rec)
+		return nil
+	})
+	return recs, size, err
+}
+
+// eachRecord calls fn for the records of a journal, and says how long the part is that holds
+// them: a last line without an end, or with zeros where the machine stopped before the
+// text was written, is not part of it. Damage before the last line is an error, as is one of fn.
+func eachRecord(f io.ReadSeeker, fn func(journal.Record) error) (size int64, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	in := bufio.NewReaderSize(f, 1<<16)
-	for {
+	for n := 0; ; n++ {
 		line, err := readLine(in)
 		if errors.Is(err, io.EOF) {
-			return recs, size, nil
+			return size, nil
 		}
 		if err != nil {
-			return recs, size, &damage{size, len(recs) + 1, err}
+			return size, &damage{size, n + 1, err}
 		}
 		var rec journal.Record
 		if err := json.Unmarshal(line, &rec); err != nil {
 			if rest, _ := in.Peek(1); len(rest) == 0 || isZero(line) {
-				return recs, size, nil
+				return size, nil
 			}
-			return recs, size, &damage{size, len(recs) + 1, err}
+			return size, &damage{size, n + 1, err}
 		}
-		if len(recs) == 0 {
+		if n == 0 {
 			if err := checkFormat(&rec); err != nil {
-				return nil, 0, err
+				return 0, err
 			}
 		}
-		recs = append(recs, rec)
+		if err := fn(rec); err != nil {
+			return size, err
+		}
 		size += int64(len(line)) + 1
 	}
 }
@@ -193,4 +204,47 @@ func (s *Store) Read(id string) (Entry, []journal.Record, error) {
 		return e, nil, fmt.Errorf("run %s: %w", id, err)
 	}
 	return e, recs, nil
+}
+
+// pieceRecords is how many records Pieces gives at once, at most.
+const pieceRecords = 64
+
+// Pieces calls fn with the records of a run that its journal has by now, some at a time: who
+// passes them on to somebody slow holds no more of them than that. What is known of the run
+// comes first, in head.
+func (s *Store) Pieces(id string, head func(Entry) error, fn func([]journal.Record) error) error {
+	e, err := s.Entry(id)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(filepath.Join(s.RunDir(id), journalFile))
+	if err != nil {
+		return fmt.Errorf("run %s: %w", id, err)
+	}
+	defer f.Close()
+	if err := head(e); err != nil {
+		return err
+	}
+	var recs []journal.Record
+	var told error // what fn says is not about the run
+	give := func() error {
+		told = fn(recs)
+		recs = nil // fn may keep them
+		return told
+	}
+	_, err = eachRecord(f, func(rec journal.Record) error {
+		if recs = append(recs, rec); len(recs) < pieceRecords {
+			return nil
+		}
+		return give()
+	})
+	switch {
+	case told != nil:
+		return told
+	case err != nil:
+		return fmt.Errorf("run %s: %w", id, err)
+	case len(recs) > 0:
+		return give()
+	}
+	return nil
 }
