@@ -138,6 +138,13 @@ func (c *serveCmd) serve(sh *shell) error {
 		scheme, listener = "https", tls.NewListener(listener, tlsConfig)
 	}
 	config.URL = scheme + "://" + fromHere(listener.Addr())
+	some, err := config.Gate.Tokens.Any(time.Now())
+	if err != nil {
+		return errors.Join(errored("%w", err), listener.Close(), config.Store.Close())
+	}
+	if warning := reachesItself(&config, some || c.OIDCIssuer != ""); warning != "" {
+		logger.Warn(warning)
+	}
 	if config.Audit, err = audit.Open(filepath.Join(config.Store.Dir(), "audit"), auditSize, time.Now); err != nil {
 		return errors.Join(errored("%w", err), listener.Close(), config.Store.Close())
 	}
