@@ -1,10 +1,10 @@
-# Targets: build share test crash browser picture bench bench-proxy bench-server profile demo fmt docs help. Each works on a fresh checkout with Go.
+# Targets: build share test soak crash browser picture bench bench-proxy bench-server profile demo fmt docs help. Each works on a fresh checkout with Go.
 
 GO      ?= go
 VERSION ?=
 LDFLAGS  = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
-.PHONY: build share test crash browser picture bench bench-proxy bench-server profile demo fmt docs help
+.PHONY: build share test soak crash browser picture bench bench-proxy bench-server profile demo fmt docs help
 
 # What the compiler is told of where time goes: see make profile.
 PROFILE = cmd/starquake/profile.pgo
@@ -27,6 +27,14 @@ test: ## layout, vet, and every test with the race detector; installs a C compil
 	if [ -n "$$bad" ]; then printf 'not laid out by gofmt (make fmt does it):\n%s\n' "$$bad" >&2; exit 1; fi
 	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+# How many connections of each protocol are dropped.
+DROPS ?= 10000
+
+soak: ## 10 000 connections of each protocol dropped mid-byte without a leak, and h2spec through the relay of HTTP/2
+	STARQUAKE_LEAKS=$(DROPS) $(GO) test -count=1 -timeout 20m -v -run '^TestLeaks$$' ./chaos/proxy
+	GOBIN='$(CURDIR)/bin' $(GO) install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+	H2SPEC='$(CURDIR)/bin/h2spec' $(GO) test -count=1 -v -run '^TestH2Spec$$' ./chaos/proxy/h2
 
 crash: ## the program killed at every kill point of every script: some 500 times
 	STARQUAKE_CRASH=all $(GO) test -count=1 -timeout 20m -v ./internal/crash
