@@ -45,6 +45,7 @@ type Plane struct {
 	mu      sync.Mutex
 	targets map[string]*target
 	closed  bool
+	lookUps *lookUps
 }
 
 // target is one proxy with the leases on it.
@@ -74,7 +75,7 @@ func NewPlane(logger *slog.Logger) *Plane {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Plane{logger: logger, targets: map[string]*target{}}
+	return &Plane{logger: logger, targets: map[string]*target{}, lookUps: newLookUps()}
 }
 
 // Open opens a proxy. One that is there with the same configuration is left alone, and
@@ -148,6 +149,7 @@ func (p *Plane) install(t *target) (err error) {
 		}
 	}
 	p.targets[t.config.Name] = t
+	p.warnOf(t)
 	return nil
 }
 
@@ -225,6 +227,7 @@ func closeProxy(t *target) error {
 func (p *Plane) Close() error {
 	p.mu.Lock()
 	p.closed = true
+	p.lookUps.cancel()
 	names := slices.Collect(maps.Keys(p.targets))
 	p.mu.Unlock()
 	errs := make([]error, len(names))
@@ -233,6 +236,7 @@ func (p *Plane) Close() error {
 		all.Go(func() { errs[i] = p.Remove(name) })
 	}
 	all.Wait()
+	p.lookUps.all.Wait()
 	return errors.Join(errs...)
 }
 

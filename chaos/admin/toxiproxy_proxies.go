@@ -233,9 +233,13 @@ func (s *server) updateProxy(w http.ResponseWriter, r *http.Request, body []byte
 	}
 	s.plane.mu.Lock()
 	defer s.plane.mu.Unlock()
+	moved := t.config.Upstream != d.config.Upstream
 	t.door = d
 	if now, _ := s.of(r); now != t { // it has been removed
 		return errNoProxy
+	}
+	if moved {
+		s.plane.warnOf(t)
 	}
 	if err != nil {
 		return err
