@@ -1,5 +1,10 @@
 package h2
 
+import (
+	"slices"
+	"strings"
+)
+
 // collected is the request of a stream whose plan is made when its body has come. Nothing
 // of it has gone on yet.
 type collected struct {
@@ -17,6 +22,21 @@ func (r *Relay) collect(s *stream, m *message) {
 	r.ways[toUpstream].encode()
 	s.request = &collected{ask: s.plan.Collect, fields: append([]Field(nil), m.fields...)}
 	s.plan.Collect = nil
+	if !m.end {
+		s.request.fields = r.invite(s, s.request.fields)
+	}
+}
+
+// invite tells a client that asks first, and may wait for it, to send the body that it has
+// announced. It returns the fields of its request, which it may change, without the question:
+// the upstream gets it with the body.
+func (r *Relay) invite(s *stream, fields []Field) []Field {
+	asks := func(f Field) bool { return f.Name == "expect" && strings.EqualFold(f.Value, "100-continue") }
+	if !slices.ContainsFunc(fields, asks) {
+		return fields
+	}
+	r.push(s, toClient, item{kind: itemBlock, fields: []Field{{Name: ":status", Value: "100"}}})
+	return slices.DeleteFunc(fields, asks)
 }
 
 // collectData handles a DATA frame of a request that is collected.

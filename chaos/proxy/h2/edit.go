@@ -81,6 +81,8 @@ func (r *Relay) alterHeader(s *stream, d direction, m *message) {
 		b.fields = append([]Field(nil), m.fields...)
 		if m.end {
 			r.complete(s, d, nil)
+		} else if d == toUpstream {
+			b.fields = r.invite(s, b.fields)
 		}
 		return
 	}
