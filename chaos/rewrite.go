@@ -10,7 +10,7 @@ func rewriteKind() Kind {
 	return Kind{
 		Name: "rewrite",
 		Doc: "Changes the response, or the request before it goes on: status, header fields, body. " +
-			"A body over 1 MiB passes as it is, and is counted inapplicable.",
+			"json_patch leaves a body over 1 MiB as it is, which is counted inapplicable.",
 		Protocols: []string{"http", "graphql"},
 		Params: []ParamSpec{
 			{Name: "direction", Type: TypeString, Default: `"response"`, Choices: []string{"request", "response"},

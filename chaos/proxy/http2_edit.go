@@ -30,7 +30,11 @@ func (x *exchange) edit(edits []edit, f *flow, way direction) *h2.Edit {
 		e.Limit = maxEdit
 		e.Wants = func(fields []h2.Field) bool {
 			m, _ := messageOf(fields)
-			return wantContent(edits, &m)
+			return firstForContent(edits, &m) != nil
+		}
+		e.Replaces = func(fields []h2.Field) bool {
+			m, _ := messageOf(fields)
+			return firstForContent(edits, &m).replaces
 		}
 		e.Whole = func(fields []h2.Field, content []byte) ([]h2.Field, []byte) {
 			fields, content = applyHTTP2(fields, content, true, edits, way)
@@ -50,9 +54,8 @@ func applyHTTP2(fields []h2.Field, content []byte, whole bool, edits []edit, way
 	}
 	m.apply(edits)
 	if way == toClient {
-		status, _, _ := strings.Cut(strings.TrimPrefix(string(m.start), "HTTP/1.1 "), " ")
-		pseudo = []h2.Field{{Name: ":status", Value: status}}
-		if n, err := strconv.Atoi(status); whole && err == nil && bodiless(n) {
+		pseudo = []h2.Field{{Name: ":status", Value: strconv.Itoa(m.status())}}
+		if whole && bodiless(m.status()) {
 			whole, m.body = false, nil
 		}
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"strconv"
 
 	"starquake/chaos"
 )
@@ -36,6 +37,8 @@ func prepareRewrite(f *chaos.Fault) acts {
 	return acts{request: func(v *verdict, h *hit) bool {
 		e := edit{by: h.by}
 		status, hasStatus := r.Status(h.elapsed)
+		empties := hasStatus && bodiless(status)
+		head := way == toClient && string(h.req.Method) == "HEAD" // whose answer has no content
 		e.head = func(m *message) {
 			for _, name := range r.Remove {
 				m.remove(name)
@@ -43,20 +46,22 @@ func prepareRewrite(f *chaos.Fault) acts {
 			for name, value := range r.Headers {
 				m.set(name, value)
 			}
-			if hasStatus && !bodiless(status) {
+			if hasStatus && (head || !empties) {
 				m.setStatus(status)
 			}
+			if head && (r.HasBody || empties) {
+				rewriteUnsent(&r, m)
+			}
 		}
-		if r.HasBody || r.Patches() || hasStatus && bodiless(status) {
+		if !head && (r.HasBody || r.Patches() || empties) {
+			e.replaces = !r.Patches() || empties
 			e.body = func(m *message) {
-				if hasStatus && bodiless(status) {
+				if empties {
 					m.setStatus(status) // only now, when the content can be left out
 				}
 				rewriteBody(&r, m)
 			}
-			if string(h.req.Method) != "HEAD" { // whose answer has none
-				e.missed = func() { h.by.inapplicable.Add(1) }
-			}
+			e.missed = func() { h.by.inapplicable.Add(1) }
 		}
 		if r.Patches() && !r.Request {
 			// What is packed could not be read.
@@ -82,5 +87,14 @@ func rewriteBody(r *chaos.Rewrite, m *message) {
 		if patched, err := r.Patch(m.body); err == nil {
 			m.body = patched
 		}
+	}
+}
+
+// rewriteUnsent changes what the answer to a HEAD says of the content that a GET would get.
+func rewriteUnsent(r *chaos.Rewrite, m *message) {
+	m.removeFraming()
+	if !bodiless(m.status()) {
+		m.remove("Content-Encoding")
+		m.set("Content-Length", strconv.Itoa(len(r.Body)))
 	}
 }

@@ -24,6 +24,9 @@ type message struct {
 type edit struct {
 	by         *active
 	head, body func(m *message)
+	// replaces: whatever the content is, body puts another in its place. It need not be
+	// buffered then, and may be of any length.
+	replaces bool
 	// wants, if it is set, says from the head whether the content is wanted at all.
 	wants func(m *message) bool
 	// missed, if it is set along with body, is called if the message passes without its
@@ -77,6 +80,22 @@ func (m *message) setStatus(status int) {
 	m.start = []byte("HTTP/1.1 " + strconv.Itoa(status) + " " + text)
 }
 
+// status returns that of a response, or 0.
+func (m *message) status() int {
+	status, err := strconv.Atoi(string(m.start[len("HTTP/1.1 "):][:3]))
+	if err != nil {
+		return 0
+	}
+	return status
+}
+
+// removeFraming takes the fields out that say how the content is sent.
+func (m *message) removeFraming() {
+	m.remove("Content-Length")
+	m.remove("Transfer-Encoding")
+	m.remove("Trailer")
+}
+
 // parse reads a head, which is one that the parsers of head.go take.
 func (m *message) parse(head []byte) {
 	for line := range bytes.SplitSeq(bytes.TrimSuffix(head, []byte("\r\n\r\n")), []byte("\r\n")) {
@@ -91,10 +110,8 @@ func (m *message) parse(head []byte) {
 // encode writes the message, or its head if its content is not there, and returns the
 // size of its head too.
 func (m *message) encode(way direction) (size int, text []byte) {
-	if way == toClient && m.whole {
-		if status, err := strconv.Atoi(string(m.start[len("HTTP/1.1 "):][:3])); err != nil || bodiless(status) {
-			m.whole, m.body = false, nil
-		}
+	if way == toClient && m.whole && bodiless(m.status()) {
+		m.whole, m.body = false, nil
 	}
 	var b bytes.Buffer
 	b.Write(m.start)
@@ -129,7 +146,13 @@ func applyEdits(in *reader, h *head, y *body, edits []edit, way direction, headO
 	var m message
 	raw := h.size
 	m.parse(in.bytes()[:h.size])
-	if wantContent(edits, &m) && !headOnly {
+	if headOnly {
+	} else if first := firstForContent(edits, &m); first != nil && first.replaces {
+		if err := skipMessage(in, h, *y, fill); err != nil {
+			return err
+		}
+		m.whole, raw = true, 0
+	} else if first != nil {
 		content, size, err := peekBody(in, h, *y, fill)
 		if err != nil {
 			return err
@@ -137,13 +160,11 @@ func applyEdits(in *reader, h *head, y *body, edits []edit, way direction, headO
 		if size > 0 {
 			m.body, m.whole, raw = content, true, size
 		}
-	} else if way == toClient && bodiless(h.status) && !headOnly {
+	} else if way == toClient && bodiless(h.status) {
 		m.whole = true // with another status it needs a length
 	}
 	if m.whole {
-		m.remove("Content-Length")
-		m.remove("Transfer-Encoding")
-		m.remove("Trailer")
+		m.removeFraming()
 	}
 	m.apply(edits)
 	size, text := m.encode(way)
@@ -168,9 +189,13 @@ func (m *message) apply(edits []edit) {
 	}
 }
 
-// wantContent reports whether one of edits wants the content of a message.
-func wantContent(edits []edit, m *message) bool {
-	return slices.ContainsFunc(edits, func(e edit) bool { return e.body != nil && (e.wants == nil || e.wants(m)) })
+// firstForContent returns the first of edits that wants the content of a message, or nil.
+func firstForContent(edits []edit, m *message) *edit {
+	i := slices.IndexFunc(edits, func(e edit) bool { return e.body != nil && (e.wants == nil || e.wants(m)) })
+	if i < 0 {
+		return nil
+	}
+	return &edits[i]
 }
 
 // reparse reads the head of a changed message.
@@ -183,6 +208,29 @@ func reparse(text []byte, h *head, y *body, way direction, headOnly bool) (err e
 	*h, err = parseResponse(text)
 	*y = responseBody(h, headOnly)
 	return err
+}
+
+// skipMessage takes the whole message off in, and keeps nothing of it.
+func skipMessage(in *reader, h *head, y body, fill func() error) error {
+	if y.chunks != nil {
+		y.chunks = new(chunkReader)
+	}
+	for in.take(h.size); ; {
+		n, err := y.feed(in.bytes())
+		if err != nil {
+			return err
+		}
+		in.take(n)
+		if y.done {
+			return nil
+		}
+		if err := fill(); err != nil {
+			if y.left < 0 && errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
 }
 
 // peekBody reads the whole message into in and returns its content and its size with

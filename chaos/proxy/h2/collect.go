@@ -96,7 +96,7 @@ func (r *Relay) alterCollected(s *stream, b *body, content []byte, end bool) {
 		r.reap(s)
 		return
 	case b.collecting:
-		b.whole = append(b.whole, content...)
+		b.collect(content)
 		if end {
 			r.complete(s, toUpstream, nil)
 		} else if len(b.whole) > b.limit {

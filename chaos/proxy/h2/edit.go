@@ -15,8 +15,10 @@ type body struct {
 	// it is complete.
 	collecting bool
 	limit      int
-	fields     []Field
-	whole      []byte
+	// blind: the body is thrown away as it comes, instead of being kept in whole.
+	blind  bool
+	fields []Field
+	whole  []byte
 	// left is how many bytes, messages how many gRPC messages still go through before
 	// the cut; -1 for any number.
 	left     int64
@@ -108,6 +110,7 @@ func (b *body) begin(fields []Field) {
 		}
 		if b.edit.Whole != nil && (b.edit.Wants == nil || b.edit.Wants(fields)) {
 			b.collecting, b.limit = true, b.edit.Limit
+			b.blind = b.edit.Replaces != nil && b.edit.Replaces(fields)
 		}
 	}
 	switch {
@@ -135,6 +138,13 @@ func contentLength(fields []Field) int64 {
 	return -1
 }
 
+// collect keeps a piece of a body that is collected, unless nobody wants it.
+func (b *body) collect(piece []byte) {
+	if !b.blind {
+		b.whole = append(b.whole, piece...)
+	}
+}
+
 // alterData handles a DATA frame: f, with the content payload.
 func (r *Relay) alterData(s *stream, d direction, f, payload []byte, flow int64) {
 	b, w := s.body[d], &r.ways[d]
@@ -150,7 +160,7 @@ func (r *Relay) alterData(s *stream, d direction, f, payload []byte, flow int64)
 		r.reap(s)
 		return
 	case b.collecting:
-		b.whole = append(b.whole, payload...)
+		b.collect(payload)
 		if end {
 			r.complete(s, d, nil)
 		} else if len(b.whole) > b.limit {

@@ -131,6 +131,9 @@ type Edit struct {
 	Limit int
 	// Wants, if it is set, says from the header whether Whole is to be called.
 	Wants func(fields []Field) bool
+	// Replaces, if it is set, says of a message for which Whole is to be called whether it
+	// makes another body, whatever the old one is: that is then not kept, and of any length.
+	Replaces func(fields []Field) bool
 }
 
 // Flow slows a message down.
