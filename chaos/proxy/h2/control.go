@@ -11,6 +11,9 @@ func (w *way) reset(h head, f []byte) error {
 	r := w.r
 	s := r.find(w.d, h.stream)
 	if s == nil {
+		if w.d == toUpstream {
+			delete(r.drains, h.stream)
+		}
 		w.passUnknown(f)
 		return nil
 	}

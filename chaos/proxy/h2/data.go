@@ -40,6 +40,9 @@ func (w *way) extraData(s *stream, f []byte, flow int64, end bool) {
 	if s != nil && end {
 		s.ended[w.d] = true
 	}
+	if s == nil && w.d == toUpstream {
+		w.r.drained(parseHead(f).stream, flow, end)
+	}
 }
 
 // relayData relays a DATA frame, behind what is held and as the windows allow. The

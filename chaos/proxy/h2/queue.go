@@ -278,12 +278,8 @@ func (r *Relay) carryOut(s *stream, d direction, it *item) {
 // wroteEnd notes that END_STREAM was written.
 func (r *Relay) wroteEnd(s *stream, d direction) {
 	s.sent[d] = true
-	if d == toClient && s.detached && !s.ended[toUpstream] && !s.short {
-		// The client need not send the rest of its request (RFC 9113, 8.1). Of a short one
-		// the rest is thrown away: clients there are, such as curl 7.88, for which a reset
-		// that comes along with the answer takes the answer's place.
-		sink := &r.sinks[toClient]
-		sink.buf = appendReset(sink.add(), s.id, NoError)
+	if d == toClient && s.detached && !s.ended[toUpstream] {
+		r.drain(s)
 	}
 	r.reap(s)
 }

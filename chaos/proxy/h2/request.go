@@ -60,10 +60,6 @@ func (q *Request) read(m *message) {
 // begin does what a new stream's plan says.
 func (r *Relay) begin(s *stream, m *message) {
 	p := &s.plan
-	if p.Answer != nil || p.Late != nil {
-		n := contentLength(m.fields)
-		s.short = n >= 0 && n <= s.win[toUpstream]
-	}
 	if p.Reset != nil && r.resetAfter(s, p.Reset) {
 		r.ways[toUpstream].encode()
 		return
@@ -162,5 +158,8 @@ func (w *way) extraBlock(s *stream, m *message) {
 	w.encode()
 	if s != nil && m.end {
 		s.ended[w.d] = true
+	}
+	if s == nil && w.d == toUpstream {
+		w.r.drained(m.id, 0, m.end)
 	}
 }

@@ -10,9 +10,6 @@ type stream struct {
 	detached bool
 	// gone: it is not in the table any more.
 	gone bool
-	// short: the client may send its whole request without being granted any more. It is
-	// set of a request that may be answered here.
-	short bool
 	// ended: the sender on that way has sent END_STREAM; sent: that has been written.
 	ended, sent [2]bool
 	// begun: a final response header has come; headed: it, or another in its place, has
@@ -46,6 +43,9 @@ type table struct {
 	// byUp are those that the upstream knows, by up; nil as long as up is id.
 	byUp map[uint32]*stream
 	free []*stream
+	// drains are the requests whose answer has been written and whose rest is thrown away, and
+	// how much of each may still come.
+	drains map[uint32]int64
 	// highest is the client's latest id, highestUp the latest that the upstream got.
 	highest, highestUp uint32
 	// last is what the upstream's GOAWAY said: it ignores what is above.
