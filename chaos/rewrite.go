@@ -22,7 +22,7 @@ func rewriteKind() Kind {
 			{Name: "remove_headers", Type: TypeStrings, Default: "[]", KeywordOnly: true,
 				Doc: "names of header fields that are taken out"},
 			{Name: "body", Type: TypeString, Default: "None", KeywordOnly: true,
-				Doc: "another body"},
+				Doc: "another body, sent when the old one, of whatever length, has come to its end"},
 			{Name: "json_patch", Type: TypeJSON, Default: "None", KeywordOnly: true,
 				Doc: `operations on a JSON body (RFC 6902), such as [{"op": "replace", "path": "/price", "value": 0}]; another body stays as it is`},
 		},
