@@ -160,7 +160,7 @@ func (l *liveFaults) spare(raw json.RawMessage) error {
 		return nil
 	}
 	if !l.read {
-		l.read = true
+		l.read, l.all = true, nil
 		l.err = l.find()
 	}
 	for i := range l.all {

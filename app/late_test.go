@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,14 +28,20 @@ import (
 // slowService puts a fault on that it was asked for only once it has been told to take it off.
 type slowService struct {
 	*httptest.Server
-	on   atomic.Bool
-	offs atomic.Int32
+	on    atomic.Bool
+	offs  atomic.Int32
+	taken func() // unless nil, is called as it is told to take it off
 }
 
 func startSlow(t *testing.T) *slowService {
 	s := &slowService{}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/off", func(http.ResponseWriter, *http.Request) { s.on.Store(s.offs.Add(1) == 1) })
+	mux.HandleFunc("/off", func(http.ResponseWriter, *http.Request) {
+		s.on.Store(s.offs.Add(1) == 1)
+		if s.taken != nil {
+			s.taken()
+		}
+	})
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -69,19 +77,14 @@ func TestGuardLate(t *testing.T) {
 	}
 }
 
-// TestCleanUpLate: the same where nobody but a cleanup is left to see to it.
-func TestCleanUpLate(t *testing.T) {
-	s := startSlow(t)
-	st, err := store.Open(t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
+// asks begins a run that asks for the fault of the service.
+func (s *slowService) asks(t *testing.T, st *store.Store, id string) *store.Run {
+	t.Helper()
 	resume, err := json.Marshal(resumption{Policy: effects.Policy{Network: []string{"127.0.0.1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := st.Create(store.Info{ID: "run-1", Name: "x", Script: "x.star", Started: time.Now(), Resume: resume})
+	r, err := st.Create(store.Info{ID: id, Name: "x", Script: "x.star", Started: time.Now(), Resume: resume})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,15 +97,52 @@ func TestCleanUpLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Close(); err != nil {
+	return r
+}
+
+// died is asks of a run whose process died then, a second before nothing can arrive any more.
+func (s *slowService) died(t *testing.T, st *store.Store, id string) {
+	t.Helper()
+	if err := s.asks(t, st, id).Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(filepath.Join(st.RunDir("run-1"), "journal.jsonl"), time.Time{}, time.Now().Add(time.Second-link.Late)); err != nil {
+	if err := os.Chtimes(filepath.Join(st.RunDir(id), "journal.jsonl"), time.Time{}, time.Now().Add(time.Second-link.Late)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestCleanUpLate: the same where nobody but a cleanup is left to see to it.
+func TestCleanUpLate(t *testing.T) {
+	s := startSlow(t)
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	s.died(t, st, "run-1")
 	done, err := CleanUp(t.Context(), st, "run-1", slog.New(slog.DiscardHandler))
 	if err != nil || len(done.Off) != 1 || s.offs.Load() != 2 || s.on.Load() {
 		t.Errorf("%+v, %v; taken off %d times, and then on: %v", done, err, s.offs.Load(), s.on.Load())
+	}
+}
+
+// TestCleanUpLateSpares: what another run has put on while that was waited for is left alone.
+func TestCleanUpLateSpares(t *testing.T) {
+	s := startSlow(t)
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	s.died(t, st, "run-1")
+	var other *store.Run
+	s.taken = sync.OnceFunc(func() { other = s.asks(t, st, "run-2") })
+	done, err := CleanUp(t.Context(), st, "run-1", slog.New(slog.DiscardHandler))
+	if err != nil || len(done.Left) != 1 || !strings.Contains(done.Left[0], "run run-2, which goes on, has put on the same") || s.offs.Load() != 1 {
+		t.Errorf("%+v, %v; taken off %d times", done, err, s.offs.Load())
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

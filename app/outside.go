@@ -84,6 +84,10 @@ func (o *outside) Undo(ctx context.Context, req runtime.Request) error {
 	if again, err := o.late.await(ctx, &req); err != nil || !again {
 		return err
 	}
+	o.live.read = false // another may have begun while it was waited for
+	if err := o.live.spare(req.Args); err != nil {
+		return err
+	}
 	return undo()
 }
 
