@@ -326,16 +326,18 @@ func (w *Real) perform(ctx context.Context, e *realEffect) {
 	w.mu.Lock() // when it is free, the signals are there
 	w.mu.Unlock()
 	done := Event{Kind: EventDone, ID: e.req.ID}
-	returned := false
+	returned, reported := false, false
 	defer func() {
 		if p := recover(); p != nil || !returned { // it panicked, or its goroutine exited
 			done.Data, done.Err = nil, &journal.EffectError{Code: "internal_error", Message: fmt.Sprintf("internal error in effect %s: %v", e.req.Kind, p)}
+			if e.req.Chaos && !reported { // how much of it is on nobody knows
+				done.Err.Code = journal.CodeUnclean
+			}
 		}
 		e.cancel()
 		w.complete(e, done)
 	}()
 	call := &Call{Request: e.req, Signals: e.signals}
-	reported := false
 	call.Report = func(data any) {
 		reported = true
 		raw, err := toRaw(data)

@@ -206,7 +206,7 @@ func TestEffectMisbehaves(t *testing.T) {
 		message       string
 	}{
 		{"panics", "effect x", func(context.Context, *runtime.Call) (any, error) { panic("a defect") }, journal.VerdictFailed, "internal error in effect effect: a defect"},
-		{"a fault panics before it is on", "hold x", func(context.Context, *runtime.Call) (any, error) { panic("a defect") }, journal.VerdictErrored, "internal error in effect fault: a defect"},
+		{"a fault panics before it is on", "hold x", func(context.Context, *runtime.Call) (any, error) { panic("a defect") }, journal.VerdictUnclean, "internal error in effect fault: a defect"},
 		{"a fault panics when it is on", "hold x\nsleep 1s", func(_ context.Context, c *runtime.Call) (any, error) {
 			c.Report(true)
 			panic("a defect")
