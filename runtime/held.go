@@ -159,7 +159,7 @@ func unconfirmed(on, chaos bool, err *journal.EffectError) bool {
 	if err == nil || err.IsOff() {
 		return false
 	}
-	return on || err.Code == journal.CodeUnclean || chaos && err.Code == codeAbandoned
+	return on || err.Code == journal.CodeUnclean || chaos && err.Code == journal.CodeAbandoned
 }
 
 // release asks for a held effect's end; see Release for waiting.

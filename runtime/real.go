@@ -17,9 +17,6 @@ import (
 // run goes on without it.
 const abandonAfter = 30 * time.Second
 
-// codeAbandoned is the code of an effect that was cancelled and did not end.
-const codeAbandoned = "abandoned"
-
 // Real is the world as it is: a monotonic clock, and effects on goroutines with a
 // context. Its Control and InFlight may be called from any goroutine.
 type Real struct {
@@ -390,7 +387,7 @@ func (w *Real) endWithin(req *Request) time.Duration {
 // abandon completes an effect that does not end although it was cancelled.
 func (w *Real) abandon(id journal.Place, e *realEffect, within time.Duration) {
 	w.complete(e, Event{Kind: EventDone, ID: id, Err: &journal.EffectError{
-		Code: codeAbandoned, Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, units.FormatDuration(within)),
+		Code: journal.CodeAbandoned, Message: fmt.Sprintf("effect %s did not end within %s of being cancelled", e.req.Kind, units.FormatDuration(within)),
 	}})
 }
 

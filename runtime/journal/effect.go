@@ -46,6 +46,10 @@ const CodeUncertain = "uncertain"
 // whose undo is not confirmed: a part of it may be on.
 const CodeUnclean = "unclean"
 
+// CodeAbandoned is the code of an effect that was cancelled and did not end in time. Of chaos that
+// was being put on nobody knows what became.
+const CodeAbandoned = "abandoned"
+
 // CodeExpired is the code of a held effect's end whose undo nobody could ask for and
 // whose lease has run out: it is off, since what held it took it off by itself.
 const CodeExpired = "expired"

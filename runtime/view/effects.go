@@ -185,7 +185,7 @@ func (f *Fold) faultEnd(fl *Fault, problem *journal.EffectError) {
 	switch {
 	case !fl.WasOn && problem == nil:
 		fl.State = FaultOff
-	case !fl.WasOn && problem.Code == "unclean":
+	case !fl.WasOn && (problem.Code == journal.CodeUnclean || problem.Code == journal.CodeAbandoned):
 		fl.State = FaultUnclean // asked for, never confirmed, and perhaps on
 	case !fl.WasOn:
 		fl.State = FaultFailed

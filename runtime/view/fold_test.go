@@ -142,6 +142,7 @@ func TestFaultStates(t *testing.T) {
 		{"not confirmed", append(on[:1:1], nil, fails("timeout")), false, view.FaultUnclean, 0},
 		{"never on", []any{fails("refused")}, false, view.FaultFailed, 0},
 		{"never on for all we know", []any{fails("unclean")}, false, view.FaultUnclean, 0},
+		{"not waited for while it was put on", []any{nil, fails("abandoned")}, false, view.FaultUnclean, 0},
 		{"given up before it was on", []any{nil, &journal.EffectEndBody{}}, false, view.FaultOff, 0},
 		{"on at the end of the run", on, true, view.FaultUnclean, 0},
 	}
