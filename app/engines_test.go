@@ -343,6 +343,36 @@ def main():
 	}
 }
 
+// TestBeginsLifted: a fault that is asked for while faults are lifted does not go on first.
+func TestBeginsLifted(t *testing.T) {
+	fake := remotetest.Start(t)
+	r := begin(t, fmt.Sprintf(`
+p = starquake(%q).proxy("orders")
+def late():
+    sleep("1ms")
+    apply_chaos(fault.latency("1s"), on = p)
+    sleep("1h")
+def main(): parallel(lambda: approve("go on?", faults = "lift"), late)
+`, fake.URL), app.RunOptions{CanApprove: true})
+	eventually(t, "the fault", func() bool { return len(fake.Leases()) == 1 })
+	for id, l := range fake.Leases() {
+		if !l.BeganLifted {
+			t.Errorf("%s went on first: %+v", id, l)
+		}
+	}
+	if err := r.Answer("", true, "ann", ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the fault's return", func() bool {
+		for _, l := range fake.Leases() {
+			return !l.Lifted
+		}
+		return false
+	})
+	control(t, r, runtime.ActionStop)
+	finish(t, r, journal.VerdictStopped)
+}
+
 // TestRemoteMissed looks at faults that were not on until they were taken off, or of which
 // nobody knows: an experiment that did not happen never passes. They are off.
 func TestRemoteMissed(t *testing.T) {

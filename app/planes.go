@@ -52,7 +52,7 @@ type embeddedPlane struct {
 }
 
 func (p embeddedPlane) Apply(_ context.Context, put engine.Put) (engine.Applied, error) {
-	a, err := p.Proxy.ApplyFrom(put.Fault, put.ID, put.Seed, proxy.Start{Key: put.Place, Elapsed: put.Elapsed, Before: put.Before, Own: p.own})
+	a, err := p.Proxy.ApplyFrom(put.Fault, put.ID, put.Seed, proxy.Start{Key: put.Place, Elapsed: put.Elapsed, Before: put.Before, Paused: put.Hold.Paused, Lifted: put.Hold.Lifted, Own: p.own})
 	if err != nil {
 		return nil, err
 	}

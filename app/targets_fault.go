@@ -62,7 +62,7 @@ func (t *targets) fault(ctx context.Context, call *runtime.Call) (any, error) {
 		return nil, fmt.Errorf("%s: its last report cannot be read: %w", what, err)
 	}
 	applied, err := plane.Apply(ctx, engine.Put{
-		Fault: args.Fault.Compress(t.compress), ID: id, Place: place, Seed: call.Seed, Elapsed: elapsed, Before: before,
+		Fault: args.Fault.Compress(t.compress), ID: id, Place: place, Seed: call.Seed, Elapsed: elapsed, Before: before, Hold: holdOf(call.Signals),
 		Warn: func(err error) {
 			t.logger.Warn("an engine does not do as it is told; trying on", "fault", what, "error", err)
 		},
@@ -120,6 +120,24 @@ func heed(a engine.Applied, signal runtime.SignalKind) {
 		a.Resume()
 	case runtime.SignalRestore:
 		a.Restore()
+	}
+}
+
+// holdOf is how a fault is held that is asked for with these signals waiting, as in a pause: what
+// it is told after it is on comes too late.
+func holdOf(signals <-chan runtime.SignalKind) (h link.Hold) {
+	for {
+		select {
+		case s := <-signals:
+			switch s {
+			case runtime.SignalPause, runtime.SignalResume:
+				h.Paused = s == runtime.SignalPause
+			case runtime.SignalLift, runtime.SignalRestore:
+				h.Lifted = s == runtime.SignalLift
+			}
+		default:
+			return h
+		}
 	}
 }
 

@@ -211,6 +211,10 @@ func TestFaults(t *testing.T) {
 	if status := s.status(t); status != 503 {
 		t.Errorf("restored it answers %d", status)
 	}
+	s.do(t, "PUT", "/v1/targets/orders/faults/held", `{"fault": {"kind": "http_error", "params": {"codes": 500}}, "ttl": "1m", "lifted": true}`)
+	if _, text := s.do(t, "GET", "/v1/targets/orders/faults/held", ""); !strings.Contains(text, `"lifted":true,"stats":{"seen":0,"hit":0`) {
+		t.Errorf("put on lifted: %s", text)
+	}
 	status, text := s.do(t, "DELETE", "/v1/targets/orders/faults/f", "")
 	var gone struct{ Stats chaos.Stats }
 	if err := json.Unmarshal([]byte(text), &gone); err != nil || status != 200 || gone.Stats.Hit != 2 {

@@ -77,6 +77,8 @@ type Put struct {
 	// then, if it goes on.
 	Elapsed time.Duration
 	Before  chaos.Stats
+	// Paused and Lifted say that it is held to begin with, as by Hold.
+	Paused, Lifted bool
 
 	// toxic is how the Toxiproxy API shows it; nil of a fault of /v1. It needs no TTL.
 	toxic *toxic
@@ -137,7 +139,7 @@ func (l *lease) apply(t *target, id string, put Put) error {
 	if err := t.Supports(put.Fault.Kind); err != nil {
 		return failf(http.StatusUnprocessableEntity, "fault_protocol", "%v", err)
 	}
-	applied, err := t.Proxy.ApplyFrom(put.Fault, id, put.Seed, proxy.Start{Key: put.Key, Elapsed: put.Elapsed, Before: put.Before})
+	applied, err := t.Proxy.ApplyFrom(put.Fault, id, put.Seed, proxy.Start{Key: put.Key, Elapsed: put.Elapsed, Before: put.Before, Paused: put.Paused, Lifted: put.Lifted})
 	if err != nil {
 		return failf(http.StatusUnprocessableEntity, faultCode(err), "%v", err)
 	}

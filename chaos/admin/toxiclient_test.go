@@ -125,7 +125,7 @@ func TestToxiproxyEngine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := p.Apply(t.Context(), f, "run-0-3", 0, func(err error) { t.Error(kind, err) })
+		a, err := p.Apply(t.Context(), f, "run-0-3", 0, link.Hold{}, func(err error) { t.Error(kind, err) })
 		if err != nil {
 			t.Errorf("%s: %v", kind, err)
 			continue

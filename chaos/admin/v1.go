@@ -233,11 +233,13 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 		TTL     json.RawMessage
 		Elapsed json.RawMessage
 		Before  chaos.Stats
+		Paused  bool
+		Lifted  bool
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
-	put := Put{Key: in.Key, Before: in.Before}
+	put := Put{Key: in.Key, Before: in.Before, Paused: in.Paused, Lifted: in.Lifted}
 	if given(in.Fault) == "" {
 		return failf(http.StatusBadRequest, "fault", "fault is missing; expected for example {\"kind\": \"latency\", \"params\": {\"delay\": \"100ms\"}}")
 	}

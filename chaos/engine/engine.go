@@ -80,6 +80,8 @@ type Put struct {
 	// goes on. An engine that does not count has no use for the latter.
 	Elapsed time.Duration
 	Before  chaos.Stats
+	// Hold is how it is held to begin with: lifted it does not go on before Restore.
+	Hold link.Hold
 	// Warn is told of what goes wrong and is tried again; it may be nil.
 	Warn func(error)
 }

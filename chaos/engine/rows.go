@@ -58,7 +58,7 @@ func attachToxiproxy(ctx context.Context, c link.Caller, ref Ref) (Attached, err
 
 func applyToxiproxy(ctx context.Context, c link.Caller, ref Ref, p Put, _ *servers) (Applied, error) {
 	proxy := toxiproxy.Proxy{Caller: c, Name: ref.Target}
-	a, err := proxy.Apply(ctx, p.Fault, p.ID, p.Elapsed, p.Warn)
+	a, err := proxy.Apply(ctx, p.Fault, p.ID, p.Elapsed, p.Hold, p.Warn)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func applyMockForge(ctx context.Context, c link.Caller, ref Ref, p Put, all *ser
 	if ref.Prior == nil {
 		return nil, errors.New("MockForge is not attached: nobody knows the configuration to go back to")
 	}
-	a, err := all.of(c, ref.Prior).Apply(ctx, p.Fault, p.Elapsed, p.Warn)
+	a, err := all.of(c, ref.Prior).Apply(ctx, p.Fault, p.Elapsed, p.Hold, p.Warn)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func attachRemote(ctx context.Context, c link.Caller, ref Ref) (Attached, error)
 
 func applyRemote(ctx context.Context, c link.Caller, ref Ref, p Put, _ *servers) (Applied, error) {
 	t := &remote.Target{Caller: c, Name: ref.Target}
-	a, err := t.Apply(ctx, remote.Put{Fault: p.Fault, ID: p.ID, Key: p.Place, Seed: p.Seed, Elapsed: p.Elapsed, Before: p.Before, Warn: p.Warn})
+	a, err := t.Apply(ctx, remote.Put{Fault: p.Fault, ID: p.ID, Key: p.Place, Seed: p.Seed, Elapsed: p.Elapsed, Before: p.Before, Hold: p.Hold, Warn: p.Warn})
 	if err != nil {
 		return nil, err
 	}

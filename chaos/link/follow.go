@@ -15,11 +15,19 @@ const lookEvery = 2 * time.Second
 // asked for each.
 const MinPulse = 100 * time.Millisecond
 
+// Hold is in which way a fault is held. The zero value: in none.
+type Hold struct {
+	Paused bool // its clock stands
+	Lifted bool // likewise, and it is off meanwhile
+}
+
 // Following is what a Follower needs of an engine.
 type Following struct {
 	Fault chaos.Fault
 	// Elapsed is for how long the fault had been on before, if it goes on.
 	Elapsed time.Duration
+	// Hold is how the fault is held to begin with.
+	Hold Hold
 	// Step is how often a ramp is brought up to date; 0: the engine takes no ramps.
 	Step time.Duration
 	// Put makes the engine have the fault as it is when elapsed has passed, whether or
@@ -50,11 +58,14 @@ type Follower struct {
 	paused, lifted bool
 }
 
-// Follow puts the fault on and follows it until Stop. An error means that it may be on
-// in part.
+// Follow puts the fault on, unless it is lifted, and follows it until Stop. An error means that
+// it may be on in part.
 func Follow(ctx context.Context, f Following) (*Follower, error) {
-	w := &Follower{Following: f, before: f.Elapsed, since: time.Now(), done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1)}
-	on := f.Fault.ActiveAt(f.Elapsed)
+	w := &Follower{Following: f, paused: f.Hold.Paused, lifted: f.Hold.Lifted, before: f.Elapsed, done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1)}
+	if f.Hold == (Hold{}) {
+		w.since = time.Now()
+	}
+	on := !f.Hold.Lifted && f.Fault.ActiveAt(f.Elapsed)
 	if on {
 		if err := f.Put(context.WithoutCancel(ctx), f.Elapsed); err != nil {
 			return nil, err

@@ -304,6 +304,25 @@ func TestFollower(t *testing.T) {
 			}
 		})
 	})
+	t.Run("lifted to begin with", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var e engine
+			f := e.following(fault(t, map[string]any{"delay": "1s", "pulse": pulse}), 0)
+			f.Hold, f.Elapsed = Hold{Paused: true, Lifted: true}, 2*time.Second
+			w, err := Follow(context.Background(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			w.Restore()
+			time.Sleep(time.Minute)
+			w.Resume()
+			time.Sleep(1500 * time.Millisecond)
+			synctest.Wait()
+			e.expect(t, "1m0s put 1s", "2m1s take")
+			w.Stop()
+		})
+	})
 	t.Run("not on", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := engine{fails: 1}

@@ -56,9 +56,9 @@ type Applied struct {
 	now chaos.Fault // as it is at this moment; guarded by the server's mu
 }
 
-// Apply puts a fault on and returns when MockForge has confirmed it. An error means that
+// Apply puts a fault on, unless it is lifted, and returns when MockForge has confirmed it. An error means that
 // a part of it may be on, which Undo takes off.
-func (s *Server) Apply(ctx context.Context, f chaos.Fault, elapsed time.Duration, warn func(error)) (*Applied, error) {
+func (s *Server) Apply(ctx context.Context, f chaos.Fault, elapsed time.Duration, hold link.Hold, warn func(error)) (*Applied, error) {
 	if err := Fits(&f); err != nil {
 		return nil, link.Untouched(err)
 	}
@@ -67,7 +67,7 @@ func (s *Server) Apply(ctx context.Context, f chaos.Fault, elapsed time.Duration
 	}
 	a := &Applied{s: s}
 	w, err := link.Follow(ctx, link.Following{
-		Fault: f, Elapsed: elapsed, Step: rampStep, Warn: warn,
+		Fault: f, Elapsed: elapsed, Hold: hold, Step: rampStep, Warn: warn,
 		Put:  func(ctx context.Context, elapsed time.Duration) error { return s.put(ctx, a, constant(&f, elapsed)) },
 		Take: func(ctx context.Context) error { return s.take(ctx, a) },
 		Look: s.look,

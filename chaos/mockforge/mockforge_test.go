@@ -51,7 +51,7 @@ func open(t *testing.T, config map[string]any) (*mockforgetest.Server, *mockforg
 
 func apply(t *testing.T, s *mockforge.Server, f chaos.Fault) *mockforge.Applied {
 	t.Helper()
-	a, err := s.Apply(context.Background(), f, 0, nil)
+	a, err := s.Apply(context.Background(), f, 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestScopes(t *testing.T) {
 		t.Errorf("two delays are %v, want 150", got)
 	}
 	before := fake.Writes()
-	_, err := s.Apply(context.Background(), made(t, "http_error", args{"codes": 500}), 0, nil)
+	_, err := s.Apply(context.Background(), made(t, "http_error", args{"codes": 500}), 0, link.Hold{}, nil)
 	if err == nil || !link.IsUntouched(err) || !strings.Contains(err.Error(), "one fault of kind http_error at a time") || fake.Writes() != before {
 		t.Errorf("two errors at once: %v after %d writes", err, fake.Writes()-before)
 	}
@@ -235,7 +235,7 @@ func TestAttachedMeanwhile(t *testing.T) {
 	ours := apply(t, two, made(t, "rate_limit", args{"rate": 5, "burst": 2}))
 	remove(t, theirs)
 	before := fake.Writes()
-	_, err := three.Apply(ctx, made(t, "rate_limit", args{"rate": 5, "burst": 2}), 0, nil)
+	_, err := three.Apply(ctx, made(t, "rate_limit", args{"rate": 5, "burst": 2}), 0, link.Hold{}, nil)
 	if err == nil || !link.IsUntouched(err) || !strings.Contains(err.Error(), "changed it since") || fake.Writes() != before {
 		t.Errorf("got %v after %d writes", err, fake.Writes()-before)
 	}
@@ -332,7 +332,7 @@ func TestLate(t *testing.T) {
 	s.Caller.HTTP = &http.Client{Transport: through}
 	f := made(t, "latency", args{"delay": "5ms"})
 	through.Next(http.MethodPut, 1)
-	if _, err := s.Apply(ctx, f, 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Apply(ctx, f, 0, link.Hold{}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 	if err := s.Restore(ctx); err != nil {

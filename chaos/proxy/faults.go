@@ -103,6 +103,8 @@ type Start struct {
 	// and with it the draws, that it would have had.
 	Elapsed time.Duration
 	Before  chaos.Stats
+	// Paused and Lifted are as after Pause and Lift: lifted it touches nothing before Restore.
+	Paused, Lifted bool
 	// Own tells which connections are those of probes of the run that puts the fault on, by
 	// where they come from: what it hits of them is counted apart. It may be nil.
 	Own func(source netip.AddrPort) bool
@@ -126,6 +128,8 @@ func (p *Proxy) ApplyFrom(fault chaos.Fault, id string, seed uint64, start Start
 	a.clockChanged, a.removedCh = make(chan struct{}, 1), make(chan struct{})
 	a.clock.Store(&faultClock{before: start.Elapsed, since: time.Now()})
 	a.count(start.Before)
+	a.paused, a.lifted = start.Paused, start.Lifted
+	a.adjustClock()
 
 	p.faultMu.Lock()
 	defer p.faultMu.Unlock()
@@ -139,7 +143,9 @@ func (p *Proxy) ApplyFrom(fault chaos.Fault, id string, seed uint64, start Start
 	}
 	p.applySeq++
 	a.seq = p.applySeq
-	a.on = &active{Applied: a}
+	if !a.lifted {
+		a.on = &active{Applied: a}
+	}
 	p.applied = append(p.applied, a)
 	p.publish()
 	if fault.Pulse != nil && (a.acts.fate != nil || a.acts.refuses || a.acts.handshake == stall) {

@@ -236,6 +236,34 @@ func TestMidwayRestored(t *testing.T) {
 	}
 }
 
+// A fault that is lifted to begin with touches nothing, connections that are open included.
+func TestBeginsLifted(t *testing.T) {
+	p := startProxy(t, "http", startHTTP(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fine") }))
+	f, err := chaos.New("refuse", map[string]any{"open_connections": "close"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dialRaw(t, p.Addr())
+	br := bufio.NewReader(c)
+	get := func() {
+		send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		readResponse(t, br, "GET")
+	}
+	get()
+	a, err := p.ApplyFrom(f, "x", 1, Start{Paused: true, Lifted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get()
+	if paused, lifted := a.Held(); !paused || !lifted {
+		t.Errorf("paused %v, lifted %v", paused, lifted)
+	}
+	a.Restore()
+	if _, err := br.ReadByte(); err == nil {
+		t.Error("restored it has not closed the connection")
+	}
+}
+
 // A bandwidth that goes on slows a download that the kernel relays.
 func TestMidwayBandwidth(t *testing.T) {
 	const size = 64 << 20

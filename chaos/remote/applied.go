@@ -21,31 +21,28 @@ type Applied struct {
 	lost chan error
 	bell chan struct{}
 
-	mu             sync.Mutex
-	renewed        time.Time // when the last lease that was granted was asked for
-	asked          time.Time // until when one may have been granted, whether that was heard or not
-	paused, lifted bool      // as they should be
-	told           holds     // as the other side knows it
-	unsure         bool      // it may know it otherwise: what it was told last it has not confirmed
+	mu      sync.Mutex
+	renewed time.Time // when the last lease that was granted was asked for
+	asked   time.Time // until when one may have been granted, whether that was heard or not
+	want    link.Hold // as it should be held
+	told    link.Hold // as the other side knows it
+	unsure  bool      // it may know it otherwise: what it was told last it has not confirmed
 }
-
-// holds is in which way a fault is held.
-type holds struct{ paused, lifted bool }
 
 // Lost gives the one error that the fault is gone, when it is.
 func (a *Applied) Lost() <-chan error { return a.lost }
 
 // Pause holds the fault's clock; it stays on.
-func (a *Applied) Pause() { a.change(func() { a.paused = true }) }
+func (a *Applied) Pause() { a.change(func() { a.want.Paused = true }) }
 
 // Resume lets the clock go on.
-func (a *Applied) Resume() { a.change(func() { a.paused = false }) }
+func (a *Applied) Resume() { a.change(func() { a.want.Paused = false }) }
 
 // Lift takes the fault off for a while and holds its clock.
-func (a *Applied) Lift() { a.change(func() { a.lifted = true }) }
+func (a *Applied) Lift() { a.change(func() { a.want.Lifted = true }) }
 
 // Restore puts it on again.
-func (a *Applied) Restore() { a.change(func() { a.lifted = false }) }
+func (a *Applied) Restore() { a.change(func() { a.want.Lifted = false }) }
 
 func (a *Applied) change(f func()) {
 	a.mu.Lock()
@@ -143,13 +140,13 @@ func (a *Applied) renew(ctx context.Context) error {
 func (a *Applied) tell(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	want, told, unsure := holds{a.paused, a.lifted}, a.told, a.unsure
+	want, told, unsure := a.want, a.told, a.unsure
 	if want == told && !unsure {
 		return nil
 	}
 	a.unsure = true
 	a.mu.Unlock()
-	err := a.hold(ctx, want, unsure || told.lifted)
+	err := a.hold(ctx, want, unsure || told.Lifted)
 	a.mu.Lock()
 	if err == nil {
 		a.told, a.unsure = want, false
@@ -159,12 +156,12 @@ func (a *Applied) tell(ctx context.Context) error {
 
 // hold asks the other side to hold the fault so; it may be lifted there. A pause lifts, but
 // only the end of all holding restores.
-func (a *Applied) hold(ctx context.Context, want holds, lifted bool) error {
+func (a *Applied) hold(ctx context.Context, want link.Hold, lifted bool) error {
 	faults := []string{a.id}
-	if lifted && !want.lifted || want == (holds{}) {
-		if err := a.t.Call(ctx, http.MethodPost, "/v1/resume", map[string]any{"faults": faults}, nil); err != nil || want == (holds{}) {
+	if lifted && !want.Lifted || want == (link.Hold{}) {
+		if err := a.t.Call(ctx, http.MethodPost, "/v1/resume", map[string]any{"faults": faults}, nil); err != nil || want == (link.Hold{}) {
 			return err
 		}
 	}
-	return a.t.Call(ctx, http.MethodPost, "/v1/pause", map[string]any{"faults": faults, "lift": want.lifted}, nil)
+	return a.t.Call(ctx, http.MethodPost, "/v1/pause", map[string]any{"faults": faults, "lift": want.Lifted}, nil)
 }

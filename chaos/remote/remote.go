@@ -104,6 +104,8 @@ type lease struct {
 	TTL     string      `json:"ttl"`
 	Elapsed string      `json:"elapsed"`
 	Before  chaos.Stats `json:"before,omitzero"`
+	Paused  bool        `json:"paused,omitempty"`
+	Lifted  bool        `json:"lifted,omitempty"`
 }
 
 // Put is what puts a fault on.
@@ -117,6 +119,8 @@ type Put struct {
 	// goes on.
 	Elapsed time.Duration
 	Before  chaos.Stats
+	// Hold is how it is held to begin with.
+	Hold link.Hold
 	// Warn is told of what goes wrong and is tried again; it may be nil.
 	Warn func(error)
 }
@@ -127,6 +131,7 @@ func (t *Target) Apply(ctx context.Context, p Put) (*Applied, error) {
 	// Not cut short: what was given up might still arrive, after it was taken off.
 	err := t.Call(context.WithoutCancel(ctx), http.MethodPut, t.path("faults", p.ID), lease{
 		Fault: p.Fault, Key: p.Key, Seed: strconv.FormatUint(p.Seed, 10), TTL: units.FormatDuration(t.ttl()), Elapsed: units.FormatDuration(p.Elapsed), Before: p.Before,
+		Paused: p.Hold.Paused, Lifted: p.Hold.Lifted,
 	}, nil)
 	if link.IsRefusal(err) {
 		return nil, link.Untouched(fmt.Errorf("starquake at %s: %w", t.Base, err))
@@ -142,7 +147,7 @@ func (t *Target) Apply(ctx context.Context, p Put) (*Applied, error) {
 		return nil, fmt.Errorf("starquake at %s: %w", t.Base, err)
 	}
 	inner, stop := context.WithCancel(context.Background())
-	a := &Applied{t: t, id: p.ID, warn: p.Warn, stop: stop, done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1), renewed: asked, asked: time.Now()}
+	a := &Applied{t: t, id: p.ID, warn: p.Warn, want: p.Hold, told: p.Hold, stop: stop, done: make(chan struct{}), lost: make(chan error, 1), bell: make(chan struct{}, 1), renewed: asked, asked: time.Now()}
 	go a.keep(inner)
 	return a, nil
 }

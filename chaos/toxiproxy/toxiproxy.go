@@ -88,9 +88,9 @@ type Applied struct {
 	disabled *bool // we may have disabled the proxy; of the Follower until it has stopped
 }
 
-// Apply puts a fault on and returns when Toxiproxy has confirmed it. An error means that
+// Apply puts a fault on, unless it is lifted, and returns when Toxiproxy has confirmed it. An error means that
 // a part of it may be on, which Undo takes off. The id names the fault for all time.
-func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed time.Duration, warn func(error)) (*Applied, error) {
+func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed time.Duration, hold link.Hold, warn func(error)) (*Applied, error) {
 	toxics, err := toxicsOf(&f)
 	if err != nil {
 		return nil, link.Untouched(err)
@@ -107,7 +107,7 @@ func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed tim
 	}
 	disabled := false
 	w, err := link.Follow(ctx, link.Following{
-		Fault: f, Elapsed: elapsed, Warn: warn,
+		Fault: f, Elapsed: elapsed, Hold: hold, Warn: warn,
 		Put:  func(ctx context.Context, _ time.Duration) error { return p.put(ctx, toxics, &disabled) },
 		Take: func(ctx context.Context) error { return p.take(ctx, id, &disabled, nil) },
 		Look: func(ctx context.Context) error { return p.look(ctx, toxics) },

@@ -146,7 +146,7 @@ func TestFaults(t *testing.T) {
 			func(_ string, _ time.Duration, err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
 	} {
 		t.Run(fmt.Sprint(i, " ", tt.kind), func(t *testing.T) {
-			a, err := p.Apply(ctx, made(t, tt.kind, tt.args), "run-0.1-7", 0, nil)
+			a, err := p.Apply(ctx, made(t, tt.kind, tt.args), "run-0.1-7", 0, link.Hold{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,7 +226,7 @@ func TestFits(t *testing.T) {
 func TestPulseAndLift(t *testing.T) {
 	s, p := shop(t, nil)
 	f := made(t, "latency", args{"delay": "1ms", "pulse": args{"on": "150ms", "off": "150ms"}})
-	a, err := p.Apply(context.Background(), f, "r", 0, nil)
+	a, err := p.Apply(context.Background(), f, "r", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestPulseAndLift(t *testing.T) {
 // TestLost looks at a fault that somebody else takes off.
 func TestLost(t *testing.T) {
 	s, p := shop(t, nil)
-	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,11 +269,11 @@ func TestRefuseTwice(t *testing.T) {
 	s, p := shop(t, nil)
 	f := made(t, "refuse", args{"open_connections": "close"})
 	ctx := context.Background()
-	one, err := p.Apply(ctx, f, "one", 0, nil)
+	one, err := p.Apply(ctx, f, "one", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := p.Apply(ctx, f, "two", 0, nil)
+	two, err := p.Apply(ctx, f, "two", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +286,7 @@ func TestRefuseTwice(t *testing.T) {
 	}
 	// What was disabled by somebody else is none of ours, and stays.
 	s.Do(http.MethodPost, "/proxies/shop", args{"enabled": false}, nil)
-	if _, err := p.Apply(ctx, f, "three", 0, nil); err == nil || !link.IsUntouched(err) || !strings.Contains(err.Error(), "by somebody else") {
+	if _, err := p.Apply(ctx, f, "three", 0, link.Hold{}, nil); err == nil || !link.IsUntouched(err) || !strings.Contains(err.Error(), "by somebody else") {
 		t.Errorf("got %v", err)
 	}
 	if err := p.Undo(ctx, "three"); err != nil || s.State("shop").Enabled {
@@ -306,7 +306,7 @@ func TestRefuseUnmarked(t *testing.T) {
 			eventually(t, func() bool { return s.State("shop").Enabled })
 		},
 	} {
-		a, err := p.Apply(context.Background(), f, "one", 0, nil)
+		a, err := p.Apply(context.Background(), f, "one", 0, link.Hold{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -335,7 +335,7 @@ func (s *saysEnabled) RoundTrip(req *http.Request) (*http.Response, error) {
 // TestEnabledConfirmed: a proxy counts as enabled when Toxiproxy shows it so.
 func TestEnabledConfirmed(t *testing.T) {
 	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { return &saysEnabled{own, 2} })
-	a, err := p.Apply(context.Background(), made(t, "refuse", args{"open_connections": "close"}), "one", 0, nil)
+	a, err := p.Apply(context.Background(), made(t, "refuse", args{"open_connections": "close"}), "one", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func (n *notThere) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestGoneInItsWords(t *testing.T) {
 	before := new(notThere)
 	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { before.RoundTripper = own; return before })
-	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,14 +387,14 @@ func TestLate(t *testing.T) {
 	through := new(linktest.Late)
 	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { through.RoundTripper = own; return through })
 	through.Next(http.MethodPost, 2)
-	if _, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, link.Hold{}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 	if err := p.Undo(context.Background(), "r"); err != nil || !through.Arrived() || !s.Clean("shop") {
 		t.Errorf("%v, %+v", err, s.State("shop"))
 	}
 	// The same where it was on, and is to be again.
-	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,14 +429,14 @@ func TestLateRefuse(t *testing.T) {
 	f := made(t, "refuse", args{"open_connections": "close"})
 	ctx := context.Background()
 	through.armed.Store(true)
-	if _, err := p.Apply(ctx, f, "one", 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.Apply(ctx, f, "one", 0, link.Hold{}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 	if err := p.Undo(ctx, "one"); err != nil || !through.Arrived() || !s.Clean("shop") {
 		t.Errorf("%v, %+v", err, s.State("shop"))
 	}
 	// The same where it was on, and is to be again.
-	a, err := p.Apply(ctx, f, "two", 0, nil)
+	a, err := p.Apply(ctx, f, "two", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -464,7 +464,7 @@ func TestLateRefuse(t *testing.T) {
 func TestLateLifted(t *testing.T) {
 	through := new(linktest.Late)
 	s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { through.RoundTripper = own; return through })
-	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -492,7 +492,7 @@ func TestLostAtTheEnd(t *testing.T) {
 			return nil
 		}
 	}
-	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil)
+	a, err := p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, link.Hold{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -503,7 +503,7 @@ func TestLostAtTheEnd(t *testing.T) {
 	if err := lost(a); !link.IsLost(err) {
 		t.Errorf("it was gone, and is told to be %v", err)
 	}
-	if a, err = p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, nil); err != nil {
+	if a, err = p.Apply(context.Background(), made(t, "latency", args{"delay": "1ms"}), "r", 0, link.Hold{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	a.Lift()

@@ -23,6 +23,7 @@ type Lease struct {
 	Before        chaos.Stats
 	Paused        bool
 	Lifted        bool
+	BeganLifted   bool // it was put on so
 	Renewed       int
 	expires       time.Time
 }
@@ -157,6 +158,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		Fault              chaos.Fault
 		Seed, TTL, Elapsed string
 		Before             chaos.Stats
+		Paused, Lifted     bool
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		problem(w, 400, "invalid", err.Error())
@@ -175,7 +177,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 	}
 	id := r.PathValue("id")
-	s.leases[id] = &Lease{Fault: in.Fault, Seed: in.Seed, Elapsed: in.Elapsed, Before: in.Before, expires: time.Now().Add(ttl)}
+	s.leases[id] = &Lease{Fault: in.Fault, Seed: in.Seed, Elapsed: in.Elapsed, Before: in.Before, Paused: in.Paused, Lifted: in.Lifted, BeganLifted: in.Lifted, expires: time.Now().Add(ttl)}
 	answer(w, 201, map[string]any{"id": id, "target": "orders", "expires_at": s.leases[id].expires})
 }
 
