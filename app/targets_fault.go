@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -175,10 +176,20 @@ func (t *targets) takeOff(a engine.Applied, id, what string) (any, error) {
 
 // notOn is the error of a fault that could not be put on, of which nothing is left.
 func (t *targets) notOn(ctx context.Context, plane dataPlane, id, what string, why error) error {
-	if !link.IsUntouched(why) {
-		if err := plane.Undo(context.Background(), id); err != nil {
-			return &journal.EffectError{Code: journal.CodeUnclean, Message: fmt.Sprintf("%s could not be put on (%v), and a part of it may be on: %v", what, why, err)}
-		}
+	var overdue *link.OverdueError
+	came, err := true, error(nil)
+	switch {
+	case errors.As(why, &overdue):
+		came, err = overdue.Undo(context.Background())
+	case !link.IsUntouched(why):
+		err = plane.Undo(context.Background(), id)
+	}
+	switch {
+	case err != nil:
+		return &journal.EffectError{Code: journal.CodeUnclean, Message: fmt.Sprintf("%s could not be put on (%v), and a part of it may be on: %v", what, why, err)}
+	case !came:
+		return &journal.EffectError{Code: journal.CodeUnclean, Message: fmt.Sprintf(
+			"%s could not be put on (%v), and may still go on: its engine answers, but has not done it by now; see to the engine, then starquake cleanup takes off what there is", what, why)}
 	}
 	t.guardian.remove(id)
 	if ctx.Err() != nil {

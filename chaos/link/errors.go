@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,6 +51,25 @@ func IsUnanswered(err error) bool {
 	var e *NoAnswerError
 	return errors.As(err, &e) && e.Sent || IsStatus(err, http.StatusBadGateway) || IsStatus(err, http.StatusGatewayTimeout)
 }
+
+// IsOverdue reports whether err is of a call that is given up since it takes too long, and not
+// since it was cut off: whoever has it may be at work on it, for nobody knows how long.
+func IsOverdue(err error) bool {
+	var e *NoAnswerError
+	return errors.As(err, &e) && e.Sent && errors.Is(e.Err, context.DeadlineExceeded) || IsStatus(err, http.StatusGatewayTimeout)
+}
+
+// OverdueError is an error of putting a fault on that was asked for, that takes too long, and
+// that had not come about when it was waited for: it may go on at any time.
+type OverdueError struct {
+	Err error
+	// Undo takes off what there is of the fault, confirms that, and tells whether it had come
+	// about by now, so that nothing more of it can.
+	Undo func(ctx context.Context) (came bool, err error)
+}
+
+func (e *OverdueError) Error() string { return e.Err.Error() }
+func (e *OverdueError) Unwrap() error { return e.Err }
 
 // UntouchedError is an error of putting a fault on before anything was sent that could
 // have put it on: there is nothing to take off.

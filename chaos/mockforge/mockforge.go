@@ -73,12 +73,27 @@ func (s *Server) Apply(ctx context.Context, f chaos.Fault, elapsed time.Duration
 		Look: s.look,
 	})
 	if err != nil {
-		s.forget(a) // Restore takes off what was written of it
-		link.AwaitLate(err, func(ctx context.Context) error {
+		wrote := s.forget(a) // Restore takes off what was written of it
+		came := link.IsUntouched(err) || !link.IsOverdue(err)
+		undo := func(ctx context.Context) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			if !came {
+				read, err := Config(ctx, s.Caller)
+				if err != nil {
+					return err
+				}
+				came = has(read, wrote)
+			}
 			return s.rewrite(ctx)
-		})
+		}
+		link.AwaitLate(err, undo)
+		if !came {
+			err = &link.OverdueError{Err: err, Undo: func(ctx context.Context) (bool, error) {
+				err := s.untilDone(ctx, undo)
+				return came, err
+			}}
+		}
 		return nil, err
 	}
 	a.Follower = w
@@ -98,11 +113,13 @@ func (s *Server) asFound(ctx context.Context) error {
 	return err
 }
 
-// forget makes a fault none of those that are on, without telling the server.
-func (s *Server) forget(a *Applied) {
+// forget makes a fault none of those that are on, without telling the server, and gives what was
+// written last.
+func (s *Server) forget(a *Applied) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = slices.DeleteFunc(s.faults, func(o *Applied) bool { return o == a })
+	return s.last
 }
 
 // Remove takes the fault off and returns when its absence is confirmed.
@@ -192,14 +209,18 @@ func (s *Server) rewrite(ctx context.Context) error {
 
 // Restore makes the server have what this process still has on, and nothing else of ours.
 func (s *Server) Restore(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, undoWithin)
-	defer cancel()
-	err := link.Retry(ctx, func(ctx context.Context) error {
+	return s.untilDone(ctx, func(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.rewrite(ctx)
 	})
-	if err != nil {
+}
+
+// untilDone tries to take faults off for a while. The error says what to do by hand.
+func (s *Server) untilDone(ctx context.Context, take func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, undoWithin)
+	defer cancel()
+	if err := link.Retry(ctx, take); err != nil {
 		return fmt.Errorf("%w; %s", err, byHand(s.Caller))
 	}
 	return nil

@@ -355,6 +355,29 @@ func TestLate(t *testing.T) {
 	}
 }
 
+// TestOverdue: what was not answered in time, and was not seen since, may be written at any time;
+// once it was seen it cannot any more.
+func TestOverdue(t *testing.T) {
+	fake, s := open(t, nil)
+	ctx := context.Background()
+	through := &linktest.Late{RoundTripper: s.Caller.HTTP.Transport}
+	s.Caller.HTTP = &http.Client{Transport: through}
+	through.Next(http.MethodPut, 4)
+	_, err := s.Apply(ctx, made(t, "latency", args{"delay": "5ms"}), 0, link.Hold{}, nil)
+	var late *link.OverdueError
+	if !errors.As(err, &late) {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{false, true} {
+		if came, err := late.Undo(ctx); err != nil || came != want {
+			t.Errorf("came %v, %v; want %v", came, err, want)
+		}
+	}
+	if diff := cmp.Diff(mockforgetest.Initial(), fake.Config()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestLateLifted: nor is it on while the fault is lifted once more, or after its end.
 func TestLateLifted(t *testing.T) {
 	for _, atOnce := range []bool{false, true} {

@@ -106,14 +106,23 @@ func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed tim
 		return nil, link.Untouched(fmt.Errorf("proxy %q of Toxiproxy at %s is disabled, by somebody else: no fault would be met; enable it with: curl -X POST %s%s -d '{\"enabled\":true}'", p.Name, p.Base, p.Base, p.path()))
 	}
 	disabled := false
+	var shows func(State) bool // what was asked for last and not answered; nil: all was
 	w, err := link.Follow(ctx, link.Following{
 		Fault: f, Elapsed: elapsed, Hold: hold, Warn: warn,
-		Put:  func(ctx context.Context, _ time.Duration) error { return p.put(ctx, toxics, &disabled) },
+		Put:  func(ctx context.Context, _ time.Duration) error { return p.put(ctx, toxics, &disabled, &shows) },
 		Take: func(ctx context.Context) error { return p.take(ctx, id, &disabled, nil) },
 		Look: func(ctx context.Context) error { return p.look(ctx, toxics) },
 	})
 	if err != nil {
-		p.awaitLate(err, id, &disabled)
+		came := shows == nil || !link.IsOverdue(err)
+		look := func(s State, err error) { came = came || err == nil && shows(s) }
+		p.awaitLate(err, id, &disabled, look)
+		if !came {
+			err = &link.OverdueError{Err: err, Undo: func(ctx context.Context) (bool, error) {
+				err := p.undo(ctx, id, &disabled, look)
+				return came, err
+			}}
+		}
 		return nil, err
 	}
 	return &Applied{w, p, id, toxics, &disabled}, nil
@@ -123,7 +132,7 @@ func (p *Proxy) Apply(ctx context.Context, f chaos.Fault, id string, elapsed tim
 // gone before.
 func (a *Applied) Remove(ctx context.Context) error {
 	a.Stop()
-	a.p.awaitLate(a.Failed(), a.id, a.disabled)
+	a.p.awaitLate(a.Failed(), a.id, a.disabled, nil)
 	was := a.On()
 	return a.p.undo(ctx, a.id, a.disabled, func(s State, err error) {
 		if err != nil && !isGone(err) {
@@ -138,33 +147,39 @@ func (a *Applied) Remove(ctx context.Context) error {
 
 // awaitLate takes off what there may be of a fault because of err, and waits for what of it may
 // still arrive. That the proxy is disabled may come last, when no mark tells of it any more: if it
-// may be, it is enabled then.
-func (p *Proxy) awaitLate(err error, id string, disabled *bool) {
+// may be, it is enabled then. seen is as for undo.
+func (p *Proxy) awaitLate(err error, id string, disabled *bool, seen func(State, error)) {
 	may := *disabled
-	link.AwaitLate(err, func(ctx context.Context) error { return p.take(ctx, id, disabled, nil) })
+	link.AwaitLate(err, func(ctx context.Context) error { return p.take(ctx, id, disabled, seen) })
 	if !may || !link.IsUnanswered(err) {
 		return
 	}
 	*disabled = true
 	ctx, cancel := context.WithTimeout(context.Background(), undoWithin)
 	defer cancel()
-	_ = p.take(ctx, id, disabled, nil) // it is taken off once more, which tells
+	_ = p.take(ctx, id, disabled, seen) // it is taken off once more, which tells
 }
 
-// put makes the proxy have the toxics, and confirms it. It sets disabled when it disables it.
-func (p *Proxy) put(ctx context.Context, toxics []toxic, disabled *bool) error {
+// put makes the proxy have the toxics, and confirms it. It sets disabled when it disables it, and
+// shows to what tells that the proxy has what it asks for, until that is answered.
+func (p *Proxy) put(ctx context.Context, toxics []toxic, disabled *bool, shows *func(State) bool) error {
 	for _, t := range toxics {
+		*shows = func(s State) bool {
+			return slices.ContainsFunc(s.Toxics, func(o toxic) bool { return o.Name == t.Name })
+		}
 		err := p.Call(ctx, http.MethodPost, p.path("toxics"), t, nil)
 		if err != nil && !link.IsStatus(err, http.StatusConflict) { // ours of before
 			return err
 		}
 		if t.isRefusal() {
 			*disabled = true
+			*shows = func(s State) bool { return !s.Enabled }
 			if err := p.enable(ctx, false); err != nil {
 				return err
 			}
 		}
 	}
+	*shows = nil
 	return p.look(ctx, toxics)
 }
 

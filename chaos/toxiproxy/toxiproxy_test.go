@@ -459,6 +459,35 @@ func TestLateRefuse(t *testing.T) {
 	}
 }
 
+// TestOverdue: what was not answered in time, and was not seen since, may go on at any time; once
+// it was seen it cannot any more.
+func TestOverdue(t *testing.T) {
+	for kind, a := range map[string]args{"latency": {"delay": "1ms"}, "refuse": {"open_connections": "close"}} {
+		through := &lateDisable{Late: new(linktest.Late), looks: 100}
+		s, p := shop(t, func(own http.RoundTripper) http.RoundTripper { through.RoundTripper = own; return through })
+		if kind == "refuse" {
+			through.armed.Store(true)
+		} else {
+			through.Next(http.MethodPost, 5)
+		}
+		ctx := context.Background()
+		_, err := p.Apply(ctx, made(t, kind, a), "r", 0, link.Hold{}, nil)
+		var late *link.OverdueError
+		if !errors.As(err, &late) {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		if came, err := late.Undo(ctx); err != nil || came {
+			t.Errorf("%s: came %v, %v", kind, came, err)
+		}
+		if kind == "refuse" { // as somebody else would
+			s.Do(http.MethodPost, "/proxies/shop", args{"enabled": false}, nil)
+		}
+		if came, err := late.Undo(ctx); err != nil || !came || kind != "refuse" && !s.Clean("shop") {
+			t.Errorf("%s: came %v, %v, %+v", kind, came, err, s.State("shop"))
+		}
+	}
+}
+
 // TestLateLifted: what was given up while the fault was to go on again, and is lifted once more
 // before it arrives, is not on until the fault ends.
 func TestLateLifted(t *testing.T) {
