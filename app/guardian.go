@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"starquake/effects"
+	"starquake/units"
 )
 
 // guardianCommand and guardianVariable are how this program is started again as the
@@ -22,7 +23,8 @@ const (
 // guardian is a run's side of the child process that takes faults off if this process is
 // killed. The child is started with the first fault that outlives a process, has a
 // session of its own, and is told of every such fault before it goes on. When its pipe
-// closes without an orderly end it takes off what is on. Its methods are safe for
+// closes without an orderly end, or the run ends with something that is not confirmed off, it
+// takes off what is on. Its methods are safe for
 // concurrent use, and do nothing on nil.
 type guardian struct {
 	run     string
@@ -49,8 +51,9 @@ type guarded struct {
 	On bool `json:"on,omitempty"`
 
 	// asked is when a guardian was told of it, and settles, once it was taken off, until when
-	// something of it may still arrive.
+	// something of it may still arrive. With overdue that is looked for all the time.
 	asked, settles time.Time
+	overdue        bool
 }
 
 // guardianLine is one line of the pipe. One field is set.
@@ -60,6 +63,8 @@ type guardianLine struct {
 	On     string         `json:"on,omitempty"`
 	Remove string         `json:"remove,omitempty"`
 	End    bool           `json:"end,omitempty"`
+	// Left: the run has ended, and what is held may still be on.
+	Left bool `json:"left,omitempty"`
 }
 
 // guardianHello says whose guardian it is.
@@ -134,7 +139,8 @@ func (g *guardian) remove(id string) {
 	}
 }
 
-// end tells it that the run has ended in good order, and waits for its end.
+// end tells it that the run has ended, whose folder nobody holds any more, and waits for its
+// end. What may still be on it is left to see to: nobody waits for that.
 func (g *guardian) end() {
 	if g == nil {
 		return
@@ -145,8 +151,15 @@ func (g *guardian) end() {
 	if g.child == nil {
 		return
 	}
-	_ = g.child.say(guardianLine{End: true}) // it may have died, and then has nothing to do
-	g.child.close()
+	// Of a run that is not kept it could tell nobody what it took off, nor be told.
+	left := len(g.held) > 0 && g.dir != ""
+	err := g.child.say(guardianLine{End: !left, Left: left}) // it may have died, and then has nothing to do
+	if left && err == nil {
+		g.logger.Warn("a fault may still be on; the run's guardian goes on trying to take it off, and notes that in the run", "run", g.run, "within", units.FormatDuration(guardianWithin))
+		g.child.leave()
+	} else {
+		g.child.close()
+	}
 	g.child = nil
 }
 
@@ -211,6 +224,12 @@ func (p *guardianProcess) say(line guardianLine) error {
 		_, err = p.in.Write(append(text, '\n'))
 	}
 	return err
+}
+
+// leave closes the pipe, and lets the child go on.
+func (p *guardianProcess) leave() {
+	p.in.Close()
+	go func() { _ = p.cmd.Wait() }() // so that the system can forget it
 }
 
 // close closes the pipe and waits for the end of the child.

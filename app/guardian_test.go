@@ -14,10 +14,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"starquake/builtins"
 	"starquake/chaos"
+	"starquake/chaos/engine"
+	"starquake/chaos/link"
 	"starquake/effects"
 	"starquake/runtime"
 	"starquake/runtime/journal"
@@ -83,7 +86,7 @@ func TestGuard(t *testing.T) {
 		if tt.err != "" {
 			within = 100 * time.Millisecond // it cannot be done in any time
 		}
-		err := guard(strings.NewReader(tt.lines()), slog.New(slog.NewTextHandler(&said, nil)), within)
+		err := guard(strings.NewReader(tt.lines()), slog.New(slog.NewTextHandler(&said, nil)), func() {}, within)
 		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.err)
 		}
@@ -122,13 +125,13 @@ func TestGuardStandsDown(t *testing.T) {
 	lines := told(t, hello, guardedRemoval(t, "1", file))
 	var said strings.Builder
 	logger := slog.New(slog.NewTextHandler(&said, nil))
-	if err := guard(strings.NewReader(lines), logger, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "may still be on") {
+	if err := guard(strings.NewReader(lines), logger, func() {}, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "may still be on") {
 		t.Errorf("while another process holds the run: %v", err)
 	}
 	if err := run.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := guard(strings.NewReader(lines), logger, 20*time.Second); err != nil {
+	if err := guard(strings.NewReader(lines), logger, func() {}, 20*time.Second); err != nil {
 		t.Errorf("let go without more: %v", err)
 	}
 	if _, err := os.Stat(file); err == nil {
@@ -149,7 +152,7 @@ func TestGuardStandsDown(t *testing.T) {
 		err := run.Append([]journal.Record{{Kind: journal.RunBegin, Body: &journal.RunBeginBody{}}})
 		went <- errors.Join(err, run.Close())
 	}()
-	if err := guard(strings.NewReader(lines), slog.New(slog.NewTextHandler(begins, nil)), 20*time.Second); err != nil {
+	if err := guard(strings.NewReader(lines), slog.New(slog.NewTextHandler(begins, nil)), func() {}, 20*time.Second); err != nil {
 		t.Errorf("gone on with: %v", err)
 	}
 	if err := <-went; err != nil {
@@ -157,6 +160,87 @@ func TestGuardStandsDown(t *testing.T) {
 	}
 	if _, err := os.Stat(file); err != nil || !strings.Contains(said.String(), "stands down") {
 		t.Errorf("the fault of the one who went on was taken off: %v\n%s", err, said.String())
+	}
+}
+
+// TestGuardLeft: what a run has left on that ended unclean is tried further, without anybody
+// having to hold a pipe open for that, and noted in the run.
+func TestGuardLeft(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	run, err := st.Create(store.Info{ID: "r"})
+	if err == nil {
+		err = run.Append([]journal.Record{
+			{Kind: journal.RunBegin, Body: &journal.RunBeginBody{}},
+			{Kind: journal.RunEnd, Body: &journal.RunEndBody{Verdict: journal.VerdictUnclean}},
+		})
+	}
+	if err == nil {
+		err = run.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "mark")
+	hello := guardianLine{Hello: &guardianHello{Run: "r", Dir: st.RunDir("r"), Policy: effects.Policy{AllowExec: []string{"rm", "touch"}}}}
+	lines := told(t, hello, guardedRemoval(t, "1", file), guardianLine{Left: true})
+	quiet := 0
+	if err := guard(strings.NewReader(lines), slog.New(slog.DiscardHandler), func() { quiet++ }, 20*time.Second); err != nil {
+		t.Error(err)
+	}
+	e, err := st.Entry("r")
+	if _, there := os.Stat(file); there == nil || err != nil || e.Cleaned == nil || len(e.Cleaned.Off) != 1 || quiet != 1 {
+		t.Errorf("%v, %+v, it let go %d times, and the fault's mark: %v", err, e.Cleaned, quiet, there)
+	}
+	// Once somebody has cleaned up it is none of its business.
+	if run, _, _, err = st.Salvage("r"); err == nil {
+		err = errors.Join(run.NoteCleaned(store.Cleaned{All: true}), run.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines = told(t, hello, guardedRemoval(t, "1", file), guardianLine{Left: true})
+	if err := guard(strings.NewReader(lines), slog.New(slog.DiscardHandler), func() {}, 20*time.Second); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error("what was cleaned up was undone once more")
+	}
+}
+
+// TestGuardOverdue: what an engine had not done when the run ended it may do at any time; what
+// undoes others' faults, too, is not done again and again for that.
+func TestGuardOverdue(t *testing.T) {
+	f, err := chaos.New("latency", map[string]any{"delay": "1s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	latency, err := json.Marshal(builtins.FaultArgs{Fault: f, Target: "shop", Engine: &engine.Ref{Kind: engine.Toxiproxy, URL: "http://127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := guardedRemoval(t, "1", filepath.Join(t.TempDir(), "mark")).Add.Args
+	for _, tt := range []struct {
+		name     string
+		args     json.RawMessage
+		on, left bool
+		want     time.Duration
+	}{
+		{"never on", latency, false, true, overdueWithin},
+		{"on", latency, true, true, link.AfterLast},
+		{"killed", latency, false, false, link.Late},
+		{"of the user's own", own, false, true, link.Late},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := guarded{Args: tt.args, On: tt.on, asked: time.Now()}
+			err := f.late(tt.left)
+			if got := time.Until(f.settles); !errors.Is(err, errLate) || got != tt.want || f.overdue != (tt.want == overdueWithin) {
+				t.Errorf("%s: %v, it settles in %s, want %s; it is looked for: %v", tt.name, err, got, tt.want, f.overdue)
+			}
+		})
 	}
 }
 
@@ -182,7 +266,7 @@ func FuzzGuard(f *testing.F) {
 		if keys := strings.ToLower(text); strings.ContainsAny(keys, "\\ſ") || strings.Contains(keys, "network") || strings.Contains(keys, "allowexec") || len(text) > 1<<12 {
 			return // what it is permitted it may do
 		}
-		_ = guard(strings.NewReader(text), slog.New(slog.NewTextHandler(io.Discard, nil)), time.Millisecond) // an error is right for most
+		_ = guard(strings.NewReader(text), slog.New(slog.NewTextHandler(io.Discard, nil)), func() {}, time.Millisecond) // an error is right for most
 	})
 }
 
@@ -284,7 +368,7 @@ func TestGuardSparesSecret(t *testing.T) {
 	}
 	hello := guardianLine{Hello: &guardianHello{Run: "dead", Dir: st.RunDir("dead"), Policy: effects.Policy{Network: []string{"127.0.0.1"}}, Secrets: map[string]string{"key": "hush"}}}
 	lines := told(t, hello, guardianLine{Add: &guarded{ID: "1", Place: "0:1", Args: args("hush"), On: true}})
-	err = guard(strings.NewReader(lines), slog.New(slog.DiscardHandler), 100*time.Millisecond)
+	err = guard(strings.NewReader(lines), slog.New(slog.DiscardHandler), func() {}, 100*time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "run other, which goes on, has put on the same") || offs.Load() != 0 {
 		t.Errorf("%v, and off was sent %d times", err, offs.Load())
 	}

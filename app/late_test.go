@@ -68,7 +68,7 @@ func TestGuardLate(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		s := startSlow(t)
 		held := []guarded{{ID: "1", Args: s.fault(t), On: on, asked: time.Now().Add(-link.Late)}}
-		if err := takeAllOff(hello, held, slog.New(slog.DiscardHandler), time.Minute); err != nil {
+		if err := takeAllOff(hello, held, false, slog.New(slog.DiscardHandler), time.Minute); err != nil {
 			t.Error(err)
 		}
 		if n := s.offs.Load(); n != map[bool]int32{false: 2, true: 1}[on] || !on && s.on.Load() {

@@ -10,20 +10,23 @@ import (
 	"time"
 )
 
-// Orphan is a run whose process has died, as the one sees it who takes off what it left
-// on, its guardian. That must not be done while another process goes on with the run, or
+// Orphan is a run whose process has died, or has ended it unclean, as the one sees it who takes
+// off what it left on, its guardian. That must not be done while another process goes on with the run, or
 // after: what is on then is that one's, under the same name.
 type Orphan struct {
-	dir  string
-	size int64 // of its journal when its process had died
+	dir   string
+	size  int64 // of its journal when its process had died
+	ended bool  // it had ended by then
 }
 
-// Orphaned gives the run of a folder as it is now that its process has died.
+// Orphaned gives the run of a folder as it is now that its process has died, or has ended it.
 func Orphaned(dir string) *Orphan {
 	o := &Orphan{dir: dir}
 	if info, err := os.Stat(filepath.Join(dir, journalFile)); err == nil {
 		o.size = info.Size()
 	}
+	_, err := os.Stat(filepath.Join(dir, endFile))
+	o.ended = err == nil
 	return o
 }
 
@@ -41,7 +44,7 @@ const (
 )
 
 // Do calls f while no other process holds the run; the context ends if one comes to. It is
-// over when a process has gone on with the run since, or it has ended or is gone: then
+// over when a process has gone on with the run since, or it has ended since or is gone: then
 // nothing is left to do. An error for which errors.Is(err, ErrBusy) holds means that a
 // process holds the run.
 func (o *Orphan) Do(ctx context.Context, f func(ctx context.Context) error) (over bool, err error) {
@@ -91,18 +94,19 @@ func (o *Orphan) Do(ctx context.Context, f func(ctx context.Context) error) (ove
 	return false, err
 }
 
-// NoteOff notes durably that the fault that was asked for at a place is off. It is for the
-// function that Do calls.
-func (o *Orphan) NoteOff(place string) error {
+// NoteOff notes durably that the fault that was asked for at a place is off, and asks whether
+// those that are noted are all of the run. It is for the function that Do calls.
+func (o *Orphan) NoteOff(place string, all func(off map[string]time.Time) bool) error {
 	c, err := readCleaned(o.dir)
 	if err != nil {
 		return err
 	}
 	c.Note(place)
+	c.All = all(c.Off)
 	return writeCleaned(o.dir, c)
 }
 
-// over reports whether the run has been gone on with, was cleaned up, or has ended.
+// over reports whether the run has been gone on with, was cleaned up, or has ended since.
 func (o *Orphan) over() (bool, error) {
 	info, err := os.Stat(filepath.Join(o.dir, journalFile))
 	if err != nil {
@@ -113,7 +117,7 @@ func (o *Orphan) over() (bool, error) {
 		return cleaned.All, err
 	}
 	_, err = os.Stat(filepath.Join(o.dir, endFile))
-	return info.Size() > o.size || err == nil, ignoreMissing(err)
+	return info.Size() > o.size || err == nil && !o.ended, ignoreMissing(err)
 }
 
 // lockWithin takes the lock on f, and waits for it.

@@ -88,10 +88,35 @@ func TestOrphan(t *testing.T) {
 	if over, err := o.Do(ctx, count); !over || err != nil || calls != 2 {
 		t.Errorf("gone on with: over %v, %v, %d calls", over, err, calls)
 	}
+	// One that had ended by then is its business still, until it is cleaned up.
+	run, err = s.Create(Info{ID: "e"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := Orphaned(s.RunDir("e"))
+	if err := run.End(End{Verdict: journal.VerdictUnclean}); err != nil {
+		t.Fatal(err)
+	}
+	if over, err := early.Do(ctx, count); !over || err != nil || calls != 2 {
+		t.Errorf("ended: over %v, %v, %d calls", over, err, calls)
+	}
+	late := Orphaned(s.RunDir("e"))
+	if over, err := late.Do(ctx, count); over || err != nil || calls != 3 {
+		t.Errorf("ended before: over %v, %v, %d calls", over, err, calls)
+	}
+	if run, _, _, err = s.Salvage("e"); err == nil {
+		err = errors.Join(run.NoteCleaned(Cleaned{All: true}), run.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if over, err := late.Do(ctx, count); !over || err != nil || calls != 3 {
+		t.Errorf("cleaned up: over %v, %v, %d calls", over, err, calls)
+	}
 	if err := os.RemoveAll(s.RunDir("r")); err != nil {
 		t.Fatal(err)
 	}
-	if over, err := Orphaned(s.RunDir("r")).Do(ctx, count); !over || err != nil || calls != 2 {
+	if over, err := Orphaned(s.RunDir("r")).Do(ctx, count); !over || err != nil || calls != 3 {
 		t.Errorf("removed: over %v, %v, %d calls", over, err, calls)
 	}
 }
