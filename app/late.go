@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,13 +44,14 @@ const maxLate = time.Minute
 type lateness struct {
 	alive time.Time // when the process was last known to be there
 	on    map[journal.Place]bool
+	cut   chan struct{} // is closed when it is not to be waited for any more; nil: it always is
 }
 
 // aliveWithin is how long after alive a process may have died that was known to be there then.
 const aliveWithin = time.Second
 
 func latenessOf(recs []journal.Record, alive time.Time) lateness {
-	l := lateness{alive, map[journal.Place]bool{}}
+	l := lateness{alive: alive, on: map[journal.Place]bool{}}
 	for i := range recs {
 		if _, ok := recs[i].Body.(*journal.EffectNoteBody); ok {
 			l.on[recs[i].Place] = true
@@ -73,10 +75,13 @@ func (l *lateness) await(ctx context.Context, req *runtime.Request) (waited bool
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	const may = "what its dead process had asked for may still arrive"
 	select {
 	case <-timer.C:
 		return true, nil
+	case <-l.cut:
+		return true, errors.New(may + ", which whoever takes the run up next waits for")
 	case <-ctx.Done():
-		return true, fmt.Errorf("what its dead process had asked for may still arrive: %w", ctx.Err())
+		return true, fmt.Errorf(may+": %w", ctx.Err())
 	}
 }

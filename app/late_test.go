@@ -146,6 +146,24 @@ func TestCleanUpLateSpares(t *testing.T) {
 	}
 }
 
+// TestParkLate: a server that lets go of a run as it ends does not wait for that, which the next
+// one does.
+func TestParkLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(Running)
+		r.outside.late = latenessOf(nil, time.Now())
+		r.outside.late.cut = make(chan struct{})
+		req := runtime.Request{ID: journal.Place{Branch: "0", Op: 1}, Kind: builtins.KindFault, Args: (&slowService{Server: &httptest.Server{URL: "http://a"}}).fault(t)}
+		began := time.Now()
+		time.AfterFunc(time.Second, r.letGo)
+		waited, err := r.outside.late.await(t.Context(), &req)
+		if took := time.Since(began); !waited || err == nil || !strings.Contains(err.Error(), "may still arrive") || took != time.Second {
+			t.Errorf("it waited %v for %s: %v", waited, took, err)
+		}
+		r.letGo() // once more does no harm
+	})
+}
+
 // TestLateness: who takes off what a dead process has left waits for as long as something may
 // arrive, and for nothing where nothing can.
 func TestLateness(t *testing.T) {

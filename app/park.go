@@ -37,12 +37,16 @@ func (r *Running) Park(ctx context.Context) error {
 	}
 }
 
-// letGo has the journal take no more records, unless the run has ended.
+// letGo has the journal take no more records, unless the run has ended, and what was taken off
+// not be waited for that may come once more: the next process does that.
 func (r *Running) letGo() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.lost == nil && !r.keep.memory.Ends() {
 		r.lost = errParked
+		if r.outside.late.cut != nil { // of a run that was taken up
+			close(r.outside.late.cut)
+		}
 	}
 }
 

@@ -117,6 +117,7 @@ func takeUp(id string, from runtime.Recovery, opt *RunOptions) (*Running, execut
 	r := newRunning(was.script, id, policy, env, opt)
 	r.outside.folders, r.outside.began, r.outside.lent = was.Folders, &was.Policy, lends
 	r.outside.live, r.outside.late = liveFaults{store: opt.Store, but: id}, latenessOf(from.Records, from.Alive)
+	r.outside.late.cut = make(chan struct{})
 	r.planned = was.Planned
 	r.about = store.Info{ID: id, Name: entry.Name, Started: entry.Started, Labels: entry.Labels, By: entry.By}
 	if err := r.keep.memory.Append(from.Records); err != nil {
