@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"starquake/chaos"
 )
@@ -99,15 +98,18 @@ func TestTargetTLS(t *testing.T) {
 		t.Errorf("after the restart: %s", got.body)
 	}
 
-	// A file that is gone at the next start is named, and the server does not open half of what it had.
+	// A file that is gone at the next start is named, its target is not opened, and the others are.
 	l.stop()
 	if err := os.Remove(cert); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	if out, err := command("serve", "--listen", "127.0.0.1:0", "--data", l.data); err == nil || !strings.Contains(out, "target shop") || !strings.Contains(out, cert) {
-		t.Errorf("after %s: %v %s", time.Since(began), err, out)
+	l = serveIn(t, l.data)
+	a := l.do("GET", "/api/v1/targets", nil).is(200)
+	if a.text("damaged.0.name") != "shop" || !strings.Contains(a.text("damaged.0.detail"), cert) || a.get("damaged.1") != nil {
+		t.Errorf("without the certificate of one: %s", a.body)
 	}
+	l.do("GET", "/api/v1/targets/shop", nil).is(409, "target_damaged")
+	l.do("GET", "/api/v1/targets/local", nil).is(200)
 }
 
 // TestQuery: a query parameter that there is not is refused, and so is a window longer than
