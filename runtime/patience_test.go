@@ -73,8 +73,17 @@ func TestRecoverPatience(t *testing.T) {
 		recs := mem.Records() // what is there if it dies now
 		w := runtime.NewReal(p, &journal.Memory{}, began)
 		w.Recover(runtime.Recovery{Records: recs, Rollback: true})
-		if out := runtime.New(runtime.Config{}, w).Execute(main); out.Verdict != journal.VerdictStopped {
+		again := make(chan runtime.Outcome, 1)
+		go func() { again <- runtime.New(runtime.Config{}, w).Execute(main) }()
+		synctest.Wait() // it is being taken off: who leaves now leaves it on
+		if on := w.InFlight(); len(on) != 1 || !on[0].Chaos {
+			t.Errorf("while it is taken off %+v is on", on)
+		}
+		if out := <-again; out.Verdict != journal.VerdictStopped {
 			t.Errorf("%s, want stopped: %+v", out.Verdict, out)
+		}
+		if on := w.InFlight(); len(on) != 0 {
+			t.Errorf("then %+v is on", on)
 		}
 		first.Control(runtime.Control{Action: runtime.ActionStop})
 		<-done

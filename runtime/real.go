@@ -39,7 +39,8 @@ type Real struct {
 	controls []Control
 	inbox    []Event
 	running  map[journal.Place]*realEffect
-	stopping bool // a stop or an abort came: no chaos begins any more
+	left     []Request // what the process that ran it before had on, and is not confirmed off
+	stopping bool      // a stop or an abort came: no chaos begins any more
 	err      error
 
 	recovery *recovery // nil unless the run is being recovered
@@ -78,11 +79,12 @@ func (w *Real) Control(c Control) {
 	w.wake()
 }
 
-// InFlight lists the requests that have not completed.
+// InFlight lists the requests that have not completed, those among them that the process had
+// asked for which ran the run before.
 func (w *Real) InFlight() []Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var all []Request
+	all := slices.Clone(w.left)
 	for _, e := range w.running {
 		all = append(all, e.req)
 	}

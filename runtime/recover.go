@@ -63,6 +63,7 @@ type recovery struct {
 // journal has is ended, with nothing more written; Err tells the difference.
 func (w *Real) Recover(r Recovery) {
 	w.recovery = &recovery{Replay: NewReplay(r.Records), alive: r.Alive, rollback: r.Rollback, off: r.Off}
+	w.left = slices.DeleteFunc(OpenEffects(r.Records), func(req Request) bool { return r.Off[req.ID] })
 }
 
 // nextRecovered is Next for as long as a recovery is under way; ok is false when it is
@@ -201,22 +202,29 @@ func LeftOn(recs []journal.Record) []Request {
 func (w *Real) undoAll(p *recovery) error {
 	u, ok := w.performer.(Undoer)
 	if !ok {
+		w.off(func(Request) bool { return true })
 		return nil
 	}
 	var errs []error
 	p.left = map[journal.Place]error{}
-	for _, req := range slices.Backward(OpenEffects(p.recs)) {
-		if p.off[req.ID] {
-			continue
-		}
+	for _, req := range slices.Backward(slices.Clone(w.left)) { // which changes meanwhile
 		ctx, cancel := context.WithTimeout(context.Background(), max(undoWithin, w.endWithin(&req)))
 		if err := u.Undo(ctx, req); err != nil {
 			p.left[req.ID] = fmt.Errorf("%w: %w", ErrLeftOn, err)
 			errs = append(errs, p.left[req.ID])
+		} else {
+			w.off(func(other Request) bool { return other.ID == req.ID })
 		}
 		cancel()
 	}
 	return errors.Join(errs...)
+}
+
+// off notes what of the left is not on any more.
+func (w *Real) off(is func(Request) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.left = slices.DeleteFunc(w.left, is)
 }
 
 // nextOverdue lets the timers fire that came due while nobody ran, then asks again
