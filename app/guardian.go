@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,37 +106,28 @@ func (g *guardian) add(id, place string, args json.RawMessage) {
 
 // on tells it that a fault is confirmed on.
 func (g *guardian) on(id string) {
-	if g == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i := range g.held {
-		if g.held[i].ID == id {
-			g.held[i].On = true
-			if g.child != nil {
-				g.tell(guardianLine{On: id})
-			}
-			return
-		}
-	}
+	g.change(guardianLine{On: id}, id, func(at int) { g.held[at].On = true })
 }
 
 // remove tells it that a fault is off.
 func (g *guardian) remove(id string) {
+	g.change(guardianLine{Remove: id}, id, func(at int) { g.held = slices.Delete(g.held, at, at+1) })
+}
+
+// change tells it of a fault that is held, and notes that here.
+func (g *guardian) change(line guardianLine, id string, note func(at int)) {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i := range g.held {
-		if g.held[i].ID == id {
-			g.held = append(g.held[:i], g.held[i+1:]...)
-			if g.child != nil {
-				g.tell(guardianLine{Remove: id})
-			}
-			return
-		}
+	at := slices.IndexFunc(g.held, func(f guarded) bool { return f.ID == id })
+	if at < 0 {
+		return
+	}
+	note(at)
+	if g.child != nil {
+		g.tell(line)
 	}
 }
 
