@@ -206,7 +206,7 @@ func (w *Follower) follow(ctx context.Context, is bool) {
 		}
 		var again time.Duration
 		if unsure {
-			w.failed, again = coming.after(err)
+			again, w.failed = coming.after(err)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -243,24 +243,24 @@ type lateness struct {
 	until time.Time // zero until something was answered again
 }
 
-// after takes how the next call went, and gives why the engine may come to be otherwise, and for
-// how long: then what was asked is to be asked again.
-func (l *lateness) after(err error) (failed error, again time.Duration) {
+// after takes how the next call went, and gives for how long the engine may come to be otherwise, and
+// why: then what was asked is to be asked again.
+func (l *lateness) after(err error) (again time.Duration, failed error) {
 	switch {
 	case IsUnanswered(err):
 		*l = lateness{err: err}
 	case l.err == nil:
-		return err, 0
+		return 0, err
 	case err == nil && l.until.IsZero():
 		l.until = time.Now().Add(late)
-		return l.err, late
+		return late, l.err
 	case err == nil:
 		if again = time.Until(l.until); again <= 0 {
 			*l = lateness{}
-			return nil, 0
+			return 0, nil
 		}
 	}
-	return l.err, again
+	return again, l.err
 }
 
 func orElse(d, other time.Duration) time.Duration {
