@@ -162,9 +162,7 @@ func (s *Server) problems(ctx huma.Context, _ string, v any) (any, error) {
 		if p.Status == http.StatusNotModified { // which has no body
 			ctx.SetHeader("Content-Type", "")
 		}
-		if p.retry > 0 {
-			ctx.SetHeader("Retry-After", strconv.Itoa(auth.RetryAfter(p.retry)))
-		}
+		p.headers(ctx.SetHeader)
 		fiberOf(ctx).Locals(codeKey, p.Code)
 	}
 	e, ok := v.(*huma.ErrorModel)
@@ -233,15 +231,21 @@ func codeOf(status int) string {
 	return code
 }
 
+// headers sets those that an answer with the problem has besides: how to be let in, and when to
+// come again.
+func (p *Problem) headers(set func(name, value string)) {
+	if p.Status == http.StatusUnauthorized {
+		set("WWW-Authenticate", "Bearer")
+	}
+	if p.retry > 0 {
+		set("Retry-After", strconv.Itoa(auth.RetryAfter(p.retry)))
+	}
+}
+
 // write answers with a problem.
 func (s *Server) write(ctx huma.Context, p *Problem) {
 	fiberOf(ctx).Locals(codeKey, p.Code)
-	if p.Status == http.StatusUnauthorized {
-		ctx.SetHeader("WWW-Authenticate", "Bearer")
-	}
-	if p.retry > 0 {
-		ctx.SetHeader("Retry-After", strconv.Itoa(auth.RetryAfter(p.retry)))
-	}
+	p.headers(ctx.SetHeader)
 	ctx.SetHeader("Content-Type", problemType)
 	ctx.SetStatus(p.Status)
 	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // into memory
@@ -270,6 +274,7 @@ func (s *Server) failed(c *fiber.Ctx, err error) error {
 	if err != nil {
 		return err
 	}
+	p.headers(c.Set)
 	c.Set(fiber.HeaderContentType, problemType)
 	return c.Status(p.Status).Send(body)
 }

@@ -1,15 +1,12 @@
 package server
 
 import (
-	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"starquake/server/audit"
-	"starquake/server/auth"
 )
 
 // strangerBody is the longest body that is read of somebody who is not let in. A request is
@@ -34,17 +31,6 @@ func (s *Server) stranger(c *fiber.Ctx) *Problem {
 	if p == nil {
 		return nil
 	}
-	if p.Status == http.StatusUnauthorized {
-		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
-	}
-	if p.retry > 0 {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(auth.RetryAfter(p.retry)))
-	}
-	if s.config.Audit != nil {
-		entry := audit.Entry{From: from, What: "body", On: c.Path(), Status: p.Status, Code: p.Code, Request: requestID(c)}
-		if err := s.config.Audit.Append(entry, false); err != nil {
-			s.logger.Error("a request cannot be noted", "error", err)
-		}
-	}
+	s.note(&audit.Entry{From: from, What: "body", On: c.Path(), Status: p.Status, Code: p.Code, Request: requestID(c)}, false)
 	return p
 }

@@ -149,17 +149,21 @@ func (s *Server) permit(who Who, role Role, operation string, changes bool) erro
 // account notes what came of a request. One that changes something is answered when that
 // is durable.
 func (s *Server) account(ctx huma.Context, who Who, changes bool) {
+	c := fiberOf(ctx)
+	u := ctx.URL()
+	s.note(&audit.Entry{
+		Who: who.Name, Role: string(who.Role), Kind: who.Kind, From: hostOf(ctx.RemoteAddr()),
+		What: ctx.Operation().OperationID, On: u.Path, Status: statusOf(c), Code: codeIn(c), Request: requestID(c),
+	}, changes)
+}
+
+// note notes a request in the audit log, if there is one.
+func (s *Server) note(e *audit.Entry, durable bool) {
 	if s.config.Audit == nil {
 		return
 	}
-	c := fiberOf(ctx)
-	u := ctx.URL()
-	entry := audit.Entry{
-		Who: who.Name, Role: string(who.Role), Kind: who.Kind, From: hostOf(ctx.RemoteAddr()),
-		What: ctx.Operation().OperationID, On: u.Path, Status: statusOf(c), Code: codeIn(c), Request: requestID(c),
-	}
-	if err := s.config.Audit.Append(entry, changes); err != nil {
-		s.logger.Error("a request cannot be noted", "error", err, "request", entry.Request)
+	if err := s.config.Audit.Append(*e, durable); err != nil {
+		s.logger.Error("a request cannot be noted", "error", err, "request", e.Request)
 	}
 }
 
